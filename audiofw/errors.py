@@ -1,0 +1,32 @@
+"""The errors that a user can mend: one line that says where, what and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AudiofwError(Exception):
+    """Root of the tree. The command line shows its message as one line and ends with ``exit_code``."""
+
+    exit_code = 1
+
+
+class PluginError(AudiofwError):
+    """A plugin that cannot be loaded, breaks the contract, or fails at its work."""
+
+
+class DataError(AudiofwError):
+    """Recordings, archives, manifests or labels that cannot be used as they are."""
+
+
+class ConfigError(AudiofwError):
+    """A choice, key or value that does not exist or is out of range."""
+
+    exit_code = 2
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for the nearest of ``words``, or nothing: made to end an error's sentence."""
+    close = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""
