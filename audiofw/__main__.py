@@ -1,0 +1,8 @@
+"""``python -m audiofw`` is the command ``audiofw``."""
+
+import sys
+
+from audiofw.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The typed schema of everything in the config that is not a plugin's; the values stand in ``conf/config.yaml``."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+
+from audiofw.hookspecs import KINDS
+from audiofw.schema import check, section_options
+
+Positive = Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of a manifest's columns; null guesses."""
+
+    path: str | None
+    label: str | None
+    group: str | None
+    fold: str | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which recordings, and how their labels are read."""
+
+    source: str
+    pattern: str | None
+    columns: Columns
+    include: list[str]
+    exclude: list[str]
+    limit: Positive | None
+    on_error: Literal["skip", "raise"]
+    max_unpacked_gb: Annotated[float, Gt(0)]
+    max_ratio: Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True)
+class Audio:
+    """How a file becomes ``y, sr``."""
+
+    sample_rate: Positive | None
+    duration: Annotated[float, Gt(0)] | None
+    offset: Annotated[float, Ge(0)]
+    silence: Literal["refuse", "keep"]
+
+
+@dataclass(frozen=True)
+class Pad:
+    """How vectors of different length become one table."""
+
+    to: Literal["duration", "longest"]
+    value: Literal["zero", "floor"]
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Where extracted features are kept between runs."""
+
+    enabled: bool
+    verify: Literal["stat", "content"]
+    max_gb: Annotated[float, Gt(0)] | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment; the four plugins are chosen beside it."""
+
+    data: Data
+    audio: Audio
+    pad: Pad
+    cache: CacheOptions
+    balance: Literal["none", "balanced"]
+    score: str
+    plots: bool
+    seed: Annotated[int, Ge(0)]
+    n_jobs: int
+
+
+TEXT_KEYS = (
+    "data.source",
+    "data.pattern",
+    *(f"data.columns.{field.name}" for field in dataclasses.fields(Columns)),
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+)
+"""Keys whose values people type as they are, blanks, commas, braces and all."""
+
+
+def read_config(values: dict[str, Any]) -> Config:
+    """Check the composed config, as plain Python values, and give it types.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key or a value out of range.
+    """
+    return _build(Config, "", {key: value for key, value in values.items() if key not in KINDS})
+
+
+def _build(section: type, where: str, values: dict[str, Any]) -> Any:
+    options = {option.name: option for option in section_options(section)}
+    nested = {
+        key: _build(options[key].annotation, f"{where}.{key}".lstrip("."), values[key])
+        for key in values.keys() & options.keys()
+        if dataclasses.is_dataclass(options[key].annotation)
+    }
+    check(where, {**values, **nested}, options.values())
+    return section(**{**values, **nested})

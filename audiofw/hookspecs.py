@@ -1,0 +1,86 @@
+"""The plugin contract in one page: a plugin is a function, and a hook hands it to audiofw.
+
+What stands left of the ``*`` in the function's signature is what audiofw hands it; what stands right of
+the ``*`` is what the user may set, each with a type and a default. ::
+
+    import librosa
+    from audiofw import hookimpl
+
+    @hookimpl
+    def register_features(register):
+        register(loudness)
+
+    def loudness(y, sr, *, hop_length: int = 512):
+        \"\"\"Root-mean-square level of each frame.\"\"\"
+        return librosa.feature.rms(y=y, hop_length=hop_length)
+
+Types of options: ``int``, ``float``, ``bool``, ``str``, ``list[...]`` and unions of these with ``None``;
+``Literal["a", "b"]`` for a choice; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range.
+
+``register(function, name=None, holds_gil=False)``: ``name`` is the name on the menu when it is not the
+function's own; ``holds_gil=True`` says that a feature or a pooling spends its time in Python code, so that
+it is worth a process instead of a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("audiofw")
+
+Register = Callable[..., None]
+
+
+@hookspec
+def register_features(register: Register) -> None:
+    """Offer features: ``(y, sr, *, …)`` to a float array ``(rows, frames)``.
+
+    ``y`` is one clip, mono ``float32 (n,)`` and the function's own to change; ``sr`` its rate in Hz.
+    """
+
+
+@hookspec
+def register_poolings(register: Register) -> None:
+    """Offer poolings: ``(frames, *, …)`` to a vector ``(d,)``, with ``frames`` a feature's ``(rows, frames)``."""
+
+
+@hookspec
+def register_models(register: Register) -> None:
+    """Offer models: ``(seed, n_jobs, *, …)`` to an unfitted scikit-learn classifier; a ``Pipeline`` is one.
+
+    A function asks only for what it needs. ``**params`` at the end leaves its options open: every option of
+    the wrapped library can then be set as ``+model.gamma=1``.
+    """
+
+
+@hookspec
+def register_splits(register: Register) -> None:
+    """Offer splits: ``(seed, groups, folds, *, …)`` to a scikit-learn cross-validation splitter.
+
+    A function asks only for what it needs; one that asks for ``groups`` or ``folds`` (a list of str, one for
+    each clip) is refused in one clear line where the data has none.
+    """
+
+
+class Kind(NamedTuple):
+    """One kind of plugin: its menu, its hook, and what audiofw can hand to its functions."""
+
+    name: str
+    hook: str
+    offers: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("feature", "register_features", offers=("y", "sr"), needs=("y", "sr")),
+        Kind("pooling", "register_poolings", offers=("frames",), needs=("frames",)),
+        Kind("model", "register_models", offers=("seed", "n_jobs"), needs=()),
+        Kind("split", "register_splits", offers=("seed", "groups", "folds"), needs=()),
+    )
+}
+"""Every kind, by its name, which is also the name of its menu in the config."""

@@ -1,0 +1,25 @@
+"""Where things lie: what ships with audiofw, and what it keeps between runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def bundled(folder: str) -> Path:
+    """Find ``conf`` or ``plugins``: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def cache_root() -> Path:
+    """Name the folder of unpacked archives and computed features; safe to delete, not made by asking.
+
+    The environment variable ``AUDIOFW_CACHE`` says where; else it is the platform's own cache folder.
+    """
+    if chosen := os.environ.get("AUDIOFW_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs  # not needed by the menus
+
+    return platformdirs.user_cache_path("audiofw", appauthor=False)

@@ -1,0 +1,163 @@
+"""One plugin: what its function's signature says, and the function with its options bound."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from audiofw.errors import PluginError
+from audiofw.hookspecs import Kind
+from audiofw.schema import Option, allows, plain, show_type
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry of a menu: a function, what it asks for, and what may be set."""
+
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+    owner: str
+    asks: tuple[str, ...]
+    options: tuple[Option, ...]
+    open_ended: bool = False
+    holds_gil: bool = False
+
+    @property
+    def where(self) -> str:
+        """The file that holds the function."""
+        return inspect.getsourcefile(self.function) or "?"
+
+    @property
+    def doc(self) -> str:
+        """The docstring, without its indentation."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0]
+
+    def described_options(self) -> list[Option]:
+        """List the options with the help that the docstring's ``Parameters`` section gives."""
+        from docstring_parser import parse
+
+        texts = {param.arg_name: param.description or "" for param in parse(self.doc).params}
+        return [option._replace(help=" ".join(texts.get(option.name, "").split())) for option in self.options]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plugin with its options bound: what the runner is handed.
+
+    Call it with what its kind offers, in that order: ``feature(y, sr)``, ``pooling(frames)``,
+    ``model(seed, n_jobs)``, ``split(seed, groups, folds)``.
+    """
+
+    plugin: Plugin
+    options: Mapping[str, Any]
+
+    def __call__(self, *given: Any) -> Any:
+        offered = dict(zip(self.plugin.kind.offers, given, strict=True))
+        return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
+
+    @property
+    def name(self) -> str:
+        """The name on the menu."""
+        return self.plugin.name
+
+    @property
+    def holds_gil(self) -> bool:
+        """Whether processes serve it better than threads."""
+        return self.plugin.holds_gil
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a result depends on: who made the function, its source and its options; JSON-able."""
+        return {
+            "name": self.name,
+            "owner": self.plugin.owner,
+            "code": code_digest(self.plugin.function),
+            "options": dict(self.options),
+        }
+
+
+def code_digest(function: Callable[..., Any]) -> str:
+    """Hash the source that a function comes from: its file, or every module of its package.
+
+    A version number alone would go stale while a plugin is being written.
+    """
+    file = Path(inspect.getsourcefile(function) or "")
+    module = sys.modules.get(function.__module__)
+    in_package = bool(module and "." in module.__name__ and (file.parent / "__init__.py").exists())
+    files = sorted(file.parent.rglob("*.py")) if in_package or file.name == "__init__.py" else [file]
+    return hashlib.blake2b(b"\0".join(f.read_bytes() for f in files), digest_size=16).hexdigest()
+
+
+def read_plugin(
+    kind: Kind, function: Callable[..., Any], owner: str, *, name: str | None = None, holds_gil: bool = False
+) -> Plugin:
+    """Read a function's signature: what it asks for left of the ``*``, what may be set right of it.
+
+    Raises
+    ------
+    PluginError
+        For a signature that breaks the contract; it names the function, the parameter and the remedy.
+    """
+    name = name or function.__name__
+    if not name.isidentifier():
+        raise PluginError(f"'{name}' is no name for a {kind.name}; use letters, digits and _: register(f, name='...')")
+    parameters = inspect.signature(function).parameters.values()
+    return Plugin(
+        kind=kind,
+        name=name,
+        function=function,
+        owner=owner,
+        asks=_read_asks(kind, function.__name__, parameters),
+        options=tuple(_read_options(function, parameters)),
+        open_ended=any(p.kind is p.VAR_KEYWORD for p in parameters),
+        holds_gil=holds_gil,
+    )
+
+
+def _read_asks(kind: Kind, name: str, parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
+    asks = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    offers = ", ".join(kind.offers)
+    for stranger in (ask for ask in asks if ask not in kind.offers):
+        raise PluginError(
+            f"{name}: '{stranger}' is not what a {kind.name} is handed ({offers}); an option stands right of a *"
+        )
+    for missing in (need for need in kind.needs if need not in asks):
+        raise PluginError(f"{name}: '{missing}' is missing; a {kind.name} begins ({offers}, *")
+    return asks
+
+
+def _read_options(function: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> Iterator[Option]:
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise PluginError(f"{function.__name__}: its annotations cannot be read: {error}") from error
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            yield _read_option(function.__name__, parameter, hints.get(parameter.name))
+
+
+def _read_option(owner: str, parameter: inspect.Parameter, annotation: Any) -> Option:
+    name, default = parameter.name, parameter.default
+    if annotation is None or default is parameter.empty:
+        raise PluginError(f"{owner}: '{name}' needs a type and a default, e.g. {name}: int = 512")
+    if name == "name":
+        raise PluginError(f"{owner}: an option cannot be called 'name', the config holds the plugin's name there")
+    try:
+        plain(annotation)
+    except TypeError as error:
+        raise PluginError(f"{owner}: '{name}': {error}") from error
+    if not allows(annotation, default):
+        raise PluginError(f"{owner}: '{name}' has the default {default!r}, which is not {show_type(annotation)}")
+    return Option(name, annotation, default)

@@ -1,0 +1,217 @@
+"""Find plugins, put them on the menus, and look one up by kind and name.
+
+A plugin that is broken costs only itself: it is kept with its reason, a warning names it, and only choosing
+it fails.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from audiofw import hookspecs
+from audiofw.errors import ConfigError, PluginError, nearest
+from audiofw.hookspecs import KINDS, Kind
+from audiofw.overrides import PATH_VARIABLE
+from audiofw.places import bundled
+from audiofw.plugin import Choice, Plugin, read_plugin
+from audiofw.schema import Option, check, make_schema
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin, or one function of it, that cannot be used, and why."""
+
+    owner: str
+    reason: str
+    kind: str | None = None
+    name: str | None = None
+
+
+@dataclass
+class Menus:
+    """Every plugin that was found, by kind and name, and every one that is broken."""
+
+    plugins: dict[str, dict[str, Plugin]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    broken: list[Broken] = field(default_factory=list)
+
+    def find(self, kind: str, name: str) -> Plugin:
+        """Look up one plugin.
+
+        Raises
+        ------
+        PluginError
+            When it is on no menu, with the nearest name, or when it is broken, with its reason.
+        """
+        for broken in self.broken:
+            if (broken.kind, broken.name) == (kind, name):
+                raise PluginError(broken.reason)
+        if name in self.plugins[kind]:
+            return self.plugins[kind][name]
+        menu = self.plugins[kind]
+        lost = "".join(f"; not loaded: {b.reason}" for b in self.broken if b.name is None)
+        raise ConfigError(
+            f"{kind}={name}: there is no such {kind}{nearest(name, menu)}; on the menu: {', '.join(sorted(menu))}{lost}"
+        )
+
+    def choose(self, kind: str, values: Mapping[str, Any]) -> Choice:
+        """Bind a plugin to its section of the composed config, checked against its signature.
+
+        Raises
+        ------
+        ConfigError, PluginError
+            For an unknown plugin or option, and a value out of range.
+        """
+        options = {key: value for key, value in values.items() if key != "name"}
+        plugin = self.find(kind, values["name"])
+        check(kind, options, plugin.options, open_ended=plugin.open_ended)
+        return Choice(plugin, options)
+
+    def add(self, plugin: Plugin) -> None:
+        """Put a plugin on its menu; two of one name make the name unusable, since either may be meant."""
+        menu = self.plugins[plugin.kind.name]
+        if plugin.name not in menu:
+            menu[plugin.name] = plugin
+            return
+        rival = menu.pop(plugin.name)
+        self.break_(
+            plugin.owner,
+            f"{plugin.kind.name}={plugin.name}: two plugins have this name, in {rival.where} and {plugin.where}; "
+            f"give one another: register({plugin.name}, name='...')",
+            plugin.kind.name,
+            plugin.name,
+        )
+
+    def break_(self, owner: str, reason: str, kind: str | None = None, name: str | None = None) -> None:
+        """Keep what is broken, and why, on one line."""
+        self.broken.append(Broken(owner, " ".join(reason.split()), kind, name))
+
+    def warn(self) -> None:
+        """Say in one line each which plugins are not on the menus."""
+        for broken in self.broken:
+            log.warning("plugin left out: %s", broken.reason)
+
+    def store(self) -> None:
+        """Put every menu into Hydra's ConfigStore, before Hydra reads the command line."""
+        from hydra.core.config_store import ConfigStore
+
+        store = ConfigStore.instance()
+        for kind, menu in self.plugins.items():
+            store.repo.pop(kind, None)  # what an earlier call in this process left there
+            for name, plugin in menu.items():
+                options = [Option("name", str, name), *plugin.options]
+                store.store(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
+
+
+def load_menus(folders: Sequence[Path] = ()) -> Menus:
+    """Find every plugin: the built-in ones, installed packages', then those of the given folders.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Beside those in the environment variable ``AUDIOFW_PLUGINS_PATH``.
+
+    Raises
+    ------
+    PluginError
+        When a folder does not exist; a broken plugin is no error until it is chosen.
+    """
+    menus, manager = Menus(), pluggy.PluginManager("audiofw")
+    manager.add_hookspecs(hookspecs)
+    for file in _plugin_files(bundled("plugins")):
+        _load(menus, manager, "built in", file.name, partial(import_file, file, "audiofw.plugins"))
+    for entry in sorted(importlib.metadata.entry_points(group="audiofw"), key=lambda entry: entry.name):
+        _load(menus, manager, _distribution(entry), f"{_distribution(entry)} ({entry.value})", entry.load)
+    seen: dict[str, Path] = {}
+    for file in (file for folder in [*_folders_in_environment(), *folders] for file in _plugin_files(folder)):
+        if file.stem in seen:
+            menus.break_(str(file), f"{file}: {seen[file.stem]} has the same file name; rename one of them")
+            continue
+        seen[file.stem] = file
+        _load(menus, manager, str(file), str(file), partial(import_file, file, "audiofw_plugins"))
+    return menus
+
+
+def _folders_in_environment() -> list[Path]:
+    paths = os.environ.get(PATH_VARIABLE, "").split(os.pathsep)
+    return [Path(path) for path in paths if path]
+
+
+def _plugin_files(folder: Path) -> Iterator[Path]:
+    if not folder.expanduser().is_dir():
+        raise PluginError(f"{folder}: there is no such plugins folder; see --plugins-dir and {PATH_VARIABLE}")
+    files = sorted(folder.expanduser().resolve().glob("*.py"))
+    return (file for file in files if not file.name.startswith(("_", ".")))
+
+
+def _distribution(entry: importlib.metadata.EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def import_file(file: Path, package: str) -> ModuleType:
+    """Import a plugin file under a name of its own, ``package.stem``, without touching ``sys.path``.
+
+    So ``plugins/lightgbm.py`` can import lightgbm.
+    """
+    name = f"{package}.{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _load(menus: Menus, manager: pluggy.PluginManager, owner: str, where: str, load: Callable[[], Any]) -> None:
+    """Load one plugin and take what its hooks register; whatever it raises is kept as its reason."""
+    try:
+        plugin = load()
+        name = manager.register(plugin, name=where)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin's code may raise anything
+        menus.break_(owner, f"{where}: it does not import: {type(error).__name__}: {error}")
+        return
+    hooks = list(manager.get_hookcallers(plugin) or ())
+    known = [kind.hook for kind in KINDS.values()]
+    for stranger in (hook.name for hook in hooks if hook.spec is None):
+        menus.break_(
+            owner,
+            f"{where}: there is no hook '{stranger}'{nearest(stranger, known)}; hooks: {', '.join(known)}",
+        )
+    if not hooks:
+        menus.break_(owner, f"{where}: it registers nothing; add @hookimpl before def register_features(register)")
+    for kind in KINDS.values():
+        for impl in getattr(manager.hook, kind.hook).get_hookimpls():
+            if impl.plugin_name == name:
+                _take(menus, kind, owner, where, impl.function)
+
+
+def _take(menus: Menus, kind: Kind, owner: str, where: str, hook: Callable[..., None]) -> None:
+    def register(function: Callable[..., Any], name: str | None = None, holds_gil: bool = False) -> None:
+        label = name or getattr(function, "__name__", "?")
+        try:
+            menus.add(read_plugin(kind, function, owner, name=name, holds_gil=holds_gil))
+        except PluginError as error:
+            menus.break_(owner, f"{where}: {error}", kind.name, label)
+
+    try:
+        hook(register)
+    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+        menus.break_(owner, f"{where}: {kind.hook} failed: {type(error).__name__}: {error}")

@@ -1,0 +1,160 @@
+"""Typed options: from Python annotations to what OmegaConf stores, what is checked, and what help shows.
+
+OmegaConf knows types but neither choices nor ranges. So ``Literal`` and ``Annotated`` are taken off for it
+and checked here, once the config is composed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import MISSING
+
+from audiofw.errors import ConfigError, nearest
+
+PLAIN = (int, float, bool, str)
+
+
+class Option(NamedTuple):
+    """One thing that the user may set: a keyword of a plugin, or a field of a config section."""
+
+    name: str
+    annotation: Any
+    default: Any = MISSING
+    help: str = ""
+
+
+def plain(annotation: Any) -> Any:
+    """Take choices and ranges off a type, for OmegaConf; TypeError for a type that a config cannot hold."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return plain(args[0])
+    if origin is Literal:
+        return _union(type(value) for value in args)
+    if origin in (Union, types.UnionType):
+        return _union(plain(arg) for arg in args)
+    if origin is list and args:
+        return list[plain(args[0])]  # type: ignore[misc]
+    if annotation in (*PLAIN, type(None), Any) or dataclasses.is_dataclass(annotation):
+        return annotation
+    raise TypeError(f"{show_type(annotation)} is no type for an option; use int, float, bool, str, list[...]")
+
+
+def _union(members: Iterable[Any]) -> Any:
+    return Union[tuple(dict.fromkeys(members))]  # noqa: UP007  # of a list that is not known before
+
+
+def allows(annotation: Any, value: Any) -> bool:
+    """Whether a value, of the right plain type already, is among the choices and within the ranges."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return allows(args[0], value) and all(_within(bound, value) for bound in args[1:])
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in args)
+    if origin in (Union, types.UnionType):
+        return any(allows(arg, value) for arg in args)
+    if origin is list:
+        return isinstance(value, (list, tuple)) and all(allows(args[0], item) for item in value)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return annotation is Any or (isinstance(value, annotation) and (annotation is bool or value is not True))
+
+
+_BOUNDS = (
+    ("gt", ">", lambda value, bound: value > bound),
+    ("ge", "≥", lambda value, bound: value >= bound),
+    ("lt", "<", lambda value, bound: value < bound),
+    ("le", "≤", lambda value, bound: value <= bound),
+)
+
+
+def _within(bound: Any, value: Any) -> bool:
+    limits = ((getattr(bound, name, None), holds) for name, _, holds in _BOUNDS)
+    return all(limit is None or holds(value, limit) for limit, holds in limits)
+
+
+def show_type(annotation: Any) -> str:
+    """Say a type in the user's words: ``int ≥ 1``, ``hann | hamming``, ``float > 0, < 1 or null``."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        signs = [
+            f"{sign} {getattr(bound, name)}"
+            for bound in args[1:]
+            for name, sign, _ in _BOUNDS
+            if getattr(bound, name, None) is not None
+        ]
+        return " ".join([show_type(args[0]), ", ".join(signs)]).strip()
+    if origin is Literal:
+        return " | ".join(map(str, args))
+    if origin in (Union, types.UnionType):
+        return " or ".join(show_type(arg) for arg in args)
+    if origin is list and args:
+        return f"list of {show_type(args[0])}"
+    return "null" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+
+
+def make_schema(name: str, options: Iterable[Option]) -> type:
+    """Build the dataclass that Hydra stores: plain types, and the defaults where the options have them."""
+    return dataclasses.make_dataclass(name, [_field(option) for option in options])
+
+
+def _field(option: Option) -> tuple[str, Any, Any]:
+    if isinstance(option.default, (list, tuple)):
+        return (
+            option.name,
+            plain(option.annotation),
+            dataclasses.field(default_factory=lambda: list(option.default)),
+        )
+    return option.name, plain(option.annotation), dataclasses.field(default=option.default)
+
+
+def missing(option: Option) -> Option:
+    """Leave out an option's value, since ``conf/config.yaml`` gives it; so for every field of a section."""
+    if not dataclasses.is_dataclass(option.annotation):
+        return option._replace(default=MISSING)
+    fields = map(missing, section_options(option.annotation))
+    return Option(option.name, make_schema(option.name, fields))
+
+
+def section_options(section: Any) -> list[Option]:
+    """List the fields of a config section with their full types."""
+    hints = get_type_hints(section, include_extras=True)
+    return [Option(field.name, hints[field.name]) for field in dataclasses.fields(section)]
+
+
+def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, open_ended: bool = False) -> None:
+    """Refuse strangers and values out of range, which OmegaConf lets pass.
+
+    Parameters
+    ----------
+    where : str
+        The key of the section, such as ``feature``.
+    values : Mapping
+        What the user set, as plain Python values.
+    options : iterable of Option
+        What may be set.
+    open_ended : bool
+        Whether other keys are allowed too.
+
+    Raises
+    ------
+    ConfigError
+        It names the key, the value and the range or the nearest known key.
+    """
+    known, prefix = {option.name: option for option in options}, f"{where}." if where else ""
+    for key, value in values.items():
+        if key not in known and not open_ended:
+            raise ConfigError(f"{prefix}{key}: there is no such option{nearest(key, known)}; {_list(known)}")
+        if key in known and not allows(known[key].annotation, value):
+            raise ConfigError(f"{prefix}{key}={_show(value)}: must be {show_type(known[key].annotation)}")
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"known: {', '.join(sorted(names)) or 'none'}"
+
+
+def _show(value: Any) -> str:
+    return "null" if value is None else str(value)
