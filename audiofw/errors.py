@@ -30,3 +30,13 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the nearest of ``words``, or nothing: made to end an error's sentence."""
     close = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def refuse_strangers(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError for the first name that is not known, with the nearest that is.
+
+    For a plugin with ``**params``: libraries that ignore an unknown option would hide a typo.
+    """
+    known = set(known)
+    for stranger in sorted(set(names) - known):
+        raise ConfigError(f"{where}.{stranger}: there is no such option{nearest(stranger, known)}")

@@ -1,0 +1,163 @@
+"""Hydra's part: menus into its store, the command line into a config, its errors into one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from audiofw.config import Config, read_config
+from audiofw.errors import AudiofwError, ConfigError, nearest
+from audiofw.hookspecs import KINDS
+from audiofw.overrides import quote_text
+from audiofw.places import bundled
+from audiofw.plugin import Choice
+from audiofw.registry import Menus, load_menus
+from audiofw.schema import Option, make_schema, missing, section_options
+
+CONFIG = {"version_base": "1.3", "config_path": str(bundled("conf")), "config_name": "config"}
+
+
+class Refused(BaseException):
+    """Carries an error past Hydra, which would print lines of its own beside ours."""
+
+
+def run_app(words: Sequence[str]) -> int:
+    """Hand the command line to Hydra.
+
+    Raises
+    ------
+    AudiofwError
+        What Hydra refuses is raised as one line, too.
+    """
+    menus = load_menus()
+    store_schema(menus)
+    sys.argv = ["audiofw", *quote_text(words)]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, over many lines, and exits
+    try:
+        hydra.main(**CONFIG)(task)()
+    except Refused as refused:
+        raise refused.args[0] from refused.__cause__
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, menus, words) from error
+    return 0
+
+
+def store_schema(menus: Menus) -> None:
+    """Put the types of the whole config into Hydra's store; ``conf/config.yaml`` brings the values."""
+    menus.store()
+    sections = [*map(missing, section_options(Config)), *(Option(kind, Any) for kind in KINDS)]
+    ConfigStore.instance().store(name="schema", node=make_schema("Config", sections))
+
+
+def task(cfg: DictConfig) -> float:
+    """Run one job of Hydra's and return its main score."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        menus = load_menus()  # anew: a launcher may have sent this job to another process
+        menus.warn()
+        config, choices = resolve(cfg, menus)
+        from audiofw.runner import run  # a refused config should not wait for numpy
+
+        return run(config, choices, folder).score
+    except AudiofwError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        remove_unused(folder)
+        raise Refused(error) from error
+
+
+def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
+    """Check a composed config, give it types and bind its plugins.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        For an unknown plugin or key, and a value out of range.
+    """
+    try:
+        values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_sentence(error)) from error
+    choices = {kind: menus.choose(kind, values[kind]) for kind in KINDS}
+    return read_config(values), choices
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the folder of a refused run if it holds only what Hydra wrote there, and the empty ones above."""
+    logging.shutdown()
+    if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log"}:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in [folder, *folder.parents]:
+            if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):
+                break
+            parent.rmdir() if parent.exists() else None
+
+
+def explain(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:
+    """Turn what Hydra or OmegaConf says over several lines into one line with a remedy."""
+    said = str(error)
+    if isinstance(error, MissingConfigException) and (found := re.search(r"'([\w/]+)/([^/']*)'", said)):
+        return _unknown_choice(found[1], found[2], menus, error.options or ())
+    if found := re.match(r"Could not override '([^']+)'", said):
+        return _unknown_key(found[1], menus, words)
+    if cause := error.__cause__:
+        key = re.search(r"full_key: (\S+)", str(cause))
+        return ConfigError(f"{key[1] + ': ' if key else ''}{_sentence(cause)}")
+    return ConfigError(_sentence(error))
+
+
+def _unknown_choice(group: str, name: str, menus: Menus, options: Iterable[str]) -> AudiofwError:
+    if group in KINDS:
+        try:
+            menus.find(group, name)
+        except AudiofwError as error:
+            return error
+    listed = ", ".join(sorted(options)) or "none"
+    return ConfigError(f"{group}={name}: there is no such {group}{nearest(name, options)}; choices: {listed}")
+
+
+def _unknown_key(key: str, menus: Menus, words: Sequence[str]) -> AudiofwError:
+    """Suggest the nearest key of the config that the command line's menu choices make."""
+    config = _compose([word.split(",")[0] for word in words if _chooses(word)])
+    known, section = list(_keys(config)), key.rpartition(".")[0]
+    listed = [k for k in known if k.rpartition(".")[0] == section] or [k for k in known if "." not in k]
+    chosen = menus.plugins.get(section, {}).get(config[section].name) if section in KINDS else None
+    library = f"; an option of its library is added with a +: +{key}=…" if chosen and chosen.open_ended else ""
+    return ConfigError(f"{key}: there is no such key{nearest(key, known)}; known: {', '.join(sorted(listed))}{library}")
+
+
+def _chooses(word: str) -> bool:
+    return word.partition("=")[0].lstrip("+") in {*KINDS, "experiment"}
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    with hydra.initialize_config_dir(CONFIG["config_path"], version_base=CONFIG["version_base"]):
+        return hydra.compose(CONFIG["config_name"], overrides)
+
+
+def _keys(config: Any, prefix: str = "") -> Iterable[str]:
+    for key in config:
+        yield f"{prefix}{key}"
+        node = config._get_node(key)
+        if OmegaConf.is_dict(node) and not node._is_none():
+            yield from _keys(node, f"{prefix}{key}.")
+
+
+def _sentence(error: BaseException) -> str:
+    """The part of a message of several lines that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not re.match(r"(full_key|object_type|See https?):?", line))

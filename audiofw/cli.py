@@ -1,0 +1,70 @@
+"""The command line: subcommands, errors in one line, exit codes; everything else is Hydra's."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from audiofw.errors import AudiofwError, ConfigError, nearest
+from audiofw.overrides import take_plugin_folders
+
+TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # the variable that Hydra's users know
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command ``audiofw``.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after the program's name; those of this process by default.
+
+    Returns
+    -------
+    int
+        0; 1 for recordings or plugins that fail, 2 for a wrong choice or value, 130 after Ctrl-C.
+    """
+    traceback_wanted = os.environ.get(TRACEBACK_VARIABLE) == "1"
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except AudiofwError as error:
+        if traceback_wanted:
+            raise
+        sys.stderr.write(f"audiofw: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("audiofw: stopped\n")
+        return 130
+
+
+def _plugins(argv: list[str]) -> int:
+    from audiofw.menu_cli import main
+
+    return main(argv)
+
+
+def _cache(argv: list[str]) -> int:
+    from audiofw.cache_cli import main
+
+    return main(argv)
+
+
+SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {"plugins": _plugins, "cache": _cache}
+
+
+def _dispatch(words: list[str]) -> int:
+    words = take_plugin_folders(words)
+    if words and words[0] in SUBCOMMANDS:
+        logging.basicConfig(format="%(message)s")
+        return SUBCOMMANDS[words[0]](words[1:])
+    if words and re.fullmatch(r"\w[\w-]*", words[0]):
+        raise ConfigError(
+            f"there is no command '{words[0]}'{nearest(words[0], SUBCOMMANDS)}; commands: {', '.join(SUBCOMMANDS)}; "
+            "an option is written key=value"
+        )
+    from audiofw.app import run_app  # the subcommands do not need Hydra
+
+    return run_app(words)

@@ -1,0 +1,55 @@
+"""What stands on the command line, made ready for Hydra's override grammar."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiofw.config import TEXT_KEYS
+from audiofw.errors import ConfigError
+
+PLUGINS_FLAG = "--plugins-dir"
+PATH_VARIABLE = "AUDIOFW_PLUGINS_PATH"
+
+
+def take_plugin_folders(words: Sequence[str]) -> list[str]:
+    """Move every ``--plugins-dir FOLDER`` from the command line into ``AUDIOFW_PLUGINS_PATH``.
+
+    There the processes of a launcher find them, too.
+    """
+    rest, folders, words = [], [], list(words)
+    while words:
+        word = words.pop(0)
+        flag, equals, value = word.partition("=")
+        if flag != PLUGINS_FLAG:
+            rest.append(word)
+        elif equals or words:
+            folders.append(str(Path(value if equals else words.pop(0)).expanduser().resolve()))
+        else:
+            raise ConfigError(f"{PLUGINS_FLAG} needs a folder: {PLUGINS_FLAG} my_plugins")
+    if folders:
+        os.environ[PATH_VARIABLE] = os.pathsep.join(filter(None, [os.environ.get(PATH_VARIABLE), *folders]))
+    return rest
+
+
+_TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
+_HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
+
+
+def quote_text(words: Sequence[str]) -> list[str]:
+    r"""Quote the values of plain text keys, so that Hydra takes them as they are.
+
+    ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` trip its grammar otherwise. Left alone:
+    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``.
+    """
+    return [_quote(match) if (match := _TEXT.fullmatch(word)) else word for word in words]
+
+
+def _quote(match: re.Match[str]) -> str:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if _HYDRAS_OWN.fullmatch(match["value"]):
+        return match[0]
+    return f"{match['key']}={QuotedString(text=match['value'], quote=Quote.single).with_quotes()}"
