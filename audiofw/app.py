@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,25 @@ def run_app(words: Sequence[str]) -> int:
     """
     menus = load_menus()
     store_schema(menus)
-    sys.argv = ["audiofw", *quote_text(words)]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, over many lines, and exits
     try:
-        hydra.main(**CONFIG)(task)()
+        with _command_line(["audiofw", *quote_text(words)]):
+            hydra.main(**CONFIG)(task)()
     except Refused as refused:
         raise refused.args[0] from refused.__cause__
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, menus, words) from error
     return 0
+
+
+@contextmanager
+def _command_line(argv: list[str]) -> Iterator[None]:
+    """Let Hydra read ``argv``, and raise its errors: else it prints them over many lines and exits."""
+    words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = argv, "1"
+    try:
+        yield
+    finally:
+        sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, full
 
 
 def store_schema(menus: Menus) -> None:

@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0; 1 for recordings or plugins that fail, 2 for a wrong choice or value, 130 after Ctrl-C.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost LightGBM 20 × on a busy machine
     traceback_wanted = os.environ.get(TRACEBACK_VARIABLE) == "1"
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))

@@ -1,0 +1,79 @@
+"""What several test files share: sounds, the command line in this process, and a cache of each test's own."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from audiofw.cli import main
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(tmp_path_factory: pytest.TempPathFactory):
+    """No test sees another's cache, plugin folders or environment."""
+    with patch.dict(os.environ, {"AUDIOFW_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "200"}):
+        os.environ.pop("AUDIOFW_PLUGINS_PATH", None)
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        yield
+
+
+class Outcome(NamedTuple):
+    """What a command left: its exit code and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def audiofw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Run ``audiofw`` with some words, in this process and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Outcome:
+        capfd.readouterr()
+        try:
+            code = main(list(words))
+        except SystemExit as stop:  # argparse's and Hydra's --help
+            code = int(stop.code or 0)
+        return Outcome(code, *capfd.readouterr())
+
+    return run
+
+
+def write_wav(path: Path, y: np.ndarray, sr: int = 22050) -> Path:
+    """Write mono 16-bit sound, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sr)
+        file.writeframes((np.clip(y, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def tone(frequency: float, seconds: float = 0.5, sr: int = 22050, noise: float = 0.05, seed: int = 0) -> np.ndarray:
+    """Make a sine in noise, float64 ``(n,)``."""
+    t = np.arange(round(seconds * sr)) / sr
+    return 0.5 * np.sin(2 * np.pi * frequency * t) + noise * np.random.default_rng(seed).standard_normal(t.size)
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder of class folders of tones: ``sounds(low=200, high=2000, clips=10)``."""
+
+    def make(clips: int = 10, seconds: float = 0.5, folder: str = "sounds", **classes: float) -> Path:
+        for label, frequency in (classes or {"low": 200, "high": 2000}).items():
+            for i in range(clips):
+                y = tone(frequency * (1 + 0.02 * i), seconds, seed=i)
+                write_wav(tmp_path / folder / label / f"{i}.wav", y)
+        return tmp_path / folder
+
+    return make
