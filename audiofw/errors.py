@@ -32,6 +32,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's message that says anything, or else the error's name."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 def refuse_strangers(where: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raise ConfigError for the first name that is not known, with the nearest that is.
 

@@ -1,0 +1,116 @@
+"""How good predictions are: scikit-learn's scores, with honest gaps.
+
+A score that is not defined for the clips at hand is None, never a guess: ``log_loss`` and ``roc_auc`` without
+probabilities, ``roc_auc`` where a class has no clip, ``mcc`` where all clips are of one class.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audiofw.errors import ConfigError, nearest
+
+GREATER_IS_BETTER = {
+    "accuracy": True,
+    "balanced_accuracy": True,
+    "f1": True,
+    "f1_macro": True,
+    "f1_weighted": True,
+    "mcc": True,
+    "log_loss": False,
+    "roc_auc": True,
+}
+"""Every score, and whether more of it is better."""
+
+NEED_PROBABILITIES = ("log_loss", "roc_auc")
+
+Scores = dict[str, float | None]
+
+
+class ClassScores(NamedTuple):
+    """One class's scores; what would be a division by zero is 0, as ``support`` then tells."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def check_score(name: str) -> None:
+    """Refuse the name of a score that does not exist.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name and the list of them.
+    """
+    if name not in GREATER_IS_BETTER:
+        known = ", ".join(GREATER_IS_BETTER)
+        raise ConfigError(f"score={name}: there is no such score{nearest(name, GREATER_IS_BETTER)}; known: {known}")
+
+
+def scores(
+    y_true: np.ndarray, y_pred: np.ndarray, proba: np.ndarray | None, n_classes: int, *, positive: int = 1
+) -> Scores:
+    """Score predictions in every way that `GREATER_IS_BETTER` lists.
+
+    Parameters
+    ----------
+    y_true, y_pred : np.ndarray [shape=(n,)]
+        Classes as 0 .. n_classes-1. Not every class need be there.
+    proba : np.ndarray [shape=(n, n_classes)] or None
+        Probabilities; each row sums to 1.
+    n_classes : int
+        Of the whole data.
+    positive : int
+        Of two classes, the one whose F1 ``f1`` is: by default the last in sorted order, as in scikit-learn.
+
+    Returns
+    -------
+    dict of str to float or None
+        ``accuracy``, ``balanced_accuracy`` (unweighted average recall, of the classes in `y_true`), ``f1`` (of
+        `positive` for two classes, else ``f1_macro``), ``f1_macro`` and ``f1_weighted`` (of the classes in either),
+        ``mcc``, ``log_loss`` (nats), ``roc_auc`` (one against the rest, averaged over classes).
+    """
+    from sklearn import metrics
+
+    present = np.unique(y_true)
+    f1_macro = metrics.f1_score(y_true, y_pred, average="macro", zero_division=0)
+    f1_of_each = metrics.f1_score(y_true, y_pred, labels=range(n_classes), average=None, zero_division=0)
+    values: dict[str, Any] = {
+        "accuracy": metrics.accuracy_score(y_true, y_pred),
+        # balanced_accuracy_score is the same but warns of classes that are only in y_pred
+        "balanced_accuracy": metrics.recall_score(y_true, y_pred, labels=present, average="macro", zero_division=0),
+        "f1": f1_of_each[positive] if n_classes == 2 else f1_macro,
+        "f1_macro": f1_macro,
+        "f1_weighted": metrics.f1_score(y_true, y_pred, average="weighted", zero_division=0),
+        "mcc": metrics.matthews_corrcoef(y_true, y_pred) if present.size > 1 else None,
+        "log_loss": None if proba is None else metrics.log_loss(y_true, proba, labels=range(n_classes)),
+        "roc_auc": None if proba is None or present.size < n_classes else _roc_auc(y_true, proba),
+    }
+    return {name: None if value is None else float(value) for name, value in values.items()}
+
+
+def _roc_auc(y_true: np.ndarray, proba: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if proba.shape[1] == 2:
+        return roc_auc_score(y_true, proba[:, 1])
+    return roc_auc_score(y_true, proba, multi_class="ovr", average="macro")
+
+
+def per_class(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> list[ClassScores]:
+    """Score every class by itself, in the order of the classes."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(y_true, y_pred, labels=range(n_classes), zero_division=0)
+    return [ClassScores(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, strict=True)]
+
+
+def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count clips: a row for each true class, a column for each predicted one."""
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(y_true, y_pred, labels=range(n_classes))

@@ -1,0 +1,28 @@
+"""k-fold cross-validation that keeps groups whole."""
+
+from typing import Annotated
+
+from annotated_types import Ge
+
+from audiofw import hookimpl
+
+
+@hookimpl
+def register_splits(register):
+    register(group_kfold)
+
+
+def group_kfold(seed, groups, *, n_splits: Annotated[int, Ge(2)] = 5, stratify: bool = True):
+    """Cut the groups (recordings, animals, speakers) into folds: none is both trained on and tested.
+
+    Parameters
+    ----------
+    n_splits
+        Number of folds; there must be as many groups.
+    stratify
+        Give every fold the same mix of classes, as far as whole groups allow.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold if stratify else GroupKFold
+    return splitter(n_splits, shuffle=True, random_state=seed)

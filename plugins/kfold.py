@@ -1,0 +1,28 @@
+"""k-fold cross-validation."""
+
+from typing import Annotated
+
+from annotated_types import Ge
+
+from audiofw import hookimpl
+
+
+@hookimpl
+def register_splits(register):
+    register(kfold)
+
+
+def kfold(seed, *, n_splits: Annotated[int, Ge(2)] = 5, stratify: bool = True):
+    """Cut the shuffled clips into folds, and test on each once: every clip counts.
+
+    Parameters
+    ----------
+    n_splits
+        Number of folds, and of models fitted.
+    stratify
+        Give every fold the same mix of classes.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    splitter = StratifiedKFold if stratify else KFold
+    return splitter(n_splits, shuffle=True, random_state=seed)

@@ -1,0 +1,15 @@
+"""Every group tested once by a model that never met it."""
+
+from audiofw import hookimpl
+
+
+@hookimpl
+def register_splits(register):
+    register(leave_one_group_out)
+
+
+def leave_one_group_out(groups):
+    """Test on each group (recording, animal, speaker) once, trained on all others."""
+    from sklearn.model_selection import LeaveOneGroupOut
+
+    return LeaveOneGroupOut()

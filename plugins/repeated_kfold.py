@@ -1,0 +1,32 @@
+"""k-fold cross-validation, several times over."""
+
+from typing import Annotated
+
+from annotated_types import Ge
+
+from audiofw import hookimpl
+
+
+@hookimpl
+def register_splits(register):
+    register(repeated_kfold)
+
+
+def repeated_kfold(
+    seed, *, n_splits: Annotated[int, Ge(2)] = 5, n_repeats: Annotated[int, Ge(1)] = 3, stratify: bool = True
+):
+    """Repeat kfold with other shuffles, and average: less luck of the draw, for small data.
+
+    Parameters
+    ----------
+    n_splits
+        Number of folds of each repeat.
+    n_repeats
+        Number of repeats; n_splits × n_repeats models are fitted.
+    stratify
+        Give every fold the same mix of classes.
+    """
+    from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
+
+    splitter = RepeatedStratifiedKFold if stratify else RepeatedKFold
+    return splitter(n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
