@@ -9,13 +9,7 @@ from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
 
 __all__ = ["AudiofwError", "ConfigError", "DataError", "PluginError", "__version__", "hookimpl"]
 
+__version__ = "0.1.0"
+
 hookimpl = HookimplMarker("audiofw")
 """Marks a plugin's hook, as in ``@hookimpl def register_features(register): register(loudness)``."""
-
-
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from importlib.metadata import version  # reading the metadata costs more than the rest of this module
-
-        return version("audiofw")
-    raise AttributeError(f"module 'audiofw' has no attribute '{name}'")

@@ -76,16 +76,18 @@ def store_schema(menus: Menus) -> None:
 
 def task(cfg: DictConfig) -> float:
     """Run one job of Hydra's and return its main score."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    hydra_config = HydraConfig.get()
+    folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
     try:
         menus = load_menus()  # anew: a launcher may have sent this job to another process
         menus.warn()
         config, choices = resolve(cfg, menus)
-        from audiofw.runner import run  # a refused config should not wait for numpy
+        from audiofw import sweep  # a refused config should not wait for numpy
 
-        return run(config, choices, folder).score
+        run = sweep.run_in_sweep if hydra_config.mode == RunMode.MULTIRUN else sweep.run_alone
+        return run(config, choices, folder, overrides)
     except AudiofwError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if hydra_config.mode == RunMode.MULTIRUN:
             raise
         remove_unused(folder)
         raise Refused(error) from error
@@ -110,7 +112,7 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
 def remove_unused(folder: Path) -> None:
     """Remove the folder of a refused run if it holds only what Hydra wrote there, and the empty ones above."""
     logging.shutdown()
-    if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log"}:
+    if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log", "result.json"}:
         shutil.rmtree(folder, ignore_errors=True)
         for parent in [folder, *folder.parents]:
             if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):

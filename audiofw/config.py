@@ -67,6 +67,13 @@ class CacheOptions:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Which jobs of a sweep are run that an earlier sweep has run already."""
+
+    rerun: Literal["failed", "all", "none"]
+
+
+@dataclass(frozen=True)
 class Config:
     """One experiment; the four plugins are chosen beside it."""
 
@@ -74,6 +81,7 @@ class Config:
     audio: Audio
     pad: Pad
     cache: CacheOptions
+    sweep: Sweep
     balance: Literal["none", "balanced"]
     score: str
     plots: bool

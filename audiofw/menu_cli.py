@@ -7,12 +7,14 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from audiofw.errors import ConfigError, nearest
 from audiofw.hookspecs import KINDS
 from audiofw.plugin import Plugin
 from audiofw.registry import Menus, load_menus
 from audiofw.schema import show_type
+from audiofw.tables import new_table, open_console
 
 
 def main(argv: list[str]) -> int:
@@ -33,24 +35,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def open_console() -> Console:
-    """Open stdout for tables; in a pipe they are as wide as they need to be, and nothing is cut."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=1000)
-
-
 def _overview(menus: Menus) -> Table:
-    table = _table("kind", "name", "what it is", "from")
+    table = new_table("kind", "name", "what it is", "from")
     for kind, menu in menus.plugins.items():
         for name in sorted(menu):
             table.add_row(kind, name, menu[name].summary, menu[name].owner)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 
@@ -75,15 +64,15 @@ def _refuse(menus: Menus, name: str) -> None:
 
 def _show(plugin: Plugin, console: Console) -> None:
     kind = plugin.kind.name
-    console.print(f"[bold]{kind}={plugin.name}[/bold]  ({plugin.owner}: {plugin.where})", soft_wrap=True)
-    console.print(_introduction(plugin), markup=False, end="\n\n")
-    table = _table("option", "default", "type", "what it does")
+    console.print(Text(f"{kind}={plugin.name}", "bold"), f" ({plugin.owner}: {plugin.where})", soft_wrap=True)
+    console.print(_introduction(plugin), end="\n\n")
+    table = new_table("option", "default", "type", "what it does")
     for option in plugin.described_options():
         default = "null" if option.default is None else str(option.default)
         table.add_row(f"{kind}.{option.name}", default, show_type(option.annotation), option.help)
     console.print(table)
     if plugin.open_ended:
-        console.print(f"\nEvery other option of the library: +{kind}.option=value", markup=False)
+        console.print(f"\nEvery other option of the library: +{kind}.option=value")
     console.print()
 
 

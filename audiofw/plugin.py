@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from audiofw.errors import PluginError
+from audiofw.errors import AudiofwError, PluginError
 from audiofw.hookspecs import Kind
 from audiofw.schema import Option, allows, plain, show_type
 
@@ -66,6 +66,25 @@ class Choice:
     def __call__(self, *given: Any) -> Any:
         offered = dict(zip(self.plugin.kind.offers, given, strict=True))
         return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
+
+    def build(self, *given: Any) -> Any:
+        """Call a factory, a model's or a split's; whatever it raises becomes one line.
+
+        Raises
+        ------
+        AudiofwError
+            PluginError unless the plugin chose another of audiofw's errors.
+        """
+        where = f"{self.plugin.kind.name}={self.name}"
+        try:
+            return self(*given)
+        except AudiofwError:
+            raise
+        except ImportError as error:
+            raise PluginError(f"{where} needs a library that does not import: {error}; install it with pip") from error
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise PluginError(f"{where} ({self.plugin.where}): {type(error).__name__}: {reason}") from error
 
     @property
     def name(self) -> str:

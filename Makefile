@@ -1,0 +1,13 @@
+.PHONY: test lint bench
+
+test:
+	pytest
+
+lint:
+	ruff check .
+	ruff format --check .
+	mypy
+	codespell
+
+bench:
+	python benchmarks/run.py

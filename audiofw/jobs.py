@@ -1,0 +1,153 @@
+"""A job is known by its config, data and code: what it left is found again, and not made twice.
+
+Each run's folder holds ``result.json``, which says how it went. ``jobs/<id>`` in the cache folder points at the
+newest folder of a job, whatever sweep it was part of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import audiofw
+from audiofw.atomic import is_alive, write_whole
+from audiofw.config import Config
+from audiofw.dataset import Dataset
+from audiofw.places import cache_root
+from audiofw.plugin import Choice
+from audiofw.results import LIBRARIES
+
+WITHOUT_EFFECT = ("cache", "n_jobs", "plots", "sweep")
+"""Sections of the config that change how a job runs, not what it gives."""
+
+Status = Literal["running", "finished", "failed"]
+
+
+@dataclass
+class Record:
+    """What ``result.json`` holds."""
+
+    job: str
+    status: Status
+    overrides: list[str]
+    score: str
+    value: float | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    started: str = ""
+    pid: int = 0
+    reused: str | None = None  #: the folder of the earlier run that this one repeats
+
+
+def identify(config: Config, choices: Mapping[str, Choice], dataset: Dataset) -> str:
+    """Name a job by all that its result depends on.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    # of the data, the clips themselves say more than where they were found
+    without = (*WITHOUT_EFFECT, "data")
+    facts = {
+        "config": {key: value for key, value in asdict(config).items() if key not in without},
+        "plugins": {kind: choice.identity for kind, choice in choices.items()},
+        "data": _data(dataset),
+        "code": _sources(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+    }
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _data(dataset: Dataset) -> list[Any]:
+    """List the clips with their labels, and what tells that a file has changed."""
+    root = dataset.root
+    if root.is_relative_to(cache_root()):  # its name holds the hash of the archive
+        return [str(root.relative_to(cache_root())), [clip[1:] for clip in dataset.clips]]
+    stats = [clip.path.stat() for clip in dataset.clips]
+    return [(*clip[1:], s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
+
+
+def _sources() -> str:
+    files = sorted(Path(audiofw.__file__).parent.rglob("*.py"))
+    return hashlib.blake2b(b"\0".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+
+
+def read(folder: Path) -> Record | None:
+    """Read what a folder's run says of itself; None where it says nothing that can be read."""
+    try:
+        return Record(**json.loads((folder / "result.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write(folder: Path, record: Record) -> None:
+    """Write ``result.json`` whole."""
+    write_whole(folder / "result.json", (json.dumps(asdict(record), indent=2) + "\n").encode())
+
+
+def begin(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
+    """Say that a job runs here now."""
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    record = Record(job, "running", list(overrides), score, started=now, pid=os.getpid())
+    write(folder, record)
+    _point(job, folder)
+    return record
+
+
+def end(folder: Path, record: Record, *, value: float | None = None, reason: str | None = None) -> None:
+    """Say how a job ended: with a value, or with the reason why there is none."""
+    record.status = "finished" if reason is None else "failed"
+    record.value, record.reason = value, reason
+    record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
+    write(folder, record)
+
+
+def earlier(job: str) -> tuple[Path, Record] | None:
+    """Find the newest folder of a job and what it says; None where it never ran or is gone."""
+    try:
+        folder = Path(_pointer(job).read_text())
+    except OSError:
+        return None
+    record = read(folder)
+    return (folder, record) if record and record.job == job else None
+
+
+def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
+    """Take over what an earlier run of the same job has left, ``result.json`` last."""
+    for file in found.iterdir():
+        if file.is_file() and file.name not in ("result.json", "audiofw.log"):
+            shutil.copy2(file, folder / file.name)
+    write(folder, replace(record, overrides=list(overrides), reused=str(found)))
+    _point(record.job, folder)
+
+
+def bury(folder: Path, reason: str) -> int:
+    """Mark what says it is running below a folder, in a process that is gone, as failed; count it."""
+    buried = 0
+    for file in folder.rglob("result.json"):
+        record = read(file.parent)
+        if record and record.status == "running" and not is_alive(record.pid):
+            end(file.parent, record, reason=reason)
+            buried += 1
+    return buried
+
+
+def _pointer(job: str) -> Path:
+    return cache_root() / "jobs" / job
+
+
+def _point(job: str, folder: Path) -> None:
+    _pointer(job).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(_pointer(job), str(folder.resolve()).encode())

@@ -1,0 +1,98 @@
+"""A run's outcome as small tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from audiofw.dataset import Dataset
+from audiofw.features import Failure
+from audiofw.plugin import Choice
+from audiofw.tables import new_table, open_console
+
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "f1_macro": "F1 macro",
+    "f1_weighted": "F1 weighted",
+    "mcc": "MCC",
+    "log_loss": "log loss",
+    "roc_auc": "ROC AUC",
+}
+MOST_CLASSES = 40
+MOST_FAILURES = 10
+
+
+def show(
+    metrics: Mapping[str, Any],
+    dataset: Dataset,
+    failures: Sequence[Failure],
+    choices: Mapping[str, Choice],
+    folder: Path,
+) -> None:
+    """Print what was run, the scores beside the baseline's, each class, and what was left out."""
+    console = open_console()
+    console.print(_headline(metrics, choices), soft_wrap=True)
+    console.print("", _score_table(metrics), "", sep="\n")
+    if len(metrics["classes"]) <= MOST_CLASSES:
+        console.print(_class_table(metrics), "", sep="\n")
+    for line in [*_left_out(dataset, failures), f"results in {_short(folder)}"]:
+        console.print(line, soft_wrap=True)
+
+
+def _headline(metrics: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
+    names = {kind: choice.name for kind, choice in choices.items()}
+    return (
+        f"{names['model']} on {names['feature']} pooled by {names['pooling']}, split by {names['split']}: "
+        f"{metrics['n_clips']} clips of {len(metrics['classes'])} classes, {metrics['n_tested']} tested"
+    )
+
+
+def _score_table(metrics: Mapping[str, Any]) -> Table:
+    several = metrics["n_folds"] > 1
+    spread = [f"mean ± std of {metrics['n_folds']} folds"] if several else []
+    level = f"{metrics['interval_level']:.0%} interval"
+    table = new_table("score", "value", level, *spread, "most frequent class", right=3 + several)
+    names = _names(metrics)
+    for name in sorted(names, key=lambda name: name != metrics["score"]):  # the main one first
+        score = metrics["scores"][name]
+        folds = [f"{_number(score['mean'])} ± {_number(score['std'])}"] if several else []
+        interval = " – ".join(map(_number, score["interval"])) if score["interval"] else "–"
+        table.add_row(names[name], _number(score["pooled"]), interval, *folds, _number(metrics["baseline"][name]))
+    return table
+
+
+def _names(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Name the scores; of two classes F1 is that of one, of more it is the macro one, which then needs no row."""
+    if len(metrics["classes"]) == 2:
+        return {**NAMES, "f1": f"F1 of {metrics['f1_of']}"}
+    double = "f1_macro" if metrics["score"] == "f1" else "f1"
+    return {name: label for name, label in NAMES.items() if name != double}
+
+
+def _class_table(metrics: Mapping[str, Any]) -> Table:
+    table = new_table("class", "precision", "recall", "F1", "tested", right=4)
+    for row in metrics["per_class"]:
+        table.add_row(row["class"], *(_number(row[key]) for key in ("precision", "recall", "f1")), str(row["support"]))
+    return table
+
+
+def _left_out(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
+    lines = [f"passed over: {count} {reason}" for reason, count in dataset.passed_over.items()]
+    if failures:
+        lines.append(f"left out: {len(failures)} of {len(dataset.clips)} clips could not be used (failures.csv)")
+        lines += [f"  {failure.name}: {failure.reason}" for failure in failures[:MOST_FAILURES]]
+        lines += [f"  … and {len(failures) - MOST_FAILURES} more"] if len(failures) > MOST_FAILURES else []
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _short(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

@@ -1,0 +1,78 @@
+"""One job: run once, noted in ``result.json``, and its failure its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from audiofw import jobs
+from audiofw.config import Config
+from audiofw.dataset import Dataset
+from audiofw.errors import AudiofwError, first_line
+from audiofw.plugin import Choice
+from audiofw.runner import Result, find, rehearse, run
+from audiofw.summary import show
+
+log = logging.getLogger(__name__)
+
+Choices = Mapping[str, Choice]
+
+
+def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
+    """Run the one job of a plain run, show its outcome and return its main score."""
+    rehearse(config, choices)
+    dataset = find(config)
+    result = _run_noted(config, choices, dataset, folder, overrides, jobs.identify(config, choices, dataset))
+    show(result.metrics, dataset, result.failures, choices, folder)
+    return result.score
+
+
+def run_in_sweep(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
+    """Run one job of a sweep, unless an earlier sweep has, and return its main score."""
+    rehearse(config, choices)
+    dataset = find(config)
+    job = jobs.identify(config, choices, dataset)
+    if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
+        return value
+    result = _run_noted(config, choices, dataset, folder, overrides, job)
+    log.info("%s %.3f", config.score, result.score)
+    return result.score
+
+
+def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> float | None:
+    """Repeat what an earlier run of the same job gave, its failure too if failures are not to be run again."""
+    found = jobs.earlier(job) if rerun != "all" else None
+    if not found:
+        return None
+    where, record = found
+    if record.status == "finished" and record.value is not None:
+        jobs.repeat(where, record, folder, overrides)
+        log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
+        return record.value
+    if record.status == "failed" and rerun == "none":
+        jobs.repeat(where, record, folder, overrides)
+        raise AudiofwError(f"it failed before, in {where}: {record.reason} (sweep.rerun=failed runs it again)")
+    return None
+
+
+def _run_noted(
+    config: Config, choices: Choices, dataset: Dataset, folder: Path, overrides: Sequence[str], job: str
+) -> Result:
+    record = jobs.begin(folder, job, overrides, config.score)
+    try:
+        result = run(config, choices, dataset, folder)
+    except BaseException as error:  # the note must be true after Ctrl-C, too
+        jobs.end(folder, record, reason=describe(error))
+        raise
+    jobs.end(folder, record, value=result.score)
+    return result
+
+
+def describe(error: BaseException) -> str:
+    """Give an error's reason on one line, with its name where it is not one of ours."""
+    if isinstance(error, AudiofwError):
+        return " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by Ctrl-C"
+    return f"{type(error).__name__}: {first_line(error)}"
