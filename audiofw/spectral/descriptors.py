@@ -1,0 +1,257 @@
+"""Features of one or a few numbers per frame."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiofw.spectral.decibels import power_to_db
+from audiofw.spectral.fourier import fft_frequencies, n_fft_of, spectrogram
+from audiofw.spectral.frames import Framing, Signal, even_blocks, positive, scratch, whole
+
+# Frames that are turned into float64 at a time, and bins that are summed at a time.
+MOMENT_FRAMES = 64
+ROLLOFF_GROUP = 32
+
+
+def _with_frequencies(
+    y: Signal, S: Signal, sr: float, freq: Any, framing: Framing
+) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    """The magnitude spectrogram, made or given, and the frequency of each of its rows."""
+    S = spectrogram(y, S=S, **framing)
+    freq = fft_frequencies(sr=sr, n_fft=n_fft_of(S, **framing)) if freq is None else np.asarray(freq, np.float64)
+    if freq.shape != (len(S),):
+        raise ValueError(f"freq has shape {freq.shape}: it needs one value for each of the {len(S)} rows of S")
+    return S, freq
+
+
+# -- Where the energy lies -------------------------------------------------------------------------------------------
+
+
+def spectral_centroid(
+    y: Signal = None, *, sr: float = 22050, S: Signal = None, freq: Any = None, **framing: Unpack[Framing]
+) -> NDArray[np.float32]:
+    """Mean frequency of each frame, weighted by magnitude, as ``librosa.feature.spectral_centroid``.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)], optional
+        Signal.
+    sr : float
+        Its sampling rate in Hz.
+    S : np.ndarray [shape=(bins, frames)], optional
+        Magnitude spectrogram in place of ``y``.
+    freq : np.ndarray [shape=(bins,)], optional
+        Frequency of each row in Hz; None for those of the FFT.
+    **framing
+        See :class:`audiofw.spectral.Framing`.
+
+    Returns
+    -------
+    np.ndarray [shape=(1, frames)]
+        In Hz; 0 for a silent frame.
+
+    Raises
+    ------
+    ValueError
+        If the signal, the spectrogram or an argument cannot be used.
+    """
+    S, freq = _with_frequencies(y, S, sr, freq, framing)
+    return row(centroid_of(moments_of(S, freq), S.dtype))
+
+
+def spectral_bandwidth(
+    y: Signal = None,
+    *,
+    sr: float = 22050,
+    S: Signal = None,
+    freq: Any = None,
+    centroid: Any = None,
+    norm: bool = True,
+    p: float = 2.0,
+    **framing: Unpack[Framing],
+) -> NDArray[np.float32]:
+    """Spread of each frame around its centroid, in Hz, as ``librosa.feature.spectral_bandwidth``.
+
+    ``p`` is the power of the deviation (2: a standard deviation); ``norm=False`` leaves magnitudes as they are. Other
+    arguments, result ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+    """
+    positive("p", p)
+    S, freq = _with_frequencies(y, S, sr, freq, framing)
+    moments = moments_of(S, freq)
+    if centroid is None:
+        centre = centroid_of(moments, S.dtype)
+    else:
+        centre = np.broadcast_to(np.asarray(centroid, np.float64).ravel(), moments.shape[1:])
+    spread = variance_of(moments, centre) if p == 2 else _spread(S, freq, centre, p)
+    return row((spread / mass_of(moments, S.dtype) if norm else spread) ** (1 / p))
+
+
+def moments_of(S: NDArray[np.floating], freq: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over each frame of S, freq * S and freq² * S: shape ``(3, frames)``."""
+    weights = [np.ones_like(freq), freq, freq**2]
+    out = np.empty((3, S.shape[1]))
+    for start, rows in even_blocks(0, S.shape[1], MOMENT_FRAMES):
+        # float64: the variance is a small difference of large numbers
+        block = scratch("moments", (rows, len(S)), np.float64)
+        np.copyto(block, S.T[start : start + rows])
+        for moment, weight in zip(out, weights, strict=True):
+            np.matmul(block, weight, out=moment[start : start + rows])
+    return out
+
+
+def mass_of(moments: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
+    """What a frame's sums are divided by: its whole magnitude, or 1 for a silent frame."""
+    return np.where(moments[0] < np.finfo(dtype).tiny, 1.0, moments[0])
+
+
+def centroid_of(moments: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
+    """Mean frequency of each frame."""
+    return moments[1] / mass_of(moments, dtype)
+
+
+def variance_of(moments: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over each frame of S times the squared distance from a frequency."""
+    return np.maximum(moments[2] - 2 * centre * moments[1] + centre**2 * moments[0], 0.0)
+
+
+def _spread(
+    S: NDArray[np.floating], freq: NDArray[np.float64], centre: NDArray[np.float64], p: float
+) -> NDArray[np.float64]:
+    out = np.empty(S.shape[1])
+    for start, rows in even_blocks(0, S.shape[1], MOMENT_FRAMES):
+        part = slice(start, start + rows)
+        deviation = np.abs(freq - centre[part, np.newaxis]) ** p
+        out[part] = np.einsum("ij,ij->i", S.T[part], deviation)
+    return out
+
+
+def row(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """One value per frame as a picture of one row."""
+    return values.astype(np.float32)[np.newaxis]
+
+
+def spectral_rolloff(
+    y: Signal = None,
+    *,
+    sr: float = 22050,
+    S: Signal = None,
+    freq: Any = None,
+    roll_percent: float = 0.85,
+    **framing: Unpack[Framing],
+) -> NDArray[np.float32]:
+    """Frequency in Hz below which a share of a frame's magnitude lies, as ``librosa.feature.spectral_rolloff``.
+
+    ``roll_percent`` is that share, 0 to 1. Sums are more exact here than librosa's, so that a frame on the verge may
+    come out one bin apart. Other arguments, result ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+    """
+    if not 0 < roll_percent < 1:
+        raise ValueError(f"roll_percent={roll_percent} is out of range: between 0 and 1")
+    S, freq = _with_frequencies(y, S, sr, freq, framing)
+    lowest_from = np.minimum.accumulate(freq[::-1])[::-1]
+    return row(lowest_from[rolloff_bins(S.T, roll_percent)])
+
+
+def rolloff_bins(rows: NDArray[np.floating], share: float) -> NDArray[np.intp]:
+    """First bin of each row where the running sum reaches ``share`` of the whole."""
+    # find the group of bins first, then the bin in it: a running sum over all bins would cost ten times as much
+    bins = rows.shape[1]
+    sums = np.add.reduceat(rows, np.arange(0, bins, ROLLOFF_GROUP), axis=1)
+    upto = np.cumsum(sums, axis=1, dtype=np.float64)
+    target = share * upto[:, -1:]
+    group = np.argmax(upto >= target, axis=1)[:, np.newaxis]
+    before = np.take_along_axis(upto - sums, group, axis=1)
+    columns = np.minimum(group * ROLLOFF_GROUP + np.arange(ROLLOFF_GROUP), bins - 1)
+    inside = np.cumsum(np.take_along_axis(rows, columns, axis=1), axis=1, dtype=np.float64)
+    reached = before + inside >= target
+    reached[:, -1] = True
+    return np.take_along_axis(columns, np.argmax(reached, axis=1)[:, np.newaxis], axis=1)[:, 0]
+
+
+# -- How it is shaped ------------------------------------------------------------------------------------------------
+
+
+def spectral_flatness(
+    y: Signal = None,
+    *,
+    S: Signal = None,
+    amin: float = 1e-10,
+    power: float = 2.0,
+    **framing: Unpack[Framing],
+) -> NDArray[np.float32]:
+    """Geometric over arithmetic mean of each frame's power: 1 for noise, near 0 for a tone.
+
+    As ``librosa.feature.spectral_flatness``: ``S`` is a magnitude, raised to ``power`` and at least ``amin``. Other
+    arguments, result ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+    """
+    positive("amin", amin)
+    rows = spectrogram(y, S=S, **framing).T
+    energy = np.square(rows) if power == 2 else rows**power
+    np.maximum(energy, amin, out=energy)
+    arithmetic = energy.mean(axis=1)
+    return row(np.exp(np.log(energy, out=energy).mean(axis=1)) / arithmetic)
+
+
+def spectral_contrast(
+    y: Signal = None,
+    *,
+    sr: float = 22050,
+    S: Signal = None,
+    freq: Any = None,
+    fmin: float = 200.0,
+    n_bands: int = 6,
+    quantile: float = 0.02,
+    linear: bool = False,
+    **framing: Unpack[Framing],
+) -> NDArray[np.float32]:
+    """Peaks over valleys in each octave above ``fmin``, in dB, as ``librosa.feature.spectral_contrast``.
+
+    ``quantile`` is the share of a band's bins that counts as its peak and its valley; ``linear=True`` gives their
+    plain difference. Other arguments and errors are those of :func:`spectral_centroid`; the result has
+    ``n_bands + 1`` rows, of which the first lies below ``fmin``.
+    """
+    if not 0 < quantile < 1:
+        raise ValueError(f"quantile={quantile} is out of range: between 0 and 1")
+    whole("n_bands", n_bands, 1)
+    positive("fmin", fmin)
+    S, freq = _with_frequencies(y, S, sr, freq, framing)
+    peak, valley = peaks_and_valleys(S, octaves(freq, sr, fmin, n_bands), quantile)
+    if linear:
+        return (peak - valley).astype(np.float32)
+    return power_to_db(peak) - power_to_db(valley)
+
+
+def peaks_and_valleys(
+    S: NDArray[np.floating], bands: list[tuple[slice, int]], quantile: float = 0.02
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Mean of the highest and of the lowest bins of each band: two arrays ``(bands, frames)``."""
+    means = [_peak_and_valley(S.T[:, band], count, quantile) for band, count in bands]
+    peak, valley = np.stack(means, axis=1)
+    return peak, valley
+
+
+def octaves(freq: NDArray[np.float64], sr: float, fmin: float, n_bands: int) -> list[tuple[slice, int]]:
+    """The bins of each band, and how many the quantile is taken of (librosa counts the bin it drops, too)."""
+    edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
+    if edges[-2] >= sr / 2:
+        raise ValueError(f"n_bands={n_bands} octaves above fmin={fmin} exceed half of sr={sr}: reduce one of them")
+    bands = []
+    for k, (low, high) in enumerate(itertools.pairwise(edges)):
+        inside = np.flatnonzero((freq >= low) & (freq <= high))
+        last = k == n_bands
+        if len(inside) < 1 + (not last and k == 0):
+            raise ValueError(f"{len(freq)} bins leave the band {low:g} to {high:g} Hz empty: give a larger n_fft")
+        start, stop = max(inside[0] - (k > 0), 0), len(freq) if last else inside[-1] + 1
+        bands.append((slice(start, stop - (not last)), stop - start))
+    return bands
+
+
+def _peak_and_valley(
+    band: NDArray[np.floating], count: int, quantile: float
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    ordered = np.sort(band, axis=1)
+    few = max(int(np.rint(quantile * count)), 1)
+    return ordered[:, -few:].mean(axis=1), ordered[:, :few].mean(axis=1)

@@ -1,0 +1,174 @@
+"""Features of the waveform itself, and change over time."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiofw.spectral.fourier import checked_spectrogram
+from audiofw.spectral.frames import Cut, PadMode, Signal, cut, framed, one_of, whole
+
+DeltaMode = Literal["interp", "nearest", "mirror", "constant", "wrap"]
+# scipy's words for what lies beyond the ends, and NumPy's
+PADDING: dict[str, Any] = {
+    "interp": "edge",
+    "nearest": "edge",
+    "mirror": "reflect",
+    "constant": "constant",
+    "wrap": "wrap",
+}
+
+
+def rms(
+    y: Signal = None,
+    *,
+    S: Signal = None,
+    frame_length: int = 2048,
+    hop_length: int = 512,
+    center: bool = True,
+    pad_mode: PadMode = "constant",
+) -> NDArray[np.float32]:
+    """Root-mean-square level of each frame, as ``librosa.feature.rms``.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)], optional
+        Signal.
+    S : np.ndarray [shape=(1 + frame_length // 2, frames)], optional
+        Magnitude spectrogram, best of a rectangular window, in place of ``y``.
+    frame_length, hop_length : int
+        Samples in a frame, and from one frame to the next.
+    center : bool
+        Frames centred on every ``hop_length``-th sample, the signal padded by ``pad_mode``; or begun there.
+
+    Returns
+    -------
+    np.ndarray [shape=(1, frames)]
+        Level; for a signal within -1..1, too.
+
+    Raises
+    ------
+    ValueError
+        If the signal, the spectrogram or an argument cannot be used.
+    """
+    whole("frame_length", frame_length, 1)
+    if S is not None:
+        return _rms_of_spectrum(checked_spectrogram(S), frame_length)
+    return level(cut(y, n_fft=frame_length, hop_length=hop_length, center=center, pad_mode=pad_mode))
+
+
+def level(signal: Cut) -> NDArray[np.float32]:
+    """Root-mean-square level of each frame, shape ``(1, frames)``."""
+    power = np.empty((signal.n_frames, 1, 1))
+    for frame, rows in signal.blocks(0, signal.n_frames):
+        block = framed(signal, frame, rows)
+        np.matmul(block[:, np.newaxis, :], block[:, :, np.newaxis], out=power[frame : frame + rows])
+    return np.sqrt(power.reshape(1, -1) / signal.frames.n_fft).astype(np.float32)
+
+
+def _rms_of_spectrum(S: NDArray[np.floating], frame_length: int) -> NDArray[np.float32]:
+    if len(S) != frame_length // 2 + 1:
+        raise ValueError(f"frame_length={frame_length} does not fit S of {len(S)} rows: give {2 * len(S) - 2}")
+    # every bin but those of 0 Hz and of half the sampling rate stands for two
+    weights = np.full(len(S), 2.0, S.dtype)
+    weights[0] = 1.0
+    if frame_length % 2 == 0:
+        weights[-1] = 1.0
+    return np.sqrt(np.square(S.T) @ weights)[np.newaxis].astype(np.float32) / np.float32(frame_length)
+
+
+def zero_crossing_rate(
+    y: NDArray[np.floating],
+    *,
+    frame_length: int = 2048,
+    hop_length: int = 512,
+    center: bool = True,
+    threshold: float = 1e-10,
+) -> NDArray[np.float32]:
+    """Share of the samples of each frame where the sign changes, as ``librosa.feature.zero_crossing_rate``.
+
+    Samples within ``threshold`` of zero count as positive. Other arguments, result ``(1, frames)`` and errors are
+    those of :func:`rms`.
+    """
+    whole("frame_length", frame_length, 1)
+    signal = cut(y, n_fft=frame_length, hop_length=hop_length, center=center)
+    negative = signal.y < -_as_tight(threshold, signal.y.dtype)
+    crossings = np.flatnonzero(negative[1:] != negative[:-1]) + 1
+    starts = signal.origin + hop_length * np.arange(signal.n_frames)
+    # a frame's first sample has none before it to differ from; what is padded at the ends never changes sign
+    counts = np.searchsorted(crossings, starts + frame_length) - np.searchsorted(crossings, starts + 1)
+    return (counts / frame_length).astype(np.float32)[np.newaxis]
+
+
+def _as_tight(threshold: float, dtype: Any) -> np.floating:
+    """The largest number of a precision that is not above ``threshold``, so that comparing costs no conversion."""
+    rounded = np.dtype(dtype).type(threshold)
+    return np.nextafter(rounded, rounded.dtype.type(0)) if rounded > np.float64(threshold) else rounded
+
+
+def delta(
+    data: NDArray[np.floating],
+    *,
+    width: int = 9,
+    order: int = 1,
+    axis: int = -1,
+    mode: DeltaMode = "interp",
+) -> NDArray[np.float32]:
+    """Local slope (``order=1``) or curvature (2) of features over time, per frame, as ``librosa.feature.delta``.
+
+    Parameters
+    ----------
+    data : np.ndarray [shape=(..., frames)]
+        Features.
+    width : int, odd, 3 or more
+        Frames that a polynomial of degree ``order`` is fitted to (Savitzky and Golay's filter).
+    mode : str
+        What lies beyond the ends: with ``interp`` the polynomial of the outermost frames; else see
+        ``scipy.signal.savgol_filter``. With fewer frames than ``width``, where librosa refuses ``interp``, the outer
+        frames are repeated (``nearest``): slopes stay small and per frame, and one frame alone has slope 0.
+
+    Returns
+    -------
+    np.ndarray [shape like data]
+        float32.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or ``data`` is empty.
+    """
+    if whole("width", width, 3) % 2 == 0:
+        raise ValueError(f"width={width} is out of range: an odd number, 3 or more")
+    whole("order", order, 1, width - 1)
+    one_of("mode", mode, get_args(DeltaMode))
+    series = np.moveaxis(np.atleast_1d(np.asarray(data, np.float64)), axis, -1)
+    if not series.size:
+        raise ValueError(f"data of shape {np.shape(data)} is empty: nothing changes over time")
+    margin = [(0, 0)] * (series.ndim - 1) + [(width // 2, width // 2)]
+    if mode == "interp" and series.shape[-1] >= width:
+        # a line has one slope: that of the outermost full window holds up to the end
+        slopes = np.pad(_slopes(series, width, order), margin, mode="edge")
+    else:
+        slopes = _slopes(np.pad(series, margin, mode=PADDING[mode]), width, order)
+    return np.moveaxis(slopes, -1, axis).astype(np.float32)
+
+
+def _slopes(series: NDArray[np.float64], width: int, order: int) -> NDArray[np.float64]:
+    """The derivative of the polynomial fitted to every run of ``width`` frames."""
+    frames = series.shape[-1] - width + 1
+    slopes = np.zeros((*series.shape[:-1], frames))
+    for k, weight in enumerate(_slope_weights(width, order)):
+        slopes += weight * series[..., k : k + frames]
+    return slopes
+
+
+@lru_cache(maxsize=16)
+def _slope_weights(width: int, order: int) -> tuple[float, ...]:
+    # least squares give the polynomial's coefficients; its order-th derivative is the last one times order!
+    positions = np.arange(width) - width // 2
+    fit = np.linalg.pinv(np.vander(positions, order + 1, increasing=True).astype(np.float64))
+    return tuple((math.factorial(order) * fit[order]).tolist())
