@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import re
@@ -16,10 +17,12 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from audiofw import supervise
 from audiofw.config import Config, read_config
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.hookspecs import KINDS
@@ -28,6 +31,8 @@ from audiofw.places import bundled
 from audiofw.plugin import Choice
 from audiofw.registry import Menus, load_menus
 from audiofw.schema import Option, make_schema, missing, section_options
+
+log = logging.getLogger(__name__)
 
 CONFIG = {"version_base": "1.3", "config_path": str(bundled("conf")), "config_name": "config"}
 
@@ -51,6 +56,8 @@ def run_app(words: Sequence[str]) -> int:
             hydra.main(**CONFIG)(task)()
     except Refused as refused:
         raise refused.args[0] from refused.__cause__
+    except JobError:  # the leaderboard tells of it
+        return 1
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, menus, words) from error
     return 0
@@ -82,15 +89,52 @@ def task(cfg: DictConfig) -> float:
         menus = load_menus()  # anew: a launcher may have sent this job to another process
         menus.warn()
         config, choices = resolve(cfg, menus)
+        config = share_cores(config, hydra_config.launcher)
         from audiofw import sweep  # a refused config should not wait for numpy
 
         run = sweep.run_in_sweep if hydra_config.mode == RunMode.MULTIRUN else sweep.run_alone
         return run(config, choices, folder, overrides)
-    except AudiofwError as error:
+    except (Exception, SystemExit) as error:
         if hydra_config.mode == RunMode.MULTIRUN:
-            raise
-        remove_unused(folder)
-        raise Refused(error) from error
+            raise note_failure(folder, overrides, error) from error
+        if isinstance(error, AudiofwError):
+            remove_unused(folder)
+            raise Refused(error) from error
+        raise
+
+
+def share_cores(config: Config, launcher: DictConfig) -> Config:
+    """Keep threads times jobs at a time within the cores: each job of a parallel launcher gets its share."""
+    at_once = launcher.get("n_jobs", 1)
+    if config.n_jobs != -1 or at_once == 1:
+        return config
+    from audiofw.workers import cores, count_workers
+
+    return dataclasses.replace(config, n_jobs=max(1, cores() // count_workers(at_once)))
+
+
+class Announce(Callback):
+    """Tells the supervisor of a sweep where its folder is, before the first job."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Report the folder."""
+        if supervise.is_supervised():
+            supervise.report_folder(Path(config.hydra.sweep.dir))
+
+
+class JobError(Exception):
+    """A job of a sweep failed; Hydra raises it again once the others have run."""
+
+
+def note_failure(folder: Path, overrides: Sequence[str], error: BaseException) -> JobError:
+    """Say in one line, and in ``result.json``, why a job of a sweep failed."""
+    from audiofw import jobs
+
+    reason = jobs.describe(error)
+    log.error("job failed: %s", reason)
+    log.debug("in full:", exc_info=error)
+    jobs.end_failed(folder, overrides, reason)
+    return JobError(reason)
 
 
 def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:

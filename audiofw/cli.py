@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.overrides import take_plugin_folders
+from audiofw.supervise import is_supervised, is_sweep, supervise
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # the variable that Hydra's users know
 
@@ -53,7 +54,17 @@ def _cache(argv: list[str]) -> int:
     return main(argv)
 
 
-SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {"plugins": _plugins, "cache": _cache}
+def _leaderboard(argv: list[str]) -> int:
+    from audiofw.leaderboard_cli import main
+
+    return main(argv)
+
+
+SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "plugins": _plugins,
+    "cache": _cache,
+    "leaderboard": _leaderboard,
+}
 
 
 def _dispatch(words: list[str]) -> int:
@@ -66,6 +77,8 @@ def _dispatch(words: list[str]) -> int:
             f"there is no command '{words[0]}'{nearest(words[0], SUBCOMMANDS)}; commands: {', '.join(SUBCOMMANDS)}; "
             "an option is written key=value"
         )
+    if is_sweep(words) and not is_supervised():
+        return supervise(words)
     from audiofw.app import run_app  # the subcommands do not need Hydra
 
     return run_app(words)

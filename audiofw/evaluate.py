@@ -191,7 +191,7 @@ def _blame(where: str) -> Iterator[None]:
     except InvalidParameterError as error:
         raise ConfigError(f"model: {first_line(error)}") from error
     except Exception as error:  # a plugin's code may raise anything
-        raise PluginError(f"{where}: {first_line(error)}") from error
+        raise PluginError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _last_step(model: Any, prefix: str = "") -> tuple[Any, str, str]:

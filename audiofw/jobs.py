@@ -22,6 +22,7 @@ import audiofw
 from audiofw.atomic import is_alive, write_whole
 from audiofw.config import Config
 from audiofw.dataset import Dataset
+from audiofw.errors import AudiofwError, first_line
 from audiofw.places import cache_root
 from audiofw.plugin import Choice
 from audiofw.results import LIBRARIES
@@ -99,8 +100,7 @@ def write(folder: Path, record: Record) -> None:
 
 def begin(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
     """Say that a job runs here now."""
-    now = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = Record(job, "running", list(overrides), score, started=now, pid=os.getpid())
+    record = Record(job, "running", list(overrides), score, started=now(), pid=os.getpid())
     write(folder, record)
     _point(job, folder)
     return record
@@ -112,6 +112,27 @@ def end(folder: Path, record: Record, *, value: float | None = None, reason: str
     record.value, record.reason = value, reason
     record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
     write(folder, record)
+
+
+def end_failed(folder: Path, overrides: Sequence[str], reason: str) -> None:
+    """Say that a job failed, perhaps before it was known which job it is."""
+    record = read(folder)
+    if record is None or record.status != "failed":
+        end(folder, record or Record("", "failed", list(overrides), "", started=now()), reason=reason)
+
+
+def describe(error: BaseException) -> str:
+    """Give an error's reason on one line, with its name where it is not one of ours."""
+    if isinstance(error, AudiofwError):
+        return " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by Ctrl-C"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def now() -> str:
+    """Give the time in ISO 8601, with its zone."""
+    return datetime.now().astimezone().isoformat()
 
 
 def earlier(job: str) -> tuple[Path, Record] | None:
@@ -126,6 +147,8 @@ def earlier(job: str) -> tuple[Path, Record] | None:
 
 def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
     """Take over what an earlier run of the same job has left, ``result.json`` last."""
+    if found == folder.resolve():  # a sweep that was started again comes by its own folders
+        return
     for file in found.iterdir():
         if file.is_file() and file.name not in ("result.json", "audiofw.log"):
             shutil.copy2(file, folder / file.name)
@@ -133,15 +156,10 @@ def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) 
     _point(record.job, folder)
 
 
-def bury(folder: Path, reason: str) -> int:
-    """Mark what says it is running below a folder, in a process that is gone, as failed; count it."""
-    buried = 0
-    for file in folder.rglob("result.json"):
-        record = read(file.parent)
-        if record and record.status == "running" and not is_alive(record.pid):
-            end(file.parent, record, reason=reason)
-            buried += 1
-    return buried
+def lost(folder: Path) -> list[Path]:
+    """Find the folders below one whose runs say that they are running, in a process that is gone."""
+    folders = [file.parent for file in folder.rglob("result.json")]
+    return [f for f in folders if (record := read(f)) and record.status == "running" and not is_alive(record.pid)]
 
 
 def _pointer(job: str) -> Path:

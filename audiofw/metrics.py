@@ -18,8 +18,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Gather an evaluation's figures, ready for JSON: plain Python values, None for what is undefined.
 
-    The main ``value``, None where it is undefined, is the pooled score: that of all out-of-fold predictions together, which is what has an
-    interval, and what weighs every clip alike however the folds fell. For one holdout it is the fold's own.
+    The main ``value``, None where it is undefined, is the pooled score: that of all out-of-fold predictions together,
+    which is what has an interval, and what weighs every clip alike however the folds fell.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.cache import Cache, Shelf
+from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
 from audiofw.dataset import Clip, Dataset, find_clips
 from audiofw.errors import DataError
 from audiofw.evaluate import Evaluation, cross_validate
 from audiofw.features import Failure, Table, Unit, tabulate
+from audiofw.locks import alone
 from audiofw.metrics import main_value, summarise
 from audiofw.places import cache_root
 from audiofw.plugin import Choice
@@ -76,6 +78,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Res
         "n_from_cache": table.cached,
         "n_columns": table.X.shape[1],
         "extract_seconds": seconds,
+        "model_bytes": size_of(evaluation.models[-1]),
     }
     save(folder, config, choices, clips, table.failures, evaluation, metrics)
     if config.plots:
@@ -132,7 +135,7 @@ def _lacking(split: str, asked: str, clips: Sequence[Clip]) -> str:
 def extract(clips: Sequence[Clip], config: Config, choices: Choices) -> Table:
     """Turn clips into a table, with what an earlier run has kept."""
     unit = Unit(**asdict(config.audio), feature=choices["feature"], pooling=choices["pooling"])
-    with open_shelf(config, unit) as shelf:
+    with open_shelf(config, unit, clips) as shelf:
         return tabulate(
             clips,
             unit,
@@ -145,13 +148,24 @@ def extract(clips: Sequence[Clip], config: Config, choices: Choices) -> Table:
 
 
 @contextmanager
-def open_shelf(config: Config, unit: Unit) -> Iterator[Shelf | None]:
-    """Open the cache at what this unit of work has made before; None where it is switched off."""
+def open_shelf(config: Config, unit: Unit, clips: Sequence[Clip]) -> Iterator[Shelf | None]:
+    """Open the cache at what this unit of work has made before; None where it is switched off.
+
+    Another process that is extracting the same features of the same clips is waited for: its work is ours, too.
+    """
     if not config.cache.enabled:
         yield None
         return
-    with Cache(cache_root() / "features", max_gb=config.cache.max_gb, verify=config.cache.verify) as cache:
-        yield cache.shelf(unit.recipe())
+    folder = cache_root() / "features"
+    with Cache(folder, max_gb=config.cache.max_gb, verify=config.cache.verify) as cache:
+        shelf = cache.shelf(unit.recipe())
+        with alone(_lock(folder, unit.recipe(), clips), "extracting the same features"):
+            yield shelf
+
+
+def _lock(folder: Path, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Path:
+    name = recipe_digest({"recipe": recipe, "clips": [str(clip.path) for clip in clips]})
+    return folder.parent / "locks" / f"{name}.lock"
 
 
 def evaluate(
@@ -175,6 +189,14 @@ def evaluate(
             balance=config.balance,
             on_fold=lambda _: advance(),
         )
+
+
+def size_of(model: Any) -> int | None:
+    """Measure a fitted model in bytes, as pickle writes it; None for one that it cannot write."""
+    try:
+        return len(pickle.dumps(model))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
 
 
 def draw(folder: Path, clips: Sequence[Clip], metrics: Mapping[str, Any], config: Config) -> None:

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from audiofw import jobs
+from audiofw import jobs, supervise
 from audiofw.config import Config
 from audiofw.dataset import Dataset
-from audiofw.errors import AudiofwError, first_line
+from audiofw.errors import AudiofwError
 from audiofw.plugin import Choice
 from audiofw.runner import Result, find, rehearse, run
 from audiofw.summary import show
@@ -50,9 +50,9 @@ def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> 
         jobs.repeat(where, record, folder, overrides)
         log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
         return record.value
-    if record.status == "failed" and rerun == "none":
+    if record.status == "failed" and (rerun == "none" or record.started >= supervise.session_start()):
         jobs.repeat(where, record, folder, overrides)
-        raise AudiofwError(f"it failed before, in {where}: {record.reason} (sweep.rerun=failed runs it again)")
+        raise AudiofwError(f"{record.reason} (in {where}; sweep.rerun=failed runs it again)")
     return None
 
 
@@ -63,16 +63,7 @@ def _run_noted(
     try:
         result = run(config, choices, dataset, folder)
     except BaseException as error:  # the note must be true after Ctrl-C, too
-        jobs.end(folder, record, reason=describe(error))
+        jobs.end(folder, record, reason=jobs.describe(error))
         raise
     jobs.end(folder, record, value=result.score)
     return result
-
-
-def describe(error: BaseException) -> str:
-    """Give an error's reason on one line, with its name where it is not one of ours."""
-    if isinstance(error, AudiofwError):
-        return " ".join(str(error).split())
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped by Ctrl-C"
-    return f"{type(error).__name__}: {first_line(error)}"
