@@ -82,6 +82,7 @@ class Config:
     pad: Pad
     cache: CacheOptions
     sweep: Sweep
+    audit: Literal["warn", "raise", False]
     balance: Literal["none", "balanced"]
     score: str
     plots: bool

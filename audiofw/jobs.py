@@ -27,7 +27,7 @@ from audiofw.places import cache_root
 from audiofw.plugin import Choice
 from audiofw.results import LIBRARIES
 
-WITHOUT_EFFECT = ("cache", "n_jobs", "plots", "sweep")
+WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "plots", "sweep")
 """Sections of the config that change how a job runs, not what it gives."""
 
 Status = Literal["running", "finished", "failed"]

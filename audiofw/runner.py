@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from audiofw import leaks
+from audiofw.audit import Finding, refuse
 from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
 from audiofw.dataset import Clip, Dataset, find_clips
@@ -62,7 +64,9 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Res
     AudiofwError
         For what the user can mend: data, options, plugins.
     """
-    split(dataset.clips, choices["split"], config.seed)  # a split that cannot be made should show before the long work
+    planned, _, _ = split(dataset.clips, choices["split"], config.seed)  # refused here, it has cost no time
+    findings = look_for_leaks(dataset.clips, planned, config)
+
     started = perf_counter()
     table = extract(dataset.clips, config, choices)
     seconds = perf_counter() - started
@@ -72,11 +76,13 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Res
     make_model = partial(choices["model"].build, config.seed, config.n_jobs)
     evaluation = evaluate(make_model, folds, table.X, y, clips, classes, config)
 
+    findings = leaks.measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
         **summarise(evaluation, classes=classes, score=config.score, seed=config.seed),
         "n_failures": len(table.failures),
         "n_from_cache": table.cached,
         "n_columns": table.X.shape[1],
+        "audit": [leaks.as_record(finding) for finding in findings],
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
     }
@@ -132,10 +138,21 @@ def _lacking(split: str, asked: str, clips: Sequence[Clip]) -> str:
     )
 
 
+def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
+    """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
+    if not config.audit:
+        return []
+    with open_shelf(config, leaks.recipe(), clips) as shelf:
+        findings = leaks.find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
+    if config.audit == "raise":
+        refuse(findings)
+    return findings
+
+
 def extract(clips: Sequence[Clip], config: Config, choices: Choices) -> Table:
     """Turn clips into a table, with what an earlier run has kept."""
     unit = Unit(**asdict(config.audio), feature=choices["feature"], pooling=choices["pooling"])
-    with open_shelf(config, unit, clips) as shelf:
+    with open_shelf(config, unit.recipe(), clips) as shelf:
         return tabulate(
             clips,
             unit,
@@ -148,18 +165,18 @@ def extract(clips: Sequence[Clip], config: Config, choices: Choices) -> Table:
 
 
 @contextmanager
-def open_shelf(config: Config, unit: Unit, clips: Sequence[Clip]) -> Iterator[Shelf | None]:
-    """Open the cache at what this unit of work has made before; None where it is switched off.
+def open_shelf(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Iterator[Shelf | None]:
+    """Open the cache at what was made by this recipe before; None where it is switched off.
 
-    Another process that is extracting the same features of the same clips is waited for: its work is ours, too.
+    Another process that is making the same of the same clips is waited for: its work is ours, too.
     """
     if not config.cache.enabled:
         yield None
         return
     folder = cache_root() / "features"
     with Cache(folder, max_gb=config.cache.max_gb, verify=config.cache.verify) as cache:
-        shelf = cache.shelf(unit.recipe())
-        with alone(_lock(folder, unit.recipe(), clips), "extracting the same features"):
+        shelf = cache.shelf(recipe)
+        with alone(_lock(folder, recipe, clips), "extracting the same features"):
             yield shelf
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from audiofw import leaks
 from audiofw.dataset import Dataset
 from audiofw.features import Failure
 from audiofw.plugin import Choice
@@ -40,7 +41,8 @@ def show(
     console.print("", _score_table(metrics), "", sep="\n")
     if len(metrics["classes"]) <= MOST_CLASSES:
         console.print(_class_table(metrics), "", sep="\n")
-    for line in [*_left_out(dataset, failures), f"results in {_short(folder)}"]:
+    findings = [leaks.tell(finding) for finding in metrics["audit"]]
+    for line in [*findings, *_left_out(dataset, failures), f"results in {_short(folder)}"]:
         console.print(line, soft_wrap=True)
 
 

@@ -1,0 +1,32 @@
+"""``audiofw audit``: look for leaks in some recordings, and run nothing else."""
+
+from __future__ import annotations
+
+from audiofw import leaks
+from audiofw.audit import refuse
+from audiofw.config import Config
+from audiofw.runner import Choices, find, open_shelf, split
+from audiofw.tables import open_console
+
+
+def show_audit(config: Config, choices: Choices) -> None:
+    """Print every finding, with the clips concerned.
+
+    Raises
+    ------
+    DataError
+        For recordings that cannot be found or split; and if ``audit=raise``, at a warning.
+    """
+    dataset = find(config)
+    folds, _, _ = split(dataset.clips, choices["split"], config.seed)
+    with open_shelf(config, leaks.recipe(), dataset.clips) as shelf:
+        findings = leaks.find_leaks(dataset.clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
+    console = open_console()
+    for finding in findings:
+        console.print(leaks.tell(leaks.as_record(finding)), soft_wrap=True)
+        for name in finding.files:
+            console.print(f"  {name}", soft_wrap=True)
+    if not findings:
+        console.print(f"no finding in {len(dataset.clips)} clips, split by {choices['split'].name}", soft_wrap=True)
+    if config.audit == "raise":
+        refuse(findings)

@@ -1,0 +1,89 @@
+"""The audit of a run: probe every clip in parallel, or find its probe in the cache, and look for leaks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from audiofw import audio, fingerprint, probe
+from audiofw.audit import Finding, audit, with_effects
+from audiofw.dataset import Clip
+from audiofw.evaluate import Evaluation
+from audiofw.features import Shelf
+from audiofw.lanes import Lost
+from audiofw.progress import counting
+from audiofw.splits import Fold
+from audiofw.workers import outcomes
+
+log = logging.getLogger(__name__)
+
+
+def recipe() -> dict[str, Any]:
+    """Say what a probe depends on beside its file, for the cache."""
+    sources = b"\0".join(Path(str(module.__file__)).read_bytes() for module in (audio, fingerprint, probe))
+    return {
+        "probe": hashlib.blake2b(sources, digest_size=16).hexdigest(),
+        "libsndfile": soundfile.__libsndfile_version__,
+    }
+
+
+def find_leaks(
+    clips: Sequence[Clip], folds: Sequence[Fold], *, seed: int, n_jobs: int, shelf: Shelf | None
+) -> list[Finding]:
+    """Look for copies, shared sources and shortcuts among clips that are to be split so.
+
+    A clip that cannot be read is passed over here: extraction will say why.
+    """
+    probes: list[probe.Probe | None] = []
+    with (
+        closing(outcomes(_maker(shelf), (clip.path for clip in clips), n_jobs=n_jobs)) as results,
+        counting("audit", len(clips)) as advance,
+    ):
+        for result in results:
+            probes.append(None if isinstance(result, Lost) else probe.from_vector(result))
+            advance()
+    return audit(clips, probes, folds, seed=seed)
+
+
+def measure_effects(
+    findings: Sequence[Finding], n_clips: int, kept: np.ndarray, evaluation: Evaluation, folds: Sequence[Fold]
+) -> list[Finding]:
+    """Say what the accuracy is without the leaked clips.
+
+    The findings count all clips, the evaluation only those that were kept.
+    """
+    y, predictions = np.full((2, n_clips), -1)
+    y[kept], predictions[kept] = evaluation.y, evaluation.predictions
+    return list(with_effects(findings, y, predictions, [(kept[fold.train], kept[fold.test]) for fold in folds]))
+
+
+def as_record(finding: Finding) -> dict[str, Any]:
+    """Give a finding for JSON."""
+    record = finding._asdict()
+    del record["sets"]  # places in a list that the reader does not have
+    return {**record, "files": list(finding.files)}
+
+
+def tell(finding: Mapping[str, Any]) -> str:
+    """Say a finding's record in one line."""
+    effect = f"; {finding['effect']}" if finding["effect"] else ""
+    return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"
+
+
+def _maker(shelf: Shelf | None) -> Callable[[Path], np.ndarray]:
+    def find_or_make(path: Path) -> np.ndarray:
+        vector = shelf.get(path) if shelf else None
+        if vector is None:
+            vector = probe.to_vector(probe.probe(path))
+            if shelf:
+                shelf.put(path, vector)
+        return vector
+
+    return find_or_make
