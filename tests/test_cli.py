@@ -32,7 +32,10 @@ def one_line(outcome) -> str:
     [
         (["model=xgbost"], "there is no such model (did you mean 'xgboost'?)"),
         (["+experiment=artcle"], "(did you mean 'article'?)"),
-        (["model=xgboost", "model.max_dept=3"], "model.max_dept: there is no such key (did you mean 'model.max_depth'?)"),
+        (
+            ["model=xgboost", "model.max_dept=3"],
+            "model.max_dept: there is no such key (did you mean 'model.max_depth'?)",
+        ),
         (["sed=1"], "sed: there is no such key (did you mean 'seed'?)"),
         (["feature.n_mels=many"], "feature.n_mels: Value 'many'"),
         (["feature.n_mels=0"], "feature.n_mels=0: must be int ≥ 1"),
@@ -276,7 +279,7 @@ def test_ctrl_c_stops_promptly_without_a_traceback(sounds, tmp_path):
     )
     time.sleep(4)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err.strip().splitlines() == ["audiofw: stopped"]
     assert not list(tmp_path.rglob("metrics.json"))

@@ -117,7 +117,7 @@ def test_each_failure_costs_its_own_job_alone(sweep, tmp_path):
 
 def test_a_finished_job_is_found_again_in_a_grown_sweep_of_another_folder(sweep, tmp_path):
     finish(sweep("model.depth=1,2", "hydra.sweep.dir=a"))
-    code, out, err = finish(sweep("model.depth=3,2,1", "hydra.sweep.dir=b"))
+    code, _, err = finish(sweep("model.depth=3,2,1", "hydra.sweep.dir=b"))
     assert code == 0, err
     assert sorted(fits(tmp_path)) == ["well 1", "well 2", "well 3"]
     assert len(leaderboard(tmp_path / "b")) >= 3
@@ -191,7 +191,7 @@ def test_joblib_gives_what_the_basic_launcher_gives(sweep, tmp_path):
 
 
 def test_a_job_killed_under_joblib_costs_itself_alone(sweep, tmp_path):
-    code, out, _ = finish(sweep("model.how=well,kill,fine", "hydra.sweep.dir=s", "hydra/launcher=joblib"))
+    code, _, _ = finish(sweep("model.how=well,kill,fine", "hydra.sweep.dir=s", "hydra/launcher=joblib"))
     assert code != 0
     ends = {key.split("model.how=")[1].split()[0]: status for key, (status, _) in statuses(tmp_path / "s").items()}
     assert ends == {"well": "finished", "kill": "failed", "fine": "finished"}
