@@ -1,0 +1,361 @@
+"""``audiofw leaderboard``: which run is best, which are not distinguishable from it, and which failed."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from audiofw.atomic import write_whole
+from audiofw.ensemble import average_rows
+from audiofw.errors import DataError
+from audiofw.hookspecs import KINDS
+from audiofw.leaderboard import (
+    Predictions,
+    Row,
+    Run,
+    as_number,
+    find_columns,
+    line_up,
+    read_predictions,
+    read_runs,
+    run_of,
+    show_option,
+)
+from audiofw.scores import GREATER_IS_BETTER, check_score
+from audiofw.significance import compare_rows
+from audiofw.tables import new_table, open_console
+
+FILE = "leaderboard.csv"
+MOST_ROWS = 50  # on the terminal; the file has all
+MOST_MEMBERS = 1000  # runs that an ensemble is chosen from; their probabilities are in memory together
+FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_seconds")  # of metrics.json
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Runs, best first, and what cannot be ranked."""
+
+    score: str
+    columns: tuple[str, ...]  # the options that differ
+    rows: tuple[Row, ...]
+    ensemble: Row | None
+    failures: tuple[Run, ...]
+    running: tuple[Run, ...]
+    notes: tuple[str, ...]
+
+
+def main(argv: list[str]) -> int:
+    """Run ``audiofw leaderboard FOLDER …``; 1 if any of the runs failed."""
+    arguments = _parse(argv)
+    board = rank(read_runs(arguments.folder), score=arguments.score, ensemble=arguments.ensemble)
+    write_csv(board, arguments.csv or arguments.folder[0] / FILE)
+    console = open_console()
+    if arguments.json:
+        console.print(json.dumps(as_json(board), indent=2, allow_nan=False, ensure_ascii=False), soft_wrap=True)
+    else:
+        show(board, console)
+    return 1 if board.failures else 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "audiofw leaderboard", description="Rank the runs of one sweep or several; exit code 1 if any failed."
+    )
+    parser.add_argument("folder", nargs="+", type=Path, help="of a sweep or a run, as multirun/2026-01-31/12-00-00")
+    parser.add_argument("--score", metavar="NAME", help=f"rank by this one: {', '.join(GREATER_IS_BETTER)}")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help=f"where to write the table; {FILE} in the first FOLDER"
+    )
+    parser.add_argument("--no-ensemble", dest="ensemble", action="store_false", help="rank the runs alone")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser.parse_args(argv)
+
+
+def show_leaderboard(folder: Path) -> int:
+    """Print a sweep's leaderboard, write its ``leaderboard.csv``, and return how many of its runs failed.
+
+    Raises
+    ------
+    DataError
+        If there is no run in the folder, or the file cannot be written.
+    """
+    board = rank(read_runs([folder]))
+    write_csv(board, folder / FILE)
+    show(board, open_console())
+    return len(board.failures)
+
+
+def write_leaderboard_csv(folder: Path) -> None:
+    """Write a sweep's ``leaderboard.csv`` as it stands now, without the ensemble, which takes longer."""
+    write_csv(rank(read_runs([folder]), ensemble=False), folder / FILE)
+
+
+# --- ranking ----------------------------------------------------------------------------------------------
+
+
+def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True) -> Leaderboard:
+    """Rank the finished runs and compare them with the best.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        As `audiofw.leaderboard.read_runs` gives them.
+    score : str, optional
+        What to rank by; the main score of the first run by default.
+    ensemble : bool
+        Also make an ensemble of the runs that can be compared with the best.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown score.
+    """
+    finished = [run for run in runs if run.status == "finished"]
+    score, notes = _choose_score(finished, score)
+    columns = find_columns(finished)
+    rows, averaged = line_up(finished, score, columns), None
+    if len(rows) > 1:
+        tested = _read_all(rows, probabilities=ensemble)
+        rows, more = compare_rows(rows, tested, score)
+        notes += more
+        if ensemble:
+            averaged, more = average_rows(rows, tested, score)
+            notes += more
+    return Leaderboard(
+        score=score,
+        columns=tuple(columns),
+        rows=tuple(rows),
+        ensemble=averaged,
+        failures=tuple(run for run in runs if run.status == "failed"),
+        running=tuple(run for run in runs if run.status == "running"),
+        notes=tuple(notes),
+    )
+
+
+def _choose_score(finished: Sequence[Run], score: str | None) -> tuple[str, list[str]]:
+    if score is not None:
+        check_score(score)
+        return score, []
+    asked = list(dict.fromkeys(run.metrics["score"] for run in finished)) or ["accuracy"]
+    if len(asked) == 1:
+        return asked[0], []
+    return asked[0], [f"the runs' main scores differ ({', '.join(asked)}): ranked by {asked[0]}; --score chooses"]
+
+
+def _read_all(rows: Sequence[Row], *, probabilities: bool) -> list[Predictions | None]:
+    """Read each row's predictions; what is the same as the best's is kept once, since there may be thousands."""
+    oldest = sorted(range(len(rows)), key=lambda i: run_of(rows[i]).started)[:MOST_MEMBERS]
+    wanted = set(oldest if probabilities else [])  # chosen by score, they would make the ensemble look too good
+    best = read_predictions(run_of(rows[0]), probabilities=0 in wanted)
+    tested = [best]
+    for i, row in enumerate(rows[1:], 1):
+        tested.append(_share(read_predictions(run_of(row), probabilities=i in wanted), best))
+    return tested
+
+
+def _share(theirs: Predictions | None, best: Predictions | None) -> Predictions | None:
+    if theirs is None or best is None or theirs.paths != best.paths:
+        return theirs
+    columns = ("paths", "labels", "folds", "groups")
+    same: dict[str, Any] = {
+        name: getattr(best, name) for name in columns if getattr(best, name) == getattr(theirs, name)
+    }
+    return theirs._replace(**same)
+
+
+# --- on the terminal --------------------------------------------------------------------------------------
+
+
+def show(board: Leaderboard, console: Console) -> None:
+    """Print the ranking, what has to be said of it, and the failures with their reasons."""
+    if board.rows:
+        console.print(_rank_table(board), end="\n\n")
+    if len(board.rows) > MOST_ROWS:
+        console.print(f"… and {len(board.rows) - MOST_ROWS} more rows in {FILE}")
+    for note in [*_say_direction(board), *board.notes, *_say_running(board)]:
+        console.print(note, soft_wrap=True)
+    if board.failures:
+        console.print(f"\n{len(board.failures)} of {_n_runs(board)} runs failed", end="\n\n")
+        console.print(_failure_table(board))
+
+
+def _say_direction(board: Leaderboard) -> list[str]:
+    return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: less is better"]
+
+
+def _say_running(board: Leaderboard) -> list[str]:
+    return [f"{len(board.running)} of {_n_runs(board)} runs are still running"] if board.running else []
+
+
+def _n_runs(board: Leaderboard) -> int:
+    return len(board.rows) + len(board.failures) + len(board.running)
+
+
+def _rank_table(board: Leaderboard) -> Table:
+    level = next((f"{run_of(row).metrics.get('interval_level', 0.95):.0%} interval" for row in board.rows), "interval")
+    figures = (f"{board.score} ± std", level, "p", "fit s/fold", "predict s/fold", "size")
+    table = new_table("", *board.columns, *figures, right=len(figures))
+    for column in table.columns[-len(figures) :]:
+        column.header, column.no_wrap = str(column.header).replace(" ", "\n", 1), True  # figures stay whole
+    for i, row in enumerate(board.rows[:MOST_ROWS]):
+        mark = "best" if i == 0 and row.value is not None else _mark(row)
+        table.add_row(mark, *row.options.values(), *_figures(row))
+    if board.ensemble:
+        blanks = [""] * (len(board.columns) - 1)
+        table.add_row(_mark_ensemble(board), "ensemble", *blanks, *_figures(board.ensemble))
+    return table
+
+
+def _mark(row: Row) -> str:
+    return {True: "≈", False: "", None: "–"}[row.comparison.tied]
+
+
+def _mark_ensemble(board: Leaderboard) -> str:
+    averaged, best = board.ensemble, board.rows[0]
+    if averaged is None or averaged.comparison.tied is not False or averaged.value is None or best.value is None:
+        return _mark(averaged) if averaged else ""
+    return "better" if (averaged.value > best.value) == GREATER_IS_BETTER[board.score] else ""
+
+
+def _figures(row: Row) -> list[str]:
+    spread = "" if row.std is None else f" ± {row.std:.3f}"
+    p = row.comparison.p
+    return [
+        "–" if row.value is None else f"{row.value:.3f}{spread}",
+        "–" if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
+        "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}",
+        _show_seconds(row.fit_seconds),
+        _show_seconds(row.predict_seconds),
+        _show_size(row.model_bytes),
+    ]
+
+
+def _show_seconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
+
+
+def _show_size(size: float | None) -> str:
+    if size is None:
+        return "–"
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def _failure_table(board: Leaderboard) -> Table:
+    table = new_table("failed", "reason", "folder")
+    runs = [*map(run_of, board.rows), *board.failures, *board.running]
+    shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
+    for run in board.failures[:MOST_ROWS]:
+        own = " ".join(word for word in run.overrides if word not in shared)
+        table.add_row(own or "–", run.reason, _short(run.folder))
+    if len(board.failures) > MOST_ROWS:
+        table.add_row("…", f"and {len(board.failures) - MOST_ROWS} more in {FILE}")
+    return table
+
+
+def _short(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
+# --- in files ---------------------------------------------------------------------------------------------
+
+
+def write_csv(board: Leaderboard, file: Path) -> None:
+    """Write the ranking with full precision, and the failures below it; the file is replaced as a whole.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    records = _records(board)
+    text = io.StringIO()
+    columns = dict.fromkeys(key for record in records for key in record)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    try:
+        write_whole(file, text.getvalue().encode())
+    except OSError as error:
+        raise DataError(
+            f"{file}: the leaderboard cannot be written: {os.strerror(error.errno or 0)}; --csv FILE"
+        ) from error
+
+
+def as_json(board: Leaderboard) -> dict[str, Any]:
+    """Give the same as plain values, ready for JSON."""
+    members = board.ensemble.members if board.ensemble else ()
+    return {
+        "score": board.score,
+        "greater_is_better": GREATER_IS_BETTER[board.score],
+        "options": list(board.columns),
+        "runs": _records(board),
+        "ensemble": [{"folder": str(run.folder), "weight": weight} for run, weight in members],
+        "notes": list(board.notes),
+    }
+
+
+def _records(board: Leaderboard) -> list[dict[str, Any]]:
+    """List the ranked runs, the ensemble, and what could not be ranked."""
+    columns = list(dict.fromkeys([*KINDS, *board.columns]))
+    weights = {run.folder: weight for run, weight in board.ensemble.members} if board.ensemble else {}
+    ranked = [
+        {
+            "rank": i,
+            "status": "finished",
+            **{column: show_option(run_of(row), column) for column in columns},
+            **_figures_of(row, board.score),
+            "ensemble_weight": weights.get(run_of(row).folder, 0.0) if weights else None,
+            **_facts(run_of(row)),
+        }
+        for i, row in enumerate(board.rows, 1)
+    ]
+    averaged = [{"status": "ensemble", **_figures_of(board.ensemble, board.score)}] if board.ensemble else []
+    unranked = [{"status": run.status, **_facts(run)} for run in (*board.failures, *board.running)]
+    return [*ranked, *averaged, *unranked]
+
+
+def _figures_of(row: Row, score: str) -> dict[str, Any]:
+    low, high = row.interval or (None, None)
+    comparison = row.comparison
+    return {
+        "score": score,
+        "value": row.value,
+        "std": row.std,
+        "low": low,
+        "high": high,
+        "fit_seconds": row.fit_seconds,
+        "predict_seconds": row.predict_seconds,
+        "model_bytes": row.model_bytes,
+        "p_t_test": comparison.t_test,
+        "p_mcnemar": comparison.mcnemar,
+        "test": comparison.test or None,
+        "p": comparison.p,
+        "not_distinguishable": comparison.tied,
+    }
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    metrics = run.metrics
+    facts: dict[str, Any] = {name: as_number(parts.get("pooled")) for name, parts in metrics.get("scores", {}).items()}
+    facts |= {key: as_number(metrics[key]) for key in FACTS if key in metrics}
+    return facts | {
+        "seconds": run.seconds,
+        "job": run.job,
+        "folder": str(run.folder),
+        "overrides": " ".join(run.overrides),
+        "reason": run.reason,
+    }
