@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ class Refused(BaseException):
     """Carries an error past Hydra, which would print lines of its own beside ours."""
 
 
-def run_app(words: Sequence[str]) -> int:
-    """Hand the command line to Hydra.
+def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = None) -> int:
+    """Hand the command line to Hydra, which calls `task`, or another function, on the config of each job.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def run_app(words: Sequence[str]) -> int:
     store_schema(menus)
     try:
         with _command_line(["audiofw", *quote_text(words)]):
-            hydra.main(**CONFIG)(task)()
+            hydra.main(**CONFIG)(job or task)()
     except Refused as refused:
         raise refused.args[0] from refused.__cause__
     except JobError:  # the leaderboard tells of it
@@ -61,6 +61,23 @@ def run_app(words: Sequence[str]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, menus, words) from error
     return 0
+
+
+def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
+    """Compose one config outside Hydra's main: nothing is written, no logging is set up.
+
+    Raises
+    ------
+    AudiofwError
+        For what cannot be composed.
+    """
+    menus = load_menus()
+    menus.warn()
+    store_schema(menus)
+    try:
+        return resolve(_compose(quote_text(words)), menus)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, menus, words) from error
 
 
 @contextmanager
@@ -72,6 +89,15 @@ def _command_line(argv: list[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, full
+        close_log()
+
+
+def close_log() -> None:
+    """Take off the handlers that Hydra has put on the root logger: they write into the run's folder."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def store_schema(menus: Menus) -> None:
@@ -155,7 +181,7 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
 
 def remove_unused(folder: Path) -> None:
     """Remove the folder of a refused run if it holds only what Hydra wrote there, and the empty ones above."""
-    logging.shutdown()
+    close_log()
     if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log", "result.json"}:
         shutil.rmtree(folder, ignore_errors=True)
         for parent in [folder, *folder.parents]:
@@ -201,9 +227,9 @@ def _chooses(word: str) -> bool:
     return word.partition("=")[0].lstrip("+") in {*KINDS, "experiment"}
 
 
-def _compose(overrides: list[str]) -> DictConfig:
+def _compose(overrides: Sequence[str]) -> DictConfig:
     with hydra.initialize_config_dir(CONFIG["config_path"], version_base=CONFIG["version_base"]):
-        return hydra.compose(CONFIG["config_name"], overrides)
+        return hydra.compose(CONFIG["config_name"], list(overrides))
 
 
 def _keys(config: Any, prefix: str = "") -> Iterable[str]:

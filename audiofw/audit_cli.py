@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from audiofw import leaks
+from audiofw.app import compose
 from audiofw.audit import refuse
 from audiofw.config import Config
 from audiofw.runner import Choices, find, open_shelf, split
 from audiofw.tables import open_console
+
+
+def main(argv: list[str]) -> int:
+    """Run ``audiofw audit key=value …``, with the options of a run."""
+    if {"-h", "--help"} & set(argv):
+        open_console().print(
+            "audiofw audit data.source=pets.zip split=kfold …: look for leaks; `audiofw --help`: options"
+        )
+        return 0
+    config, choices = compose(argv)
+    show_audit(config, choices)
+    return 0
 
 
 def show_audit(config: Config, choices: Choices) -> None:

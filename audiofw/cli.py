@@ -6,7 +6,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.overrides import take_plugin_folders
@@ -42,41 +43,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _plugins(argv: list[str]) -> int:
-    from audiofw.menu_cli import main
-
-    return main(argv)
-
-
-def _cache(argv: list[str]) -> int:
-    from audiofw.cache_cli import main
-
-    return main(argv)
-
-
-def _leaderboard(argv: list[str]) -> int:
-    from audiofw.leaderboard_cli import main
-
-    return main(argv)
-
-
-SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "plugins": _plugins,
-    "cache": _cache,
-    "leaderboard": _leaderboard,
+COMMANDS = {
+    "audit": "audiofw.audit_cli",
+    "cache": "audiofw.cache_cli",
+    "leaderboard": "audiofw.leaderboard_cli",
+    "plugins": "audiofw.menu_cli",
 }
+"""Each subcommand, and the module whose ``main`` it is: imported when it is called."""
 
 
 def _dispatch(words: list[str]) -> int:
     words = take_plugin_folders(words)
-    if words and words[0] in SUBCOMMANDS:
+    if words and words[0] in COMMANDS:
         logging.basicConfig(format="%(message)s")
-        return SUBCOMMANDS[words[0]](words[1:])
+        return int(import_module(COMMANDS[words[0]]).main(words[1:]))
     if words and re.fullmatch(r"\w[\w-]*", words[0]):
         raise ConfigError(
-            f"there is no command '{words[0]}'{nearest(words[0], SUBCOMMANDS)}; commands: {', '.join(SUBCOMMANDS)}; "
+            f"there is no command '{words[0]}'{nearest(words[0], COMMANDS)}; commands: {', '.join(COMMANDS)}; "
             "an option is written key=value"
         )
+    if "--plan" in words:
+        from audiofw.plan_cli import show_plan
+
+        return show_plan([word for word in words if word != "--plan"])
     if is_sweep(words) and not is_supervised():
         return supervise(words)
     from audiofw.app import run_app  # the subcommands do not need Hydra

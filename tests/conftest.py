@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import wave
 from collections.abc import Callable
@@ -37,6 +38,9 @@ def audiofw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     """Run ``audiofw`` with some words, in this process and an empty folder."""
     monkeypatch.chdir(tmp_path)
 
+    root, ours = logging.getLogger(), logging.getLogger("audiofw")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+
     def run(*words: str) -> Outcome:
         capfd.readouterr()
         try:
@@ -45,7 +49,10 @@ def audiofw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
             code = int(stop.code or 0)
         return Outcome(code, *capfd.readouterr())
 
-    return run
+    yield run
+    root.handlers[:] = handlers  # Hydra has put its own there
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 def write_wav(path: Path, y: np.ndarray, sr: int = 22050) -> Path:
