@@ -72,7 +72,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Res
     seconds = perf_counter() - started
     clips = [dataset.clips[i] for i in table.kept]
     folds, classes, y = split(clips, choices["split"], config.seed)
-    warn_of_shared_groups(folds, known(clips, "group"))
+    if not config.audit:  # which says the same, and more
+        warn_of_shared_groups(folds, known(clips, "group"))
     make_model = partial(choices["model"].build, config.seed, config.n_jobs)
     evaluation = evaluate(make_model, folds, table.X, y, clips, classes, config)
 

@@ -19,7 +19,7 @@ def lightgbm(
     *,
     n_estimators: Annotated[int, Ge(1)] = 300,
     learning_rate: Annotated[float, Gt(0)] = 0.1,
-    num_leaves: Annotated[int, Ge(2)] = 8,
+    num_leaves: Annotated[int, Ge(2)] = 4,
     min_child_samples: Annotated[int, Ge(1)] = 5,
     subsample: Annotated[float, Interval(gt=0, le=1)] = 0.8,
     subsample_freq: Annotated[int, Ge(0)] = 1,

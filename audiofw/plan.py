@@ -1,0 +1,111 @@
+"""``--plan``: the jobs of a command line, what they extract, and what both would take. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from audiofw import estimate, probe
+from audiofw.errors import AudiofwError
+from audiofw.estimate import Cost, Extraction
+from audiofw.progress import counting
+from audiofw.survey import Job, Key, Work, list_jobs
+from audiofw.workers import count_workers
+
+AUDIT = "audit"
+Width = int | AudiofwError | None  # of an extraction's table; why it cannot be made; None: it depends on the clips
+
+
+class Plan(NamedTuple):
+    """The jobs, and the extractions that those to be run need."""
+
+    jobs: list[Job]
+    extractions: list[tuple[Extraction, Cost]]
+
+
+def make_plan(words: Sequence[str]) -> Plan:
+    """List the jobs of a command line, and measure what those would cost that are to be run.
+
+    Raises
+    ------
+    AudiofwError
+        For a command line that Hydra refuses as a whole.
+    """
+    widths: dict[Key, Width] = {}
+    listed = [_try_out(job, widths) for job in list_jobs(words)]
+    shared, stored = gather(listed), estimate.Stored()
+    costs: dict[Key, Cost] = {}
+    with counting("measure", len(shared)) as advance:
+        for key, extraction in shared.items():
+            costs[key] = estimate.measure(extraction, stored)
+            advance()
+    past = estimate.read_past()
+    timed = [_time(job, widths, costs, past) for job in listed]
+    return Plan(timed, [(extraction, costs[key]) for key, extraction in shared.items()])
+
+
+def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
+    """Try a job's plugins on a made-up clip, as its run would begin; note the width of the table."""
+    if job.work is None:
+        return job
+    if (key := job.work.features) not in widths:
+        try:
+            widths[key] = job.work.unit.try_out()
+        except AudiofwError as error:
+            widths[key] = error
+    width = widths[key]
+    return job.refuse(width) if isinstance(width, AudiofwError) else job
+
+
+def gather(listed: Sequence[Job]) -> dict[Key, Extraction]:
+    """Gather what the jobs to be run extract: what several need is there once."""
+    needed: dict[Key, list[Job]] = {}
+    for job in listed:
+        for key in (job.work.probes, job.work.features) if job.work else ():
+            if key:
+                needed.setdefault(key, []).append(job)
+    return {key: _extraction(key, sharing) for key, sharing in needed.items()}
+
+
+def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
+    works = [job.work for job in sharing if job.work]
+    first, is_audit = works[0], key == works[0].probes
+    return Extraction(
+        name=AUDIT if is_audit else f"{first.unit.feature.name} + {first.unit.pooling.name}",
+        make=_probe if is_audit else first.unit,
+        recipe=key.recipe,
+        paths=_paths(works, key.kept),
+        kept=key.kept,
+        workers=count_workers(first.config.n_jobs),
+        jobs=tuple(job.number for job in sharing),
+    )
+
+
+def _probe(path: Path) -> np.ndarray:
+    return probe.to_vector(probe.probe(path))
+
+
+def _paths(works: Sequence[Work], kept: bool) -> list[Path]:
+    """List the clips, each once if what is made of it is kept."""
+    if not kept:
+        return [clip.path for work in works for clip in work.dataset.clips]
+    datasets = {id(work.dataset): work.dataset for work in works}
+    return list(dict.fromkeys(clip.path for dataset in datasets.values() for clip in dataset.clips))
+
+
+def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[estimate.Past]) -> Job:
+    if job.work is None:
+        return job
+    key, model = job.work.features, job.work.choices["model"]
+    width = widths[key]
+    seconds = estimate.expect(
+        past,
+        {"name": model.name, **model.options},
+        clips=len(job.work.dataset.clips),
+        columns=width if isinstance(width, int) else costs[key].columns,
+        folds=job.work.n_folds,
+    )
+    return job._replace(seconds=seconds)
