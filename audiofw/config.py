@@ -34,6 +34,7 @@ class Data:
     include: list[str]
     exclude: list[str]
     limit: Positive | None
+    skip: str | None
     on_error: Literal["skip", "raise"]
     max_unpacked_gb: Annotated[float, Gt(0)]
     max_ratio: Annotated[float, Gt(0)]
@@ -93,6 +94,7 @@ class Config:
 TEXT_KEYS = (
     "data.source",
     "data.pattern",
+    "data.skip",
     *(f"data.columns.{field.name}" for field in dataclasses.fields(Columns)),
     "hydra.run.dir",
     "hydra.sweep.dir",

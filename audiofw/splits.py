@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +57,7 @@ def make_splits(
         When the splitter breaks the contract: indices out of range, or clips in both parts.
     """
     counts = np.bincount(y, minlength=len(classes))
-    _check_classes(counts, classes)
+    _check_classes(counts, classes, names)
     _check_stratified(splitter, y, counts, classes, names)
     _check_n_parts(splitter, len(y), groups)
     known = read_groups(groups)
@@ -67,15 +69,22 @@ def make_splits(
     return folds
 
 
-def _check_classes(counts: np.ndarray, classes: Sequence[str]) -> None:
+def _check_classes(counts: np.ndarray, classes: Sequence[str], names: Sequence[str]) -> None:
     present = np.flatnonzero(counts)
     if present.size == 0:
         raise DataError("data: there is no clip to learn from")
     if present.size == 1:
         raise DataError(
             f"data: only one class, '{classes[int(present[0])]}' ({counts.sum()} clips), and a classifier needs two: "
-            "let data.pattern say where in the path the label stands, or data.include and data.exclude leave more"
+            f"if the label stands in the file's name, as in {names[0]}, say where, e.g. "
+            f"data.pattern='{_label_pattern(names[0])}'; or let data.include and data.exclude leave more"
         )
+
+
+def _label_pattern(name: str) -> str:
+    """For ``data.pattern``: the label is what stands first in the name of a file."""
+    separator = re.search("[-_. ]", PurePosixPath(name).stem)
+    return f"^(?P<label>[^{separator[0]}]+)" if separator else "^(?P<label>[a-zA-Z]+)"
 
 
 def _check_stratified(

@@ -1,0 +1,150 @@
+"""What a clip's folders and ``data.pattern`` say of it: its label, group and fold."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from audiofw.errors import ConfigError, DataError, nearest
+
+log = logging.getLogger(__name__)
+
+FIELDS = ("label", "group", "fold")
+SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
+THREE_WAYS = "put the clips into one folder per class, set data.pattern, or add a metadata.csv (file_name, label)"
+
+Facts = dict[str, str]  # what is known of one clip: some of FIELDS
+
+
+# --- data.pattern ----------------------------------------------------------------------------------
+
+
+def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    """Compile ``data.pattern``, or raise ConfigError for one that is none or names none of `FIELDS`."""
+    if pattern is None:
+        return None
+    try:
+        rule = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"data.pattern: {pattern!r} is not a regular expression: {error}") from error
+    for name in rule.groupindex:
+        if name not in FIELDS:
+            raise ConfigError(
+                f"data.pattern: no such group {name!r}{nearest(name, FIELDS)}; it may name {listing(FIELDS)}"
+            )
+    if not rule.groupindex:
+        raise ConfigError(f"data.pattern: {pattern!r} names none of {listing(FIELDS)}; write e.g. '(?P<label>[a-z]+)_'")
+    return rule
+
+
+# --- all of it together ----------------------------------------------------------------------------
+
+
+def read_facts(
+    names: Sequence[str],
+    rows: Mapping[str, Facts],
+    rule: re.Pattern[str] | None,
+    passed: Counter[str],
+    source: Path,
+) -> dict[str, Facts]:
+    """Label, and group and fold where known, of every clip that has a label.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the clips, relative to the root.
+    rows : mapping of str to Facts
+        What tables say of some of them: it goes before the folders, and the pattern before both.
+    rule : re.Pattern, optional
+        See `compile_pattern`.
+    passed : Counter
+        Where clips that are left out are counted.
+    source : Path
+        Where they come from, for errors.
+
+    Raises
+    ------
+    DataError
+        When no clip has a label, or the pattern matches none.
+    """
+    by_pattern = _by_pattern(names, rule, passed, source)
+    elsewhere = any("label" in facts for facts in rows.values()) or "label" in (rule.groupindex if rule else ())
+    by_folder = _by_folder(by_pattern, labels=not elsewhere)
+    facts = {name: by_folder[name] | rows.get(name, {}) | by_pattern[name] for name in by_pattern}
+    unlabelled = [name for name in facts if "label" not in facts[name]]
+    if unlabelled:
+        say = f"{source}: {len(unlabelled)} of {len(facts)} clips have no label, e.g. {unlabelled[0]}"
+        if len(unlabelled) == len(facts):
+            raise DataError(f"{say}; {THREE_WAYS}")
+        log.warning(say)
+        passed["no label"] += len(unlabelled)
+    return {name: _with_usual_fold(known) for name, known in facts.items() if "label" in known}
+
+
+def _by_pattern(
+    names: Iterable[str], rule: re.Pattern[str] | None, passed: Counter[str], source: Path
+) -> dict[str, Facts]:
+    """What the pattern finds in each name; clips without the label that it should give are left out."""
+    if rule is None:
+        return {name: {} for name in names}
+    found = {name: _matched(rule, name) for name in names}
+    labels = "label" in rule.groupindex
+    strangers = {name for name, facts in found.items() if not facts or (labels and "label" not in facts)}
+    if strangers:
+        say = f"data.pattern: {rule.pattern!r} does not match {len(strangers)} of {len(found)} clips"
+        if len(strangers) == len(found):
+            raise DataError(f"{say} of {source}, e.g. {min(strangers)}")
+        log.warning("%s, e.g. %s", say, min(strangers))
+    if labels:
+        passed["no match for data.pattern"] += len(strangers)
+        found = {name: facts for name, facts in found.items() if name not in strangers}
+    return found
+
+
+def _matched(rule: re.Pattern[str], name: str) -> Facts:
+    match = rule.search(name.rpartition("/")[2]) or rule.search(name)
+    return {field: value for field, value in match.groupdict().items() if value} if match else {}
+
+
+# --- folders ---------------------------------------------------------------------------------------
+
+
+def _by_folder(names: Iterable[str], labels: bool) -> dict[str, Facts]:
+    """Parent folder as the label, and a split folder at the top as the fold, unless it must be the label."""
+    below = {name: name.split("/") for name in names}
+    depth = len(wrapping_folders(below))
+    splits = all(len(parts) > depth + 1 and parts[depth].lower() in SPLITS for parts in below.values())
+    if splits and labels:
+        splits = any(len(parts) > depth + 2 for parts in below.values())
+    facts: dict[str, Facts] = {}
+    for name, parts in below.items():
+        facts[name] = {"fold": parts[depth]} if splits else {}
+        # what lies directly in a split folder, or at the root, has no folder of its class
+        if labels and len(parts) > (depth + 2 if splits else 1) and parts[-2] != "..":
+            facts[name]["label"] = parts[-2]
+    return facts
+
+
+def wrapping_folders(names: Iterable[str]) -> tuple[str, ...]:
+    """Folders at the top that wrap all clips, down to a split folder; none for clips outside of the root."""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return tuple(level[0] for level in takewhile(_wraps, levels))
+
+
+def _wraps(level: tuple[str, ...]) -> bool:
+    return len(set(level)) == 1 and level[0].lower() not in SPLITS and level[0] != ".."
+
+
+def _with_usual_fold(facts: Facts) -> Facts:
+    fold = facts.get("fold")
+    return facts | {"fold": SPLITS.get(fold.lower(), fold)} if fold else facts
+
+
+def listing(words: Iterable[str], most: int = 30) -> str:
+    """Words with commas between them, for a message; many are cut short."""
+    words = list(words)
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")

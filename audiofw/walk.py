@@ -1,0 +1,91 @@
+"""Every sound below a folder, by the name that tables show; what else lies there is counted."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from os.path import relpath
+from pathlib import Path
+
+from audiofw.errors import DataError
+
+
+def _extensions(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# what libsndfile opens by itself
+READABLE = _extensions(
+    ".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .aiff .aif .aifc .au .snd .caf .w64 .rf64 .sph .nist .voc"
+    " .ircam .sf .paf .pvf .avr .wve .xi .sds .svx .8svx .iff"
+)
+# sound that libsndfile cannot open: still clips, so that each is listed as a failure instead of vanishing
+UNREADABLE = _extensions(".m4a .aac .wma .mp4 .webm .amr .wv .ape .3gp .mka .ac3")
+AUDIO = READABLE | UNREADABLE
+MANIFEST = "metadata.csv"
+
+
+def find_sound(root: Path, source: Path) -> tuple[dict[str, Path], Counter[str]]:
+    """Sound and manifests below a folder, by their relative names, and what was passed over.
+
+    Raises
+    ------
+    DataError
+        If there is no sound, said of the ``source``, or a folder that cannot be read.
+    """
+    files: dict[str, Path] = {}
+    passed: Counter[str] = Counter()
+    for path in _below(root, passed, {root.resolve()}):
+        if path.suffix.lower() in AUDIO or path.name == MANIFEST:
+            files[clip_name(path, root)] = path
+        else:
+            passed[f"not audio ({path.suffix.lower() or 'no extension'})"] += 1
+    if not any(path.name != MANIFEST for path in files.values()):
+        raise DataError(_no_audio(source, passed + Counter({"not audio (.csv)": len(files)})))
+    return files, passed
+
+
+def clip_name(path: Path, root: Path) -> str:
+    """Name a file as tables show it: relative to the root, posix, and printable."""
+    # by text, for pathlib takes seconds over 100 000 files
+    whole = str(path)
+    name = whole.removeprefix(f"{root}{os.sep}")
+    name = (relpath(path, root) if name == whole else name).replace(os.sep, "/")
+    # a name that is not UTF-8 must still print
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _below(folder: Path, passed: Counter[str], roots: set[Path]) -> Iterator[Path]:
+    """Plain files at any depth, links followed, except to a folder that is read already."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); mend its permissions") from error
+    for path in entries:
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            passed["hidden"] += 1
+        elif path.is_dir():
+            if path.is_symlink() and not _is_new(path, roots):
+                passed["link to a folder that is read already"] += 1
+            else:
+                yield from _below(path, passed, roots)
+        elif path.is_file():
+            yield path
+        else:
+            passed["broken link" if path.is_symlink() else "not a plain file"] += 1
+
+
+def _is_new(link: Path, roots: set[Path]) -> bool:
+    """Whether a linked folder lies apart from all that is read; from now on it counts as read."""
+    target = link.resolve()
+    apart = not any(target.is_relative_to(root) or root.is_relative_to(target) for root in roots)
+    roots |= {target} if apart else set()
+    return apart
+
+
+def _no_audio(source: Path, passed: Counter[str]) -> str:
+    found = ", ".join(f"{count} {reason}" for reason, count in passed.most_common(6) if count)
+    if not found:
+        return f"{source}: empty; give a folder or archive with recordings"
+    return f"{source}: no audio found; looked for .wav, .flac, .ogg, .mp3 and the like, found {found}"
