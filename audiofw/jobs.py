@@ -145,6 +145,26 @@ def earlier(job: str) -> tuple[Path, Record] | None:
     return (folder, record) if record and record.job == job else None
 
 
+def settled(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | None:
+    """Find the earlier run that makes it needless to run a job: a finished one, or a failed one not to be tried again.
+
+    Parameters
+    ----------
+    job : str
+    rerun : {"failed", "all", "none"}
+        Which settled jobs are run again all the same.
+    since : str
+        Of the failed ones, those begun after this time are not, in ISO 8601.
+    """
+    found = earlier(job) if rerun != "all" else None
+    if not found:
+        return None
+    record = found[1]
+    finished = record.status == "finished" and record.value is not None
+    failed = record.status == "failed" and (rerun == "none" or record.started >= since)
+    return found if finished or failed else None
+
+
 def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
     """Take over what an earlier run of the same job has left, ``result.json`` last."""
     if found == folder.resolve():  # a sweep that was started again comes by its own folders

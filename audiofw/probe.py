@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -102,6 +101,8 @@ def _mean_spectrum(y: np.ndarray) -> np.ndarray:
     y = np.pad(y, (0, max(0, N_FFT - len(y))))
     frames = sliding_window_view(y, N_FFT)[:: max(N_FFT, len(y) // MAX_SPECTRA)]
     # Blackman's window: Hann's side lobes would hide where an encoder cut.
+    import scipy.fft  # float32 stays float32 there; a refused run should not wait for it
+
     spectra = scipy.fft.rfft(frames * np.blackman(N_FFT).astype(np.float32))
     return np.mean(np.square(spectra.real) + np.square(spectra.imag), axis=0)
 

@@ -150,14 +150,17 @@ class Survey:
         first = self._seen.setdefault(identity, job.number)
         if first != job.number:
             return job._replace(status=f"same as {first}")
-        where, record = jobs.earlier(identity) or (None, None)
-        if record and record.status == "finished" and record.value is not None:
-            return job._replace(status=f"finished in {_short(where)}")
-        if record and record.status == "failed":
-            failed = f"failed in {_short(where)}: {record.reason}"
-            again = job._replace(status=f"to run again, {failed}", work=work)
-            return job._replace(status=failed) if rerun == "none" else again
+        if found := jobs.settled(identity, rerun):
+            return job._replace(status=_say(*found))
+        found = jobs.earlier(identity)
+        if found and found[1].status == "failed":
+            return job._replace(status=f"to run again, {_say(*found)}", work=work)
         return job._replace(work=work)
+
+
+def _say(where: Path, record: jobs.Record) -> str:
+    reason = f": {record.reason}" if record.reason else ""
+    return f"{record.status} in {_short(where)}{reason}"
 
 
 def _options(cfg: DictConfig) -> dict[str, Any]:

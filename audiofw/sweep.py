@@ -42,18 +42,15 @@ def run_in_sweep(config: Config, choices: Choices, folder: Path, overrides: Sequ
 
 def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> float | None:
     """Repeat what an earlier run of the same job gave, its failure too if failures are not to be run again."""
-    found = jobs.earlier(job) if rerun != "all" else None
+    found = jobs.settled(job, rerun, since=supervise.session_start())
     if not found:
         return None
     where, record = found
-    if record.status == "finished" and record.value is not None:
-        jobs.repeat(where, record, folder, overrides)
-        log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
-        return record.value
-    if record.status == "failed" and (rerun == "none" or record.started >= supervise.session_start()):
-        jobs.repeat(where, record, folder, overrides)
+    jobs.repeat(where, record, folder, overrides)
+    if record.value is None:
         raise AudiofwError(f"{record.reason} (in {where}; sweep.rerun=failed runs it again)")
-    return None
+    log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
+    return record.value
 
 
 def _run_noted(
