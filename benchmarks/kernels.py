@@ -1,0 +1,84 @@
+"""Kernels on one thread, side by side on the same clips in memory.
+
+python benchmarks/kernels.py mel|nine|egemaps FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import sounds
+from peers import peer
+
+from audiofw import spectral
+from audiofw.audio import load
+
+CLIPS, ROUNDS = 20, 12
+Kernel = Callable[[np.ndarray, int], Any]
+
+
+def main(which: str, folder: str) -> None:
+    files = sounds(Path(folder))
+    clips = [load(path, duration=3.0, silence="keep") for path in files[:: max(1, len(files) // CLIPS)][:CLIPS]]
+    theirs, ours = {"mel": mel, "nine": nine, "egemaps": egemaps}[which]()
+    said: dict[str, Any] = side_by_side(theirs, ours, clips)
+    if which == "mel":
+        said["difference"] = max(float(np.abs(theirs(*clip) - ours(*clip)).max()) for clip in clips)
+    sys.stdout.write(json.dumps(said) + "\n")
+
+
+def side_by_side(theirs: Kernel, ours: Kernel, clips: list[tuple[np.ndarray, int]]) -> dict[str, list[float]]:
+    """Time both in turn, once each to warm up: ms for a clip, of each round."""
+    times: dict[str, list[float]] = {"theirs": [], "ours": []}
+    for _ in range(1 + ROUNDS):
+        for name, kernel in (("theirs", theirs), ("ours", ours)):
+            started = time.perf_counter()
+            for clip in clips:
+                kernel(*clip)
+            times[name].append(1000 * (time.perf_counter() - started) / len(clips))
+    return {name: values[1:] for name, values in times.items()}
+
+
+def mel() -> tuple[Kernel, Kernel]:
+    librosa = peer("librosa")
+
+    def theirs(y: np.ndarray, sr: int) -> np.ndarray:
+        return np.asarray(librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=sr), ref=np.max))
+
+    def ours(y: np.ndarray, sr: int) -> np.ndarray:
+        return spectral.power_to_db(spectral.melspectrogram(y=y, sr=sr), ref="max")
+
+    return theirs, ours
+
+
+def nine() -> tuple[Kernel, Kernel]:
+    of = peer("librosa").feature
+    calls = (
+        *(of.melspectrogram, of.mfcc, of.chroma_stft, of.spectral_centroid, of.spectral_bandwidth),
+        *(of.spectral_rolloff, of.spectral_contrast),
+    )
+
+    def theirs(y: np.ndarray, sr: int) -> list[np.ndarray]:
+        return [call(y=y, sr=sr) for call in calls] + [of.rms(y=y), of.zero_crossing_rate(y)]
+
+    return theirs, feature_set
+
+
+def feature_set(y: np.ndarray, sr: int) -> dict[str, np.ndarray]:
+    return spectral.feature_set(y, sr=sr)
+
+
+def egemaps() -> tuple[Kernel, Kernel]:
+    opensmile = peer("opensmile")
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    return smile.process_signal, feature_set
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,249 @@
+"""What is measured: a function for each group of rows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from report import Row
+from timing import Command, MissingPeerError, Ran, in_turn, median, ratios, run, spread
+
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+WARM = "import librosa.feature, sklearn.ensemble, matplotlib.pyplot, xgboost, lightgbm, audiofw.runner"
+DISTRIBUTIONS = (
+    *("numpy", "scipy", "soundfile", "soxr", "librosa", "joblib", "scikit-learn", "lightgbm", "xgboost"),
+    *("torch", "torchaudio", "opensmile"),
+)
+VERSIONS = """
+import importlib.metadata as m, json, platform, sys
+found = {"Python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = m.version(name)
+    except m.PackageNotFoundError:
+        found[name] = "not installed"
+print(json.dumps(found))
+"""
+ARTICLE_SECONDS, TRAINING_SECONDS = 90, 20  # of the slower model, after which no further fold is begun
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things are, and which interpreters run them; the peers' own libraries should not slow audiofw's imports."""
+
+    here: Path
+    scratch: Path
+    python: str
+    peers: str
+    repeats: int
+
+    @property
+    def data(self) -> Path:
+        return self.scratch / "data"
+
+    def script(self, name: str, *words: Any, python: str = "", **env: str) -> Command:
+        """Run one of the files beside this one."""
+        return self.command([python or self.peers, str(self.here / name), *map(str, words)], **env)
+
+    def command(self, words: Sequence[str], **env: str) -> Command:
+        root = str(self.here.parent)
+        ours = {"PYTHONPATH": root, "OMP_WAIT_POLICY": "PASSIVE", **env}
+        return Command(words, {**os.environ, **ours}, self.scratch)
+
+    def audiofw(self, *words: str, keep: bool = False) -> Command:
+        """Run the command ``audiofw`` with an empty cache."""
+        cache = self.scratch / "cache"
+        if not keep:
+            shutil.rmtree(cache, ignore_errors=True)
+        return self.command([self.python, "-m", "audiofw", *words], AUDIOFW_CACHE=str(cache))
+
+    def prepare(self, esc10: Path | None, digits: Path | None) -> None:
+        """Make the data; compile and read every library once, so that no side pays for that."""
+        given = [*(["--esc10", esc10] if esc10 else []), *(["--digits", digits] if digits else [])]
+        run(self.script("data.py", self.data, *given, python=self.python))
+        for python in {self.python, self.peers}:
+            run(self.command([python, "-m", "compileall", "-q", *self._sources()]))
+            run(self.command([python, "-c", WARM]))
+        run(self.audiofw("--help"))
+
+    def _sources(self) -> list[str]:
+        return [str(folder) for folder in (self.here, self.here.parent / "audiofw", self.here.parent / "plugins")]
+
+    def versions(self) -> dict[str, str]:
+        return run(self.command([self.peers, "-c", VERSIONS, *DISTRIBUTIONS])).said
+
+    def folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.scratch))
+
+
+def processes(
+    name: str, theirs: Sequence[Ran], ours: Sequence[Ran], mark: float, stretch: float, note: str = ""
+) -> Row:
+    """Compare the times of two processes; processor time, which a busy machine sways less, goes into the note."""
+    cpu = spread(ratios(*([one.cpu_seconds for one in side] for side in (theirs, ours))))
+    note = "; ".join(filter(None, (note, f"processor time {cpu}")))
+    return compared(name, *([one.seconds for one in side] for side in (theirs, ours)), "s", mark, stretch, note)
+
+
+# -- Whole runs ------------------------------------------------------------------------------------------------------
+
+
+def article(bench: Bench) -> list[Row]:
+    """The article's script as a process: time and memory."""
+    pets = bench.scratch / "data" / "pets.zip"
+    source = f"data.source={pets}"
+    ran = in_turn(
+        {
+            "theirs": lambda: bench.script("article.py", pets, python=bench.python),
+            "all": lambda: bench.audiofw(source),
+            "no plots": lambda: bench.audiofw(source, "plots=false"),
+            "bare": lambda: bench.audiofw(source, "plots=false", "audit=false"),
+        },
+        max(1, bench.repeats - 1),
+    )
+    theirs = ran["theirs"]
+    peaks = [[one.peak_mb for one in side] for side in (theirs, ran["all"])]
+    return [
+        processes("article's script, process, default config", theirs, ran["all"], 40, 60),
+        processes("… with plots=false", theirs, ran["no plots"], 40, 60),
+        processes("… with plots=false audit=false", theirs, ran["bare"], 40, 60),
+        compared("article's script, peak memory", *peaks, "MB", 3, 5),
+    ]
+
+
+def accuracy(bench: Bench) -> list[Row]:
+    """The article's model and ours, cross-validated; and what scikit-learn's max_features costs."""
+    words = ("article", "gbm", bench.data / "pets", ARTICLE_SECONDS)
+    said = run(bench.script("training.py", *words, python=bench.python)).said
+    shown = [f"{said['accuracy'][name]:.1%}" for name in ("theirs", "default")]
+    note = f"no lower is the mark; {said['tested']} of {said['clips']} clips tested"
+    return [
+        Row("article's script, accuracy, default config", *shown, note=note),
+        trained("sklearn_gbm, max_features=null against sqrt", said),
+    ]
+
+
+def compared(
+    name: str,
+    theirs: Sequence[float],
+    ours: Sequence[float],
+    unit: str,
+    mark: float | None = None,
+    stretch: float | None = None,
+    note: str = "",
+) -> Row:
+    """Compare two lists of costs, round by round."""
+    shown = [f"{median(side):.3g} {unit}" for side in (theirs, ours)]
+    return Row(name, *shown, ratios(theirs, ours), mark, stretch, note=note)
+
+
+# -- Kernels ---------------------------------------------------------------------------------------------------------
+
+
+def mel(bench: Bench) -> list[Row]:
+    said = run(bench.script("kernels.py", "mel", bench.data / "wav", **ONE_THREAD)).said
+    note = f"differs by {said['difference']:.1g} dB at most"
+    return [compared("librosa, mel in dB, kernel", said["theirs"], said["ours"], "ms", 3, 4, note)]
+
+
+def nine(bench: Bench) -> list[Row]:
+    said = run(bench.script("kernels.py", "nine", bench.data / "wav", **ONE_THREAD)).said
+    return [compared("librosa, nine features by separate calls, kernel", said["theirs"], said["ours"], "ms", 5, 8)]
+
+
+def egemaps(bench: Bench) -> list[Row]:
+    said = run(bench.script("kernels.py", "egemaps", bench.data / "wav", **ONE_THREAD)).said
+    name, note = "openSMILE eGeMAPS, against nine features, kernel", "the features differ"
+    return [compared(name, said["theirs"], said["ours"], "ms", 10, 20, note)]
+
+
+# -- Files to a table ------------------------------------------------------------------------------------------------
+
+
+def joblib(bench: Bench) -> list[Row]:
+    goals = {"wav": (4.0, 6.0), "ogg": (2.5, 4.0)}
+    return [from_files(bench, "librosa", "librosa + joblib", kind, *goal) for kind, goal in goals.items()]
+
+
+def torchaudio(bench: Bench) -> list[Row]:
+    goals = {"wav": (3.0, 4.0), "ogg": (2.0, 3.0)}
+    try:
+        return [from_files(bench, "torchaudio", "torchaudio", kind, *goal) for kind, goal in goals.items()]
+    except MissingPeerError as missing:
+        return [Row("torchaudio, files to mel in dB", note=str(missing))]
+
+
+def from_files(bench: Bench, library: str, title: str, kind: str, mark: float, stretch: float) -> Row:
+    ran = in_turn(
+        {
+            name: lambda name=name: bench.script("extraction.py", name, bench.data / kind)
+            for name in (library, "audiofw")
+        },
+        bench.repeats,
+    )
+    inside = [[one.said["seconds"] for one in ran[name]] for name in (library, "audiofw")]
+    note = f"{ran[library][0].said['clips']} clips; without imports {spread(ratios(*inside))}"
+    name = f"{title}, {kind} files to mel in dB, process"
+    return processes(name, ran[library], ran["audiofw"], mark, stretch, note)
+
+
+# -- audiofw against itself ------------------------------------------------------------------------------------------
+
+
+def cache(bench: Bench) -> list[Row]:
+    rows = []
+    for kind in ("wav", "ogg"):
+        said = run(bench.script("stages.py", "cache", bench.data / kind, bench.folder(), python=bench.python)).said
+        shown = [f"{median(said[name]):.0f} clips/s" for name in ("cold", "warm")]
+        rows.append(Row(f"from the cache, feature stage, {kind}", *shown, ratios(said["warm"], said["cold"]), 20, 200))
+    return rows
+
+
+def growth(bench: Bench) -> list[Row]:
+    said = run(bench.script("stages.py", "growth", bench.data / "digits", bench.folder(), python=bench.python)).said
+    shown = [f"{median(said[name]):.2f} ms" for name in ("few", "all")]
+    name = f"time for a clip, {said['n_all']} digits against {said['n_few']}"
+    return [Row(name, *shown, ratios(said["all"], said["few"]), 1.1, 1.0, at_most=True, note="less is better")]
+
+
+def startup(bench: Bench) -> list[Row]:
+    ran = in_turn(
+        {
+            "theirs": lambda: bench.script("eager.py", "--help", python=bench.python),
+            "ours": lambda: bench.audiofw("--help"),
+        },
+        2 * bench.repeats,
+    )
+    return [processes("eager imports, audiofw --help, process", ran["theirs"], ran["ours"], 8, 40)]
+
+
+# -- Training --------------------------------------------------------------------------------------------------------
+
+
+def training(bench: Bench) -> list[Row]:
+    """Libraries' defaults against the plugins' on ESC-10, in its folds."""
+    rows = []
+    for table in ("flatten", "stats"):
+        for pair, title in (("lightgbm", "LightGBM"), ("xgboost", "XGBoost")):
+            words = (table, pair, bench.data / "ogg", TRAINING_SECONDS)
+            said = run(bench.script("training.py", *words, python=bench.python)).said
+            rows.append(trained(f"{title}, library's defaults against ours, {table}", said))
+    return rows
+
+
+def trained(name: str, said: dict[str, Any]) -> Row:
+    accuracies = [f"{said['accuracy'][key]:.1%}" for key in ("theirs", "ours")]
+    folds = f"{len(said['seconds']['ours'])} of {said['n_folds']} folds"
+    note = f"{said['columns']} columns, {folds}, accuracy {accuracies[0]} against {accuracies[1]}"
+    return compared(name, said["seconds"]["theirs"], said["seconds"]["ours"], "s", note=note)
+
+
+ROWS: dict[str, Callable[[Bench], list[Row]]] = {
+    function.__name__: function
+    for function in (*(article, accuracy, mel, nine, egemaps, joblib, torchaudio, cache, growth, startup, training),)
+}

@@ -1,0 +1,72 @@
+"""audiofw against itself: the feature stage from the cache, and with many clips.
+
+python benchmarks/stages.py cache|growth FOLDER SCRATCH
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data import sounds
+
+from audiofw.cache import Cache
+from audiofw.dataset import Clip
+from audiofw.features import Unit, tabulate
+from audiofw.registry import load_menus
+
+ROUNDS, FEW, LONG_AGO = 3, 100, 3600
+
+
+def main(which: str, folder: str, scratch: str) -> None:
+    clips = [Clip(path, path.name, path.parent.name) for path in sounds(Path(folder))]
+    measure = {"cache": from_cache, "growth": growth}[which]
+    sys.stdout.write(json.dumps(measure(clips, default_unit(), Path(scratch))) + "\n")
+
+
+def default_unit() -> Unit:
+    """Give what the default config does to a clip."""
+    menus = load_menus()
+    mel, stats = menus.choose("feature", {"name": "mel"}), menus.choose("pooling", {"name": "stats"})
+    return Unit(sample_rate=22050, duration=3.0, offset=0.0, silence="keep", feature=mel, pooling=stats)
+
+
+def from_cache(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, Any]:
+    """Time the table with an empty cache, then with a full one opened anew: clips per second of each round."""
+    for clip in clips:  # a file written just now is rightly hashed again
+        past = time.time() - LONG_AGO
+        os.utime(clip.path, (past, past))
+    time.sleep(2.5)
+    rates: dict[str, list[float]] = {"cold": [], "warm": []}
+    for number in range(ROUNDS):
+        for name in rates:
+            started = time.perf_counter()
+            with Cache(scratch / str(number)) as cache:
+                tabulate(clips, unit, shelf=cache.shelf(unit.recipe()), progress=False)
+            rates[name].append(len(clips) / (time.perf_counter() - started))
+        shutil.rmtree(scratch / str(number))
+    return rates
+
+
+def growth(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, Any]:
+    """Time few clips, several times over, then all: ms for a clip of each round."""
+    few = clips[:: max(1, len(clips) // FEW)][:FEW]
+    times: dict[str, list[float]] = {"few": [], "all": []}
+    tabulate(few, unit, progress=False)
+    for _ in range(ROUNDS):
+        for name, some, again in (("few", few, 3), ("all", clips, 1)):
+            started = time.perf_counter()
+            for _ in range(again):
+                tabulate(some, unit, progress=False)
+            times[name].append(1000 * (time.perf_counter() - started) / again / len(some))
+    return {"n_few": len(few), "n_all": len(clips), **times}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
