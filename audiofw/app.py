@@ -24,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw import supervise
+from audiofw import supervise, tune
 from audiofw.config import Config, read_config
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.hookspecs import KINDS
@@ -58,6 +58,7 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     """
     menus = load_menus()
     store_schema(menus)
+    tune.register()
     try:
         with _command_line(["audiofw", *quote_text(words)]):
             hydra.main(**CONFIG)(job or task)()
@@ -123,10 +124,14 @@ def task(cfg: DictConfig) -> float:
         menus.warn()
         config, choices = resolve(cfg, menus)
         config = share_cores(config, hydra_config.launcher)
+        part = tune.part_of(hydra_config)
         from audiofw import sweep  # a refused config should not wait for numpy
 
-        run = sweep.run_in_sweep if hydra_config.mode == RunMode.MULTIRUN else sweep.run_alone
-        return run(config, choices, folder, overrides)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            return sweep.run_in_sweep(config, choices, folder, overrides, part)
+        return sweep.run_alone(config, choices, folder, overrides)
+    except tune.Pruned:
+        raise
     except (Exception, SystemExit) as error:
         if hydra_config.mode == RunMode.MULTIRUN:
             raise note_failure(folder, overrides, error) from error
@@ -231,7 +236,7 @@ def _unknown_key(key: str, menus: Menus, words: Sequence[str]) -> AudiofwError:
 
 
 def _chooses(word: str) -> bool:
-    return word.partition("=")[0].lstrip("+") in {*KINDS, "experiment"}
+    return word.partition("=")[0].lstrip("+") in {*KINDS, "experiment", "tune"}
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from audiofw.hookspecs import KINDS
 from audiofw.schema import check, section_options
@@ -75,6 +75,19 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Tune:
+    """How ``hydra/sweeper=optuna`` searches."""
+
+    n_trials: Positive
+    n_jobs: Positive
+    holdout: Annotated[float, Ge(0), Le(0.5)]
+    holdout_folds: list[str]
+    prune: bool
+    sampler: Literal["tpe", "random"]
+    storage: str | None
+
+
+@dataclass(frozen=True)
 class Config:
     """One experiment; the four plugins are chosen beside it."""
 
@@ -83,6 +96,7 @@ class Config:
     pad: Pad
     cache: CacheOptions
     sweep: Sweep
+    tune: Tune
     audit: Literal["warn", "raise", False]
     balance: Literal["none", "balanced"]
     score: str
@@ -96,6 +110,7 @@ TEXT_KEYS = (
     "data.pattern",
     "data.skip",
     *(f"data.columns.{field.name}" for field in dataclasses.fields(Columns)),
+    "tune.storage",
     "hydra.run.dir",
     "hydra.sweep.dir",
 )

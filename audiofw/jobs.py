@@ -27,10 +27,10 @@ from audiofw.places import cache_root
 from audiofw.plugin import Choice
 from audiofw.results import LIBRARIES
 
-WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "plots", "sweep")
+WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "plots", "sweep", "tune")
 """Sections of the config that change how a job runs, not what it gives."""
 
-Status = Literal["running", "finished", "failed"]
+Status = Literal["running", "finished", "failed", "pruned"]
 
 
 @dataclass
@@ -106,9 +106,11 @@ def begin(folder: Path, job: str, overrides: Sequence[str], score: str) -> Recor
     return record
 
 
-def end(folder: Path, record: Record, *, value: float | None = None, reason: str | None = None) -> None:
+def end(
+    folder: Path, record: Record, *, value: float | None = None, reason: str | None = None, pruned: bool = False
+) -> None:
     """Say how a job ended: with a value, or with the reason why there is none."""
-    record.status = "finished" if reason is None else "failed"
+    record.status = "pruned" if pruned else "finished" if reason is None else "failed"
     record.value, record.reason = value, reason
     record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
     write(folder, record)

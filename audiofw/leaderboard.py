@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from audiofw.atomic import is_alive
 from audiofw.errors import DataError
 from audiofw.hookspecs import KINDS
+from audiofw.places import HELD_OUT
 from audiofw.scores import GREATER_IS_BETTER
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ WITHOUT_EFFECT = ("cache", "n_jobs", "plots", "score", "sweep", "data.max_unpack
 
 STOPPED = "stopped before it finished"
 
-Status = Literal["finished", "failed", "running"]
+Status = Literal["finished", "failed", "pruned", "running"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,7 @@ def _find(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; give that of a sweep, as multirun/2026-01-31/12-00-00")
     for place, below, files in os.walk(folder.resolve()):
-        below.sort()
+        below[:] = sorted(set(below) - {HELD_OUT})  # of other clips than the trials, so it has no rank
         if "result.json" in files or "metrics.json" in files:
             yield Path(place)
 
@@ -133,7 +134,7 @@ def _newest(runs: Sequence[Run]) -> list[Run]:
 
 def _read_run(folder: Path) -> Run | None:
     record, metrics = _read_json(folder / "result.json"), _read_json(folder / "metrics.json")
-    if record is not None and record.get("status") not in ("finished", "failed", "running"):
+    if record is not None and record.get("status") not in get_args(Status):
         _pass_over(folder / "result.json", "it is not one of audiofw's")
         record = None
     if metrics is not None and not _are_metrics(metrics):

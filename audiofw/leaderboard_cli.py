@@ -50,6 +50,7 @@ class Leaderboard:
     rows: tuple[Row, ...]
     ensemble: Row | None
     failures: tuple[Run, ...]
+    pruned: tuple[Run, ...]
     running: tuple[Run, ...]
     notes: tuple[str, ...]
 
@@ -137,6 +138,7 @@ def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True
         rows=tuple(rows),
         ensemble=averaged,
         failures=tuple(run for run in runs if run.status == "failed"),
+        pruned=tuple(run for run in runs if run.status == "pruned"),
         running=tuple(run for run in runs if run.status == "running"),
         notes=tuple(notes),
     )
@@ -182,7 +184,7 @@ def show(board: Leaderboard, console: Console) -> None:
         console.print(_rank_table(board), end="\n\n")
     if len(board.rows) > MOST_ROWS:
         console.print(f"… and {len(board.rows) - MOST_ROWS} more rows in {FILE}")
-    for note in [*_say_direction(board), *board.notes, *_say_running(board)]:
+    for note in [*_say_direction(board), *board.notes, *_say_unfinished(board)]:
         console.print(note, soft_wrap=True)
     if board.failures:
         console.print(f"\n{len(board.failures)} of {_n_runs(board)} runs failed", end="\n\n")
@@ -193,12 +195,13 @@ def _say_direction(board: Leaderboard) -> list[str]:
     return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: less is better"]
 
 
-def _say_running(board: Leaderboard) -> list[str]:
-    return [f"{len(board.running)} of {_n_runs(board)} runs are still running"] if board.running else []
+def _say_unfinished(board: Leaderboard) -> list[str]:
+    said = {"are still running": board.running, "were stopped early, their first folds being worse": board.pruned}
+    return [f"{len(runs)} of {_n_runs(board)} runs {what}" for what, runs in said.items() if runs]
 
 
 def _n_runs(board: Leaderboard) -> int:
-    return len(board.rows) + len(board.failures) + len(board.running)
+    return len(board.rows) + len(board.failures) + len(board.pruned) + len(board.running)
 
 
 def _rank_table(board: Leaderboard) -> Table:
@@ -256,7 +259,7 @@ def _show_size(size: float | None) -> str:
 
 def _failure_table(board: Leaderboard) -> Table:
     table = new_table("failed", "reason", "folder")
-    runs = [*map(run_of, board.rows), *board.failures, *board.running]
+    runs = [*map(run_of, board.rows), *board.failures, *board.pruned, *board.running]
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
     for run in board.failures[:MOST_ROWS]:
         own = " ".join(word for word in run.overrides if word not in shared)
@@ -324,7 +327,7 @@ def _records(board: Leaderboard) -> list[dict[str, Any]]:
         for i, row in enumerate(board.rows, 1)
     ]
     averaged = [{"status": "ensemble", **_figures_of(board.ensemble, board.score)}] if board.ensemble else []
-    unranked = [{"status": run.status, **_facts(run)} for run in (*board.failures, *board.running)]
+    unranked = [{"status": run.status, **_facts(run)} for run in (*board.failures, *board.pruned, *board.running)]
     return [*ranked, *averaged, *unranked]
 
 

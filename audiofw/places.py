@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+HELD_OUT = "held_out"
+"""The folder, in a search's, of the winner's run on the clips that no trial has seen."""
+
 
 def bundled(folder: str) -> Path:
     """Find ``conf`` or ``plugins``: inside the installed package, or beside it in a checkout."""

@@ -20,7 +20,7 @@ from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
 from audiofw.dataset import Clip, Dataset, find_clips
 from audiofw.errors import DataError
-from audiofw.evaluate import Evaluation, cross_validate
+from audiofw.evaluate import Evaluation, FoldResult, cross_validate
 from audiofw.features import Failure, Table, Unit, tabulate
 from audiofw.locks import alone
 from audiofw.metrics import main_value, summarise
@@ -34,6 +34,7 @@ from audiofw.splits import Fold, make_splits, warn_of_shared_groups
 log = logging.getLogger(__name__)
 
 Choices = Mapping[str, Choice]
+Watch = Callable[[FoldResult, int], None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Result:
     folder: Path
 
 
-def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Result:
+def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch: Watch | None = None) -> Result:
     """Run one experiment and leave its results in a folder.
 
     Parameters
@@ -58,6 +59,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Res
         A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``.
     folder : Path
         Where ``metrics.json``, ``predictions.csv``, pictures and the rest go.
+    watch : callable, optional
+        Called with each fold's result as soon as it is there, and the number of folds.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path) -> Res
     if not config.audit:  # which says the same, and more
         warn_of_shared_groups(folds, known(clips, "group"))
     make_model = partial(choices["model"].build, config.seed, config.n_jobs)
-    evaluation = evaluate(make_model, folds, table.X, y, clips, classes, config)
+    evaluation = evaluate(make_model, folds, table.X, y, clips, classes, config, watch)
 
     findings = leaks.measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
@@ -194,8 +197,15 @@ def evaluate(
     clips: Sequence[Clip],
     classes: Sequence[str],
     config: Config,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Fit and predict every fold, with a progress bar."""
+
+    def on_fold(result: FoldResult) -> None:
+        advance()
+        if watch:
+            watch(result, len(folds))
+
     with counting("fit", len(folds)) as advance:
         return cross_validate(
             make_model,
@@ -205,7 +215,7 @@ def evaluate(
             n_classes=len(classes),
             groups=known(clips, "group"),
             balance=config.balance,
-            on_fold=lambda _: advance(),
+            on_fold=on_fold,
         )
 
 

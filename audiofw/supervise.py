@@ -87,7 +87,7 @@ def _run_child(words: Sequence[str], note: Path) -> int:
 def _show(folder: Path) -> int:
     from audiofw.leaderboard_cli import show_leaderboard
 
-    return show_leaderboard(folder)
+    return show_leaderboard(folder) if any(folder.rglob("result.json")) else 0  # else it was refused before any job
 
 
 def is_supervised() -> bool:

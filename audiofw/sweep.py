@@ -11,8 +11,10 @@ from audiofw.config import Config
 from audiofw.dataset import Dataset
 from audiofw.errors import AudiofwError
 from audiofw.plugin import Choice
-from audiofw.runner import Result, find, rehearse, run
+from audiofw.runner import Result, Watch, find, rehearse, run
 from audiofw.summary import show
+from audiofw.trial import narrow, watch
+from audiofw.tune import Part, Pruned
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +30,19 @@ def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequenc
     return result.score
 
 
-def run_in_sweep(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
+def run_in_sweep(
+    config: Config, choices: Choices, folder: Path, overrides: Sequence[str], part: Part | None = None
+) -> float:
     """Run one job of a sweep, unless an earlier sweep has, and return its main score."""
     rehearse(config, choices)
     dataset = find(config)
+    if part:
+        dataset, choices = narrow(part, config, dataset, choices)
     job = jobs.identify(config, choices, dataset)
     if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
         return value
-    result = _run_noted(config, choices, dataset, folder, overrides, job)
+    watcher = watch(part, config) if part else None
+    result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
     log.info("%s %.3f", config.score, result.score)
     return result.score
 
@@ -54,11 +61,20 @@ def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> 
 
 
 def _run_noted(
-    config: Config, choices: Choices, dataset: Dataset, folder: Path, overrides: Sequence[str], job: str
+    config: Config,
+    choices: Choices,
+    dataset: Dataset,
+    folder: Path,
+    overrides: Sequence[str],
+    job: str,
+    watcher: Watch | None = None,
 ) -> Result:
     record = jobs.begin(folder, job, overrides, config.score)
     try:
-        result = run(config, choices, dataset, folder)
+        result = run(config, choices, dataset, folder, watcher)
+    except Pruned as pruned:
+        jobs.end(folder, record, reason=str(pruned), pruned=True)
+        raise
     except BaseException as error:  # the note must be true after Ctrl-C, too
         jobs.end(folder, record, reason=jobs.describe(error))
         raise

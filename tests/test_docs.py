@@ -58,8 +58,10 @@ def test_every_command_of_the_readme_composes(line, readmes_plugin):
     singles = []
     for word in overrides:
         (override,) = OverridesParser.create().parse_overrides([word])
-        value = next(iter(override.sweep_string_iterator())) if override.is_sweep_override() else None
-        singles.append(word if value is None else f"{word.partition('=')[0]}={value}")
+        if override.is_range_sweep() or override.is_choice_sweep():
+            singles.append(f"{word.partition('=')[0]}={next(iter(override.sweep_string_iterator()))}")
+        elif not override.is_sweep_override():  # an interval has no first value
+            singles.append(word)
     assert compose([word for word in singles if not word.startswith("hydra/")])
 
 
