@@ -99,10 +99,11 @@ def write(folder: Path, record: Record) -> None:
 
 
 def begin(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
-    """Say that a job runs here now."""
+    """Say that a job runs here now; its name may be empty while it is not known yet."""
     record = Record(job, "running", list(overrides), score, started=now(), pid=os.getpid())
     write(folder, record)
-    _point(job, folder)
+    if job:
+        _point(job, folder)
     return record
 
 

@@ -34,6 +34,7 @@ def run_in_sweep(
     config: Config, choices: Choices, folder: Path, overrides: Sequence[str], part: Part | None = None
 ) -> float:
     """Run one job of a sweep, unless an earlier sweep has, and return its main score."""
+    _announce(config, folder, overrides)
     rehearse(config, choices)
     dataset = find(config)
     if part:
@@ -45,6 +46,19 @@ def run_in_sweep(
     result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
     log.info("%s %.3f", config.score, result.score)
     return result.score
+
+
+def _announce(config: Config, folder: Path, overrides: Sequence[str]) -> None:
+    """Say that a job runs here before it is known which: even a plugin's factory may kill the process.
+
+    What failed here since the sweep was begun is not tried again: the sweep was started again because of it.
+    """
+    record = jobs.read(folder)
+    failed = record if record and record.status == "failed" else None
+    if failed and failed.started >= supervise.session_start():
+        raise AudiofwError(failed.reason or "it failed before")
+    if record is None or (failed and config.sweep.rerun != "none"):
+        jobs.begin(folder, "", overrides, config.score)
 
 
 def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> float | None:

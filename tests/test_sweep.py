@@ -27,6 +27,9 @@ WILD = """
         "A tree that can fail in every way, and notes each fit."
         from sklearn.tree import DecisionTreeClassifier
 
+        if how == "vanish":
+            os._exit(9)
+
         class Wild(DecisionTreeClassifier):
             def fit(self, X, y, **options):
                 with open(os.environ["FITS"], "a") as file:
@@ -94,7 +97,7 @@ def statuses(folder: Path) -> dict[str, tuple[str, str | None]]:
 
 
 def test_each_failure_costs_its_own_job_alone(sweep, tmp_path):
-    code, out, err = finish(sweep("model.how=well,raise,exit,leave,kill,fine", "hydra.sweep.dir=s"))
+    code, out, err = finish(sweep("model.how=well,raise,exit,leave,vanish,kill,fine", "hydra.sweep.dir=s"))
     assert code != 0
     ends = {key.split("model.how=")[1].split()[0]: value for key, value in statuses(tmp_path / "s").items()}
     assert {how: status for how, (status, _) in ends.items()} == {
@@ -102,6 +105,7 @@ def test_each_failure_costs_its_own_job_alone(sweep, tmp_path):
         "raise": "failed",
         "exit": "failed",
         "leave": "failed",
+        "vanish": "failed",
         "kill": "failed",
         "fine": "finished",
     }
@@ -109,7 +113,7 @@ def test_each_failure_costs_its_own_job_alone(sweep, tmp_path):
     assert "SystemExit: 3" in ends["exit"][1]
     assert "exit code 7" in ends["leave"][1]
     assert "SIGKILL" in ends["kill"][1]
-    assert sorted(fits(tmp_path)) == sorted(f"{how} 1" for how in ends)  # nothing twice
+    assert sorted(fits(tmp_path)) == sorted(f"{how} 1" for how in ends if how != "vanish")  # nothing twice
     for reason in ("no wood", "SIGKILL", "exit code 7"):
         assert reason in out
     assert "Traceback" not in err
