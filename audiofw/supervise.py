@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 NOTE = "AUDIOFW_SWEEP_NOTE"  # names the file in which the child says where its sweep's folder is
+REFRESH_SECONDS = 30.0  # how often the leaderboard is written while the sweep runs
 START = "AUDIOFW_SWEEP_START"  # when the sweep was begun: what failed since is not tried again
 
 
@@ -79,9 +80,19 @@ def _run_child(words: Sequence[str], note: Path) -> int:
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as child:
         while True:
             try:
-                return child.wait()
+                return child.wait(REFRESH_SECONDS)
+            except subprocess.TimeoutExpired:
+                _refresh(note)
             except KeyboardInterrupt:  # the terminal has sent it to the child, too, which ends in its own way
                 continue
+
+
+def _refresh(note: Path) -> None:
+    """Write ``leaderboard.csv`` as it stands, once there is something to rank."""
+    if note.exists() and any((folder := Path(note.read_text())).rglob("metrics.json")):
+        from audiofw.leaderboard_cli import write_leaderboard_csv
+
+        write_leaderboard_csv(folder)
 
 
 def _show(folder: Path) -> int:

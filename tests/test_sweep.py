@@ -168,6 +168,23 @@ def test_a_killed_sweep_is_resumed_with_nothing_done_twice(sweep, tmp_path, vict
     assert leaderboard(tmp_path / "s") == leaderboard(tmp_path / "t")
 
 
+def test_the_leaderboard_is_written_while_jobs_still_run(sweep, tmp_path, audiofw, monkeypatch):
+    """Here the supervisor is this process, so that it can be made to look more often."""
+    monkeypatch.setattr("audiofw.supervise.REFRESH_SECONDS", 0.5)
+    monkeypatch.setenv("FITS", str(tmp_path / "fits"))
+    monkeypatch.setenv("FIT_SECONDS", "2")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    seen = []
+
+    def note(folder: Path) -> None:
+        seen.append({status for status, _ in statuses(folder).values()})
+
+    monkeypatch.setattr("audiofw.leaderboard_cli.write_leaderboard_csv", note)
+    words = ["-m", "--plugins-dir", "plugins", "data.source=sounds", "model=wild", "plots=false", "model.depth=1,2"]
+    assert audiofw(*words, "hydra.sweep.dir=s").code == 0
+    assert {"finished", "running"} in seen
+
+
 def test_ctrl_c_shows_what_there_is_and_exits_with_130(sweep, tmp_path):
     process = sweep("model.depth=1,2,3,4,5,6,7,8", "hydra.sweep.dir=s", seconds=1)
     while len(fits(tmp_path)) < 3:
@@ -185,6 +202,9 @@ def test_two_sweeps_at_once_share_their_work_and_agree(sweep, tmp_path):
     second = sweep("model.depth=1,2", "feature=mel,mfcc", "hydra.sweep.dir=b", "sweep.rerun=all")
     assert finish(first)[0] == finish(second)[0] == 0
     assert leaderboard(tmp_path / "a") == leaderboard(tmp_path / "b")
+    runs = [json.loads(file.read_text()) for file in tmp_path.glob("[ab]/*/metrics.json")]
+    assert len(runs) == 8
+    assert sum(run["n_clips"] - run["n_from_cache"] for run in runs) == 12 * 2  # each clip once for each feature
 
 
 def test_joblib_gives_what_the_basic_launcher_gives(sweep, tmp_path):
