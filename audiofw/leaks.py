@@ -29,7 +29,7 @@ def recipe() -> dict[str, Any]:
     """Say what a probe depends on beside its file, for the cache."""
     sources = b"\0".join(Path(str(module.__file__)).read_bytes() for module in (audio, fingerprint, probe))
     return {
-        "probe": hashlib.blake2b(sources, digest_size=16).hexdigest(),
+        "feature": {"name": "audit", "code": hashlib.blake2b(sources, digest_size=16).hexdigest()},
         "libsndfile": soundfile.__libsndfile_version__,
     }
 
