@@ -26,6 +26,7 @@ from audiofw.errors import AudiofwError, first_line
 from audiofw.places import cache_root
 from audiofw.plugin import Choice
 from audiofw.results import LIBRARIES
+from audiofw.sourcecode import digest_of
 
 WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "plots", "sweep", "tune")
 """Sections of the config that change how a job runs, not what it gives."""
@@ -81,8 +82,7 @@ def _data(dataset: Dataset) -> list[Any]:
 
 
 def _sources() -> str:
-    files = sorted(Path(audiofw.__file__).parent.rglob("*.py"))
-    return hashlib.blake2b(b"\0".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+    return digest_of(sorted(Path(audiofw.__file__).parent.rglob("*.py")))
 
 
 def read(folder: Path) -> Record | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -19,6 +18,7 @@ from audiofw.evaluate import Evaluation
 from audiofw.features import Shelf
 from audiofw.lanes import Lost
 from audiofw.progress import counting
+from audiofw.sourcecode import digest_of
 from audiofw.splits import Fold
 from audiofw.workers import outcomes
 
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 def recipe() -> dict[str, Any]:
     """Say what a probe depends on beside its file, for the cache."""
-    sources = b"\0".join(Path(str(module.__file__)).read_bytes() for module in (audio, fingerprint, probe))
+    files = [Path(str(module.__file__)) for module in (audio, fingerprint, probe)]
     return {
-        "feature": {"name": "audit", "code": hashlib.blake2b(sources, digest_size=16).hexdigest()},
+        "feature": {"name": "audit", "code": digest_of(files)},
         "libsndfile": soundfile.__libsndfile_version__,
     }
 

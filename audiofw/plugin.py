@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any, get_type_hints
 from audiofw.errors import AudiofwError, PluginError
 from audiofw.hookspecs import Kind
 from audiofw.schema import Option, allows, plain, show_type
+from audiofw.sourcecode import digest_of
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def code_digest(function: Callable[..., Any]) -> str:
     module = sys.modules.get(function.__module__)
     in_package = bool(module and "." in module.__name__ and (file.parent / "__init__.py").exists())
     files = sorted(file.parent.rglob("*.py")) if in_package or file.name == "__init__.py" else [file]
-    return hashlib.blake2b(b"\0".join(f.read_bytes() for f in files), digest_size=16).hexdigest()
+    return digest_of(files)
 
 
 def read_plugin(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import math
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import soundfile
 from audiofw.audio import load
 from audiofw.errors import AudiofwError, PluginError
 from audiofw.lanes import one_line
+from audiofw.sourcecode import digest_of
 
 LONGEST_FRAME = 2**14  # samples; a shorter clip may lack what a feature needs for one frame
 LONGEST_TRIAL = 3600.0  # seconds; a longer duration means "all of it", and is not tried out in full
@@ -178,7 +178,7 @@ def _own_code() -> str:
     """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
     folder = Path(__file__).parent
     files = [folder / "audio.py", folder / "unit.py", *sorted((folder / "spectral").glob("*.py"))]
-    return hashlib.blake2b(b"\0".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+    return digest_of(files)
 
 
 def _version(distribution: str) -> str | None:
