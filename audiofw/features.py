@@ -128,18 +128,20 @@ def _found(clips: Sequence[Clip], unit: Unit, shelf: Shelf | None, n_jobs: int) 
     n = min(count_workers(n_jobs), len(clips))
     paths = (clip.path for clip in clips)
     if not unit.holds_gil:
-        return outcomes(_maker(unit, shelf), paths, n_jobs=n)
+        return outcomes(finder(unit, shelf), paths, n_jobs=n)
     if shelf is None:
-        return outcomes(_maker(unit, None), paths, n_jobs=n, processes=True)
+        return outcomes(finder(unit, None), paths, n_jobs=n, processes=True)
     return _found_beside_processes(clips, unit, shelf, n)
 
 
-def _maker(unit: Unit, shelf: Shelf | None) -> Callable[[Path], Found]:
+def finder(make: Callable[[Path], np.ndarray], shelf: Shelf | None) -> Callable[[Path], Found]:
+    """Give what finds a recording's vector on the shelf, or makes it and puts it there."""
+
     def find_or_make(path: Path) -> Found:
         row = shelf.get(path) if shelf else None
         if row is not None:
             return Found(row, cached=True)
-        row = unit(path)
+        row = make(path)
         if shelf:
             shelf.put(path, row)
         return Found(row, cached=False)

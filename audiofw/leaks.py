@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from audiofw import audio, fingerprint, probe
 from audiofw.audit import Finding, audit, with_effects
 from audiofw.dataset import Clip
 from audiofw.evaluate import Evaluation
-from audiofw.features import Shelf
+from audiofw.features import Shelf, finder
 from audiofw.lanes import Lost
 from audiofw.progress import counting
 from audiofw.sourcecode import digest_of
@@ -43,11 +43,11 @@ def find_leaks(
     """
     probes: list[probe.Probe | None] = []
     with (
-        closing(outcomes(_maker(shelf), (clip.path for clip in clips), n_jobs=n_jobs)) as results,
+        closing(outcomes(finder(_measure, shelf), (clip.path for clip in clips), n_jobs=n_jobs)) as results,
         counting("audit", len(clips)) as advance,
     ):
         for result in results:
-            probes.append(None if isinstance(result, Lost) else probe.from_vector(result))
+            probes.append(None if isinstance(result, Lost) else probe.from_vector(result.row))
             advance()
     return audit(clips, probes, folds, seed=seed)
 
@@ -77,13 +77,5 @@ def tell(finding: Mapping[str, Any]) -> str:
     return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"
 
 
-def _maker(shelf: Shelf | None) -> Callable[[Path], np.ndarray]:
-    def find_or_make(path: Path) -> np.ndarray:
-        vector = shelf.get(path) if shelf else None
-        if vector is None:
-            vector = probe.to_vector(probe.probe(path))
-            if shelf:
-                shelf.put(path, vector)
-        return vector
-
-    return find_or_make
+def _measure(path: Path) -> np.ndarray:
+    return probe.to_vector(probe.probe(path))
