@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from audiofw import supervise, tune
 from audiofw.config import Config, read_config
 from audiofw.errors import AudiofwError, ConfigError, nearest
-from audiofw.hookspecs import KINDS
+from audiofw.hookspecs import KINDS, Kind
 from audiofw.overrides import quote_text
 from audiofw.places import bundled
 from audiofw.plugin import Choice
@@ -111,8 +111,12 @@ def close_log() -> None:
 def store_schema(menus: Menus) -> None:
     """Put the types of the whole config into Hydra's store; ``conf/config.yaml`` brings the values."""
     menus.store()
-    sections = [*map(missing, section_options(Config)), *(Option(kind, Any) for kind in KINDS)]
+    sections = [*map(missing, section_options(Config)), *map(_menu, KINDS.values())]
     ConfigStore.instance().store(name="schema", node=make_schema("Config", sections))
+
+
+def _menu(kind: Kind) -> Option:
+    return Option(kind.name, Any, None) if kind.optional else Option(kind.name, Any)
 
 
 def task(cfg: DictConfig) -> float:
@@ -187,7 +191,7 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
         values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_sentence(error)) from error
-    choices = {kind: menus.choose(kind, values[kind]) for kind in KINDS}
+    choices = {kind: menus.choose(kind, values[kind]) for kind in KINDS if values[kind] is not None}
     return read_config(values), choices
 
 
@@ -230,7 +234,8 @@ def _unknown_key(key: str, menus: Menus, words: Sequence[str]) -> AudiofwError:
     config = _compose([word.split(",")[0] for word in words if _chooses(word)])
     known, section = list(_keys(config)), key.rpartition(".")[0]
     listed = [k for k in known if k.rpartition(".")[0] == section] or [k for k in known if "." not in k]
-    chosen = menus.plugins.get(section, {}).get(config[section].name) if section in KINDS else None
+    menu = menus.plugins.get(section, {})
+    chosen = menu.get(config[section].name) if menu and config[section] else None
     library = f"; an option of its library is added with a +: +{key}=…" if chosen and chosen.open_ended else ""
     return ConfigError(f"{key}: there is no such key{nearest(key, known)}; known: {', '.join(sorted(listed))}{library}")
 

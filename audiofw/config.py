@@ -48,6 +48,16 @@ class Audio:
     duration: Annotated[float, Gt(0)] | None
     offset: Annotated[float, Ge(0)]
     silence: Literal["refuse", "keep"]
+    trim: Annotated[float, Gt(0)] | None
+    focus: Literal["start", "event"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Rows all along a clip, in place of one."""
+
+    hop: Annotated[float, Gt(0)] | None
+    most: Positive
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,8 @@ class Config:
 
     data: Data
     audio: Audio
+    windows: Windows
+    augmented_copies: Annotated[int, Ge(0)]
     pad: Pad
     cache: CacheOptions
     sweep: Sweep

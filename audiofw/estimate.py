@@ -85,7 +85,7 @@ def measure(extraction: Extraction, stored: Stored) -> Cost:
     if not rows:
         return Cost(cached, len(new), None, None, None, reason=results[0].reason)
     size = fmean(on_disk(len(seal(row, b""))) for row in rows) * len(new)
-    widths = {row.size for row in rows}
+    widths = {row.shape[-1] for row in rows}
     return Cost(
         cached,
         len(new),

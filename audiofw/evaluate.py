@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from audiofw.errors import AudiofwError, ConfigError, PluginError, first_line
+from audiofw.fitting import Sample, fit, predict, rows_of
 from audiofw.scores import Scores, scores
 from audiofw.splits import Fold, Groups, read_groups
 
@@ -82,6 +81,8 @@ def cross_validate(
     y: np.ndarray,
     *,
     n_classes: int,
+    clip_of: np.ndarray | None = None,
+    augmented: np.ndarray | None = None,
     groups: Groups = None,
     balance: Literal["none", "balanced"] = "none",
     on_fold: Callable[[FoldResult], None] | None = None,
@@ -95,11 +96,17 @@ def cross_validate(
         Makes an unfitted scikit-learn classifier, a new one at each call.
     folds : sequence of Fold
         As `make_splits` gives them.
-    X : np.ndarray [shape=(clips, d)]
+    X : np.ndarray [shape=(rows, d)]
+        Or an array of pictures, for a model that begins with a pooling.
     y : np.ndarray [shape=(clips,)]
         Classes as 0 .. n_classes-1.
+    clip_of : np.ndarray [shape=(rows,)], optional
+        The clip that a row is of; by default each clip has one row, in their order. A fold is fitted on all rows of its
+        training clips; the probabilities of a test clip are the mean over its rows.
+    augmented : np.ndarray [shape=(rows,)], optional
+        Mask of the rows that are fitted on, but never predicted.
     groups : sequence of str, optional
-        Group of each clip; kept for the intervals.
+        Group of each clip, for the intervals and for models that split again inside.
     balance : "none" or "balanced"
         "balanced" weighs each clip by the inverse of its class's frequency in the training part.
     on_fold : callable, optional
@@ -116,10 +123,12 @@ def cross_validate(
     """
     results, baseline = [], []
     models: list[Any] = []
+    sample = Sample.of(X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance)
+    blank = Sample.of(np.zeros((len(y), 1)), y, n_classes)
     for number, fold in enumerate(folds, 1):
-        result, model = _run_fold(make_model, number, fold, X, y, n_classes, balance)
+        result, model = _run_fold(make_model, number, fold, sample)
         results.append(result)
-        baseline.append(_run_fold(_make_baseline, number, fold, X, y, n_classes)[0])
+        baseline.append(_run_fold(_make_baseline, number, fold, blank)[0])
         models = [*models, model] if keep_models else [model]
         if on_fold:
             on_fold(result)
@@ -146,95 +155,24 @@ def _make_baseline() -> Any:
     return DummyClassifier(strategy="prior")
 
 
-def _run_fold(
-    make_model: Callable[[], Any],
-    number: int,
-    fold: Fold,
-    X: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    balance: str = "none",
-) -> tuple[FoldResult, Any]:
-    with _blame("model: it cannot be made"):
-        model = make_model()
-    name = _last_step(model)[1]
-    weights = _weigh(model, y[fold.train]) if balance == "balanced" else {}
-    with _blame(f"model: {name} failed in fold {number}"):
-        started = time.perf_counter()
-        model.fit(X[fold.train], y[fold.train], **weights)
-        fitted = time.perf_counter()
-        predictions = _predict(model, X[fold.test], n_classes)
-        probabilities = _predict_proba(model, X[fold.test], n_classes)
-        ended = time.perf_counter()
+def _run_fold(make_model: Callable[[], Any], number: int, fold: Fold, sample: Sample) -> tuple[FoldResult, Any]:
+    started = time.perf_counter()
+    model = fit(make_model, sample, fold.train, where=f" in fold {number}")
+    fitted = time.perf_counter()
+    rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
+    predictions, probabilities = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)
+    ended = time.perf_counter()
     result = FoldResult(
         number=number,
         n_train=len(fold.train),
         test=fold.test,
         predictions=predictions,
         probabilities=probabilities,
-        scores=scores(y[fold.test], predictions, probabilities, n_classes),
+        scores=scores(sample.y[fold.test], predictions, probabilities, sample.n_classes),
         fit_seconds=fitted - started,
         predict_seconds=ended - fitted,
     )
     return result, model
-
-
-@contextmanager
-def _blame(where: str) -> Iterator[None]:
-    """Turn what a model raises into one line, with the first line of its reason."""
-    from sklearn.utils._param_validation import InvalidParameterError
-
-    try:
-        yield
-    except AudiofwError:
-        raise
-    except InvalidParameterError as error:
-        raise ConfigError(f"model: {first_line(error)}") from error
-    except Exception as error:  # a plugin's code may raise anything
-        raise PluginError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
-
-
-def _last_step(model: Any, prefix: str = "") -> tuple[Any, str, str]:
-    """Find the classifier at the end of a pipeline: itself, its class's name, and the prefix of its parameters."""
-    steps = getattr(model, "steps", None)
-    if steps:
-        return _last_step(steps[-1][1], f"{prefix}{steps[-1][0]}__")
-    return model, type(model).__name__, prefix
-
-
-def _weigh(model: Any, y: np.ndarray) -> dict[str, np.ndarray]:
-    """Make the weights that balance the classes, under the name by which they reach the classifier."""
-    from sklearn.utils.class_weight import compute_sample_weight
-    from sklearn.utils.validation import has_fit_parameter
-
-    last, name, prefix = _last_step(model)
-    if not has_fit_parameter(last, "sample_weight"):
-        raise ConfigError(
-            f"balance=balanced: {name} takes no sample_weight, so it cannot be balanced: balance=none, or another model"
-        )
-    return {f"{prefix}sample_weight": compute_sample_weight("balanced", y)}
-
-
-def _predict(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
-    predictions = np.asarray(model.predict(X))
-    if predictions.shape != (len(X),) or not np.isin(predictions, np.arange(n_classes)).all():
-        raise PluginError(f"model: {_last_step(model)[1]}: predict must give a class of fit's y for each clip")
-    return predictions.astype(np.intp)
-
-
-def _predict_proba(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray | None:
-    """Give each class its column, also one that the model has not met; None for a model without probabilities."""
-    if not hasattr(model, "predict_proba"):
-        return None
-    proba, seen = np.asarray(model.predict_proba(X), float), np.asarray(model.classes_, int)
-    sums = proba.sum(axis=-1, keepdims=True)
-    if proba.shape != (len(X), len(seen)) or not np.allclose(sums, 1, atol=1e-3) or (proba < 0).any():
-        raise PluginError(
-            f"model: {_last_step(model)[1]}: predict_proba must give a row of probabilities for each clip, with sum 1"
-        )
-    columns = np.zeros((len(X), n_classes))
-    columns[:, seen] = proba / sums  # float32 sums to 1 too coarsely for log_loss
-    return columns
 
 
 def _pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:

@@ -1,4 +1,4 @@
-"""Clips to a table: each recording's row is made in parallel, or found in the cache, and padded to one width."""
+"""Clips to a table: each recording's rows are made in parallel, or found in the cache, and padded to one width."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from audiofw.errors import DataError
+from audiofw.rows import Even, Gatherer, Longest, PadValue, Pictures
 from audiofw.unit import Choice, Unit
 from audiofw.workers import Known, Lost, count_workers, outcomes
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "Failure", "Shelf", "Table", "Unit", "tabulate"]
 
 log = logging.getLogger(__name__)
-
-PadValue = Literal["zero", "floor"]
 
 
 class Failure(NamedTuple):
@@ -37,14 +36,33 @@ class Failure(NamedTuple):
 class Table(NamedTuple):
     """What the clips became.
 
-    ``X`` is float32 ``(kept, d)``, finite; ``kept`` holds the index of each row's clip, ascending; ``cached`` counts
-    the rows that were found in the cache.
+    ``X`` is float32 ``(rows, d)``, finite, or for a pooling that learns an array of pictures, ``dtype=object``.
+    ``kept`` holds the index of each clip that has rows, and ``clip_of`` tells of each row which of these it is of; both
+    ascend. ``cached`` counts the clips that were found in the cache.
     """
 
     X: np.ndarray
     kept: np.ndarray
+    clip_of: np.ndarray
     failures: list[Failure]
     cached: int
+
+
+class Rows(NamedTuple):
+    """Rows of clips and of changed copies of them: ``X`` and ``clip_of`` as in `Table`, and a mask of the copies'."""
+
+    X: np.ndarray
+    clip_of: np.ndarray
+    augmented: np.ndarray
+
+
+def join(table: Table, copies: Sequence[Table]) -> Rows:
+    """Put the rows of changed copies below a table's; the copies are of the table's kept clips, in their order."""
+    tables = [table, *copies]
+    clip_of = [table.clip_of, *(copy.kept[copy.clip_of] for copy in copies)]
+    augmented = np.repeat([False, *(True for _ in copies)], [len(each.X) for each in tables])
+    X = np.concatenate([each.X for each in tables]) if copies else table.X
+    return Rows(X, np.concatenate(clip_of), augmented)
 
 
 class Shelf(Protocol):
@@ -63,7 +81,8 @@ def tabulate(
     pad_value: PadValue = "floor",
     on_error: Literal["skip", "raise"] = "skip",
     shelf: Shelf | None = None,
-    progress: bool = True,
+    width: int | None = None,
+    progress: str = "extract",
 ) -> Table:
     """Make the table of some clips; the same one whatever ``n_jobs`` and whatever the shelf holds.
 
@@ -71,7 +90,7 @@ def tabulate(
     ----------
     clips : sequence of Clip
     unit : Unit
-        What makes a clip's row. It is tried out first, on a made-up clip.
+        What makes a clip's rows. It is tried out first, on a made-up clip.
     n_jobs : int
         Workers, in scikit-learn's sense: threads, or processes if the unit holds the GIL.
     pad_to : {"duration", "longest"}
@@ -83,8 +102,10 @@ def tabulate(
         Whether a clip that fails is listed among the failures, or ends the work.
     shelf : Shelf, optional
         Rows made earlier.
-    progress : bool
-        Show a bar on stderr, if that is a terminal.
+    width : int, optional
+        Of another table, that this one is to have, too.
+    progress : str
+        What the bar on stderr, if that is a terminal, says; nothing for no bar.
 
     Raises
     ------
@@ -96,15 +117,20 @@ def tabulate(
     """
     if not clips:
         raise DataError("there are no clips to make a table of")
-    width, started = unit.try_out(), perf_counter()
-    rows = Longest(pad_value) if pad_to == "longest" else Even(len(clips), width, pad_value)
-    kept, failures, cached = [], [], 0
+    settled, started = unit.try_out(), perf_counter()
+    rows: Gatherer = Even(len(clips), width or settled, pad_value)
+    if unit.pooling.learns:
+        rows = Pictures()
+    elif pad_to == "longest" and width is None:
+        rows = Longest(pad_value)
+    kept, counts, failures, cached = [], [], [], 0
     with closing(_found(clips, unit, shelf, n_jobs)) as results, _bar(progress, len(clips)) as advance:
         for i, (clip, result) in enumerate(zip(clips, results, strict=True)):
             if isinstance(result, Found):
-                result = rows.add(result.row, clip.name) or result
+                result = rows.add(result.made, clip.name) or result
             if isinstance(result, Found):
                 kept.append(i)
+                counts.append(len(result.made))
                 cached += result.cached
             elif on_error == "raise":
                 raise DataError(f"{clip.path}: {result.reason}")
@@ -112,15 +138,16 @@ def tabulate(
                 failures.append(Failure(clip.name, str(clip.path), result.reason))
             advance()
     _check_any(kept, failures)
-    table = Table(rows.stack(), np.array(kept, dtype=np.intp), failures, cached)
+    clip_of = np.repeat(np.arange(len(kept)), counts)
+    table = Table(rows.stack(), np.array(kept, dtype=np.intp), clip_of, failures, cached)
     _log(len(clips), perf_counter() - started, cached)
     return table
 
 
 class Found(NamedTuple):
-    """A clip's row, and whether it was found in the cache."""
+    """What was made of a clip, and whether it was found in the cache."""
 
-    row: np.ndarray
+    made: np.ndarray
     cached: bool
 
 
@@ -135,16 +162,16 @@ def _found(clips: Sequence[Clip], unit: Unit, shelf: Shelf | None, n_jobs: int) 
 
 
 def finder(make: Callable[[Path], np.ndarray], shelf: Shelf | None) -> Callable[[Path], Found]:
-    """Give what finds a recording's vector on the shelf, or makes it and puts it there."""
+    """Give what finds on the shelf what was made of a recording, or makes it and puts it there."""
 
     def find_or_make(path: Path) -> Found:
-        row = shelf.get(path) if shelf else None
-        if row is not None:
-            return Found(row, cached=True)
-        row = make(path)
+        made = shelf.get(path) if shelf else None
+        if made is not None:
+            return Found(made, cached=True)
+        made = make(path)
         if shelf:
-            shelf.put(path, row)
-        return Found(row, cached=False)
+            shelf.put(path, made)
+        return Found(made, cached=False)
 
     return find_or_make
 
@@ -155,8 +182,8 @@ def _found_beside_processes(
     """Look rows up here, have the missing ones made elsewhere: the shelf stays in this process."""
 
     def look_up(path: Path) -> Known | Path:
-        row = shelf.get(path)
-        return path if row is None else Known(Found(row, cached=True))
+        made = shelf.get(path)
+        return path if made is None else Known(Found(made, cached=True))
 
     with closing(outcomes(unit, (look_up(clip.path) for clip in clips), n_jobs=n, processes=True)) as results:
         for clip, result in zip(clips, results, strict=True):
@@ -167,80 +194,6 @@ def _found_beside_processes(
                 yield Found(result, cached=False)
 
 
-class Even:
-    """Rows of a width that is known, or else the first row's; its memory is taken once."""
-
-    def __init__(self, count: int, width: int | None, pad_value: PadValue) -> None:
-        self._shape = (count, width)
-        self._pad_value = pad_value
-        self._X = None if width is None else _allocate(count, width)
-        self._first = ""
-        self._filled = 0
-
-    def add(self, row: np.ndarray, name: str) -> Lost | None:
-        """Take a row in, or say why not.
-
-        Raises
-        ------
-        DataError
-            For a row of another width than the first, where no width was given.
-        """
-        if self._X is None:
-            self._X, self._first = _allocate(self._shape[0], row.size), name
-        width = self._X.shape[1]
-        if self._first and row.size != width:
-            raise DataError(
-                f"{name}: {row.size} numbers, where {self._first} gave {width}: "
-                "set audio.duration and audio.sample_rate, or pad.to=longest"
-            )
-        if row.size > width:
-            return Lost(f"{row.size} numbers, more than the {width} of a clip of audio.duration: set pad.to=longest")
-        _fill(self._X[self._filled], row, self._pad_value)
-        self._filled += 1
-        return None
-
-    def stack(self) -> np.ndarray:
-        """Give the table; the rows of failures were never touched, so they take no memory."""
-        assert self._X is not None
-        return self._X[: self._filled]
-
-
-class Longest:
-    """Rows of any width, kept one by one until the widest is known."""
-
-    def __init__(self, pad_value: PadValue) -> None:
-        self._pad_value = pad_value
-        self._rows: list[np.ndarray] = []
-
-    def add(self, row: np.ndarray, name: str) -> None:
-        """Take a row in."""
-        self._rows.append(row)
-
-    def stack(self) -> np.ndarray:
-        """Give the table, letting go of each row once it is in."""
-        X = _allocate(len(self._rows), max(row.size for row in self._rows))
-        self._rows.reverse()
-        for line in X:
-            _fill(line, self._rows.pop(), self._pad_value)
-        return X
-
-
-def _fill(line: np.ndarray, row: np.ndarray, pad_value: PadValue) -> None:
-    line[: row.size] = row
-    if row.size < line.size:  # zero dB is the loudest value, so a floor is the row's own
-        line[row.size :] = row.min() if pad_value == "floor" else 0
-
-
-def _allocate(count: int, width: int) -> np.ndarray:
-    try:
-        return np.empty((count, width), dtype=np.float32)
-    except MemoryError as error:
-        raise DataError(
-            f"a table of {count} clips by {width} numbers needs {4e-9 * count * width:.1f} GB of memory: "
-            "choose pooling=stats, or fewer rows of the feature, as feature.n_mels=64"
-        ) from error
-
-
 def _check_any(kept: Sequence[int], failures: Sequence[Failure]) -> None:
     if kept:
         return
@@ -249,12 +202,12 @@ def _check_any(kept: Sequence[int], failures: Sequence[Failure]) -> None:
     raise DataError(f"none of {len(failures)} clips could be used, {failures[0].name} the first: {told}")
 
 
-def _bar(progress: bool, total: int) -> AbstractContextManager[Callable[[], Any]]:
+def _bar(progress: str, total: int) -> AbstractContextManager[Callable[[], Any]]:
     if not progress:
         return nullcontext(lambda: None)
     from audiofw.progress import counting
 
-    return counting("extract", total)
+    return counting(progress, total)
 
 
 def _log(count: int, seconds: float, cached: int) -> None:

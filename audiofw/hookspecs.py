@@ -17,9 +17,14 @@ the ``*`` is what the user may set, each with a type and a default. ::
 Types of options: ``int``, ``float``, ``bool``, ``str``, ``list[...]`` and unions of these with ``None``;
 ``Literal["a", "b"]`` for a choice; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range.
 
-``register(function, name=None, holds_gil=False)``: ``name`` is the name on the menu when it is not the
-function's own; ``holds_gil=True`` says that a feature or a pooling spends its time in Python code, so that
-it is worth a process instead of a thread.
+``register(function, name=None, holds_gil=False, names=None)``: ``name`` is the name on the menu when it is not
+the function's own; ``holds_gil=True`` says that a feature, a pooling or an augmentation spends its time in Python
+code, so that it is worth a process instead of a thread.
+
+``names`` is a function that names what comes out, for reports and tables. A feature's, ``names(sr, **options)``, gives
+a name for each row, without a dot or an ``@``: ``mfcc3``, ``mel_1200Hz``. A pooling's, ``names(rows, d, **options)``,
+gives one for each of the ``d`` columns: the row, the statistic and, for a part of the clip, which:
+``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without it, rows and columns are numbered.
 """
 
 from __future__ import annotations
@@ -44,7 +49,12 @@ def register_features(register: Register) -> None:
 
 @hookspec
 def register_poolings(register: Register) -> None:
-    """Offer poolings: ``(frames, *, …)`` to a vector ``(d,)``, with ``frames`` a feature's ``(rows, frames)``."""
+    """Offer poolings: ``(frames, *, …)`` to a vector ``(d,)``, with ``frames`` a feature's ``(rows, frames)``.
+
+    One that learns from the training clips asks for ``seed`` in place of ``frames``: ``(seed, *, …)`` to an unfitted
+    scikit-learn transformer, which is fitted inside each fold. Its ``fit(X, y)`` and ``transform(X)`` are handed a
+    sequence of pictures ``(rows, frames)``, frames differing; ``transform`` gives ``(pictures, d)``.
+    """
 
 
 @hookspec
@@ -52,7 +62,8 @@ def register_models(register: Register) -> None:
     """Offer models: ``(seed, n_jobs, *, …)`` to an unfitted scikit-learn classifier; a ``Pipeline`` is one.
 
     A function asks only for what it needs. ``**params`` at the end leaves its options open: every option of
-    the wrapped library can then be set as ``+model.gamma=1``.
+    the wrapped library can then be set as ``+model.gamma=1``. A classifier whose ``fit`` takes ``groups`` is handed
+    the group of each row (its clip, where there are no groups), for inner splits that leak nothing.
     """
 
 
@@ -65,22 +76,37 @@ def register_splits(register: Register) -> None:
     """
 
 
+@hookspec
+def register_augmentations(register: Register) -> None:
+    """Offer augmentations: ``(y, sr, rng, *, …)`` to changed samples ``(n,)``, of any length.
+
+    ``y`` is a part of a training clip, mono ``float32 (n,)`` and the function's own to change; ``rng`` a
+    ``numpy.random.Generator``, the only source of chance.
+    """
+
+
 class Kind(NamedTuple):
-    """One kind of plugin: its menu, its hook, and what audiofw can hand to its functions."""
+    """One kind of plugin: its menu, its hook, and what audiofw can hand to its functions.
+
+    ``needs`` must be asked for, and just one of ``either``; of an ``optional`` kind none need be chosen.
+    """
 
     name: str
     hook: str
     offers: tuple[str, ...]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
+    optional: bool = False
 
 
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("feature", "register_features", offers=("y", "sr"), needs=("y", "sr")),
-        Kind("pooling", "register_poolings", offers=("frames",), needs=("frames",)),
-        Kind("model", "register_models", offers=("seed", "n_jobs"), needs=()),
-        Kind("split", "register_splits", offers=("seed", "groups", "folds"), needs=()),
+        Kind("pooling", "register_poolings", offers=("frames", "seed"), either=("frames", "seed")),
+        Kind("model", "register_models", offers=("seed", "n_jobs")),
+        Kind("split", "register_splits", offers=("seed", "groups", "folds")),
+        Kind("augmentation", "register_augmentations", offers=("y", "sr", "rng"), needs=("y", "rng"), optional=True),
     )
 }
 """Every kind, by its name, which is also the name of its menu in the config."""

@@ -47,7 +47,7 @@ def find_leaks(
         counting("audit", len(clips)) as advance,
     ):
         for result in results:
-            probes.append(None if isinstance(result, Lost) else probe.from_vector(result.row))
+            probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
             advance()
     return audit(clips, probes, folds, seed=seed)
 

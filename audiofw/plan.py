@@ -13,6 +13,7 @@ from audiofw.errors import AudiofwError
 from audiofw.estimate import Cost, Extraction
 from audiofw.progress import counting
 from audiofw.survey import Job, Key, Work, list_jobs
+from audiofw.unit import Unit
 from audiofw.workers import count_workers
 
 AUDIT = "audit"
@@ -53,7 +54,7 @@ def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
         return job
     if (key := job.work.features) not in widths:
         try:
-            widths[key] = job.work.unit.try_out()
+            widths[key] = job.work.units[key].try_out()
         except AudiofwError as error:
             widths[key] = error
     width = widths[key]
@@ -64,7 +65,7 @@ def gather(listed: Sequence[Job]) -> dict[Key, Extraction]:
     """Gather what the jobs to be run extract: what several need is there once."""
     needed: dict[Key, list[Job]] = {}
     for job in listed:
-        for key in (job.work.probes, job.work.features) if job.work else ():
+        for key in (job.work.probes, *job.work.units) if job.work else ():
             if key:
                 needed.setdefault(key, []).append(job)
     return {key: _extraction(key, sharing) for key, sharing in needed.items()}
@@ -72,16 +73,22 @@ def gather(listed: Sequence[Job]) -> dict[Key, Extraction]:
 
 def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
     works = [job.work for job in sharing if job.work]
-    first, is_audit = works[0], key == works[0].probes
+    first = works[0]
+    unit = first.units.get(key)
     return Extraction(
-        name=AUDIT if is_audit else f"{first.unit.feature.name} + {first.unit.pooling.name}",
-        make=_probe if is_audit else first.unit,
+        name=_name(unit) if unit else AUDIT,
+        make=unit or _probe,
         recipe=key.recipe,
         paths=_paths(works, key.kept),
         kept=key.kept,
         workers=count_workers(first.config.n_jobs),
         jobs=tuple(job.number for job in sharing),
     )
+
+
+def _name(unit: Unit) -> str:
+    copy = f", {unit.copy.augmentation.name} {unit.copy.number}" if unit.copy else ""
+    return f"{unit.feature.name} + {unit.pooling.name}{copy}"
 
 
 def _probe(path: Path) -> np.ndarray:

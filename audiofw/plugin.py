@@ -28,6 +28,7 @@ class Plugin:
     options: tuple[Option, ...]
     open_ended: bool = False
     holds_gil: bool = False
+    names: Callable[..., list[str]] | None = None
 
     @property
     def where(self) -> str:
@@ -56,15 +57,16 @@ class Plugin:
 class Choice:
     """A plugin with its options bound: what the runner is handed.
 
-    Call it with what its kind offers, in that order: ``feature(y, sr)``, ``pooling(frames)``,
-    ``model(seed, n_jobs)``, ``split(seed, groups, folds)``.
+    Call it with what its kind offers, in that order: ``feature(y, sr)``, ``pooling(frames, seed)``,
+    ``model(seed, n_jobs)``, ``split(seed, groups, folds)``, ``augmentation(y, sr, rng)``; what it does not ask for
+    may be left out at the end.
     """
 
     plugin: Plugin
     options: Mapping[str, Any]
 
     def __call__(self, *given: Any) -> Any:
-        offered = dict(zip(self.plugin.kind.offers, given, strict=True))
+        offered = dict(zip(self.plugin.kind.offers, given, strict=False))
         return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
 
     def build(self, *given: Any) -> Any:
@@ -96,6 +98,11 @@ class Choice:
         """Whether processes serve it better than threads."""
         return self.plugin.holds_gil
 
+    @property
+    def learns(self) -> bool:
+        """Whether it is a pooling that is fitted on the training clips."""
+        return self.plugin.kind.name == "pooling" and "seed" in self.plugin.asks
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What a result depends on: who made the function, its source and its options; JSON-able."""
@@ -120,7 +127,13 @@ def code_digest(function: Callable[..., Any]) -> str:
 
 
 def read_plugin(
-    kind: Kind, function: Callable[..., Any], owner: str, *, name: str | None = None, holds_gil: bool = False
+    kind: Kind,
+    function: Callable[..., Any],
+    owner: str,
+    *,
+    name: str | None = None,
+    holds_gil: bool = False,
+    names: Callable[..., list[str]] | None = None,
 ) -> Plugin:
     """Read a function's signature: what it asks for left of the ``*``, what may be set right of it.
 
@@ -142,6 +155,7 @@ def read_plugin(
         options=tuple(_read_options(function, parameters)),
         open_ended=any(p.kind is p.VAR_KEYWORD for p in parameters),
         holds_gil=holds_gil,
+        names=names,
     )
 
 
@@ -154,6 +168,9 @@ def _read_asks(kind: Kind, name: str, parameters: Iterable[inspect.Parameter]) -
         )
     for missing in (need for need in kind.needs if need not in asks):
         raise PluginError(f"{name}: '{missing}' is missing; a {kind.name} begins ({offers}, *")
+    if kind.either and len(set(asks) & set(kind.either)) != 1:
+        ways = " or ".join(f"({way}, *, …)" for way in kind.either)
+        raise PluginError(f"{name}: a {kind.name} is {ways}: it asks for just one of the two")
     return asks
 
 

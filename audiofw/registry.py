@@ -204,10 +204,10 @@ def _load(menus: Menus, manager: pluggy.PluginManager, owner: str, where: str, l
 
 
 def _take(menus: Menus, kind: Kind, owner: str, where: str, hook: Callable[..., None]) -> None:
-    def register(function: Callable[..., Any], name: str | None = None, holds_gil: bool = False) -> None:
+    def register(function: Callable[..., Any], name: str | None = None, **facts: Any) -> None:
         label = name or getattr(function, "__name__", "?")
         try:
-            menus.add(read_plugin(kind, function, owner, name=name, holds_gil=holds_gil))
+            menus.add(read_plugin(kind, function, owner, name=name, **facts))
         except PluginError as error:
             menus.break_(owner, f"{where}: {error}", kind.name, label)
 

@@ -6,7 +6,7 @@ import logging
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -19,9 +19,9 @@ from audiofw.audit import Finding, refuse
 from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
 from audiofw.dataset import Clip, Dataset, find_clips
-from audiofw.errors import DataError
+from audiofw.errors import ConfigError, DataError
 from audiofw.evaluate import Evaluation, FoldResult, cross_validate
-from audiofw.features import Failure, Table, Unit, tabulate
+from audiofw.features import Failure, Rows, Table, join, tabulate
 from audiofw.locks import alone
 from audiofw.metrics import main_value, summarise
 from audiofw.places import cache_root
@@ -29,7 +29,9 @@ from audiofw.plugin import Choice
 from audiofw.progress import counting
 from audiofw.results import save
 from audiofw.scores import check_score
+from audiofw.segments import Segments
 from audiofw.splits import Fold, make_splits, warn_of_shared_groups
+from audiofw.unit import Copy, Unit
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     dataset : Dataset
         What `find` has found.
     choices : mapping of str to Choice
-        A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``.
+        A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``, and ``augmentation`` if there is any.
     folder : Path
         Where ``metrics.json``, ``predictions.csv``, pictures and the rest go.
     watch : callable, optional
@@ -71,21 +73,22 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     findings = look_for_leaks(dataset.clips, planned, config)
 
     started = perf_counter()
-    table = extract(dataset.clips, config, choices)
-    seconds = perf_counter() - started
+    unit, *changed = units_of(config, choices)
+    table = extract(dataset.clips, unit, config)
     clips = [dataset.clips[i] for i in table.kept]
+    rows = join(table, extract_copies(clips, changed, config, table))
+    seconds = perf_counter() - started
     folds, classes, y = split(clips, choices["split"], config.seed)
     if not config.audit:  # which says the same, and more
         warn_of_shared_groups(folds, known(clips, "group"))
-    make_model = partial(choices["model"].build, config.seed, config.n_jobs)
-    evaluation = evaluate(make_model, folds, table.X, y, clips, classes, config, watch)
+    evaluation = evaluate(partial(make_model, config, choices), folds, rows, y, clips, classes, config, watch)
 
     findings = leaks.measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
         **summarise(evaluation, classes=classes, score=config.score, seed=config.seed),
         "n_failures": len(table.failures),
         "n_from_cache": table.cached,
-        "n_columns": table.X.shape[1],
+        "n_columns": count_columns(rows.X, evaluation.models[-1]),
         "audit": [leaks.as_record(finding) for finding in findings],
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
@@ -97,9 +100,21 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
 
 
 def rehearse(config: Config, choices: Choices) -> None:
-    """Refuse a score or a model's option that does not exist, before any work."""
+    """Refuse a score, a model's option or an augmentation without copies, before any work."""
     check_score(config.score)
-    choices["model"].build(config.seed, config.n_jobs)
+    make_model(config, choices)
+    if (augmentation := choices.get("augmentation")) and not config.augmented_copies:
+        raise ConfigError(f"augmentation={augmentation.name} changes nothing without copies: augmented_copies=3")
+
+
+def make_model(config: Config, choices: Choices) -> Any:
+    """Make an unfitted classifier, which begins with the pooling if that learns."""
+    model, pooling = choices["model"].build(config.seed, config.n_jobs), choices["pooling"]
+    if not pooling.learns:
+        return model
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline([("pooling", pooling.build(None, config.seed)), ("model", model)])
 
 
 def find(config: Config) -> Dataset:
@@ -153,9 +168,21 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
     return findings
 
 
-def extract(clips: Sequence[Clip], config: Config, choices: Choices) -> Table:
+def units_of(config: Config, choices: Choices) -> list[Unit]:
+    """Make what turns a recording into rows, and behind it what does so with each changed copy of it."""
+    audio = asdict(config.audio)
+    own = {name: audio.pop(name) for name in ("sample_rate", "offset", "silence")}
+    segments = Segments(**audio, **asdict(config.windows))
+    unit = Unit(**own, feature=choices["feature"], pooling=choices["pooling"], segments=segments)
+    if not (augmentation := choices.get("augmentation")):
+        return [unit]
+    copies = range(1, config.augmented_copies + 1)
+    return [unit, *(replace(unit, copy=Copy(augmentation, number, config.seed)) for number in copies)]
+
+
+def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
     """Turn clips into a table, with what an earlier run has kept."""
-    unit = Unit(**asdict(config.audio), feature=choices["feature"], pooling=choices["pooling"])
+    options = {"on_error": config.data.on_error, **options}
     with open_shelf(config, unit.recipe(), clips) as shelf:
         return tabulate(
             clips,
@@ -163,9 +190,28 @@ def extract(clips: Sequence[Clip], config: Config, choices: Choices) -> Table:
             n_jobs=config.n_jobs,
             pad_to=config.pad.to,
             pad_value=config.pad.value,
-            on_error=config.data.on_error,
             shelf=shelf,
+            **options,
         )
+
+
+def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config, table: Table) -> list[Table]:
+    """Turn changed copies of clips into tables of one width with theirs; a copy that fails is left out."""
+    width = table.X.shape[1] if table.X.ndim > 1 else None
+    copies = []
+    for number, unit in enumerate(units, 1):
+        what = f"augment {number}/{len(units)}"
+        copies.append(extract(clips, unit, config, on_error="skip", width=width, progress=what))
+    if lost := [failure for copy in copies for failure in copy.failures]:
+        log.warning(
+            "augmentation: %d changed copies left out, %s the first: %s", len(lost), lost[0].name, lost[0].reason
+        )
+    return copies
+
+
+def count_columns(X: np.ndarray, model: Any) -> int:
+    """Count the columns that a classifier is fitted on, behind a pooling that learns if it begins with one."""
+    return int((X if X.ndim > 1 else model[0].transform(X[:1])).shape[1])
 
 
 @contextmanager
@@ -192,7 +238,7 @@ def _lock(folder: Path, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Pat
 def evaluate(
     make_model: Callable[[], Any],
     folds: Sequence[Fold],
-    X: np.ndarray,
+    rows: Rows,
     y: np.ndarray,
     clips: Sequence[Clip],
     classes: Sequence[str],
@@ -210,9 +256,11 @@ def evaluate(
         return cross_validate(
             make_model,
             folds,
-            X,
+            rows.X,
             y,
             n_classes=len(classes),
+            clip_of=rows.clip_of,
+            augmented=rows.augmented,
             groups=known(clips, "group"),
             balance=config.balance,
             on_fold=on_fold,
@@ -234,6 +282,7 @@ def draw(folder: Path, clips: Sequence[Clip], metrics: Mapping[str, Any], config
 
     plots.class_distribution([clip.label for clip in clips], folder / "class_distribution.png")
     first = {clip.label: clip for clip in reversed(clips)}
-    examples = [(label, *load(first[label].path, **asdict(config.audio))) for label in metrics["classes"]]
+    options = {name: getattr(config.audio, name) for name in ("sample_rate", "duration", "offset", "silence")}
+    examples = [(label, *load(first[label].path, **options)) for label in metrics["classes"]]
     plots.examples(examples, folder / "examples.png")
     plots.confusion_matrix(np.array(metrics["confusion_matrix"]), metrics["classes"], folder / "confusion_matrix.png")

@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from audiofw.dataset import Dataset
 from audiofw.errors import ConfigError
 from audiofw.plugin import Choice
 from audiofw.registry import load_menus
-from audiofw.runner import find, rehearse, split
+from audiofw.runner import find, rehearse, split, units_of
 from audiofw.unit import Unit
 
 ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run
@@ -45,12 +44,12 @@ class Work(NamedTuple):
     choices: Mapping[str, Choice]
     dataset: Dataset
     n_folds: int
-    unit: Unit
+    units: Mapping[Key, Unit]  #: what is extracted: the clips' rows, then those of each changed copy
 
     @property
     def features(self) -> Key:
-        """The extraction of its features."""
-        return Key(recipe_digest(self.unit.recipe()), self.config.cache.enabled)
+        """The extraction of its clips' features."""
+        return next(iter(self.units))
 
     @property
     def probes(self) -> Key | None:
@@ -131,8 +130,8 @@ class Survey:
         rehearse(config, choices)
         dataset = self._find(config)
         folds, _, _ = split(dataset.clips, choices["split"], config.seed)
-        unit = Unit(**asdict(config.audio), feature=choices["feature"], pooling=choices["pooling"])
-        work = Work(config, choices, dataset, len(folds), unit)
+        units = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units_of(config, choices)}
+        work = Work(config, choices, dataset, len(folds), units)
         alone = HydraConfig.get().mode != RunMode.MULTIRUN  # a plain run is always run
         return self._settle(job, work, "all" if alone else config.sweep.rerun)
 

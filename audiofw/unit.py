@@ -1,13 +1,14 @@
-"""The unit of work: one recording to one row of the table, and the contract that its two plugins keep."""
+"""The unit of work: one recording to its rows of the table, and the contract that its plugins keep."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import math
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import soundfile
@@ -15,6 +16,7 @@ import soundfile
 from audiofw.audio import load
 from audiofw.errors import AudiofwError, PluginError
 from audiofw.lanes import one_line
+from audiofw.segments import Segments
 from audiofw.sourcecode import digest_of
 
 LONGEST_FRAME = 2**14  # samples; a shorter clip may lack what a feature needs for one frame
@@ -25,8 +27,12 @@ LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
 """Whose versions are part of a row's recipe, beside libsndfile's: a new one may change a digit."""
 
 
+PICTURES = {"name": "none", "options": {}}
+"""What stands for a pooling that learns in a row's recipe: all of them begin with the same pictures."""
+
+
 class Choice(Protocol):
-    """A feature or a pooling with its options bound."""
+    """A feature, a pooling or an augmentation with its options bound."""
 
     def __call__(self, *given: Any) -> Any: ...
 
@@ -39,6 +45,17 @@ class Choice(Protocol):
     @property
     def holds_gil(self) -> bool: ...
 
+    @property
+    def learns(self) -> bool: ...
+
+
+class Copy(NamedTuple):
+    """A changed copy of every recording: by which augmentation, its number from 1 on, and the seed of its chance."""
+
+    augmentation: Choice
+    number: int
+    seed: int
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -46,23 +63,33 @@ class Unit:
 
     Parameters
     ----------
-    sample_rate, duration, offset, silence
+    sample_rate, offset, silence
         As for `audiofw.audio.load`.
     feature : Choice
         ``(y, sr)`` to a real array ``(rows, frames)``.
     pooling : Choice
-        ``(frames)`` to a vector ``(d,)``.
+        ``(frames)`` to a vector ``(d,)``; one that learns does its part in the fold, and pictures are left as they are.
+    segments : Segments
+        Which parts of the recording become rows.
+    copy : Copy, optional
+        Work on a changed copy of the recording in its place.
     """
 
     sample_rate: int | None
-    duration: float | None
     offset: float
     silence: Literal["refuse", "keep"]
     feature: Choice
     pooling: Choice
+    segments: Segments = field(default_factory=Segments)
+    copy: Copy | None = None
 
     def __call__(self, path: Path) -> np.ndarray:
-        """Make the row of one recording, [shape=(d,), dtype=float32].
+        """Make the rows of one recording, one for each of its parts.
+
+        Returns
+        -------
+        np.ndarray [shape=(parts, d) or (parts, rows, frames), dtype=float32]
+            Vectors; pictures for a pooling that learns.
 
         Raises
         ------
@@ -71,11 +98,16 @@ class Unit:
         PluginError
             When a plugin fails or breaks its contract.
         """
-        return self.pool(*load(path, **self._audio()))
+        y, sr = load(path, duration=self.segments.to_read, **self._audio())
+        return np.stack([self.pool(part, sr) for part in self.segments.cut(y, sr)])
 
     def pool(self, y: np.ndarray, sr: int) -> np.ndarray:
-        """Make the row of some samples, which the plugins may change; see `__call__`."""
+        """Make the row of one part's samples, which the plugins may change; see `__call__`."""
+        if self.copy:
+            y = _changed(self.copy, y, sr)
         frames = _frames(self.feature, y, sr)
+        if self.pooling.learns:
+            return frames.copy()
         who = f"pooling={self.pooling.name}"
         row = _checked(_call(who, self.pooling, frames), who, ("d",))
         if not row.size:
@@ -83,7 +115,7 @@ class Unit:
         return row.copy()  # it may be a view of the frames, or a buffer that the plugin uses again
 
     def try_out(self) -> int | None:
-        """Run both plugins on a made-up clip of faint hiss, before any recording is read.
+        """Run the plugins on a made-up clip of faint hiss, before any recording is read.
 
         Returns
         -------
@@ -95,31 +127,57 @@ class Unit:
         AudiofwError
             PluginError unless the plugin chose another of audiofw's errors.
         """
-        settled = self.sample_rate is not None and self.duration is not None and self.duration <= LONGEST_TRIAL
-        sr, seconds = self.sample_rate or 22050, self.duration if self.duration and settled else 1.0
+        row, settled = self.pool(*self._hiss()), self._is_settled()
+        return row.size if settled else None
+
+    def example(self) -> tuple[np.ndarray, int]:
+        """Give the picture ``(rows, frames)`` of the made-up clip, and its sample rate in Hz."""
+        y, sr = self._hiss()
+        return _frames(self.feature, y, sr), sr
+
+    def _is_settled(self) -> bool:
+        duration = self.segments.duration
+        return self.sample_rate is not None and duration is not None and duration <= LONGEST_TRIAL
+
+    def _hiss(self) -> tuple[np.ndarray, int]:
+        sr, seconds = self.sample_rate or 22050, self.segments.duration if self._is_settled() else 1.0
         # Resampling may round a length up: no clip is longer than this.
-        y = np.random.default_rng(0).standard_normal(math.ceil(seconds * sr) + 1, dtype=np.float32)
-        size = self.pool(HISS * y, sr).size
-        return size if settled else None
+        y = np.random.default_rng(0).standard_normal(math.ceil((seconds or 1.0) * sr) + 1, dtype=np.float32)
+        return HISS * y, sr
 
     @property
     def holds_gil(self) -> bool:
         """Whether processes serve it better than threads."""
-        return self.feature.holds_gil or self.pooling.holds_gil
+        plugins = [self.feature, self.pooling, *([self.copy.augmentation] if self.copy else [])]
+        return any(plugin.holds_gil for plugin in plugins)
 
     def recipe(self) -> dict[str, Any]:
         """All that a row depends on beside the recording itself; JSON-able."""
+        copy = self.copy and {**self.copy._asdict(), "augmentation": dict(self.copy.augmentation.identity)}
         return {
-            "audio": self._audio(),
+            "audio": {**self._audio(), **asdict(self.segments)},
             "feature": dict(self.feature.identity),
-            "pooling": dict(self.pooling.identity),
+            "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
+            "copy": copy,
             "code": _own_code(),
             "libraries": {"libsndfile": soundfile.__libsndfile_version__}
             | {name: _version(name) for name in LIBRARIES},
         }
 
     def _audio(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("sample_rate", "duration", "offset", "silence")}
+        return {name: getattr(self, name) for name in ("sample_rate", "offset", "silence")}
+
+
+def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:
+    """Change a part's samples by chance that hangs on the seed, the copy's number and the sound itself."""
+    who, rng = (
+        f"augmentation={copy.augmentation.name}",
+        np.random.default_rng([copy.seed, copy.number, zlib.crc32(y.tobytes())]),
+    )
+    changed = _checked(_call(who, copy.augmentation, y.copy(), sr, rng), who, ("n",))
+    if not changed.size:
+        raise PluginError(f"{who} gave no samples")
+    return changed
 
 
 def _frames(feature: Choice, y: np.ndarray, sr: int) -> np.ndarray:
@@ -177,8 +235,8 @@ def _checked(array: np.ndarray, who: str, axes: tuple[str, ...]) -> np.ndarray:
 def _own_code() -> str:
     """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
     folder = Path(__file__).parent
-    files = [folder / "audio.py", folder / "unit.py", *sorted((folder / "spectral").glob("*.py"))]
-    return digest_of(files)
+    own = [folder / f"{name}.py" for name in ("audio", "segments", "unit")]
+    return digest_of([*own, *sorted((folder / "spectral").glob("*.py"))])
 
 
 def _version(distribution: str) -> str | None:

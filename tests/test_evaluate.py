@@ -396,3 +396,70 @@ def test_smaller_is_better_is_said_of_log_loss(three):
     summary = summarise(three[-1], classes=CLASSES, score="log_loss")
     assert summary["greater_is_better"] is False
     assert summary["value"] < summary["baseline"]["log_loss"]
+
+
+# --- several rows of a clip ------------------------------------------------------------------------
+
+
+class Spy(ClassifierMixin, BaseEstimator):
+    """Keeps what it is given, and says of a row what stands in its first column."""
+
+    def fit(self, X, y, groups=None, sample_weight=None):
+        self.given_ = (X, y, groups, sample_weight)
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def predict_proba(self, X):
+        share = np.clip(np.asarray(X)[:, 0], 0, 1)
+        return np.column_stack([1 - share, share])
+
+    def predict(self, X):
+        return self.predict_proba(X).argmax(axis=1)
+
+
+def test_a_clip_is_what_its_rows_say_on_average_and_copies_are_never_tested():
+    y = np.array([0, 1, 1, 0])
+    clip_of = np.array([0, 1, 1, 2, 3, 0, 1, 2, 3])
+    augmented = np.arange(9) >= 5
+    X = np.array([0.1, 0.4, 0.8, 0.9, 0.2, 9, 9, 9, 9])[:, None]
+    folds = [Fold(np.array([3, 0]), np.array([2, 1])), Fold(np.array([1, 2]), np.array([0, 3]))]
+    evaluation = cross_validate(
+        Spy, folds, X, y, n_classes=2, clip_of=clip_of, augmented=augmented, groups=["p", "q", None, "p"],
+        keep_models=True,
+    )  # fmt: skip
+    np.testing.assert_allclose(evaluation.probabilities[:, 1], [0.1, 0.6, 0.9, 0.2])
+    assert evaluation.scores["accuracy"] == 1
+    rows, labels, groups, weights = evaluation.models[0].given_
+    assert rows[:, 0].tolist() == [0.2, 9, 0.1, 9]
+    assert labels.tolist() == [0] * 4
+    assert groups.tolist() == ["p"] * 4
+    assert weights is None  # each clip has two rows
+    rows, labels, groups, weights = evaluation.models[1].given_
+    assert groups.tolist() == ["q"] * 3 + ["(clip 2)"] * 2
+    np.testing.assert_allclose(weights, [5 / 6] * 3 + [5 / 4] * 2)  # a clip weighs as much as another
+
+
+def test_a_model_without_groups_of_the_data_is_handed_the_clip_of_each_row():
+    y = np.array([0, 1, 0, 1])
+    folds = [Fold(np.array([0, 1]), np.array([2, 3]))]
+    clip_of = np.array([0, 0, 1, 2, 3])
+    evaluation = cross_validate(Spy, folds, np.zeros((5, 1)), y, n_classes=2, clip_of=clip_of)
+    assert evaluation.models[0].given_[2].tolist() == [0, 0, 1]
+
+
+def test_groups_reach_the_classifier_at_the_end_of_a_pipeline():
+    X, y = blobs(n_classes=2)
+    evaluation = cross_validate(
+        lambda: make_pipeline(StandardScaler(), Spy()), split(StratifiedKFold(3), y), np.clip(X, 0, 1), y, n_classes=2
+    )
+    assert len(evaluation.models[-1][-1].given_[2]) == 60
+
+
+def test_rows_of_a_clip_vote_where_a_model_gives_no_probabilities():
+    y = np.array([0, 1, 0, 1])
+    X = np.array([[0.0], [5.0], [5.0], [0.0], [5.0], [5.0], [0.0]])
+    clip_of = np.array([0, 1, 2, 2, 2, 3, 3])
+    folds = [Fold(np.array([0, 1]), np.array([2, 3]))]
+    evaluation = cross_validate(LinearSVC, folds, X, y, n_classes=2, clip_of=clip_of)
+    assert evaluation.probabilities is None
+    assert evaluation.predictions[2:].tolist() == [1, 0]  # two of three; a draw goes to the first class

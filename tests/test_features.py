@@ -21,8 +21,10 @@ from threadpoolctl import threadpool_limits
 
 from audiofw.cache import Cache
 from audiofw.errors import ConfigError, DataError, PluginError
-from audiofw.features import Failure, Unit, tabulate
+from audiofw.features import Failure, Unit, join, tabulate
 from audiofw.registry import load_menus
+from audiofw.segments import Segments
+from audiofw.unit import Copy
 
 SR = 8000
 
@@ -33,6 +35,7 @@ class Tiny:
 
     function: Callable[..., Any]
     holds_gil: bool = False
+    learns: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, *given: Any) -> Any:
@@ -61,9 +64,9 @@ def ends(frames):
     return np.array([frames.min(), frames.max()])
 
 
-def make_unit(feature=levels, pooling=flat, holds_gil=False, **audio: Any) -> Unit:
-    options = {"sample_rate": SR, "duration": 0.5, "offset": 0.0, "silence": "refuse", **audio}
-    return Unit(**options, feature=Tiny(feature, holds_gil), pooling=Tiny(pooling))
+def make_unit(feature=levels, pooling=flat, holds_gil=False, *, duration=0.5, **audio: Any) -> Unit:
+    options = {"sample_rate": SR, "offset": 0.0, "silence": "refuse", **audio}
+    return Unit(**options, feature=Tiny(feature, holds_gil), pooling=Tiny(pooling), segments=Segments(duration))
 
 
 def clip(path: Path) -> SimpleNamespace:
@@ -105,7 +108,7 @@ def test_each_row_is_its_clips_own(clips):
     assert (table.X.shape, table.X.dtype) == ((40, 2), np.float32)
     assert table.kept.tolist() == [i for i in range(43) if i not in (2, 17, 33)]
     for row, i in zip(table.X, table.kept, strict=True):
-        np.testing.assert_array_equal(row, unit(clips[i].path))
+        np.testing.assert_array_equal(row, unit(clips[i].path)[0])
 
 
 def test_a_bad_file_is_a_failure_with_its_reason_and_no_more(clips):
@@ -311,7 +314,7 @@ def test_a_clip_shorter_than_a_frame_gets_as_much_silence_as_it_needs(record, sa
     short = record("short.wav", samples / SR)
     expected = levels(np.pad(soundfile.read(short.path, dtype="float32")[0], (0, 100 - samples)), SR).ravel()
     for feature in (zero_frames, raises):
-        np.testing.assert_array_equal(make_unit(feature)(short.path), expected)
+        np.testing.assert_array_equal(make_unit(feature)(short.path)[0], expected)
 
 
 @pytest.mark.parametrize("samples", [1, 100, 3000])
@@ -323,7 +326,7 @@ def test_a_feature_that_copes_with_a_short_clip_is_given_no_silence(record, samp
     y = librosa.load(short.path, sr=SR)[0]
     with pytest.warns(UserWarning, match="n_fft") if samples < 2048 else pytest.MonkeyPatch.context():
         expected = mel(y, SR).T.ravel()
-        np.testing.assert_array_equal(make_unit(mel)(short.path), expected)
+        np.testing.assert_array_equal(make_unit(mel)(short.path)[0], expected)
 
 
 def test_a_feature_that_fails_on_a_clip_of_any_length_keeps_its_first_reason(record):
@@ -421,7 +424,11 @@ def test_recipe_is_json_and_holds_all_that_shapes_a_row():
         unit,
         replace(unit, offset=0.1),
         replace(unit, silence="keep"),
-        replace(unit, duration=None),
+        replace(unit, segments=Segments(duration=None)),
+        replace(unit, segments=Segments(duration=0.5, hop=0.1)),
+        replace(unit, copy=Copy(Tiny(levels), 1, 0)),
+        replace(unit, copy=Copy(Tiny(levels), 2, 0)),
+        replace(unit, copy=Copy(Tiny(levels), 1, 1)),
         replace(unit, sample_rate=None),
         replace(unit, pooling=Tiny(ends)),
         replace(unit, feature=Tiny(levels, options={"hop": 50})),
@@ -436,3 +443,70 @@ def test_nothing_is_shown_in_a_pipe_and_the_rate_is_logged(clips, capfd, caplog)
         tabulate(clips, make_unit())
     assert capfd.readouterr().out == ""
     assert any(message.startswith("43 clips in ") and "0 from the cache" in message for message in caplog.messages)
+
+
+# --- several rows of a clip ------------------------------------------------------------------------
+
+
+def windowed(**options: Any) -> Unit:
+    return replace(make_unit(), segments=Segments(0.1, hop=0.05), **options)
+
+
+@pytest.mark.parametrize("pad_to", ["duration", "longest"])
+def test_each_window_is_a_row_of_its_clip(record, pad_to):
+    clips = [record("a.wav", 0.1), record("b.wav", 0.3), record("c.wav", 0.05)]
+    table = tabulate(clips, windowed(), pad_to=pad_to)
+    assert table.clip_of.tolist() == [0, 1, 1, 1, 1, 1, 2]
+    assert table.X.shape == (7, 16)
+    y, _ = soundfile.read(clips[1].path, dtype="float32")
+    for k in range(5):
+        np.testing.assert_array_equal(table.X[1 + k], levels(y[400 * k : 400 * k + 800], SR).T.ravel())
+
+
+def test_windows_come_from_the_cache_as_they_went_in(clips, tmp_path):
+    shelf = Cache(tmp_path / "cache").shelf(windowed().recipe())
+    cold, warm = (tabulate(clips, windowed(), shelf=shelf) for _ in range(2))
+    assert warm.cached == len(warm.kept) < len(warm.X)
+    assert_same(cold, warm)
+    np.testing.assert_array_equal(cold.clip_of, warm.clip_of)
+
+
+def test_a_pooling_that_learns_is_left_pictures_of_any_length(record):
+    unit = replace(make_unit(), pooling=Tiny(ends, learns=True))
+    table = tabulate([record("a.wav", 0.1), record("b.wav", 0.3)], unit)
+    assert [picture.shape for picture in table.X] == [(2, 8), (2, 24)]
+    assert table.X[[1]][0].shape == (2, 24)
+    alike = tabulate([record("c.wav", 0.1), record("d.wav", 0.1)], unit)
+    assert (alike.X.shape, alike.X[0].shape) == ((2,), (2, 8))
+
+
+def louder(y, sr, rng):
+    return y * np.float32(rng.uniform(2, 3))
+
+
+def test_a_changed_copy_is_the_same_whatever_the_order_and_another_for_each_number_and_seed(record):
+    clips = [record("a.wav"), record("b.wav")]
+
+    def gains(number: int, seed: int, these: list = clips) -> np.ndarray:
+        copy = replace(make_unit(pooling=ends), copy=Copy(Tiny(louder), number, seed))
+        return tabulate(these, copy).X[:, 1] / tabulate(these, make_unit(pooling=ends)).X[:, 1]
+
+    first = gains(1, 0)
+    assert ((first > 1.99) & (first < 3.01)).all()
+    np.testing.assert_allclose(gains(1, 0, clips[::-1]), first[::-1], rtol=1e-6)
+    assert len({round(float(gain), 5) for gain in (*first, *gains(2, 0), *gains(1, 1))}) == 6
+
+
+def test_copies_stand_below_the_clips_they_are_of_also_when_one_is_lost(record):
+    def picky(y, sr, rng):
+        if np.abs(y).max() > 0.9:
+            raise ValueError("too loud")
+        return y
+
+    clips = [record("a.wav"), record("b.wav", scale=1.0), record("c.wav")]
+    unit = make_unit(pooling=ends)
+    copy = tabulate(clips, replace(unit, copy=Copy(Tiny(picky), 1, 0)))
+    rows = join(tabulate(clips, unit), [copy])
+    assert rows.clip_of.tolist() == [0, 1, 2, 0, 2]
+    assert rows.augmented.tolist() == [False] * 3 + [True] * 2
+    assert [failure.reason for failure in copy.failures] == ["augmentation=picky: ValueError: too loud"]
