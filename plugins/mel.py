@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(mel)
+    register(mel, names=names)
 
 
 def mel(
@@ -92,6 +92,14 @@ def mel(
         **extra,
     )
     return to_db(S, ref=ref, amin=amin, top_db=top_db)
+
+
+def names(sr, *, n_mels, fmin, fmax, htk, **_):
+    """Name the bands by their middle frequencies."""
+    from audiofw.spectral import mel_frequencies
+
+    middles = mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sr / 2, htk=htk)[1:-1]
+    return [f"mel_{middle:.0f}Hz" for middle in middles]
 
 
 def _choose(engine, dtype):

@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(mfcc)
+    register(mfcc, names=names)
 
 
 def mfcc(
@@ -103,3 +103,8 @@ def mfcc(
     )
     levels = spectral.power_to_db(bands, ref=ref, amin=amin, top_db=top_db)
     return spectral.mfcc(S=levels, n_mfcc=n_mfcc, dct_type=dct_type, norm=norm, lifter=lifter)
+
+
+def names(sr, *, n_mfcc, **_):
+    """Name the coefficients by their number."""
+    return [f"mfcc{i}" for i in range(n_mfcc)]

@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_poolings(register):
-    register(stats)
+    register(stats, names=names)
 
 
 def stats(
@@ -36,6 +36,12 @@ def stats(
         raise _nothing_chosen()
     pictures = [frames, _change(np, frames)] if delta else [frames]
     return np.concatenate([_describe(np, picture, statistics, quantiles) for picture in pictures], axis=None)
+
+
+def names(rows, d, *, statistics, quantiles, delta):
+    """Name each statistic of each row, as ``mfcc3.std`` and ``mfcc3.delta.p95``."""
+    measures = [*statistics, *(f"p{100 * quantile:g}" for quantile in quantiles)]
+    return [f"{row}.{kind}{measure}" for kind in ("", "delta.")[: 1 + delta] for measure in measures for row in rows]
 
 
 def _nothing_chosen():

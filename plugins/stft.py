@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(stft)
+    register(stft, names=names)
 
 
 def stft(
@@ -68,3 +68,10 @@ def stft(
         dtype=dtype,
     )
     return spectral.amplitude_to_db(magnitude, ref=ref, amin=amin, top_db=top_db) if db else magnitude
+
+
+def names(sr, *, n_fft, **_):
+    """Name the bins by their frequencies."""
+    from audiofw.spectral import fft_frequencies
+
+    return [f"stft_{frequency:.0f}Hz" for frequency in fft_frequencies(sr=sr, n_fft=n_fft)]

@@ -1,5 +1,6 @@
 """Every plugin on every menu keeps the contract; a new one arrives tested."""
 
+import re
 import subprocess
 import sys
 
@@ -8,9 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from audiofw.hookspecs import KINDS
+from audiofw.names import name_columns
 from audiofw.plugin import Choice, Plugin
 from audiofw.registry import load_menus
 from audiofw.schema import Option, make_schema
+from audiofw.segments import Segments
+from audiofw.unit import Unit
 
 MENUS = load_menus()
 
@@ -78,10 +82,19 @@ def test_longer_clips_have_more_frames_of_the_same_rows(plugin):
     assert short.shape[1] < long.shape[1]
 
 
+def pooled(plugin: Plugin, frames: np.ndarray) -> np.ndarray:
+    """Make a row by a pooling, which is fitted on some pictures first if it learns."""
+    pooling = bound(plugin)
+    if not pooling.learns:
+        return pooling(frames)
+    some = [RNG.standard_normal((len(frames), 10 + i)).astype(np.float32) for i in range(20)]
+    return pooling.build(None, 0).fit(some).transform([frames])[0]
+
+
 @every("pooling")
 @pytest.mark.parametrize("frames", [1, 2, 50])
 def test_a_pooling_makes_a_finite_vector(plugin, frames):
-    row = bound(plugin)(RNG.standard_normal((5, frames)).astype(np.float32))
+    row = pooled(plugin, RNG.standard_normal((5, frames)).astype(np.float32))
     assert row.ndim == 1
     assert row.size
     assert np.isfinite(row).all()
@@ -91,8 +104,20 @@ def test_a_pooling_makes_a_finite_vector(plugin, frames):
 def test_a_pooling_leaves_its_frames_as_they_were(plugin):
     frames = RNG.standard_normal((5, 20)).astype(np.float32)
     before = frames.copy()
-    bound(plugin)(frames)
+    pooled(plugin, frames)
     assert (frames == before).all()
+
+
+@every("feature", "pooling")
+def test_names_tell_of_each_row_and_column(plugin):
+    feature = bound(plugin if plugin.kind.name == "feature" else MENUS.plugins["feature"]["mfcc"])
+    pooling = bound(plugin if plugin.kind.name == "pooling" else MENUS.plugins["pooling"]["stats"])
+    unit = Unit(SR, 0.0, "keep", feature, pooling, Segments(1.0))
+    frames, _ = unit.example()
+    d = pooling.build(None, 0).fit([frames] * 20).transform([frames]).shape[1] if pooling.learns else unit.try_out()
+    names = name_columns({"feature": feature, "pooling": pooling}, unit, d)
+    assert len(set(names)) == len(names) == d
+    assert all(re.fullmatch(r"[^.@]+(\.[^.@]+)*(@\d+/\d+)?", name) for name in names)
 
 
 @every("model")
