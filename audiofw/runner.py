@@ -103,8 +103,13 @@ def rehearse(config: Config, choices: Choices) -> None:
     """Refuse a score, a model's option or an augmentation without copies, before any work."""
     check_score(config.score)
     make_model(config, choices)
-    if (augmentation := choices.get("augmentation")) and not config.augmented_copies:
+    augmentation = choices.get("augmentation")
+    if augmentation and not config.augmented_copies:
         raise ConfigError(f"augmentation={augmentation.name} changes nothing without copies: augmented_copies=3")
+    if config.augmented_copies and not augmentation:
+        raise ConfigError(
+            f"augmented_copies={config.augmented_copies} is not enough: say how copies are changed, augmentation=…"
+        )
 
 
 def make_model(config: Config, choices: Choices) -> Any:
