@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from audiofw.hookspecs import KINDS
 from audiofw.schema import check, section_options
@@ -112,6 +112,7 @@ class Config:
     audit: Literal["warn", "raise", False]
     balance: Literal["none", "balanced"]
     score: str
+    coverage: Annotated[float, Gt(0), Lt(1)]
     plots: bool
     seed: Annotated[int, Ge(0)]
     n_jobs: int

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from audiofw.confidence import summarise_confidence
 from audiofw.errors import ConfigError
 from audiofw.evaluate import Evaluation
 from audiofw.intervals import bootstrap_intervals
@@ -14,7 +15,13 @@ from audiofw.scores import GREATER_IS_BETTER, NEED_PROBABILITIES, check_score, c
 
 
 def summarise(
-    evaluation: Evaluation, *, classes: Sequence[str], score: str = "accuracy", seed: int = 0, level: float = 0.95
+    evaluation: Evaluation,
+    *,
+    classes: Sequence[str],
+    score: str = "accuracy",
+    seed: int = 0,
+    level: float = 0.95,
+    coverage: float = 0.9,
 ) -> dict[str, Any]:
     """Gather an evaluation's figures, ready for JSON: plain Python values, None for what is undefined.
 
@@ -32,6 +39,8 @@ def summarise(
         Of the bootstrap.
     level : float
         Of the intervals.
+    coverage : float
+        Of the sets of labels, see `audiofw.confidence`.
 
     Raises
     ------
@@ -63,6 +72,7 @@ def summarise(
             {"class": str(name), **row._asdict()}
             for name, row in zip(classes, per_class(y_true, y_pred, evaluation.n_classes), strict=True)
         ],
+        "confidence": _summarise_confidence(evaluation, groups, coverage),
         "confusion_matrix": confusion_matrix(y_true, y_pred, evaluation.n_classes).tolist(),
         "n_clips": len(y),
         "n_tested": int(tested.sum()),
@@ -70,6 +80,14 @@ def summarise(
         "fit_seconds": [fold.fit_seconds for fold in evaluation.folds],
         "predict_seconds": [fold.predict_seconds for fold in evaluation.folds],
     }
+
+
+def _summarise_confidence(evaluation: Evaluation, groups: np.ndarray | None, coverage: float) -> dict[str, Any] | None:
+    if evaluation.probabilities is None:
+        return None
+    tested = evaluation.tested
+    proba, y, folds = evaluation.probabilities[tested], evaluation.y[tested], evaluation.fold_of[tested]
+    return summarise_confidence(proba, y, folds, coverage, groups)
 
 
 def _summarise_score(

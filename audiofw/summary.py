@@ -41,6 +41,7 @@ def show(
     console.print("", _score_table(metrics), "", sep="\n")
     if len(metrics["classes"]) <= MOST_CLASSES:
         console.print(_class_table(metrics), "", sep="\n")
+    console.print(*_confidence(metrics), "", sep="\n", soft_wrap=True)
     findings = [leaks.tell(finding) for finding in metrics["audit"]]
     for line in [*findings, *_left_out(dataset, failures), f"results in {_short(folder)}"]:
         console.print(line, soft_wrap=True)
@@ -81,6 +82,20 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
     for row in metrics["per_class"]:
         table.add_row(row["class"], *(_number(row[key]) for key in ("precision", "recall", "f1")), str(row["support"]))
     return table
+
+
+def _confidence(metrics: Mapping[str, Any]) -> list[str]:
+    """Say what the surest predictions are worth, and how many labels it takes to be nearly sure."""
+    if not (confidence := metrics["confidence"]):
+        return []
+    half, sets = min(confidence["curve"], key=lambda point: abs(point["coverage"] - 0.5)), confidence["sets"]
+    sure = (
+        f"surest half of the clips: accuracy {_number(half['accuracy'])}, probabilities from {half['threshold']:.2f} up"
+    )
+    if not sets:
+        return [sure]
+    held = f"hold it for {sets['measured']:.1%}, with {sets['mean_size']:.1f} labels on average"
+    return [sure, f"sets of labels that are to hold the true one for {sets['coverage']:.0%} of the clips {held}"]
 
 
 def _left_out(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
