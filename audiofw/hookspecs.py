@@ -59,11 +59,12 @@ def register_poolings(register: Register) -> None:
 
 @hookspec
 def register_models(register: Register) -> None:
-    """Offer models: ``(seed, n_jobs, *, …)`` to an unfitted scikit-learn classifier; a ``Pipeline`` is one.
+    """Offer models: ``(seed, n_jobs, make, *, …)`` to an unfitted scikit-learn classifier; a ``Pipeline`` is one.
 
-    A function asks only for what it needs. ``**params`` at the end leaves its options open: every option of
-    the wrapped library can then be set as ``+model.gamma=1``. A classifier whose ``fit`` takes ``groups`` is handed
-    the group of each row (its clip, where there are no groups), for inner splits that leak nothing.
+    A function asks only for what it needs. ``make(name, **options)`` makes another model of the menu, with this
+    one's seed and threads; its other options keep their defaults. ``**params`` at the end leaves options open: every
+    option of the wrapped library can then be set as ``+model.gamma=1``. A classifier whose ``fit`` takes ``groups`` is
+    handed the group of each row (its clip, where there are no groups), for inner splits that leak nothing.
     """
 
 
@@ -88,7 +89,8 @@ def register_augmentations(register: Register) -> None:
 class Kind(NamedTuple):
     """One kind of plugin: its menu, its hook, and what audiofw can hand to its functions.
 
-    ``needs`` must be asked for, and just one of ``either``; of an ``optional`` kind none need be chosen.
+    ``offers`` is handed anew at each call; ``make``, of a kind that ``makes``, comes from the menus. ``needs`` must be
+    asked for, and just one of ``either``; of an ``optional`` kind none need be chosen.
     """
 
     name: str
@@ -97,6 +99,12 @@ class Kind(NamedTuple):
     needs: tuple[str, ...] = ()
     either: tuple[str, ...] = ()
     optional: bool = False
+    makes: bool = False
+
+    @property
+    def all_offers(self) -> tuple[str, ...]:
+        """All that a function may ask for."""
+        return (*self.offers, "make") if self.makes else self.offers
 
 
 KINDS = {
@@ -104,7 +112,7 @@ KINDS = {
     for kind in (
         Kind("feature", "register_features", offers=("y", "sr"), needs=("y", "sr")),
         Kind("pooling", "register_poolings", offers=("frames", "seed"), either=("frames", "seed")),
-        Kind("model", "register_models", offers=("seed", "n_jobs")),
+        Kind("model", "register_models", offers=("seed", "n_jobs"), makes=True),
         Kind("split", "register_splits", offers=("seed", "groups", "folds")),
         Kind("augmentation", "register_augmentations", offers=("y", "sr", "rng"), needs=("y", "rng"), optional=True),
     )

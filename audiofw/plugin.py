@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,6 +14,8 @@ from audiofw.errors import AudiofwError, PluginError
 from audiofw.hookspecs import Kind
 from audiofw.schema import Option, allows, plain, show_type
 from audiofw.sourcecode import digest_of
+
+MADE_UP = (0, 1)  # a seed and a number of threads, to see what a model is made of
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,41 @@ class Choice:
     Call it with what its kind offers, in that order: ``feature(y, sr)``, ``pooling(frames, seed)``,
     ``model(seed, n_jobs)``, ``split(seed, groups, folds)``, ``augmentation(y, sr, rng)``; what it does not ask for
     may be left out at the end.
+
+    Attributes
+    ----------
+    choose : callable, optional
+        Gives the choice of a plugin of this kind by its name and some options: for a function that asks for ``make``.
     """
 
     plugin: Plugin
     options: Mapping[str, Any]
+    choose: Callable[..., Choice] | None = field(default=None, compare=False, repr=False)
 
     def __call__(self, *given: Any) -> Any:
-        offered = dict(zip(self.plugin.kind.offers, given, strict=False))
+        return self._call(given, lambda name, **options: self._member(name, options).build(*given))
+
+    def _call(self, given: Sequence[Any], make: Callable[..., Any]) -> Any:
+        offered = {**dict(zip(self.plugin.kind.offers, given, strict=False)), "make": make}
         return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
+
+    def _member(self, name: str, options: Mapping[str, Any]) -> Choice:
+        if self.choose is None:
+            raise PluginError(f"{self.plugin.kind.name}={self.name}: make('{name}') needs a choice made by the menus")
+        return self.choose(name, options)
+
+    def members(self) -> list[Choice]:
+        """List the choices that the function makes of other plugins; it is called to find them."""
+        if "make" not in self.plugin.asks:
+            return []
+        found: list[Choice] = []
+
+        def note(name: str, **options: Any) -> Any:
+            found.append(self._member(name, options))
+            return found[-1].build(*MADE_UP)
+
+        self._call(MADE_UP, note)
+        return found
 
     def build(self, *given: Any) -> Any:
         """Call a factory, a model's or a split's; whatever it raises becomes one line.
@@ -106,12 +135,14 @@ class Choice:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What a result depends on: who made the function, its source and its options; JSON-able."""
-        return {
+        own = {
             "name": self.name,
             "owner": self.plugin.owner,
             "code": code_digest(self.plugin.function),
             "options": dict(self.options),
         }
+        members = [member.identity for member in self.members()]
+        return {**own, "members": members} if members else own
 
 
 def code_digest(function: Callable[..., Any]) -> str:
@@ -161,8 +192,8 @@ def read_plugin(
 
 def _read_asks(kind: Kind, name: str, parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
     asks = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-    offers = ", ".join(kind.offers)
-    for stranger in (ask for ask in asks if ask not in kind.offers):
+    offers = ", ".join(kind.all_offers)
+    for stranger in (ask for ask in asks if ask not in kind.all_offers):
         raise PluginError(
             f"{name}: '{stranger}' is not what a {kind.name} is handed ({offers}); an option stands right of a *"
         )

@@ -78,7 +78,20 @@ class Menus:
         options = {key: value for key, value in values.items() if key != "name"}
         plugin = self.find(kind, values["name"])
         check(kind, options, plugin.options, open_ended=plugin.open_ended)
-        return Choice(plugin, options)
+        return Choice(plugin, options, partial(self.choose_member, kind))
+
+    def choose_member(self, kind: str, name: str, options: Mapping[str, Any]) -> Choice:
+        """Bind a plugin that another one is made of: some options given, the others at their defaults.
+
+        Raises
+        ------
+        ConfigError, PluginError
+            As `choose` does; an option is named as in ``model.svm.C``.
+        """
+        plugin = self.find(kind, name)
+        check(f"{kind}.{name}", options, plugin.options, open_ended=plugin.open_ended)
+        defaults = {option.name: option.default for option in plugin.options}
+        return Choice(plugin, {**defaults, **options}, partial(self.choose_member, kind))
 
     def add(self, plugin: Plugin) -> None:
         """Put a plugin on its menu; two of one name make the name unusable, since either may be meant."""

@@ -26,6 +26,7 @@ def lightgbm(
     colsample_bytree: Annotated[float, Interval(gt=0, le=1)] = 0.1,
     reg_lambda: Annotated[float, Ge(0)] = 1.0,
     max_bin: Annotated[int, Ge(2)] = 15,
+    early_stopping: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
     """LightGBM's classifier: histogram trees grown leaf by leaf, on all cores.
@@ -50,12 +51,15 @@ def lightgbm(
         L2 penalty on the leaves.
     max_bin
         Steps that a column is cut into; few are quicker, at equal accuracy on a few thousand clips.
+    early_stopping
+        Stop after so many rounds without gain on clips set aside, then fit anew on all with as many rounds as
+        were best; null grows all rounds.
     """
     from lightgbm import LGBMClassifier
 
     refuse_strangers("model", params, _known())
     quiet = {"verbosity": -1, "deterministic": True, "force_col_wise": True}
-    return LGBMClassifier(
+    model = LGBMClassifier(
         n_estimators=n_estimators,
         learning_rate=learning_rate,
         num_leaves=num_leaves,
@@ -67,6 +71,11 @@ def lightgbm(
         max_bin=max_bin,
         **{"random_state": seed, "n_jobs": n_jobs, **quiet, **params},
     )
+    if early_stopping is None:
+        return model
+    from audiofw.learn.boosting import Boosted
+
+    return Boosted(model, early_stopping=early_stopping, random_state=seed)
 
 
 def _known() -> set[str]:

@@ -25,6 +25,7 @@ def xgboost(
     colsample_bytree: Annotated[float, Interval(gt=0, le=1)] = 0.05,
     reg_lambda: Annotated[float, Ge(0)] = 1.0,
     max_bin: Annotated[int, Ge(2)] = 32,
+    early_stopping: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
     """XGBoost's classifier: histogram trees, on all cores.
@@ -47,11 +48,14 @@ def xgboost(
         L2 penalty on the leaves.
     max_bin
         Steps that a column is cut into; few are quicker, at equal accuracy on a few thousand clips.
+    early_stopping
+        Stop after so many rounds without gain on clips set aside, then fit anew on all with as many rounds as
+        were best; null grows all rounds.
     """
     from xgboost import XGBClassifier
 
     refuse_strangers("model", params, _known())
-    return XGBClassifier(
+    model = XGBClassifier(
         n_estimators=n_estimators,
         learning_rate=learning_rate,
         max_depth=max_depth,
@@ -62,6 +66,11 @@ def xgboost(
         max_bin=max_bin,
         **{"random_state": seed, "n_jobs": n_jobs, **params},
     )
+    if early_stopping is None:
+        return model
+    from audiofw.learn.boosting import Boosted
+
+    return Boosted(model, early_stopping=early_stopping, random_state=seed)
 
 
 def _known() -> set[str]:

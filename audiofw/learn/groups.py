@@ -1,0 +1,69 @@
+"""Splits inside a training part that keep each group on one side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Inner(NamedTuple):
+    """One inner split: indices of rows to fit on, and of rows to look at."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int = 5, seed: int = 0) -> list[Inner]:
+    """Split rows into stratified parts, so that no group is on both sides and every tested class is trained on.
+
+    A class whose rows are all of one group cannot be tested: its rows are trained on and never tested.
+
+    Parameters
+    ----------
+    y : array-like [shape=(n,)]
+        Classes of any type.
+    groups : sequence [shape=(n,)], optional
+        Group of each row; without, each row is a group of its own.
+    n_splits : int
+        At most so many parts; no more than the rarest class that can be tested has groups, but at least two.
+    seed : int
+        Of the order in which groups are dealt out.
+
+    Returns
+    -------
+    list of Inner
+        Each row is tested once at most. Empty when no class can be tested.
+    """
+    codes = np.unique(np.asarray(y), return_inverse=True)[1]
+    units = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    counts = np.array([len(np.unique(units[codes == code])) for code in range(codes.max(initial=-1) + 1)])
+    testable = np.isin(codes, np.flatnonzero(counts > 1))
+    if not testable.any():
+        return []
+    n_parts = max(2, min(n_splits, int(counts[counts > 1].min())))
+    part_of = _deal(codes, units, n_parts, seed)
+    splits = [_split(codes, testable, part_of == part) for part in range(n_parts)]
+    return [split for split in splits if len(split.test) and len(np.unique(codes[split.train])) > 1]
+
+
+def _deal(codes: np.ndarray, units: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
+    """Give each row the number of its part, classes spread evenly over parts as far as whole groups allow."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    parts = {"n_splits": n_parts, "shuffle": True, "random_state": seed}
+    alone = len(np.unique(units)) == len(units)
+    # a class with fewer rows than parts is no fault here, but the splitters would warn of it
+    many = np.bincount(codes) >= n_parts
+    rows = np.flatnonzero(many[codes])
+    splitter = StratifiedKFold(**parts) if alone else StratifiedGroupKFold(**parts)
+    part_of_unit = np.full(units.max() + 1, -1)
+    for part, (_, test) in enumerate(splitter.split(rows, codes[rows], units[rows])):
+        part_of_unit[units[rows[test]]] = part
+    return part_of_unit[units]
+
+
+def _split(codes: np.ndarray, testable: np.ndarray, held: np.ndarray) -> Inner:
+    train = np.flatnonzero(~held)
+    return Inner(train, np.flatnonzero(held & testable & np.isin(codes, codes[train])))

@@ -1,0 +1,45 @@
+"""Nearest neighbours, as many as there are."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class Neighbours(ClassifierMixin, BaseEstimator):
+    """KNeighborsClassifier that asks all clips where there are fewer than it wants to ask.
+
+    Parameters
+    ----------
+    n_neighbors, weights, metric, n_jobs
+        As KNeighborsClassifier has them.
+    """
+
+    def __init__(
+        self, n_neighbors: int = 5, weights: str = "distance", metric: str = "euclidean", n_jobs: int | None = None
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.weights = weights
+        self.metric = metric
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Remember the clips."""
+        X, y = validate_data(self, X, y)
+        options = {**self.get_params(), "n_neighbors": min(self.n_neighbors, len(X))}
+        self.knn_ = KNeighborsClassifier(**options, algorithm="brute").fit(X, y)
+        self.classes_ = self.knn_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Give each class its share of the neighbours."""
+        check_is_fitted(self)
+        return self.knn_.predict_proba(validate_data(self, X, reset=False))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Give the class with the largest share."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

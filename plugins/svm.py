@@ -1,0 +1,48 @@
+"""A support vector machine."""
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+
+from audiofw import hookimpl
+from audiofw.errors import refuse_strangers
+
+
+@hookimpl
+def register_models(register):
+    register(svm)
+
+
+def svm(
+    seed,
+    *,
+    C: Annotated[float, Gt(0)] = 10.0,
+    kernel: Literal["rbf", "linear", "poly", "sigmoid"] = "rbf",
+    gamma: Annotated[float, Gt(0)] | Literal["scale", "auto"] = "scale",
+    select: Annotated[int, Ge(1)] | None = None,
+    pca: Annotated[int, Ge(1)] | None = None,
+    **params: Any,
+):
+    """Support vector machine on scaled columns, with probabilities.
+
+    Parameters
+    ----------
+    C
+        How much an error costs; more follows the training clips more closely.
+    kernel
+        What makes two clips alike.
+    gamma
+        Reach of a clip, for every kernel but linear: a number, scale, which is 1 / (columns × their variance), or auto.
+    select
+        Keep so many columns, those that differ most between classes; null keeps all.
+    pca
+        Turn the columns into so many principal components; null does not.
+    """
+    from sklearn.pipeline import Pipeline
+
+    from audiofw.learn.columns import prepare
+    from audiofw.learn.svm import SoftSVC
+
+    refuse_strangers("model", params, SoftSVC().get_params())
+    machine = SoftSVC(C=C, kernel=kernel, gamma=gamma, **{"random_state": seed, **params})
+    return Pipeline([*prepare(select=select, pca=pca, seed=seed), ("svm", machine)])

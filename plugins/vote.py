@@ -1,0 +1,41 @@
+"""Several models that vote."""
+
+from typing import Annotated, Any
+
+from annotated_types import Ge
+
+from audiofw import hookimpl
+from audiofw.errors import ConfigError, refuse_strangers
+
+
+@hookimpl
+def register_models(register):
+    register(vote)
+
+
+def vote(
+    make,
+    *,
+    members: list[str] = ("svm", "extra_trees", "lightgbm"),
+    weights: list[Annotated[float, Ge(0)]] = (),
+    **params: Any,
+):
+    """Several models of the menu, whose probabilities are averaged; +model.svm.C=1 sets an option of a member.
+
+    Parameters
+    ----------
+    members
+        Names of models, each with its defaults.
+    weights
+        How much each member counts, in their order; empty: all the same.
+    """
+    from audiofw.learn.voting import Vote
+
+    if not members or len(set(members)) < len(members):
+        raise ConfigError(f"model.members={list(members)}: name one model or more, each once")
+    if weights and (len(weights) != len(members) or not any(weights)):
+        raise ConfigError(
+            f"model.weights={list(weights)}: give each of the {len(members)} members its weight, not all 0"
+        )
+    refuse_strangers("model", params, members)
+    return Vote([(name, make(name, **params.get(name, {}))) for name in members], weights=list(weights) or None)
