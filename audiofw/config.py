@@ -111,6 +111,7 @@ class Config:
     tune: Tune
     audit: Literal["warn", "raise", False]
     balance: Literal["none", "balanced"]
+    calibration: Literal["none", "sigmoid", "isotonic"]
     score: str
     coverage: Annotated[float, Gt(0), Lt(1)]
     plots: bool

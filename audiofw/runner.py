@@ -113,13 +113,17 @@ def rehearse(config: Config, choices: Choices) -> None:
 
 
 def make_model(config: Config, choices: Choices) -> Any:
-    """Make an unfitted classifier, which begins with the pooling if that learns."""
-    model, pooling = choices["model"].build(config.seed, config.n_jobs), choices["pooling"]
+    """Make an unfitted classifier: calibrated, if that is wanted, and behind the pooling if that learns."""
+    make, pooling = partial(choices["model"].build, config.seed, config.n_jobs), choices["pooling"]
+    if config.calibration != "none":  # scikit-learn takes its time to import
+        from audiofw.learn.calibration import calibrated
+
+        make = calibrated(make, config.calibration, config.seed)
     if not pooling.learns:
-        return model
+        return make()
     from sklearn.pipeline import Pipeline
 
-    return Pipeline([("pooling", pooling.build(None, config.seed)), ("model", model)])
+    return Pipeline([("pooling", pooling.build(None, config.seed)), ("model", make())])
 
 
 def find(config: Config) -> Dataset:

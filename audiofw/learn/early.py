@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from audiofw.learn.fitting import log_loss, take
 from audiofw.learn.groups import Inner
@@ -66,11 +67,13 @@ def library_of(estimator: Any) -> str:
 def _lightgbm(model: Any, train: Part, test: Part, patience: int) -> int:
     from lightgbm import early_stopping
 
+    newer = has_fit_parameter(model, "eval_X")  # from 4.7 on
+    watched = {"eval_X": test.X, "eval_y": test.codes} if newer else {"eval_set": [(test.X, test.codes)]}
     model.fit(
         train.X,
         train.codes,
         sample_weight=train.weight,
-        eval_set=[(test.X, test.codes)],
+        **watched,
         eval_sample_weight=None if test.weight is None else [test.weight],
         callbacks=[early_stopping(patience, verbose=False)],
     )

@@ -43,23 +43,24 @@ def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int =
     if not testable.any():
         return []
     n_parts = max(2, min(n_splits, int(counts[counts > 1].min())))
-    part_of = _deal(codes, units, n_parts, seed)
+    part_of = _deal(codes, units, testable, n_parts, seed)
     splits = [_split(codes, testable, part_of == part) for part in range(n_parts)]
     return [split for split in splits if len(split.test) and len(np.unique(codes[split.train])) > 1]
 
 
-def _deal(codes: np.ndarray, units: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Give each row the number of its part, classes spread evenly over parts as far as whole groups allow."""
+def _deal(codes: np.ndarray, units: np.ndarray, testable: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
+    """Give each row the number of its part, classes spread evenly over parts as far as whole groups allow.
+
+    Groups without a testable row have part -1: they are in no part.
+    """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    parts = {"n_splits": n_parts, "shuffle": True, "random_state": seed}
+    rows, parts = np.flatnonzero(testable), {"n_splits": n_parts, "shuffle": True, "random_state": seed}
     alone = len(np.unique(units)) == len(units)
-    # a class with fewer rows than parts is no fault here, but the splitters would warn of it
-    many = np.bincount(codes) >= n_parts
-    rows = np.flatnonzero(many[codes])
     splitter = StratifiedKFold(**parts) if alone else StratifiedGroupKFold(**parts)
+    dealt = splitter.split(rows, codes[rows], None if alone else units[rows])
     part_of_unit = np.full(units.max() + 1, -1)
-    for part, (_, test) in enumerate(splitter.split(rows, codes[rows], units[rows])):
+    for part, (_, test) in enumerate(dealt):
         part_of_unit[units[rows[test]]] = part
     return part_of_unit[units]
 

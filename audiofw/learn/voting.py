@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import Bunch
 from sklearn.utils.multiclass import check_classification_targets
 
 from audiofw.learn.fitting import fit
@@ -33,8 +32,7 @@ class Vote(VotingClassifier):
         check_classification_targets(y)
         self.le_ = LabelEncoder().fit(y)
         self.classes_ = self.le_.classes_
-        names, members = self._validate_estimators()
+        _, members = self._validate_estimators()
         X, codes = np.asarray(X), self.le_.transform(y)
         self.estimators_ = [fit(clone(member), X, codes, sample_weight, groups) for member in members]
-        self.named_estimators_ = Bunch(**dict(zip(names, self.estimators_, strict=True)))
         return self
