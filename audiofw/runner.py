@@ -114,7 +114,8 @@ def rehearse(config: Config, choices: Choices) -> None:
 
 def make_model(config: Config, choices: Choices) -> Any:
     """Make an unfitted classifier: calibrated, if that is wanted, and behind the pooling if that learns."""
-    make, pooling = partial(choices["model"].build, config.seed, config.n_jobs), choices["pooling"]
+    pooling = choices["pooling"]
+    make: Callable[[], Any] = partial(choices["model"].build, config.seed, config.n_jobs)
     if config.calibration != "none":  # scikit-learn takes its time to import
         from audiofw.learn.calibration import calibrated
 
