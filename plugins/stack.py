@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from audiofw import hookimpl
-from audiofw.errors import ConfigError, refuse_strangers
 
 
 @hookimpl
@@ -39,10 +38,7 @@ def stack(
     n_splits
         Parts that the training part is split into.
     """
+    from audiofw.learn.members import make_members
     from audiofw.learn.stacking import Stack
 
-    if not members or len(set(members)) < len(members):
-        raise ConfigError(f"model.members={list(members)}: name one model or more, each once")
-    refuse_strangers("model", params, members)
-    models = [(name, make(name, **params.get(name, {}))) for name in members]
-    return Stack(models, final=final, C=C, n_splits=n_splits, random_state=seed)
+    return Stack(make_members(make, members, params), final=final, C=C, n_splits=n_splits, random_state=seed)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 
 from audiofw import hookimpl
-from audiofw.errors import ConfigError, refuse_strangers
+from audiofw.errors import ConfigError
 
 
 @hookimpl
@@ -29,13 +29,11 @@ def vote(
     weights
         How much each member counts, in their order; empty: all the same.
     """
+    from audiofw.learn.members import make_members
     from audiofw.learn.voting import Vote
 
-    if not members or len(set(members)) < len(members):
-        raise ConfigError(f"model.members={list(members)}: name one model or more, each once")
     if weights and (len(weights) != len(members) or not any(weights)):
         raise ConfigError(
             f"model.weights={list(weights)}: give each of the {len(members)} members its weight, not all 0"
         )
-    refuse_strangers("model", params, members)
-    return Vote([(name, make(name, **params.get(name, {}))) for name in members], weights=list(weights) or None)
+    return Vote(make_members(make, members, params), weights=list(weights) or None)

@@ -95,13 +95,24 @@ def test_a_class_of_one_group_is_trained_on_and_never_tested():
         assert 2 not in y[test]
 
 
-@pytest.mark.parametrize("groups", [None, [*"abcd"]])
-def test_two_clips_a_class_are_split_one_and_one(groups):
-    splits = inner_splits([0, 0, 1, 1], groups, n_splits=5)
-    assert [len(test) for _, test in splits] == [2, 2]
+@pytest.mark.parametrize("groups", [None, [*"abcdefghijkl"]])
+def test_a_class_of_two_clips_is_split_one_and_one(groups):
+    y = np.array([0] * 10 + [1, 1])
+    splits = inner_splits(y, groups, n_splits=5)
+    assert [sum(y[test]) for _, test in splits] == [1, 1]
+    assert [sum(y[train]) for train, _ in splits] == [1, 1]
 
 
-@pytest.mark.parametrize(("y", "groups"), [([0, 0, 1, 1], [*"aabb"]), ([0, 1], None), ([0, 0, 0], None), ([], None)])
+NOTHING_TO_TEST = {
+    "one group each": ([0, 0, 0, 1, 1, 1], [*"aaabbb"]),
+    "one clip each": ([0, 1], None),
+    "two clips each": ([0, 0, 1, 1], None),  # it would leave one of each to fit on
+    "one class": ([0, 0, 0], None),
+    "nothing": ([], None),
+}
+
+
+@pytest.mark.parametrize(("y", "groups"), NOTHING_TO_TEST.values(), ids=NOTHING_TO_TEST)
 def test_there_is_no_split_where_no_class_can_be_tested(y, groups):
     assert inner_splits(y, groups) == []
 
@@ -316,7 +327,7 @@ def check_early_stopping(booster):
     assert count_rounds(model.estimator_) == model.rounds_
     rows = Boosted(booster, early_stopping=10).fit(X[split.train], y[split.train]).predict_proba(X)
     assert not np.allclose(model.predict_proba(X), rows)  # all rows were fitted
-    assert Boosted(booster, early_stopping=10).fit(X[:6], y[:6], groups=[*"abcabc"]).rounds_ is None
+    assert Boosted(booster, early_stopping=10).fit(X, y, groups=y).rounds_ is None
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost", "hist_gbm", "sklearn_gbm"])

@@ -34,7 +34,8 @@ def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int =
     Returns
     -------
     list of Inner
-        Each row is tested once at most. Empty when no class can be tested.
+        Each row is tested once at most. Empty when no class can be tested, or there would be but one row of each
+        class to fit on.
     """
     codes = np.unique(np.asarray(y), return_inverse=True)[1]
     units = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -45,7 +46,7 @@ def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int =
     n_parts = max(2, min(n_splits, int(counts[counts > 1].min())))
     part_of = _deal(codes, units, testable, n_parts, seed)
     splits = [_split(codes, testable, part_of == part) for part in range(n_parts)]
-    return [split for split in splits if len(split.test) and len(np.unique(codes[split.train])) > 1]
+    return [split for split in splits if len(split.test) and _is_enough(codes[split.train])]
 
 
 def _deal(codes: np.ndarray, units: np.ndarray, testable: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
@@ -63,6 +64,11 @@ def _deal(codes: np.ndarray, units: np.ndarray, testable: np.ndarray, n_parts: i
     for part, (_, test) in enumerate(dealt):
         part_of_unit[units[rows[test]]] = part
     return part_of_unit[units]
+
+
+def _is_enough(codes: np.ndarray) -> bool:
+    """Whether there are two classes or more, and more rows than classes."""
+    return 1 < len(np.unique(codes)) < len(codes)
 
 
 def _split(codes: np.ndarray, testable: np.ndarray, held: np.ndarray) -> Inner:
