@@ -98,6 +98,14 @@ class Tune:
 
 
 @dataclass(frozen=True)
+class ReportOptions:
+    """What ``report.html`` holds."""
+
+    enabled: bool
+    audio: bool
+
+
+@dataclass(frozen=True)
 class Config:
     """One experiment; the four plugins are chosen beside it."""
 
@@ -109,6 +117,7 @@ class Config:
     cache: CacheOptions
     sweep: Sweep
     tune: Tune
+    report: ReportOptions
     audit: Literal["warn", "raise", False]
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "sigmoid", "isotonic"]

@@ -41,6 +41,11 @@ def find_leaks(
 
     A clip that cannot be read is passed over here: extraction will say why.
     """
+    return audit(clips, probe_all(clips, n_jobs=n_jobs, shelf=shelf), folds, seed=seed)
+
+
+def probe_all(clips: Sequence[Clip], *, n_jobs: int, shelf: Shelf | None) -> list[probe.Probe | None]:
+    """Probe clips in parallel, or find their probes in the cache; None for one that cannot be read."""
     probes: list[probe.Probe | None] = []
     with (
         closing(outcomes(finder(_measure, shelf), (clip.path for clip in clips), n_jobs=n_jobs)) as results,
@@ -49,7 +54,7 @@ def find_leaks(
         for result in results:
             probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
             advance()
-    return audit(clips, probes, folds, seed=seed)
+    return probes
 
 
 def measure_effects(

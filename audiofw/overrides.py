@@ -35,6 +35,7 @@ def take_plugin_folders(words: Sequence[str]) -> list[str]:
 
 
 _TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
+_SWITCH = re.compile(r"^(\+{0,2}report)=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
 _HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
 
 
@@ -42,9 +43,18 @@ def quote_text(words: Sequence[str]) -> list[str]:
     r"""Quote the values of plain text keys, so that Hydra takes them as they are.
 
     ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` trip its grammar otherwise. Left alone:
-    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``.
+    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``. A section has no value of its
+    own in Hydra, so ``report=false`` becomes ``report.enabled=false``.
     """
+    words = [_SWITCH.sub(r"\1.enabled=", word) for word in words]
     return [_quote(match) if (match := _TEXT.fullmatch(word)) else word for word in words]
+
+
+def as_typed(word: str) -> str:
+    """Take off the quotes that `quote_text` has put around plain text, to show what was typed."""
+    key, _, value = word.partition("=")
+    plain = f"{key}={value[1:-1]}".replace(r"\'", "'")
+    return plain if value.startswith("'") and quote_text([plain]) == [word] else word
 
 
 def _quote(match: re.Match[str]) -> str:

@@ -20,6 +20,8 @@ CUTOFF_DB = 80.0
 SILENCE_DB = 60.0
 FRAME_SECONDS = 0.02
 LOUDNESS_FLOOR = -120.0
+CEILING = 2.0**-15  # how near to the loudest sample one is that was cut off: the step of 16 bits
+QUIET_PEAK = 0.1  # below it, equal neighbours at the peak are coarse steps, not a ceiling
 
 
 class Properties(NamedTuple):
@@ -42,6 +44,7 @@ class Probe(NamedTuple):
 
     digest: str  #: equal for equal decoded audio at an equal rate
     properties: Properties
+    clipped: float  #: share of the samples that stand at the ceiling; no property: it says how, not who
     prints: np.ndarray  #: see `audiofw.fingerprint.fingerprint`
 
 
@@ -55,20 +58,21 @@ def probe(path: Path) -> Probe:
     """
     y, sr = load(path, sample_rate=None, duration=None, silence="keep")
     info = soundfile.info(path)
-    return Probe(_digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), fingerprint(y, sr))
+    return Probe(_digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), _clipped_share(y), fingerprint(y, sr))
 
 
 def to_vector(probe: Probe) -> np.ndarray:
     """A probe as finite numbers that float64 holds exactly, to be stored: [shape=(n,), dtype=float64]."""
     digest = np.frombuffer(bytes.fromhex(probe.digest), "<u4")
-    return np.concatenate([probe.properties, digest, probe.prints.ravel()]).astype(np.float64)
+    return np.concatenate([probe.properties, [probe.clipped], digest, probe.prints.ravel()]).astype(np.float64)
 
 
 def from_vector(vector: np.ndarray) -> Probe:
     """The probe of which `to_vector` made ``vector``."""
     n = len(Properties._fields)
-    digest = vector[n : n + 4].astype("<u4").tobytes().hex()
-    return Probe(digest, Properties(*vector[:n].tolist()), vector[n + 4 :].astype(np.uint32).reshape(2, -1))
+    digest = vector[n + 1 : n + 5].astype("<u4").tobytes().hex()
+    prints = vector[n + 5 :].astype(np.uint32).reshape(2, -1)
+    return Probe(digest, Properties(*vector[:n].tolist()), float(vector[n]), prints)
 
 
 def _digest(y: np.ndarray, sr: int) -> str:
@@ -111,3 +115,15 @@ def _silent_share(y: np.ndarray, sr: int) -> float:
     n = min(len(y), max(1, round(FRAME_SECONDS * sr)))
     level = np.square(y[: len(y) // n * n].reshape(-1, n)).mean(axis=1)
     return float(np.mean(level <= 10 ** (-SILENCE_DB / 10) * level.max()))
+
+
+def _clipped_share(y: np.ndarray) -> float:
+    """Share of samples in flat tops: three or more neighbours at the peak; or beyond full scale, in lossy formats."""
+    level = np.abs(y)
+    peak = level.max(initial=0.0)
+    if peak < QUIET_PEAK:
+        return 0.0
+    top = np.concatenate([[False, False], level >= peak - CEILING, [False, False]])
+    middle = top[1:-1] & top[:-2] & top[2:]  # with a neighbour at either side
+    flat = middle[1:-1] | middle[:-2] | middle[2:]
+    return float(np.mean(flat | (level > 1)))

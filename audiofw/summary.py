@@ -60,7 +60,7 @@ def _score_table(metrics: Mapping[str, Any]) -> Table:
     spread = [f"mean ± std of {metrics['n_folds']} folds"] if several else []
     level = f"{metrics['interval_level']:.0%} interval"
     table = new_table("score", "value", level, *spread, "most frequent class", right=3 + several)
-    names = _names(metrics)
+    names = score_names(metrics)
     for name in sorted(names, key=lambda name: name != metrics["score"]):  # the main one first
         score = metrics["scores"][name]
         folds = [f"{_number(score['mean'])} ± {_number(score['std'])}"] if several else []
@@ -69,7 +69,7 @@ def _score_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def _names(metrics: Mapping[str, Any]) -> dict[str, str]:
+def score_names(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Name the scores; of two classes F1 is that of one, of more it is the macro one, which then needs no row."""
     if len(metrics["classes"]) == 2:
         return {**NAMES, "f1": f"F1 of {metrics['f1_of']}"}

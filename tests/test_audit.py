@@ -353,7 +353,7 @@ def test_a_planted_shortcut_is_a_warning(tmp_path, name):
 def fake(**properties: float) -> Probe:
     from audiofw.probe import Properties
 
-    return Probe("", Properties(*[0.0] * 10)._replace(**properties), np.zeros((2, 0), np.uint32))
+    return Probe("", Properties(*[0.0] * 10)._replace(**properties), 0.0, np.zeros((2, 0), np.uint32))
 
 
 def test_shortcuts_are_ranked_and_the_weaker_is_a_note():

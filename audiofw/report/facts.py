@@ -1,0 +1,134 @@
+"""What a run's folder says, read from its files alone, so that a report can be made long after the run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiofw.errors import DataError
+from audiofw.leaderboard import Predictions, Run, read_predictions
+from audiofw.overrides import as_typed
+
+log = logging.getLogger(__name__)
+
+FILE = "report.html"
+IMPORTANCE = "importance.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Everything that a run has left, but the recordings."""
+
+    folder: Path
+    metrics: Mapping[str, Any]
+    config: Mapping[str, Any]  # as config.yaml nests it
+    predictions: Predictions | None
+    failures: Sequence[Mapping[str, str]]
+    versions: Mapping[str, Any]
+    importance: Mapping[str, Any] | None
+    overrides: Sequence[str] | None  # None: nothing says how the run was called
+    started: str
+    cwd: Path | None  # where it was called
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes, in the order of their numbers."""
+        return list(self.metrics["classes"])
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The true class of each tested clip, as a number, [shape=(tested,)]."""
+        return self._numbers(self.predictions.labels if self.predictions else ())
+
+    @property
+    def said(self) -> np.ndarray:
+        """The predicted class of each tested clip, as a number, [shape=(tested,)]."""
+        return self._numbers(self.predictions.predicted if self.predictions else ())
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """Of each tested clip and class; None when the model gave none."""
+        return self.predictions.probabilities if self.predictions else None
+
+    @property
+    def command(self) -> str | None:
+        """The words to type to have the run again."""
+        if self.overrides is None:
+            return None
+        return " ".join(["audiofw", *map(shlex.quote, map(as_typed, self.overrides))])
+
+    def _numbers(self, labels: Sequence[str]) -> np.ndarray:
+        place = {name: i for i, name in enumerate(self.classes)}
+        return np.array([place[label] for label in labels], dtype=int)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Read a finished run's folder.
+
+    Raises
+    ------
+    DataError
+        If ``metrics.json`` is missing or damaged; anything else that is missing is left out of the report.
+    """
+    metrics = _read_json(folder / "metrics.json")
+    if not metrics or "classes" not in metrics or "scores" not in metrics:
+        raise DataError(f"{folder}: metrics.json is missing or damaged, so there is nothing to report")
+    record, hydra = _read_json(folder / "result.json") or {}, _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
+    overrides = _read_yaml(folder / ".hydra" / "overrides.yaml")
+    cwd = _dig(hydra, "hydra", "runtime", "cwd")
+    run = Run(folder, "", "finished", 0.0, metrics=metrics)
+    return Facts(
+        folder=folder,
+        metrics=metrics,
+        config=_read_yaml(folder / "config.yaml") or {},
+        predictions=read_predictions(run, probabilities=True),
+        failures=_read_rows(folder / "failures.csv"),
+        versions=_read_json(folder / "versions.json") or {},
+        importance=_read_json(folder / IMPORTANCE),
+        overrides=overrides if isinstance(overrides, list) else record.get("overrides"),
+        started=re.sub(r"(\d\d:\d\d):.*", r"\1", str(record.get("started", "")).replace("T", " ")),
+        cwd=Path(cwd) if isinstance(cwd, str) else None,
+    )
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("passed over: %s: %s", file, error)
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _read_yaml(file: Path) -> Any:
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _read_rows(file: Path) -> list[dict[str, str]]:
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines))
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def _dig(values: Any, *keys: str) -> Any:
+    for key in keys:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values

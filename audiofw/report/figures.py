@@ -1,0 +1,143 @@
+"""The numbers behind a report's drawings: confusions, curves, reliability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audiofw.report.facts import Facts
+
+MOST_IN_MATRIX = 30  # classes whose cells have numbers
+MOST_IN_MAP = 120  # classes that a drawing without numbers shows
+MOST_CURVES = 8
+MOST_CONFUSIONS = 8
+POINTS = 120  # of a curve
+BINS = 10
+MACRO = "mean of the classes"
+
+
+class Confusion(NamedTuple):
+    """One way in which a class is mistaken."""
+
+    label: str
+    said: str
+    count: int
+    of: int
+
+
+class Matrix(NamedTuple):
+    """True classes in rows, predicted ones in columns."""
+
+    classes: list[str]
+    counts: list[list[int]]
+    shares: list[list[float]]
+    left_out: int
+
+
+class Curve(NamedTuple):
+    """A curve in the unit square, and the area under it."""
+
+    name: str
+    points: list[tuple[float, float]]
+    area: float
+
+
+class Bin(NamedTuple):
+    """The predictions of about one probability."""
+
+    low: float
+    high: float
+    count: int
+    sure: float
+    right: float
+
+
+def matrix(facts: Facts) -> Matrix:
+    """Give the confusion matrix; of very many classes, that of the most mistaken."""
+    counts = np.array(facts.metrics["confusion_matrix"], dtype=int).reshape(len(facts.classes), -1)
+    wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+    kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_IN_MAP])
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+    cut = np.ix_(kept, kept)
+    names = [facts.classes[i] for i in kept]
+    return Matrix(names, counts[cut].tolist(), shares[cut].tolist(), len(counts) - len(kept))
+
+
+def confusions(facts: Facts, most: int = MOST_CONFUSIONS) -> list[Confusion]:
+    """List the most frequent mistakes."""
+    counts = np.array(facts.metrics["confusion_matrix"], dtype=int)
+    off = counts - np.diag(np.diag(counts))
+    order = np.argsort(-off, axis=None, kind="stable")[:most]
+    cells = [divmod(int(i), len(counts)) for i in order]
+    return [
+        Confusion(facts.classes[a], facts.classes[b], int(off[a, b]), int(counts[a].sum()))
+        for a, b in cells
+        if off[a, b]
+    ]
+
+
+def curves(facts: Facts) -> dict[str, list[Curve]] | None:
+    """ROC and precision–recall curves of each class against the rest, their mean first; None without probabilities.
+
+    The mean of the classes is taken at equal false positive rate, or equal recall, and each class weighs alike.
+    """
+    if facts.probabilities is None:
+        return None
+    y, proba = facts.truth, facts.probabilities
+    shown = [k for k in range(len(facts.classes)) if 0 < np.sum(y == k) < len(y)]
+    found = {kind: [_curve(kind, facts.classes[k], y == k, proba[:, k]) for k in shown] for kind in ("roc", "pr")}
+    return {kind: [_mean(kind, each), *_few(each)] for kind, each in found.items()} if shown else None
+
+
+def _curve(kind: str, name: str, truth: np.ndarray, proba: np.ndarray) -> Curve:
+    from sklearn import metrics
+
+    if kind == "roc":
+        x, y, _ = metrics.roc_curve(truth, proba)
+        return Curve(name, _thinned(x, y), float(metrics.auc(x, y)))
+    precision, recall, _ = metrics.precision_recall_curve(truth, proba)
+    area = float(metrics.average_precision_score(truth, proba))
+    return Curve(name, _thinned(recall[::-1], precision[::-1]), area)
+
+
+def _thinned(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+    if len(x) > POINTS:
+        kept = np.unique(np.searchsorted(np.hypot(np.diff(x), np.diff(y)).cumsum(), np.linspace(0, 1, POINTS) * 2))
+        kept = np.unique(np.clip([0, *kept, len(x) - 1], 0, len(x) - 1))
+        x, y = x[kept], y[kept]
+    return list(zip(x.tolist(), y.tolist(), strict=True))
+
+
+def _mean(kind: str, each: Sequence[Curve]) -> Curve:
+    grid = np.linspace(0, 1, 101)
+    heights = np.mean([np.interp(grid, *np.array(curve.points).T) for curve in each], axis=0)
+    points = list(zip(grid.tolist(), heights.tolist(), strict=True))
+    return Curve(MACRO, [(0.0, 0.0), *points] if kind == "roc" else points, float(np.mean([c.area for c in each])))
+
+
+def _few(each: Sequence[Curve]) -> list[Curve]:
+    worst = sorted(each, key=lambda curve: curve.area)[:MOST_CURVES]
+    return [curve for curve in each if curve in worst]
+
+
+def reliability(facts: Facts) -> dict[str, Any] | None:
+    """Compare how sure the model was with how often it was right; None without probabilities.
+
+    ``ece``, the expected calibration error, is the mean distance of the two over ten bins of equal width, each
+    weighed by its clips (Naeini et al., 2015).
+    """
+    if facts.probabilities is None or not len(facts.truth):
+        return None
+    sure = facts.probabilities[np.arange(len(facts.said)), facts.said].astype(float)
+    right = facts.truth == facts.said
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    bins = [
+        Bin(k / BINS, (k + 1) / BINS, int(n), float(sure[place == k].mean()), float(right[place == k].mean()))
+        for k in range(BINS)
+        if (n := np.sum(place == k))
+    ]
+    ece = sum(one.count * abs(one.sure - one.right) for one in bins) / len(sure)
+    return {"bins": bins, "ece": float(ece), "sure": float(sure.mean()), "right": float(right.mean())}

@@ -1,0 +1,99 @@
+"""How the recordings of each class were made: what differs there, a model learns before it learns the sound."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from audiofw.dataset import Clip
+from audiofw.probe import Probe
+
+MOST_PROBED = 4000  # clips, evenly from each class: medians need no more
+CLIPPED = 0.001  # share of its samples from which on a clip counts as clipped
+NARROW = 0.7  # of the median bandwidth of the other classes
+
+
+class Spread(NamedTuple):
+    """Five numbers of a property over the clips of a class."""
+
+    least: float
+    low: float
+    median: float
+    high: float
+    most: float
+
+
+class ClassHealth(NamedTuple):
+    """The recordings of one class."""
+
+    name: str
+    clips: int
+    probed: int
+    duration: Spread | None  # seconds
+    bandwidth: Spread | None  # Hz, up to where there is anything within 80 dB of the loudest
+    loudness: Spread | None  # dB below full scale
+    silence: float  # mean share of the time
+    clipped: float  # share of the clips
+    rates: str
+    channels: str
+
+
+def sample(clips: Sequence[Clip], most: int = MOST_PROBED) -> list[Clip]:
+    """Take at most so many clips, as many of each class as there are, in step."""
+    if len(clips) <= most:
+        return list(clips)
+    by_class: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_class.setdefault(clip.label, []).append(clip)
+    share = most / len(clips)
+    taken = [(group, max(1, round(share * len(group)))) for group in by_class.values()]
+    return [group[i] for group, n in taken for i in np.linspace(0, len(group) - 1, n).astype(int)]
+
+
+def by_class(clips: Sequence[Clip], probes: Sequence[Probe | None], counts: Mapping[str, int]) -> list[ClassHealth]:
+    """Gather the properties of each class, in the order of ``counts``."""
+    found: dict[str, list[Probe]] = {name: [] for name in counts}
+    for clip, probe in zip(clips, probes, strict=True):
+        if probe is not None and clip.label in found:
+            found[clip.label].append(probe)
+    return [_health(name, counts[name], probes) for name, probes in found.items()]
+
+
+def _health(name: str, clips: int, probes: Sequence[Probe]) -> ClassHealth:
+    properties = [probe.properties for probe in probes]
+    return ClassHealth(
+        name,
+        clips,
+        len(probes),
+        _spread([p.duration for p in properties]),
+        _spread([p.cutoff for p in properties]),
+        _spread([p.loudness for p in properties]),
+        float(np.mean([p.silence for p in properties])) if properties else 0.0,
+        float(np.mean([probe.clipped >= CLIPPED for probe in probes])) if probes else 0.0,
+        _kinds([f"{p.sample_rate / 1000:g}" for p in properties]),
+        _kinds([f"{p.channels:g}" for p in properties]),
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    return Spread(*np.quantile(values, (0, 0.1, 0.5, 0.9, 1)).tolist()) if len(values) else None
+
+
+def _kinds(values: Sequence[str], most: int = 3) -> str:
+    """Write the values that occur, the most frequent first."""
+    common = [value for value, _ in Counter(values).most_common()]
+    return ", ".join(common[:most]) + (" …" if len(common) > most else "")
+
+
+def narrow_classes(rows: Sequence[ClassHealth]) -> list[ClassHealth]:
+    """List the classes whose recordings end at a clearly lower frequency than those of the others."""
+    medians = {row.name: row.bandwidth.median for row in rows if row.bandwidth}
+    found = []
+    for row in rows:
+        others = [value for name, value in medians.items() if name != row.name]
+        if row.bandwidth and others and row.bandwidth.high < NARROW * float(np.median(others)):
+            found.append(row)
+    return found

@@ -1,0 +1,107 @@
+"""What the model listens to, made ready to be drawn: over frequency, by row, by statistic, by part of the clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from audiofw.importance import axis_of
+from audiofw.report.facts import Facts
+from audiofw.report.media import mel
+from audiofw.report.page import hz
+
+MOST_BARS = 20
+LEAST_FOR_CURVE = 12
+MARKS_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000)
+_HZ = re.compile(r".*_(\d+(?:\.\d+)?)Hz")
+STATISTICS = {"std": "standard deviation", "min": "minimum", "max": "maximum", "delta": "change"}
+
+
+class Bar(NamedTuple):
+    """One name on an axis, and how much of the importance it has; `length` is that of the longest bar's, 0 to 1."""
+
+    name: str
+    value: float
+    length: float
+
+
+class Curve(NamedTuple):
+    """Importance over frequency, in the unit square; frequencies on the mel scale."""
+
+    points: list[tuple[float, float]]
+    ticks: list[tuple[str, float]]
+    peak: str
+
+
+class Axis(NamedTuple):
+    """One axis of the feature: bars, or, for rows with a frequency, a curve."""
+
+    title: str
+    bars: list[Bar]
+    left_out: int = 0
+    curve: Curve | None = None
+
+
+def listening(facts: Facts) -> dict[str, Any] | None:
+    """Read ``importance.json``; None where the run left none."""
+    measured = facts.importance
+    if not measured:
+        return None
+    rows, statistics, parts = (axis_of(measured, axis) for axis in ("row", "statistic", "part"))
+    curve = _curve(rows)
+    axes = [
+        Axis("Over frequency", [], curve=curve) if curve else _ranked("Rows of the feature", rows),
+        _ranked("Statistics over time", [(_say(name), value) for name, value in statistics]),
+        _in_order("Parts of the clip", parts),
+    ]
+    return {
+        "axes": [axis for axis in axes if axis.bars or axis.curve],
+        "method": measured.get("method"),
+        "unit": measured.get("unit"),
+        "n_columns": measured.get("n_columns"),
+        "feature": _name(facts.config, "feature"),
+    }
+
+
+def _curve(rows: Sequence[tuple[str, float]]) -> Curve | None:
+    found = sorted((float(match[1]), value) for name, value in rows if (match := _HZ.fullmatch(name)))
+    if len(found) < LEAST_FOR_CURVE or len(found) < len(rows):
+        return None
+    top, most = mel(found[-1][0]) or 1.0, max(value for _, value in found)
+    points = [(mel(f) / top, max(0.0, value / most) if most > 0 else 0.0) for f, value in found]
+    marks = [(hz(f), mel(f) / top) for f in MARKS_HZ if mel(f) < 0.97 * top]
+    return Curve(points, marks, hz(max(found, key=lambda pair: pair[1])[0]))
+
+
+def _ranked(title: str, values: Sequence[tuple[str, float]]) -> Axis:
+    best = sorted(values, key=lambda pair: -pair[1])[:MOST_BARS]
+    return Axis(title, _bars(best), len(values) - len(best))
+
+
+def _in_order(title: str, values: Sequence[tuple[str, float]]) -> Axis:
+    if len(values) <= MOST_BARS:
+        return Axis(title, _bars(values))
+    # single frames: their sums over equal stretches
+    stretches = 10
+    sums = [0.0] * stretches
+    for i, (_, value) in enumerate(values):
+        sums[i * stretches // len(values)] += value
+    return Axis(title, _bars([(f"{10 * i}–{10 * i + 10} %", value) for i, value in enumerate(sums)]))
+
+
+def _bars(values: Sequence[tuple[str, float]]) -> list[Bar]:
+    longest = max((value for _, value in values), default=0.0)
+    return [Bar(name, value, max(0.0, value / longest) if longest > 0 else 0.0) for name, value in values]
+
+
+def _say(name: str) -> str:
+    """Write a statistic in words: ``delta.p90`` is the "90th percentile of the change"."""
+    words = name.split(".")
+    last = re.sub(r"^[pq](\d+)$", r"\1th percentile", words[-1])
+    said = STATISTICS.get(last, last)
+    return f"{said} of the change" if words[0] == "delta" and len(words) > 1 else said
+
+
+def _name(config: Mapping[str, Any], kind: str) -> str:
+    return str((config.get(kind) or {}).get("name", kind))

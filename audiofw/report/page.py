@@ -1,0 +1,89 @@
+"""Templates to pages: one file with its style and script inside, and nothing that a browser would fetch."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template in; every value is escaped."""
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    from markupsafe import Markup
+
+    return str(_environment().get_template(template).render(**values, script=Markup(script), script_hash=_hash(script)))
+
+
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, percent=percent, path=path, hz=hz, seconds=seconds, size=size, signed=signed, clean=clean
+    )
+    return environment
+
+
+def _hash(script: str) -> str:
+    """Name the one script that the page's policy lets run, so that no label ever can."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def clean(text: Any) -> str:
+    """Take out what UTF-8 cannot write: a file's name may hold any bytes."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a score; "–" for none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """Write a share."""
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign, a true minus."""
+    return f"{value:.3f}".replace("-", "−")
+
+
+def hz(value: float) -> str:
+    """Write a frequency."""
+    return f"{value / 1000:.3g} kHz" if value >= 1000 else f"{value:.0f} Hz"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration."""
+    if value is None:
+        return "–"
+    return f"{value * 1000:.0f} ms" if value < 0.1 else f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
+
+
+def size(value: float | None) -> str:
+    """Write a number of bytes."""
+    if value is None:
+        return "–"
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def path(points: Iterable[tuple[float, float]], left: float, top: float, width: float, height: float) -> str:
+    """Write points of the unit square as the path of a drawing, y upwards."""
+    return "M" + "L".join(f"{left + width * x:.4g},{top + height * (1 - y):.4g}" for x, y in points)

@@ -1,0 +1,136 @@
+"""The recordings behind a run's results, found again, and which of them to show."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from audiofw.config import Config, read_config
+from audiofw.dataset import Clip
+from audiofw.errors import AudiofwError, ConfigError
+from audiofw.report.facts import Facts
+
+MOST_CLASSES = 12  # whose sounds are shown
+MOST_EXAMPLES = 24  # in all
+MOST_WRONG, MOST_DOUBTFUL = 8, 4
+
+
+class Found(NamedTuple):
+    """The clips of a run by their names; `gone` says in words why there are none."""
+
+    clips: Mapping[str, Clip]
+    config: Config | None
+    gone: str | None = None
+
+
+class Mistake(NamedTuple):
+    """A tested clip, what was said of it, and how sure."""
+
+    name: str
+    label: str
+    said: str
+    sure: float | None  # probability of what was said
+    shares: Sequence[tuple[str, float]]  # the likeliest classes, and the true one
+
+
+def find_again(facts: Facts) -> Found:
+    """Find a run's recordings by its ``config.yaml``; what a run takes from its source it takes again."""
+    from audiofw.runner import find  # it imports the report
+
+    try:
+        config = read_config(dict(facts.config))
+        with _inside(facts.cwd):
+            found = find(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
+    except (AudiofwError, KeyError, TypeError) as error:
+        missing = isinstance(error, AudiofwError) and not isinstance(error, ConfigError)
+        reason = str(error) if missing else f"config.yaml is of another version of audiofw: {error}"
+        return Found({}, None, reason)
+    return Found({clip.name: clip for clip in found.clips}, config)
+
+
+def _no_list(config: Config) -> bool:
+    return config.data.skip is not None and not Path(config.data.skip).exists()
+
+
+@contextlib.contextmanager
+def _inside(folder: Path | None) -> Iterator[None]:
+    """Go where the run was called, for the time that its source is looked up: it may be a relative path."""
+    here = Path.cwd()
+    if folder and folder.is_dir():
+        os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def audio_of(config: Config | None, most: float) -> dict[str, object]:
+    """Give the options of `audiofw.audio.load` for what a run heard of a clip, up to so many seconds."""
+    if config is None:
+        return {}
+    heard = asdict(config.audio)
+    seconds = min(most, config.audio.duration or most)
+    return {"sample_rate": heard["sample_rate"], "offset": heard["offset"], "duration": seconds, "silence": "keep"}
+
+
+def choose_classes(facts: Facts, most: int = MOST_CLASSES) -> list[str]:
+    """Choose the classes to show: all, or those with the lowest F1, in the order of the classes."""
+    rows = [row for row in facts.metrics["per_class"] if row["support"]] or facts.metrics["per_class"]
+    worst = {row["class"] for row in sorted(rows, key=lambda row: row["f1"])[:most]}
+    return [name for name in facts.classes if name in worst]
+
+
+def choose_examples(clips: Sequence[Clip], classes: Sequence[str], most: int = MOST_EXAMPLES) -> dict[str, list[Clip]]:
+    """Choose up to three clips of each class, spread over its clips as their names order them."""
+    each = max(1, min(3, most // max(1, len(classes))))
+    return {name: spread([clip for clip in clips if clip.label == name], each) for name in classes}
+
+
+def spread(items: Sequence[Clip], most: int) -> list[Clip]:
+    """Take at most so many, evenly from all."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[i] for i in dict.fromkeys(places.tolist())]
+
+
+def most_wrong(facts: Facts, most: int = MOST_WRONG) -> list[Mistake]:
+    """List the wrong predictions, the surest first."""
+    return _mistakes(facts, np.flatnonzero(facts.truth != facts.said), -1, most)
+
+
+def most_doubtful(facts: Facts, most: int = MOST_DOUBTFUL) -> list[Mistake]:
+    """List the right predictions, the least sure first; none without probabilities."""
+    if facts.probabilities is None:
+        return []
+    return _mistakes(facts, np.flatnonzero(facts.truth == facts.said), 1, most)
+
+
+def _mistakes(facts: Facts, places: np.ndarray, sign: int, most: int) -> list[Mistake]:
+    if facts.predictions is None:
+        return []
+    if facts.probabilities is not None:
+        sure = facts.probabilities[places, facts.said[places]]
+        places = places[np.argsort(sign * sure, kind="stable")]
+    return [_mistake(facts, int(i)) for i in places[:most]]
+
+
+def _mistake(facts: Facts, i: int) -> Mistake:
+    tested, proba = facts.predictions, facts.probabilities
+    assert tested is not None
+    name, label, said = tested.paths[i], tested.labels[i], tested.predicted[i]
+    if proba is None:
+        return Mistake(name, label, said, None, ())
+    likely = [facts.classes[k] for k in np.argsort(-proba[i], kind="stable")[:3]]
+    shown = likely if label in likely else [*likely[:2], label]
+    return Mistake(
+        name,
+        label,
+        said,
+        float(proba[i, facts.classes.index(said)]),
+        tuple((one, float(proba[i, facts.classes.index(one)])) for one in shown),
+    )

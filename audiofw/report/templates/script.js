@@ -1,0 +1,53 @@
+"use strict";
+// One sound at a time; a line on its spectrogram shows where it is, and a click there moves it.
+for (const clip of document.querySelectorAll(".clip")) {
+  const audio = clip.querySelector("audio"), view = clip.querySelector(".view");
+  if (!audio || !view) continue;
+  const head = view.appendChild(document.createElement("i"));
+  const draw = () => {
+    head.style.left = `${100 * audio.currentTime / (audio.duration || 1)}%`;
+    head.hidden = audio.paused && !audio.currentTime;
+    if (!audio.paused) requestAnimationFrame(draw);
+  };
+  draw();
+  for (const event of ["play", "pause", "seeked", "ended"]) audio.addEventListener(event, draw);
+  audio.addEventListener("play", () => {
+    for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
+  });
+  view.addEventListener("click", (event) => {
+    const box = view.getBoundingClientRect();
+    audio.currentTime = (event.clientX - box.left) / box.width * (audio.duration || 0);
+    audio.play();
+  });
+}
+// Tables are sorted by the buttons in their headers.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const headers = [...table.tHead.rows[0].cells], body = table.tBodies[0];
+  const value = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent.trim();
+  headers.forEach((header, i) => header.querySelector("button")?.addEventListener("click", () => {
+    const down = header.getAttribute("aria-sort") === "ascending";
+    const sign = down ? -1 : 1;
+    for (const other of headers) other.removeAttribute("aria-sort");
+    header.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const compare = (a, b) => {
+      const x = value(a, i), y = value(b, i);
+      if (x === "" || y === "") return (x === "") - (y === "");  // what is missing stays below
+      return sign * (isNaN(x) || isNaN(y) ? x.localeCompare(y, undefined, { numeric: true }) : x - y);
+    };
+    body.append(...[...body.rows].sort(compare));
+  }));
+}
+for (const button of document.querySelectorAll("button.copy")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const code = button.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = "copied";
+    } catch {  // not allowed from a file in some browsers: then it is marked, to be copied by hand
+      getSelection().selectAllChildren(code);
+      button.textContent = "marked";
+    }
+    setTimeout(() => { button.textContent = "copy"; }, 1500);
+  });
+}
