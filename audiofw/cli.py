@@ -48,6 +48,7 @@ COMMANDS = {
     "cache": "audiofw.cache_cli",
     "leaderboard": "audiofw.leaderboard_cli",
     "plugins": "audiofw.menu_cli",
+    "report": "audiofw.report_cli",
 }
 """Each subcommand, and the module whose ``main`` it is: imported when it is called."""
 

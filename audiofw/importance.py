@@ -133,7 +133,7 @@ def _of_classifier(model: Any) -> np.ndarray | None:
     for attribute in ("feature_importances_", "coef_"):
         try:
             values = np.atleast_2d(np.asarray(getattr(model, attribute), dtype=float))
-        except Exception:  # noqa: BLE001, PERF203 – absent, of another kernel, sparse, refused: then it does not say
+        except Exception:  # noqa: BLE001 – absent, of another kernel, sparse, refused: then it does not say
             continue
         if values.ndim == 2 and np.isfinite(values).all():
             return values

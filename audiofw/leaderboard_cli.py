@@ -83,7 +83,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def show_leaderboard(folder: Path) -> int:
-    """Print a sweep's leaderboard, write its ``leaderboard.csv``, and return how many of its runs failed.
+    """Print a sweep's leaderboard, write ``leaderboard.csv`` and ``report.html``; return how many of its runs failed.
 
     Raises
     ------
@@ -92,8 +92,17 @@ def show_leaderboard(folder: Path) -> int:
     """
     board = rank(read_runs([folder]))
     write_csv(board, folder / FILE)
-    show(board, open_console())
+    console = open_console()
+    show(board, console)
+    if file := _write_report(folder, board):
+        console.print(f"report in {_short(file)}", soft_wrap=True)
     return len(board.failures)
+
+
+def _write_report(folder: Path, board: Leaderboard) -> Path | None:
+    from audiofw.report import sweep  # it shows what this module ranks
+
+    return sweep.write_sweep_report(folder, board) if sweep.wanted(board) else None
 
 
 def write_leaderboard_csv(folder: Path) -> None:

@@ -58,7 +58,9 @@ def probe(path: Path) -> Probe:
     """
     y, sr = load(path, sample_rate=None, duration=None, silence="keep")
     info = soundfile.info(path)
-    return Probe(_digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), _clipped_share(y), fingerprint(y, sr))
+    return Probe(
+        _digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), _clipped_share(y), fingerprint(y, sr)
+    )
 
 
 def to_vector(probe: Probe) -> np.ndarray:

@@ -94,6 +94,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "model_bytes": size_of(evaluation.models[-1]),
     }
     save(folder, config, choices, clips, table.failures, evaluation, metrics)
+    write_report(folder, config, dataset.clips, evaluation, table.X, folds)
     if config.plots:
         draw(folder, clips, metrics, config)
     return Result(main_value(metrics), metrics, table.failures, folder)
@@ -283,6 +284,14 @@ def size_of(model: Any) -> int | None:
         return len(pickle.dumps(model))
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
+
+
+def write_report(folder: Path, config: Config, *results: Any) -> None:
+    """Write ``report.html``, unless it is not wanted."""
+    if config.report.enabled:
+        from audiofw.report.write import write_after_run  # it finds recordings again by this module
+
+        write_after_run(folder, config, *results)
 
 
 def draw(folder: Path, clips: Sequence[Clip], metrics: Mapping[str, Any], config: Config) -> None:

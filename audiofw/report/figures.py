@@ -23,7 +23,7 @@ class Confusion(NamedTuple):
 
     label: str
     said: str
-    count: int
+    n: int
     of: int
 
 
@@ -49,7 +49,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    n: int
     sure: float
     right: float
 
@@ -139,5 +139,12 @@ def reliability(facts: Facts) -> dict[str, Any] | None:
         for k in range(BINS)
         if (n := np.sum(place == k))
     ]
-    ece = sum(one.count * abs(one.sure - one.right) for one in bins) / len(sure)
-    return {"bins": bins, "ece": float(ece), "sure": float(sure.mean()), "right": float(right.mean())}
+    ece = sum(one.n * abs(one.sure - one.right) for one in bins) / len(sure)
+    return {
+        "bins": bins,
+        "points": [(one.sure, one.right) for one in bins],
+        "n": len(sure),
+        "ece": float(ece),
+        "sure": float(sure.mean()),
+        "right": float(right.mean()),
+    }

@@ -11,11 +11,17 @@ from audiofw.report.facts import Facts
 from audiofw.report.media import mel
 from audiofw.report.page import hz
 
-MOST_BARS = 20
+MOST_BARS = 18
 LEAST_FOR_CURVE = 12
 MARKS_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000)
 _HZ = re.compile(r".*_(\d+(?:\.\d+)?)Hz")
-STATISTICS = {"std": "standard deviation", "min": "minimum", "max": "maximum", "delta": "change"}
+WORDS = {
+    "std": "standard deviation",
+    "min": "minimum",
+    "max": "maximum",
+    "delta": "change",
+    "50th percentile": "median",
+}
 
 
 class Bar(NamedTuple):
@@ -96,11 +102,10 @@ def _bars(values: Sequence[tuple[str, float]]) -> list[Bar]:
 
 
 def _say(name: str) -> str:
-    """Write a statistic in words: ``delta.p90`` is the "90th percentile of the change"."""
-    words = name.split(".")
-    last = re.sub(r"^[pq](\d+)$", r"\1th percentile", words[-1])
-    said = STATISTICS.get(last, last)
-    return f"{said} of the change" if words[0] == "delta" and len(words) > 1 else said
+    """Write a statistic in words: ``delta.p90`` is the "change, 90th percentile"."""
+    *before, last = name.split(".")
+    last = re.sub(r"[pq](\d+)", r"\1th percentile", last) if re.fullmatch(r"[pq]\d+", last) else last
+    return ", ".join(WORDS.get(word, word) for word in [*before, last])
 
 
 def _name(config: Mapping[str, Any], kind: str) -> str:

@@ -23,9 +23,24 @@ STRETCHES = 140  # of a waveform
 TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000)
 
 # matplotlib's "magma", by van der Walt and Smith (CC0), at every seventeenth of its 256 steps
-MAGMA = (
-    "000004 0b0924 20114b 3b0f70 57157e 721f81 8c2981 a8327d c43c75 de4968 f1605d fa7f5e fe9f6d febf84 fddea0 fcfdbf"
-).split()
+MAGMA = [
+    "000004",
+    "0b0924",
+    "20114b",
+    "3b0f70",
+    "57157e",
+    "721f81",
+    "8c2981",
+    "a8327d",
+    "c43c75",
+    "de4968",
+    "f1605d",
+    "fa7f5e",
+    "fe9f6d",
+    "febf84",
+    "fddea0",
+    "fcfdbf",
+]
 
 
 class Picture(NamedTuple):

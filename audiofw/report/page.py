@@ -53,7 +53,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share."""
-    return "–" if value is None else f"{100 * value:.0f} %"
+    return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
 def signed(value: float) -> str:
@@ -63,7 +63,8 @@ def signed(value: float) -> str:
 
 def hz(value: float) -> str:
     """Write a frequency."""
-    return f"{value / 1000:.3g} kHz" if value >= 1000 else f"{value:.0f} Hz"
+    text = f"{value / 1000:.3g} kHz" if value >= 1000 else f"{value:.0f} Hz"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def seconds(value: float | None) -> str:

@@ -69,7 +69,9 @@ def _settings(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
             plain.append((key, _say(value)))
     versions = [(key, _say(facts.versions.get(key))) for key in ("audiofw", "python", "platform") if facts.versions]
     versions += [(name, _say(version)) for name, version in (facts.versions.get("libraries") or {}).items()]
-    owners = [(kind, f"{of.get('name')}, {of.get('owner')}") for kind, of in (facts.versions.get("plugins") or {}).items()]
+    owners = [
+        (kind, f"{of.get('name')}, {of.get('owner')}") for kind, of in (facts.versions.get("plugins") or {}).items()
+    ]
     named = [("run", plain), *sections, ("versions", versions), ("plugins", owners)]
     rank = {title: i for i, title in enumerate([*KINDS, "data", "audio", "run"])}
     return sorted((pair for pair in named if pair[1]), key=lambda pair: rank.get(pair[0], len(rank)))

@@ -73,11 +73,11 @@ def write_after_run(
     folds : sequence of Fold
         Of the rows of X.
     names : sequence of str, optional
-        Of the columns of X.
+        Of the columns of X. Without them nothing can be said of what the model listens to.
     """
     try:
         seconds = SHARE_OF_FIT * sum(fold.fit_seconds for fold in evaluation.folds)
-        measured = importance(
+        measured = names and importance(
             evaluation.models, folds, X, evaluation.y, names, seed=config.seed, seconds=max(LEAST_SECONDS, seconds)
         )
         if measured:
