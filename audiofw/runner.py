@@ -24,6 +24,7 @@ from audiofw.evaluate import Evaluation, FoldResult, cross_validate
 from audiofw.features import Failure, Rows, Table, join, tabulate
 from audiofw.locks import alone
 from audiofw.metrics import main_value, summarise
+from audiofw.names import name_columns
 from audiofw.places import cache_root
 from audiofw.plugin import Choice
 from audiofw.progress import counting
@@ -94,7 +95,11 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "model_bytes": size_of(evaluation.models[-1]),
     }
     save(folder, config, choices, clips, table.failures, evaluation, metrics)
-    write_report(folder, config, dataset.clips, evaluation, table.X, folds)
+    if config.report.enabled:
+        from audiofw.report import write  # it finds recordings again by this module
+
+        X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
+        write.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names)
     if config.plots:
         draw(folder, clips, metrics, config)
     return Result(main_value(metrics), metrics, table.failures, folder)
@@ -286,12 +291,16 @@ def size_of(model: Any) -> int | None:
         return None
 
 
-def write_report(folder: Path, config: Config, *results: Any) -> None:
-    """Write ``report.html``, unless it is not wanted."""
-    if config.report.enabled:
-        from audiofw.report.write import write_after_run  # it finds recordings again by this module
-
-        write_after_run(folder, config, *results)
+def seen_by_classifier(
+    choices: Choices, unit: Unit, table: Table, evaluation: Evaluation
+) -> tuple[np.ndarray, list[str], Evaluation]:
+    """Give the first row of each clip as the last classifier saw it, the names of its columns, and that classifier."""
+    first = np.flatnonzero(np.diff(table.clip_of, prepend=-1))
+    X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
+    if unit.pooling.learns:
+        pooling, model = model
+        X = pooling.transform(X)
+    return X, name_columns(choices, unit, X.shape[1]), replace(evaluation, models=(model,))
 
 
 def draw(folder: Path, clips: Sequence[Clip], metrics: Mapping[str, Any], config: Config) -> None:
