@@ -119,6 +119,7 @@ class Config:
     tune: Tune
     report: ReportOptions
     audit: Literal["warn", "raise", False]
+    robustness: bool
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "sigmoid", "isotonic"]
     score: str

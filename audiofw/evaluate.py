@@ -132,7 +132,7 @@ def cross_validate(
         models = [*models, model] if keep_models else [model]
         if on_fold:
             on_fold(result)
-    pooled, fold_of = _pool(results, y, n_classes), _number_folds(folds, len(y))
+    pooled, fold_of = pool(results, y, n_classes), _number_folds(folds, len(y))
     return Evaluation(
         y=y,
         n_classes=n_classes,
@@ -142,7 +142,7 @@ def cross_validate(
         fold_of=fold_of,
         scores=pooled.scores,
         folds=tuple(results),
-        baseline=_pool(baseline, y, n_classes),
+        baseline=pool(baseline, y, n_classes),
         baseline_folds=tuple(baseline),
         models=tuple(models),
     )
@@ -158,24 +158,29 @@ def _make_baseline() -> Any:
 def _run_fold(make_model: Callable[[], Any], number: int, fold: Fold, sample: Sample) -> tuple[FoldResult, Any]:
     started = time.perf_counter()
     model = fit(make_model, sample, fold.train, where=f" in fold {number}")
-    fitted = time.perf_counter()
+    fit_seconds = time.perf_counter() - started
+    return test_fold(model, number, fold, sample)._replace(fit_seconds=fit_seconds), model
+
+
+def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult:
+    """Let a fold's fitted model predict its test clips, and score that."""
+    started = time.perf_counter()
     rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
     predictions, probabilities = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)
-    ended = time.perf_counter()
-    result = FoldResult(
+    return FoldResult(
         number=number,
         n_train=len(fold.train),
         test=fold.test,
         predictions=predictions,
         probabilities=probabilities,
         scores=scores(sample.y[fold.test], predictions, probabilities, sample.n_classes),
-        fit_seconds=fitted - started,
-        predict_seconds=ended - fitted,
+        fit_seconds=0.0,
+        predict_seconds=time.perf_counter() - started,
     )
-    return result, model
 
 
-def _pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:
+def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:
+    """Put together what the folds' models said of each clip; see `Evaluation`."""
     votes, times, predictions = np.zeros((len(y), n_classes)), np.zeros(len(y), int), np.full(len(y), -1)
     for result in results:
         one_hot = np.eye(n_classes)[result.predictions]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw import leaks
+from audiofw import leaks, robustness
 from audiofw.audit import Finding, refuse
 from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
@@ -93,6 +93,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "audit": [leaks.as_record(finding) for finding in findings],
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
+        "robustness": try_changes(evaluation, folds, clips, unit, config, table),
     }
     save(folder, config, choices, clips, table.failures, evaluation, metrics)
     if config.report.enabled:
@@ -213,16 +214,34 @@ def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -
 
 def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config, table: Table) -> list[Table]:
     """Turn changed copies of clips into tables of one width with theirs; a copy that fails is left out."""
-    width = table.X.shape[1] if table.X.ndim > 1 else None
     copies = []
     for number, unit in enumerate(units, 1):
         what = f"augment {number}/{len(units)}"
-        copies.append(extract(clips, unit, config, on_error="skip", width=width, progress=what))
+        copies.append(extract(clips, unit, config, on_error="skip", width=width_of(table), progress=what))
     if lost := [failure for copy in copies for failure in copy.failures]:
         log.warning(
             "augmentation: %d changed copies left out, %s the first: %s", len(lost), lost[0].name, lost[0].reason
         )
     return copies
+
+
+def try_changes(
+    evaluation: Evaluation, folds: Sequence[Fold], clips: Sequence[Clip], unit: Unit, config: Config, table: Table
+) -> list[dict[str, Any]]:
+    """Test the folds' models on changed test clips, if the config asks for that."""
+    if not config.robustness:
+        return []
+
+    def extract_some(numbers: np.ndarray, changed: Unit) -> Table:
+        some, width = [clips[i] for i in numbers], width_of(table)
+        return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
+
+    return robustness.measure(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
+
+
+def width_of(table: Table) -> int | None:
+    """Give the width that other tables must have for the same model; None for pictures."""
+    return table.X.shape[1] if table.X.ndim > 1 else None
 
 
 def count_columns(X: np.ndarray, model: Any) -> int:
@@ -280,6 +299,7 @@ def evaluate(
             groups=known(clips, "group"),
             balance=config.balance,
             on_fold=on_fold,
+            keep_models=config.robustness,
         )
 
 

@@ -48,10 +48,17 @@ class Segments:
         """Cut samples ``(n,)`` at ``sr`` Hz into parts of one length; what is shorter than one is a part by itself."""
         if self.trim is not None:
             y = trimmed(y, self.trim)
-        size = y.size if self.duration is None else math.ceil(self.duration * sr)
+        size = self._size(y, sr)
         if y.size <= size + 1:  # resampling may round a length up
             return [y]
         return [y[start : start + size].copy() for start in self._starts(y, size, sr)]  # windows overlap
+
+    def shortened(self, y: np.ndarray, sr: int) -> np.ndarray:
+        """Take off what a changed part, played slower, is longer than a part may be."""
+        return y[: self._size(y, sr) + 1]
+
+    def _size(self, y: np.ndarray, sr: int) -> int:
+        return y.size if self.duration is None else math.ceil(self.duration * sr)
 
     def _starts(self, y: np.ndarray, size: int, sr: int) -> list[int]:
         if self.hop is None:

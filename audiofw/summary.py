@@ -42,6 +42,8 @@ def show(
     if len(metrics["classes"]) <= MOST_CLASSES:
         console.print(_class_table(metrics), "", sep="\n")
     console.print(*_confidence(metrics), "", sep="\n", soft_wrap=True)
+    if metrics["robustness"]:
+        console.print(_robustness_table(metrics), "", sep="\n")
     findings = [leaks.tell(finding) for finding in metrics["audit"]]
     for line in [*findings, *_left_out(dataset, failures), f"results in {_short(folder)}"]:
         console.print(line, soft_wrap=True)
@@ -96,6 +98,15 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
         return [sure]
     held = f"hold it for {sets['measured']:.1%}, with {sets['mean_size']:.1f} labels on average"
     return [sure, f"sets of labels that are to hold the true one for {sets['coverage']:.0%} of the clips {held}"]
+
+
+def _robustness_table(metrics: Mapping[str, Any]) -> Table:
+    level = f"{metrics['interval_level']:.0%} interval"
+    table = new_table("test clips changed by", _names(metrics)[metrics["score"]], level, "tested", right=3)
+    for row in metrics["robustness"]:
+        interval = " – ".join(map(_number, row["interval"])) if row["interval"] else "–"
+        table.add_row(row["change"], _number(row["value"]), interval, str(row["n_tested"]))
+    return table
 
 
 def _left_out(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:

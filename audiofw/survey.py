@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw import jobs, leaks
+from audiofw import jobs, leaks, robustness
 from audiofw.app import Refused, resolve, run_app
 from audiofw.cache import recipe_digest
 from audiofw.config import Config
@@ -44,7 +44,7 @@ class Work(NamedTuple):
     choices: Mapping[str, Choice]
     dataset: Dataset
     n_folds: int
-    units: Mapping[Key, Unit]  #: what is extracted: the clips' rows, then those of each changed copy
+    units: Mapping[Key, Unit]  #: what is extracted: the clips' rows, then of each changed copy and test
 
     @property
     def features(self) -> Key:
@@ -130,8 +130,11 @@ class Survey:
         rehearse(config, choices)
         dataset = self._find(config)
         folds, _, _ = split(dataset.clips, choices["split"], config.seed)
-        units = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units_of(config, choices)}
-        work = Work(config, choices, dataset, len(folds), units)
+        units = units_of(config, choices)
+        if config.robustness:
+            units += robustness.units(units[0], config.seed).values()
+        known = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units}
+        work = Work(config, choices, dataset, len(folds), known)
         alone = HydraConfig.get().mode != RunMode.MULTIRUN  # a plain run is always run
         return self._settle(job, work, "all" if alone else config.sweep.rerun)
 

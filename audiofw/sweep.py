@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audiofw import jobs, supervise
@@ -39,6 +40,7 @@ def run_in_sweep(
     dataset = find(config)
     if part:
         dataset, choices = narrow(part, config, dataset, choices)
+        config = replace(config, robustness=config.robustness and part.final)  # a search asks for the winner's alone
     job = jobs.identify(config, choices, dataset)
     if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
         return value

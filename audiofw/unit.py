@@ -104,7 +104,7 @@ class Unit:
     def pool(self, y: np.ndarray, sr: int) -> np.ndarray:
         """Make the row of one part's samples, which the plugins may change; see `__call__`."""
         if self.copy:
-            y = _changed(self.copy, y, sr)
+            y = self.segments.shortened(_changed(self.copy, y, sr), sr)
         frames = _frames(self.feature, y, sr)
         if self.pooling.learns:
             return frames.copy()
@@ -159,7 +159,7 @@ class Unit:
             "feature": dict(self.feature.identity),
             "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
             "copy": copy,
-            "code": _own_code(),
+            "code": _own_code(*(["changes"] if self.copy else [])),
             "libraries": {"libsndfile": soundfile.__libsndfile_version__}
             | {name: _version(name) for name in LIBRARIES},
         }
@@ -232,10 +232,10 @@ def _checked(array: np.ndarray, who: str, axes: tuple[str, ...]) -> np.ndarray:
     return array
 
 
-def _own_code() -> str:
+def _own_code(*more: str) -> str:
     """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
     folder = Path(__file__).parent
-    own = [folder / f"{name}.py" for name in ("audio", "segments", "unit")]
+    own = [folder / f"{name}.py" for name in ("audio", "segments", "unit", *more)]
     return digest_of([*own, *sorted((folder / "spectral").glob("*.py"))])
 
 

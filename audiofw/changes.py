@@ -1,0 +1,182 @@
+"""Ways to change a sound: what augmentations are made of, and what a model has to withstand.
+
+Every function takes samples ``y``, float32 ``(n,)``, and gives float32 samples; chance comes from ``rng`` alone, and
+silence and a single sample are taken, too. They may run in many threads at once.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+import numpy as np
+
+LOWEST = 50.0  # Hz; where a curve over octaves begins
+
+
+def amplified(y: np.ndarray, db: float) -> np.ndarray:
+    """Make a sound louder by so many dB."""
+    return y * np.float32(10 ** (db / 20))
+
+
+def rolled(y: np.ndarray, share: float) -> np.ndarray:
+    """Shift a sound by a share of its length; what leaves at one end comes in at the other."""
+    return np.roll(y, round(share * y.size))
+
+
+def noise(n: int, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
+    """Make noise of power 1 whose power falls as ``1 / f**fall``: 0 is white, 1 pink, 2 brown."""
+    white = rng.standard_normal(n, dtype=np.float32)
+    if not fall or n < 4:
+        return white
+    spectrum = np.fft.rfft(white)
+    spectrum *= np.arange(1, spectrum.size + 1) ** (-fall / 2)
+    coloured = np.fft.irfft(spectrum, n)
+    return (coloured / np.sqrt(np.mean(coloured**2))).astype(np.float32)
+
+
+def noisy(y: np.ndarray, snr: float, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
+    """Add noise at so many dB below the sound's own power; to silence none."""
+    level = np.sqrt(np.mean(y.astype(np.float64) ** 2)) * 10 ** (-snr / 20)
+    return y + np.float32(level) * noise(y.size, rng, fall)
+
+
+def resampled(y: np.ndarray, ratio: float) -> np.ndarray:
+    """Play a sound faster by a ratio: tempo, pitch and formants rise together, as on a tape."""
+    import soxr
+
+    faster = soxr.resample(y, ratio, 1.0, quality="HQ")
+    return faster if faster.size else y
+
+
+def stretched(y: np.ndarray, sr: int, rate: float, semitones: float = 0.0) -> np.ndarray:
+    """Change a sound's tempo by a rate and its pitch by semitones, each without the other.
+
+    Source: the phase vocoder of ``librosa.effects.time_stretch`` and ``pitch_shift``, all frames at once.
+    """
+    up = 2 ** (semitones / 12)
+    size = max(1, round(y.size / rate))
+    longer = resampled(_vocoded(y, sr, rate / up), up)[:size]
+    return np.pad(longer, (0, size - longer.size))
+
+
+def _vocoded(y: np.ndarray, sr: int, rate: float) -> np.ndarray:
+    from scipy.signal import istft, stft
+
+    n_fft = 2 ** max(4, round(np.log2(0.046 * sr)))
+    framing = {"nperseg": n_fft, "noverlap": n_fft - n_fft // 4}
+    padded = np.pad(y, (0, max(0, n_fft - y.size)))
+    S = stft(padded, **framing)[2]
+    _, longer = istft(_advanced(S, rate, 2 * np.pi * np.arange(len(S)) / 4), **framing)
+    return longer[: max(1, round(y.size / rate))].astype(np.float32)
+
+
+def _advanced(S: np.ndarray, rate: float, expected: np.ndarray) -> np.ndarray:
+    """Step through a spectrogram's frames at a rate; the phase of each bin runs on as fast as it did there."""
+    steps = np.arange(0, S.shape[1], rate)
+    at, part = np.floor(steps).astype(int), steps % 1
+    magnitude, phase = np.abs(np.pad(S, ((0, 0), (0, 1)))), np.angle(np.pad(S, ((0, 0), (0, 1))))
+    turned = np.diff(phase, axis=1) - expected[:, None]
+    advance = expected[:, None] + turned - 2 * np.pi * np.round(turned / (2 * np.pi))
+    running = np.cumsum(advance[:, at[:-1]], axis=1, dtype=np.float64)
+    total = phase[:, :1] + np.pad(running, ((0, 0), (1, 0)))
+    turns = np.remainder(total, 2 * np.pi).astype(np.float32)  # whose cosines are ten times as quick as np.exp
+    louder = ((1 - part) * magnitude[:, at] + part * magnitude[:, at + 1]).astype(np.float32)
+    stepped = np.empty(louder.shape, np.complex64)
+    stepped.real, stepped.imag = louder * np.cos(turns), louder * np.sin(turns)
+    return stepped
+
+
+def filtered(y: np.ndarray, sr: int, octaves: np.ndarray, db: np.ndarray) -> np.ndarray:
+    """Weigh frequencies by a curve: straight lines between gains in dB at octaves above 50 Hz; the phase stays."""
+    from scipy.fft import next_fast_len
+
+    size = next_fast_len(y.size + sr // 10, real=True)  # room for what would come in at the other end
+    f = np.fft.rfftfreq(size, 1 / sr)
+    curve = np.interp(np.log2(np.maximum(f, 1.0) / LOWEST), octaves, db)
+    return np.fft.irfft(np.fft.rfft(y, size) * 10 ** (curve / 20), size)[: y.size].astype(np.float32)
+
+
+def equalised(y: np.ndarray, sr: int, db: float, rng: np.random.Generator) -> np.ndarray:
+    """Colour a sound as another microphone or room would: gains of up to ±``db`` at every octave or so."""
+    top = max(1.0, np.log2(sr / 2 / LOWEST))
+    octaves = np.linspace(0, top, max(2, round(top) + 1))
+    return filtered(y, sr, octaves, rng.uniform(-db, db, octaves.size))
+
+
+def without_a_band(y: np.ndarray, sr: int, octaves: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
+    """Turn a band of so many octaves down, anywhere between 50 Hz and half the rate."""
+    low, edge = rng.uniform(0, max(0.0, np.log2(sr / 2 / LOWEST) - octaves)), 1 / 12
+    at = low + np.array([-edge, 0, octaves, octaves + edge])
+    return filtered(y, sr, at, np.array([0.0, -db, -db, 0.0]))
+
+
+def with_a_gap(y: np.ndarray, sr: int, share: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
+    """Turn a stretch of a share of the length down, with ramps of 5 ms."""
+    size, edge = share * y.size, sr / 200
+    start = rng.uniform(0, y.size - size)
+    at = np.array([start - edge, start, start + size, start + size + edge])
+    curve = np.interp(np.arange(y.size), at, [0.0, -db, -db, 0.0])
+    return (y * 10 ** (curve / 20)).astype(np.float32)
+
+
+def band_limited(y: np.ndarray, sr: int, rate: int) -> np.ndarray:
+    """Resample to a lower rate in Hz and back, as a telephone does: nothing above half of it is left."""
+    import soxr
+
+    if rate >= sr:
+        return y
+    back = soxr.resample(soxr.resample(y, sr, rate, quality="HQ"), rate, sr, quality="HQ")[: y.size]
+    return np.pad(back, (0, y.size - back.size))
+
+
+def reverberant(y: np.ndarray, sr: int, seconds: float, rng: np.random.Generator, wet: float = 0.5) -> np.ndarray:
+    """Put a sound into a room whose echo, noise that decays by 60 dB in so many seconds, has a share of the power."""
+    from scipy.signal import oaconvolve
+
+    n = max(2, round(seconds * sr))
+    echo = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
+    echo *= np.sqrt(wet / np.sum(echo**2))
+    direct = np.sqrt(1 - wet) * y
+    return (direct + oaconvolve(y.astype(np.float64), echo)[: y.size]).astype(np.float32)
+
+
+def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 0.9) -> np.ndarray:
+    """Write a sound as a lossy file and read it back, at the same place and length.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    sr : int
+        Rate in Hz.
+    form : {"mp3", "ogg"}
+        MPEG-1/2 layer III at a constant bit rate, or Vorbis.
+    level : float
+        libsndfile's compression level from 0 to 1, the smallest file.
+    """
+    import soundfile
+
+    rate = min(MP3_RATES, key=lambda rate: (rate < sr, abs(rate - sr))) if form == "mp3" else sr
+    peak = float(np.abs(y).max()) or 1.0  # louder than full scale would be clipped
+    options = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
+    if form == "ogg":
+        options = {"format": "OGG", "subtype": "VORBIS"}
+    sound, file = np.pad(_at_rate(y / peak, sr, rate), (0, MP3_DELAY)), io.BytesIO()
+    soundfile.write(file, sound, rate, compression_level=level, **options)
+    file.seek(0)
+    back = soundfile.read(file, dtype="float32")[0]
+    late = MP3_DELAY if back.size > sound.size else 0  # at some rates the decoder takes it off
+    back = _at_rate(back[late:], rate, sr)[: y.size] * np.float32(peak)
+    return np.pad(back, (0, y.size - back.size))
+
+
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""What the format knows, in Hz."""
+
+MP3_DELAY = 1105  # samples: LAME's 576 and the decoder's 529, before the sound begins
+
+
+def _at_rate(y: np.ndarray, sr: int, rate: int) -> np.ndarray:
+    import soxr
+
+    return y if rate == sr else soxr.resample(y, sr, rate, quality="HQ")
