@@ -102,7 +102,7 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
 
 def _robustness_table(metrics: Mapping[str, Any]) -> Table:
     level = f"{metrics['interval_level']:.0%} interval"
-    table = new_table("test clips changed by", _names(metrics)[metrics["score"]], level, "tested", right=3)
+    table = new_table("test clips changed by", score_names(metrics)[metrics["score"]], level, "tested", right=3)
     for row in metrics["robustness"]:
         interval = " – ".join(map(_number, row["interval"])) if row["interval"] else "–"
         table.add_row(row["change"], _number(row["value"]), interval, str(row["n_tested"]))
