@@ -17,23 +17,23 @@ def lda(
     *,
     shrinkage: Annotated[float, Interval(ge=0, le=1)] | None = None,
     select: Annotated[int, Ge(1)] | None = None,
-    pca: Annotated[int, Ge(1)] | None = 300,
+    pca: Annotated[int, Ge(1)] | None = None,
 ):
-    """scikit-learn's LinearDiscriminantAnalysis with a shrunken covariance, on scaled columns.
+    """Linear discriminant analysis with a shrunken covariance, on scaled columns; quick however many there are.
 
     Parameters
     ----------
     shrinkage
-        From the clips' own covariance, 0, to none at all, 1; null finds the best by Ledoit and Wolf's formula.
+        From the clips' own covariance, 0, to none at all, 1; null chooses inside the training part.
     select
         Keep so many columns, those that differ most between classes; null keeps all.
     pca
-        Turn the columns into so many principal components; null does not, and is slow beyond a thousand columns.
+        Turn the columns into so many principal components; null does not.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.pipeline import Pipeline
 
     from audiofw.learn.columns import prepare
+    from audiofw.learn.discriminant import ShrunkDiscriminant
 
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto" if shrinkage is None else shrinkage)
+    model = ShrunkDiscriminant(shrinkage=shrinkage, random_state=seed)
     return Pipeline([*prepare(select=select, pca=pca, seed=seed), ("lda", model)])

@@ -17,6 +17,7 @@ from audiofw.errors import ConfigError
 from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, calibrated
 from audiofw.learn.columns import Best, Directions
+from audiofw.learn.discriminant import ShrunkDiscriminant, discriminate
 from audiofw.learn.early import best_before_pause, find_rounds
 from audiofw.learn.groups import inner_splits
 from audiofw.learn.neighbours import Neighbours
@@ -174,6 +175,7 @@ ESTIMATORS = {
     **{name: wrap(LogisticRegression()) for name, wrap in WRAPPERS.items()},
     "vote": Vote([("a", LogisticRegression()), ("b", GaussianNB())], weights=[2, 1]),
     "svm": SoftSVC(),
+    "discriminant": ShrunkDiscriminant(),
     "neighbours": Neighbours(),
     "boosted": Boosted(DecisionTreeClassifier(max_depth=2)),
 }
@@ -298,14 +300,13 @@ def test_probabilities_stay_as_they_are_where_a_class_has_one_group():
 
 def boosters():
     from lightgbm import LGBMClassifier
-    from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier
     from xgboost import XGBClassifier
 
     return {
         "lightgbm": LGBMClassifier(n_estimators=150, num_leaves=4, min_child_samples=5, n_jobs=1, verbosity=-1),
         "xgboost": XGBClassifier(n_estimators=150, max_depth=2, learning_rate=0.1, n_jobs=1),
         "hist_gbm": HistGradientBoostingClassifier(max_iter=150, max_leaf_nodes=4, early_stopping=False),
-        "sklearn_gbm": GradientBoostingClassifier(n_estimators=150, max_features=2, random_state=0),
     }
 
 
@@ -330,7 +331,7 @@ def check_early_stopping(booster):
     assert Boosted(booster, early_stopping=10).fit(X, y, groups=y).rounds_ is None
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "hist_gbm", "sklearn_gbm"])
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "hist_gbm"])
 def test_boosting_is_fitted_anew_with_the_number_of_rounds_that_was_found(name):
     check_early_stopping(boosters()[name])
 
@@ -396,3 +397,47 @@ def test_svm_probabilities_rank_as_its_predictions_and_are_better_than_a_guess()
     two = SoftSVC().fit(X[y < 2], y[y < 2])
     assert np.array_equal(two.decision_function(X[y < 2]) > 0, two.predict(X[y < 2]) == 1)
     assert two.score(X[y < 2], y[y < 2]) > 0.7
+
+
+# --- discriminant analysis --------------------------------------------------------------------------------
+
+
+def test_hardly_shrunken_it_is_scikit_learns():
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    X, y, _ = make_table()
+    ours, theirs = ShrunkDiscriminant(shrinkage=0.0).fit(X, y), LinearDiscriminantAnalysis(solver="lsqr").fit(X, y)
+    scores = theirs.decision_function(X)
+    ours = ours.decision_function(X) / ours.sharpness_
+    assert np.allclose(ours - ours[:, :1], scores - scores[:, :1], rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("shrinkage", [0.1, 0.9])
+def test_tables_wider_than_long_are_solved_as_others_are(shrinkage):
+    X, y, _ = make_table(30)
+    weight = np.linspace(0.5, 2, 30) / 37.5
+    wide = np.hstack([X, np.random.default_rng(1).standard_normal((30, 40))])
+    coef, intercept = discriminate(wide, y, weight, [shrinkage])[0]
+    means = np.stack([np.average(wide[y == code], axis=0, weights=weight[y == code]) for code in range(3)])
+    spread = (wide - means[y]) * np.sqrt(weight)[:, None]
+    shape = (1 - shrinkage) * spread.T @ spread + shrinkage * np.sum(spread**2) / 46 * np.eye(46)
+    solved = np.linalg.solve(shape, means.T)
+    expected = wide @ solved + np.log(np.bincount(y, weight)) - np.sum(means.T * solved, axis=0) / 2
+    ours = wide @ coef.T + intercept
+    assert np.allclose(ours - ours[:, :1], expected - expected[:, :1])
+
+
+def test_a_flat_shape_is_shrunken_less_than_a_ball():
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 2
+    turn = np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    flat = (rng.standard_normal((400, 8)) * [1, 1, 1, 1, 9, 9, 9, 9] + y[:, None]) @ turn
+    ball = rng.standard_normal((40, 100)) + 0.3 * y[:40, None]
+    assert ShrunkDiscriminant().fit(flat, y).shrinkage_ < ShrunkDiscriminant().fit(ball, y[:40]).shrinkage_
+
+
+def test_probabilities_from_a_table_wider_than_long_do_not_boast():
+    X, y, groups = make_table(90, distance=1.0)
+    wide = np.hstack([X, np.random.default_rng(0).standard_normal((90, 300))])
+    model = ShrunkDiscriminant().fit(wide[:60], y[:60], groups=groups[:60])
+    assert log_loss(y[60:], model.predict_proba(wide[60:])) < 1.1 * np.log(3)

@@ -6,17 +6,16 @@ from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from audiofw.learn.fitting import log_loss, take
+from audiofw.learn.fitting import take
 from audiofw.learn.groups import inner_splits
+from audiofw.learn.sharpness import find_sharpness
 
-SHARPEST = 1e3
 SLOPE = 6.0  # from a pair's decision to its log-odds: near to counting wins, as SVC does, without its ties
 
 
@@ -81,17 +80,7 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
             machine = self._new().fit(X[train], inner, sample_weight=take(sample_weight, train))
             sums[test] = -np.inf
             sums[np.ix_(test, seen)] = sum_pairs(machine, X[test])
-        tested = ~np.isnan(sums[:, 0])
-        if not tested.any():
-            return 1.0
-        truth, weights = codes[tested], take(sample_weight, tested)
-        if weights is not None and not np.any(weights):
-            return 1.0
-
-        def loss(logarithm: float) -> float:
-            return log_loss(softmax(np.exp(logarithm) * sums[tested], axis=1), truth, weights)
-
-        return float(np.exp(minimize_scalar(loss, bounds=(-np.log(SHARPEST), np.log(SHARPEST)), method="bounded").x))
+        return find_sharpness(sums, codes, sample_weight)[0]
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Give each class its sum, or, of two classes, the second's lead."""
