@@ -16,7 +16,7 @@ def stack(
     seed,
     make,
     *,
-    members: list[str] = ("svm", "extra_trees", "lightgbm"),
+    members: list[str] = ("svm", "lda", "logistic_regression", "lightgbm"),
     final: Literal["weights", "logistic"] = "weights",
     C: Annotated[float, Gt(0)] = 0.1,
     n_splits: Annotated[int, Ge(2)] = 5,

@@ -24,7 +24,7 @@ from audiofw.learn.neighbours import Neighbours
 from audiofw.learn.scaling import Standard
 from audiofw.learn.stacking import Stack
 from audiofw.learn.svm import SoftSVC
-from audiofw.learn.voting import Vote
+from audiofw.learn.voting import LEAST, Vote
 
 
 def make_table(n: int = 90, n_classes: int = 3, distance: float = 2.0, seed: int = 0):
@@ -224,13 +224,26 @@ def test_skops_saves_it(model):
 # --- voting and stacking ----------------------------------------------------------------------------------
 
 
+def test_one_member_cannot_forbid_what_the_others_say():
+    X, y, _ = make_table()
+    zeros = DecisionTreeClassifier(max_depth=1).fit(X, y)  # of three classes it knows two leaves
+    vote = Vote([("tree", zeros), ("a", LogisticRegression()), ("b", GaussianNB())]).fit(X, y)
+    assert vote.score(X, y) > zeros.score(X, y) + 0.1
+    assert (vote.predict_proba(X) > 0).all()
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
 @pytest.mark.parametrize("weights", [None, [3, 1]])
-def test_a_vote_is_the_mean_of_its_members(weights):
+def test_a_vote_is_the_mean_of_its_members(weights, mean):
     X, y, _ = make_table()
     members = {"a": LogisticRegression(), "b": GaussianNB()}
-    vote = Vote(list(members.items()), weights=weights).fit(X, y)
-    each = [member.fit(X, y).predict_proba(X) for member in members.values()]
-    assert np.allclose(vote.predict_proba(X), np.average(each, axis=0, weights=weights))
+    vote = Vote(list(members.items()), weights=weights, mean=mean).fit(X, y)
+    each = np.maximum([member.fit(X, y).predict_proba(X) for member in members.values()], LEAST)
+    average = np.average(each, axis=0, weights=weights)
+    if mean == "geometric":
+        average = np.exp(np.average(np.log(each), axis=0, weights=weights))
+    expected = average / average.sum(axis=1, keepdims=True)
+    assert np.allclose(vote.predict_proba(X), expected, atol=2 * LEAST if mean == "arithmetic" else 1e-9)
 
 
 @pytest.mark.parametrize("final", ["weights", "logistic"])
@@ -252,7 +265,7 @@ def test_a_stack_believes_the_better_member(final):
     alone = GaussianNB().fit(X[:100], y[:100])
     assert log_loss(y[100:], stack.predict_proba(X[100:])) < log_loss(y[100:], alone.predict_proba(X[100:])) + 0.1
     if final == "weights":
-        assert stack.shares_[1] > 0.7
+        assert stack.powers_[1] > 3 * stack.powers_[0]
 
 
 @pytest.mark.parametrize("final", ["weights", "logistic"])

@@ -134,9 +134,7 @@ def menus(tmp_path):
 
 
 def test_members_are_any_models_of_the_menu_with_their_options(menus):
-    model = menus.choose(
-        "model", {"name": "vote", "members": ["bayes", "svm"], "weights": [], "svm": {"C": 2.0}}
-    ).build(3, 1)
+    model = menus.choose("model", {"name": "vote", "members": ["bayes", "svm"], "svm": {"C": 2.0}}).build(3, 1)
     assert [name for name, _ in model.estimators] == ["bayes", "svm"]
     params = model.get_params()
     assert params["svm__svm__C"] == 2
@@ -192,7 +190,7 @@ def test_make_without_menus_is_refused():
     from audiofw.plugin import Choice
 
     with pytest.raises(PluginError, match="needs a choice made by the menus"):
-        Choice(MENUS.find("model", "vote"), {"members": ["svm"], "weights": []})(0, 1)
+        Choice(MENUS.find("model", "vote"), {"members": ["svm"]})(0, 1)
 
 
 # --- the command line -------------------------------------------------------------------------------------

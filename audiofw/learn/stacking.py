@@ -6,14 +6,13 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from audiofw.learn.fitting import log_loss, out_of_fold, take
 from audiofw.learn.groups import inner_splits
-from audiofw.learn.voting import Vote
+from audiofw.learn.voting import LEAST, Vote, multiply
 
-LEAST = 1e-3  # a probability below this counts as this: its logarithm must not drown the others'
+LEAN = 1e-2
 
 
 class Stack(Vote):
@@ -26,8 +25,8 @@ class Stack(Vote):
     ----------
     estimators : list of (str, classifier)
     final : "weights" or "logistic"
-        One weight for each member, 0 or more, with sum 1, and a common sharpness; or a logistic regression on the
-        members' log-probabilities, which learns also where one member mistakes a class, and needs more clips.
+        One weight, 0 or more, for each member's log-probabilities; or a logistic regression on them, which learns also
+        where one member mistakes a class, and needs more clips.
     C : float
         Of the logistic regression: how much an error costs against the size of its weights.
     n_splits : int
@@ -37,8 +36,8 @@ class Stack(Vote):
 
     Attributes
     ----------
-    shares_ : np.ndarray [shape=(members,)] or None
-        The weights that were found.
+    powers_ : np.ndarray [shape=(members,)]
+        The weights that were found: of the members' log-probabilities, so their sum says how sharp the answer is.
     final_ : LogisticRegression or None
         Fitted, if it was asked for.
     """
@@ -62,7 +61,7 @@ class Stack(Vote):
         """Fit the members on all rows, and the last step on what they say of rows they have not seen."""
         super().fit(X, y, sample_weight, groups)
         codes = self.le_.transform(y)
-        self.shares_, self.sharpness_, self.final_ = None, 1.0, None
+        self.powers_, self.final_ = np.full(len(self.estimators), 1 / len(self.estimators)), None
         splits = inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state)
         tested = np.unique([row for split in splits for row in split.test]).astype(int)
         if len(np.unique(codes[tested])) < len(self.classes_):
@@ -73,15 +72,13 @@ class Stack(Vote):
         if self.final == "logistic":
             self.final_ = LogisticRegression(C=self.C, max_iter=1000).fit(_logarithms(said), truth, weight)
         else:
-            self.shares_, self.sharpness_ = find_shares(said, truth, weight)
+            self.powers_ = find_powers(said, truth, weight)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Give each class its probability."""
         said = self._collect_probas(np.asarray(X))
-        if self.final_ is not None:
-            return self.final_.predict_proba(_logarithms(said))
-        return pool(said, self.shares_, self.sharpness_)
+        return multiply(said, self.powers_) if self.final_ is None else self.final_.predict_proba(_logarithms(said))
 
 
 def _logarithms(said: np.ndarray) -> np.ndarray:
@@ -90,21 +87,11 @@ def _logarithms(said: np.ndarray) -> np.ndarray:
     return np.hstack(logs - logs.mean(axis=2, keepdims=True))
 
 
-def pool(said: np.ndarray, shares: np.ndarray | None, sharpness: float) -> np.ndarray:
-    """Average ``(members, n, classes)`` probabilities by shares, and sharpen the average or blunt it."""
-    average = np.average(said, axis=0, weights=shares)
-    return softmax(sharpness * np.log(np.maximum(average, 1e-15)), axis=1)
+def find_powers(said: np.ndarray, codes: np.ndarray, weight: Any = None) -> np.ndarray:
+    """Find the members' powers, 0 or more, whose product has the least log loss, leaning a little to a plain mean."""
+    plain = np.full(len(said), 1 / len(said))
 
+    def loss(powers: np.ndarray) -> float:
+        return log_loss(multiply(said, powers), codes, weight) + LEAN * float(np.sum((powers - plain) ** 2))
 
-def find_shares(said: np.ndarray, codes: np.ndarray, weight: Any = None) -> tuple[np.ndarray, float]:
-    """Find each member's share and the sharpness that make the log loss least."""
-    n_members = len(said)
-
-    def unpack(free: np.ndarray) -> tuple[np.ndarray, float]:
-        return softmax(np.append(free[:-1], 0.0)), float(np.exp(np.clip(free[-1], -3, 3)))
-
-    def loss(free: np.ndarray) -> float:
-        return log_loss(pool(said, *unpack(free)), codes, weight) + 1e-3 * float(np.sum(free**2))
-
-    found = minimize(loss, np.zeros(n_members), method="L-BFGS-B")
-    return unpack(found.x)
+    return minimize(loss, plain, method="L-BFGS-B", bounds=[(0, None)] * len(said)).x
