@@ -31,12 +31,20 @@ class Place(NamedTuple):
     part: str | None
 
 
+class Tested(NamedTuple):
+    """A fitted model, and its test part."""
+
+    model: Any
+    X: np.ndarray
+    y: np.ndarray
+
+
 def importance(
     models: Sequence[Any],
     folds: Sequence[Fold],
     X: np.ndarray,
     y: np.ndarray,
-    names: Sequence[str] | None = None,
+    names: Sequence[str],
     *,
     seed: int = 0,
     seconds: float = 1.0,
@@ -50,10 +58,11 @@ def importance(
     folds : sequence of Fold
         As they were fitted.
     X : np.ndarray [shape=(clips, d)]
+        What the classifiers see of each clip.
     y : np.ndarray [shape=(clips,)]
         Classes as 0 .. n_classes-1.
-    names : sequence of str, optional
-        Of the columns. Without them each column stands for itself.
+    names : sequence of str [shape=(d,)]
+        Of the columns.
     seed : int
         Of the permutations.
     seconds : float
@@ -66,18 +75,17 @@ def importance(
         ``row``, ``statistic`` and ``part`` a list of ``[name, importance]`` in the columns' order, empty where names
         do not tell it. None for a table that is not of numbers, or a model that cannot be asked.
     """
-    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype == object or not models:
+    if X.ndim != 2 or not models:
         return None
-    places = [read_name(name) for name in names or (f"column {i}" for i in range(X.shape[1]))]
-    if len(places) != X.shape[1]:
-        return None
+    places = [read_name(name) for name in names]
     own = [_own_importance(model, X) for model in models]
-    if all(values is not None and len(values) == X.shape[1] for values in own):
+    if all(values is not None and len(values) == len(places) for values in own):
         shares = np.mean([_shares(values) for values in own], axis=0)
         axes = {axis: _fold(places, axis, lambda columns: float(shares[columns].sum())) for axis in AXES}
         return {"method": "model", "unit": "share", "n_columns": len(places), **axes}
-    tested = list(zip(models, list(folds)[-len(models) :], strict=True))
-    losses = _Losses(tested, X, y, seed, time.perf_counter() + seconds, _count_groups(places))
+    parts = [fold.test for fold in folds[-len(models) :]]
+    tested = [Tested(model, X[part], y[part]) for model, part in zip(models, parts, strict=True)]
+    losses = _Losses(tested, seed, time.perf_counter() + seconds, _count_groups(places))
     axes = {axis: _fold(places, axis, losses.without) for axis in AXES}
     return {"method": "permutation", "unit": losses.unit, "n_columns": len(places), **axes}
 
@@ -115,7 +123,9 @@ def _count_groups(places: Sequence[Place]) -> int:
 
 def _own_importance(model: Any, X: np.ndarray) -> np.ndarray | None:
     """Ask a model how much it makes of each column of X, at least 0; None where it does not say."""
-    steps = [step for _, step in getattr(model, "steps", [("", model)]) if step not in (None, "passthrough")]
+    if hasattr(model, "estimator_"):  # one that only maps another's probabilities
+        return _own_importance(model.estimator_, X)
+    steps = [step for _, step in getattr(model, "steps", [("", model)]) if not isinstance(step, (str, type(None)))]
     values = _of_classifier(steps[-1]) if steps else None
     scaled = False
     for step in reversed(steps[:-1]):
@@ -165,20 +175,17 @@ def _shares(values: Any) -> np.ndarray:
 class _Losses:
     """What the tested clips' true classes lose in probability when columns change places among them."""
 
-    def __init__(
-        self, tested: Sequence[tuple[Any, Fold]], X: np.ndarray, y: np.ndarray, seed: int, deadline: float, groups: int
-    ) -> None:
+    def __init__(self, tested: Sequence[Tested], seed: int, deadline: float, groups: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self.unit = "probability" if all(hasattr(model, "predict_proba") for model, _ in tested) else "accuracy"
-        parts = [(model, X[fold.test], y[fold.test]) for model, fold in tested]
-        self._parts, self._repeats = self._afford(parts, deadline, groups)
-        self._whole = [self._measure(i, part[1]) for i, part in enumerate(self._parts)]
+        self.unit = "probability" if all(hasattr(one.model, "predict_proba") for one in tested) else "accuracy"
+        self._tested, self._repeats = self._afford(tested, deadline, groups)
+        self._whole = [self._measure(one) for one in self._tested]
 
     def without(self, columns: np.ndarray) -> float:
         """Give the mean loss over models and repeats; about 0 for columns that the models do not need."""
         lost = [
-            whole - self._measure(i, self._permuted(part[1], columns))
-            for i, (part, whole) in enumerate(zip(self._parts, self._whole, strict=True))
+            whole - self._measure(one._replace(X=self._permuted(one.X, columns)))
+            for one, whole in zip(self._tested, self._whole, strict=True)
             for _ in range(self._repeats)
         ]
         return float(np.mean(lost))
@@ -188,29 +195,25 @@ class _Losses:
         X[:, columns] = X[self._rng.permutation(len(X))][:, columns]
         return X
 
-    def _measure(self, i: int, X: np.ndarray) -> float:
-        model, _, y = self._parts[i]
+    def _measure(self, one: Tested) -> float:
         if self.unit == "accuracy":
-            return float(np.mean(np.asarray(model.predict(X)) == y))
-        proba, classes = np.asarray(model.predict_proba(X)), np.asarray(model.classes_)
-        of_truth = np.where(classes == y[:, None], proba, 0.0)  # a class that the model has not met gets nothing
+            return float(np.mean(np.asarray(one.model.predict(one.X)) == one.y))
+        proba, classes = np.asarray(one.model.predict_proba(one.X)), np.asarray(one.model.classes_)
+        of_truth = np.where(classes == one.y[:, None], proba, 0.0)  # a class that the model has not met gets nothing
         return float(of_truth.sum(axis=1).mean())
 
-    def _afford(self, parts: list[Any], deadline: float, groups: int) -> tuple[list[Any], int]:
-        """Take as many repeats, else as few models and clips, as there is time for."""
-        self._parts = parts
-        started = time.perf_counter()
-        self._measure(0, parts[0][1])
+    def _afford(self, tested: Sequence[Tested], deadline: float, groups: int) -> tuple[Sequence[Tested], int]:
+        """Take as many repeats, else as few models and rows, as there is time for."""
+        last, started = tested[-1], time.perf_counter()
+        self._measure(last)
         once = max(time.perf_counter() - started, 1e-6) * groups  # of one model, all groups
         left = max(deadline - time.perf_counter(), 0.0)
-        models = int(np.clip(left / once, 1, len(parts)))
-        repeats = int(np.clip(left / (once * models), 1, MOST_REPEATS))
         if once <= left:
-            return parts[-models:], repeats
-        model, X, y = parts[-1]
-        n = int(np.clip(len(X) * left / once, min(LEAST_ROWS, len(X)), len(X)))
-        some = np.sort(self._rng.choice(len(X), n, replace=False))
-        return [(model, X[some], y[some])], 1
+            models = int(np.clip(left / once, 1, len(tested)))
+            return tested[-models:], int(np.clip(left / (once * models), 1, MOST_REPEATS))
+        n = int(np.clip(len(last.X) * left / once, min(LEAST_ROWS, len(last.X)), len(last.X)))
+        some = np.sort(self._rng.choice(len(last.X), n, replace=False))
+        return [Tested(last.model, last.X[some], last.y[some])], 1
 
 
 def axis_of(measured: Mapping[str, Any], axis: str) -> list[tuple[str, float]]:

@@ -123,8 +123,8 @@ def _of_durations(facts: Facts, health: Sequence[ClassHealth]) -> Iterator[Advic
         longest = max(spread.median for spread in spreads)
         yield Advice(
             "note",
-            f"Only the first {read:g} s of each clip are heard, and most recordings of {_names(longer)} are longer.",
-            f"Read more of them: audio.duration={longest:.3g}",
+            f"Only {read:g} s of each clip are heard, and most recordings of {_names(longer)} are longer.",
+            f"Hear all of them: audio.duration={longest:.3g}, or windows.hop={read:g}",
         )
 
 

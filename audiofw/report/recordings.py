@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from audiofw.audio import load
 from audiofw.config import Config, read_config
 from audiofw.dataset import Clip
 from audiofw.errors import AudiofwError, ConfigError
 from audiofw.report.facts import Facts
+from audiofw.segments import Segments
 
 MOST_CLASSES = 12  # whose sounds are shown
 MOST_EXAMPLES = 24  # in all
@@ -70,13 +72,26 @@ def _inside(folder: Path | None) -> Iterator[None]:
         os.chdir(here)
 
 
-def audio_of(config: Config | None, most: float) -> dict[str, object]:
-    """Give the options of `audiofw.audio.load` for what a run heard of a clip, up to so many seconds."""
+def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, int]:
+    """Read what a run heard of a recording first, up to so many seconds.
+
+    Returns
+    -------
+    y : np.ndarray [shape=(n,)]
+    sr : int
+
+    Raises
+    ------
+    DataError
+        When it cannot be read any more.
+    """
     if config is None:
-        return {}
-    heard = asdict(config.audio)
-    seconds = min(most, config.audio.duration or most)
-    return {"sample_rate": heard["sample_rate"], "offset": heard["offset"], "duration": seconds, "silence": "keep"}
+        return load(path, duration=most, silence="keep")
+    audio, windows = config.audio, config.windows.hop is not None
+    part = Segments(most if windows else audio.duration, audio.trim, "start" if windows else audio.focus)
+    read = most if part.duration is None and part.trim is None else part.to_read
+    y, sr = load(path, sample_rate=audio.sample_rate, duration=read, offset=audio.offset, silence="keep")
+    return part.cut(y, sr)[0][: round(most * sr)], sr
 
 
 def choose_classes(facts: Facts, most: int = MOST_CLASSES) -> list[str]:

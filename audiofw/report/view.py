@@ -38,7 +38,8 @@ def of_run(
         "audited": bool(config.get("audit", True)),
         "settings": _settings(facts),
         "robustness": _rows(metrics.get("robustness")),
-        "coverage": _pairs(metrics.get("coverage")),
+        "coverage": _pairs((metrics.get("confidence") or {}).get("curve")),
+        "sets": (metrics.get("confidence") or {}).get("sets"),
     }
 
 
@@ -93,7 +94,6 @@ def _rows(values: Any) -> list[dict[str, Any]]:
     return values if good else []
 
 
-def _pairs(values: Any) -> list[tuple[float, float]]:
-    """Read ``metrics["coverage"]``: a list of pairs, the share of clips decided and the accuracy on them."""
-    good = isinstance(values, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in values)
-    return [(float(x), float(y)) for x, y in values] if good else []
+def _pairs(curve: Any) -> list[tuple[float, float]]:
+    """Read the coverage curve: the share of clips decided, and the accuracy on them."""
+    return sorted((float(point["coverage"]), float(point["accuracy"])) for point in curve or ())

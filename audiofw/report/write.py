@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiofw import __version__, leaks
-from audiofw.audio import load
 from audiofw.config import Config
 from audiofw.dataset import Clip
+from audiofw.evaluate import Evaluation
 from audiofw.importance import importance
 from audiofw.report import advice, figures, health, media, view
 from audiofw.report.facts import FILE, IMPORTANCE, Facts, read_facts
@@ -23,15 +23,16 @@ from audiofw.report.page import render
 from audiofw.report.recordings import (
     Found,
     Mistake,
-    audio_of,
     choose_classes,
     choose_examples,
     find_again,
+    hear,
     most_doubtful,
     most_wrong,
     spread,
 )
 from audiofw.results import write_json, write_text
+from audiofw.splits import Fold
 from audiofw.workers import Lost, outcomes
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ LONGEST = 4.0  # seconds of a clip that are shown and played
 AVERAGED = 8  # clips of a class that its mean spectrogram is made of
 SHARE_OF_FIT = 0.15  # of the time that the folds took, for permutations
 LEAST_SECONDS = 1.0
+
+
+Hear = Callable[[Path], tuple[np.ndarray, int]]
 
 
 class Shown(NamedTuple):
@@ -55,7 +59,13 @@ class Shown(NamedTuple):
 
 
 def write_after_run(
-    folder: Path, config: Config, clips: Sequence[Clip], evaluation: Any, X: np.ndarray, folds: Any, names: Any = None
+    folder: Path,
+    config: Config,
+    clips: Sequence[Clip],
+    evaluation: Evaluation,
+    X: np.ndarray,
+    folds: Sequence[Fold],
+    names: Sequence[str],
 ) -> None:
     """Write ``importance.json`` and ``report.html`` at the end of a run.
 
@@ -69,18 +79,17 @@ def write_after_run(
     clips : sequence of Clip
         All that the run was given.
     evaluation : Evaluation
-    X : np.ndarray [shape=(kept clips, d)]
+        With the classifiers of the last folds, or of the last one.
+    X : np.ndarray [shape=(clips, d)]
+        What they see of each clip.
     folds : sequence of Fold
-        Of the rows of X.
-    names : sequence of str, optional
-        Of the columns of X. Without them nothing can be said of what the model listens to.
+    names : sequence of str [shape=(d,)]
+        Of the columns of X.
     """
     try:
-        seconds = SHARE_OF_FIT * sum(fold.fit_seconds for fold in evaluation.folds)
-        measured = names and importance(
-            evaluation.models, folds, X, evaluation.y, names, seed=config.seed, seconds=max(LEAST_SECONDS, seconds)
-        )
-        if measured:
+        seconds = max(LEAST_SECONDS, SHARE_OF_FIT * sum(fold.fit_seconds for fold in evaluation.folds))
+        models, y = evaluation.models, evaluation.y
+        if measured := importance(models, folds, X, y, names, seed=config.seed, seconds=seconds):
             write_json(folder / IMPORTANCE, measured)
         write_report(folder, Found({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
@@ -125,7 +134,7 @@ def gather(facts: Facts, found: Found, *, audio: bool, n_jobs: int) -> dict[str,
     classes = choose_classes(facts)
     examples = choose_examples(list(usable.values()), classes)
     wrong, doubtful = most_wrong(facts), most_doubtful(facts)
-    heard = audio_of(found.config, LONGEST)
+    heard = partial(hear, config=found.config, most=LONGEST)
     wanted = {clip.name: clip for clips in examples.values() for clip in clips}
     wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
     shown = {one.name: one for one in _show(list(wanted.values()), heard, audio, n_jobs)}
@@ -151,7 +160,7 @@ def gather(facts: Facts, found: Found, *, audio: bool, n_jobs: int) -> dict[str,
         "health": rows,
         "gone": _say_gone(facts, found, usable, [*wrong, *doubtful]),
         "audio": audio,
-        "heard": heard,
+        "longest_shown": LONGEST,
     }
 
 
@@ -169,21 +178,21 @@ def _count(facts: Facts, usable: Mapping[str, Clip]) -> dict[str, int]:
     return {name: each[name] for name in facts.classes}
 
 
-def _show(clips: Sequence[Clip], heard: Mapping[str, Any], audio: bool, n_jobs: int) -> list[Shown]:
+def _show(clips: Sequence[Clip], heard: Hear, audio: bool, n_jobs: int) -> list[Shown]:
     """Decode clips in parallel, and make each small; one that cannot be read any more is passed over."""
     made = outcomes(partial(_shown, heard=heard, audio=audio), clips, n_jobs=n_jobs)
     return [one for one in made if not isinstance(one, Lost)]
 
 
-def _shown(clip: Clip, heard: Mapping[str, Any], audio: bool) -> Shown:
-    y, sr = load(clip.path, **heard)
+def _shown(clip: Clip, heard: Hear, audio: bool) -> Shown:
+    y, sr = heard(clip.path)
     db = media.decibels(y, sr)
     uri = media.sound_uri(y, sr) if audio else None
     return Shown(clip.name, len(y) / sr, sr, media.picture(db, sr), media.waveform(y), uri, db)
 
 
 def _means(
-    clips: Sequence[Clip], classes: Sequence[str], heard: Mapping[str, Any], shown: Mapping[str, Shown], n_jobs: int
+    clips: Sequence[Clip], classes: Sequence[str], heard: Hear, shown: Mapping[str, Shown], n_jobs: int
 ) -> dict[str, Any]:
     """Mean spectrogram of some clips of each class, with the number of them."""
     found = {}
@@ -200,8 +209,8 @@ def _means(
     return found
 
 
-def _decibels(clip: Clip, heard: Mapping[str, Any]) -> tuple[np.ndarray, int]:
-    y, sr = load(clip.path, **heard)
+def _decibels(clip: Clip, heard: Hear) -> tuple[np.ndarray, int]:
+    y, sr = heard(clip.path)
     return media.decibels(y, sr), sr
 
 
