@@ -101,7 +101,11 @@ def _of_sound(facts: Facts, health: Sequence[ClassHealth]) -> Iterator[Advice]:
         )
     silent = [row.name for row in health if row.silence > SILENT]
     if silent:
-        yield Advice("note", f"Recordings of {_names(silent)} are silent for most of the time.", "Cut the silence off.")
+        yield Advice(
+            "note",
+            f"Recordings of {_names(silent)} are silent for most of the time.",
+            "Leave their ends out: audio.trim=60",
+        )
     rates = {row.rates for row in health if row.probed}
     if len(rates) > 1:
         yield Advice(
