@@ -124,7 +124,6 @@ class Config:
     calibration: Literal["none", "sigmoid", "isotonic"]
     score: str
     coverage: Annotated[float, Gt(0), Lt(1)]
-    plots: bool
     seed: Annotated[int, Ge(0)]
     n_jobs: int
 

@@ -28,7 +28,7 @@ from audiofw.plugin import Choice
 from audiofw.results import LIBRARIES
 from audiofw.sourcecode import digest_of
 
-WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "plots", "report", "sweep", "tune")
+WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "report", "sweep", "tune")
 """Sections of the config that change how a job runs, not what it gives."""
 
 Status = Literal["running", "finished", "failed", "pruned"]

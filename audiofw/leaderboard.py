@@ -26,7 +26,7 @@ from audiofw.scores import GREATER_IS_BETTER
 
 log = logging.getLogger(__name__)
 
-WITHOUT_EFFECT = ("cache", "n_jobs", "plots", "report", "score", "sweep", "data.max_unpacked_gb", "data.max_ratio")
+WITHOUT_EFFECT = ("cache", "n_jobs", "report", "score", "sweep", "data.max_unpacked_gb", "data.max_ratio")
 """Options that change how a job runs or what is shown of it, not what it predicts."""
 
 STOPPED = "stopped before it finished"

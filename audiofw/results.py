@@ -27,7 +27,6 @@ LIBRARIES = (
     "hydra-core",
     "librosa",
     "lightgbm",
-    "matplotlib",
     "numpy",
     "pluggy",
     "scikit-learn",

@@ -61,7 +61,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     choices : mapping of str to Choice
         A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``, and ``augmentation`` if there is any.
     folder : Path
-        Where ``metrics.json``, ``predictions.csv``, pictures and the rest go.
+        Where ``metrics.json``, ``predictions.csv``, ``report.html`` and the rest go.
     watch : callable, optional
         Called with each fold's result as soon as it is there, and the number of folds.
 
@@ -101,8 +101,6 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
 
         X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
         write.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names)
-    if config.plots:
-        draw(folder, clips, metrics, config)
     return Result(main_value(metrics), metrics, table.failures, folder)
 
 
@@ -321,16 +319,3 @@ def seen_by_classifier(
         pooling, model = model
         X = pooling.transform(X)
     return X, name_columns(choices, unit, X.shape[1]), replace(evaluation, models=(model,))
-
-
-def draw(folder: Path, clips: Sequence[Clip], metrics: Mapping[str, Any], config: Config) -> None:
-    """Draw the classes, an example of each, and the confusions."""
-    from audiofw import plots
-    from audiofw.audio import load
-
-    plots.class_distribution([clip.label for clip in clips], folder / "class_distribution.png")
-    first = {clip.label: clip for clip in reversed(clips)}
-    options = {name: getattr(config.audio, name) for name in ("sample_rate", "duration", "offset", "silence")}
-    examples = [(label, *load(first[label].path, **options)) for label in metrics["classes"]]
-    plots.examples(examples, folder / "examples.png")
-    plots.confusion_matrix(np.array(metrics["confusion_matrix"]), metrics["classes"], folder / "confusion_matrix.png")

@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # a search may go on with others of these
-WITHOUT_EFFECT = re.compile(
-    r"tune\.(n_trials|n_jobs|prune|sampler|storage)|n_jobs|plots|audit|(cache|report|sweep)\..*"
-)
+WITHOUT_EFFECT = re.compile(r"tune\.(n_trials|n_jobs|prune|sampler|storage)|n_jobs|audit|(cache|report|sweep)\..*")
 GIVE_UP_AFTER = 3  # trials, if none has gone well and all failed for one reason
 
 

@@ -101,8 +101,8 @@ def article(bench: Bench) -> list[Row]:
         {
             "theirs": lambda: bench.script("article.py", pets, python=bench.python),
             "all": lambda: bench.audiofw(source),
-            "no plots": lambda: bench.audiofw(source, "plots=false"),
-            "bare": lambda: bench.audiofw(source, "plots=false", "audit=false"),
+            "no report": lambda: bench.audiofw(source, "report=false"),
+            "bare": lambda: bench.audiofw(source, "report=false", "audit=false"),
         },
         max(1, bench.repeats - 1),
     )
@@ -110,8 +110,8 @@ def article(bench: Bench) -> list[Row]:
     peaks = [[one.peak_mb for one in side] for side in (theirs, ran["all"])]
     return [
         processes("article's script, process, default config", theirs, ran["all"], 40, 60),
-        processes("… with plots=false", theirs, ran["no plots"], 40, 60),
-        processes("… with plots=false audit=false", theirs, ran["bare"], 40, 60),
+        processes("… with report=false", theirs, ran["no report"], 40, 60),
+        processes("… with report=false audit=false", theirs, ran["bare"], 40, 60),
         compared("article's script, peak memory", *peaks, "MB", 3, 5),
     ]
 

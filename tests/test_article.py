@@ -49,7 +49,7 @@ def test_the_article_is_reproduced_digit_for_digit(audiofw, tmp_path, pitches, s
         for i in range(12 if max(seconds) > 1 else 20):
             y = tone(pitch * rng.uniform(0.9, 1.1), rng.uniform(*seconds), noise=0.4, seed=rng.integers(1 << 30))
             write_wav(tmp_path / f"pets/{label}/{label}_{i}.wav", y)
-    outcome = audiofw("+experiment=article", "data.source=pets", "plots=false", "hydra.run.dir=run")
+    outcome = audiofw("+experiment=article", "data.source=pets", "report=false", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     with (tmp_path / "run/predictions.csv").open() as file:
         said = {row["path"]: row["predicted"] for row in csv.DictReader(file)}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import tone, write_wav
 
-QUICK = ("plots=false", "model.n_estimators=5")
+QUICK = ("report=false", "model.n_estimators=5")
 
 
 def one_line(outcome) -> str:
@@ -224,7 +224,7 @@ def test_a_model_that_fails_is_named(audiofw, sounds, tmp_path):
             raise RuntimeError("no wood")
     """
     (tmp_path / "mine/tree.py").write_text(textwrap.dedent(code))
-    outcome = audiofw("--plugins-dir", "mine", f"data.source={sounds()}", "model=tree", "plots=false")
+    outcome = audiofw("--plugins-dir", "mine", f"data.source={sounds()}", "model=tree", "report=false")
     assert "model=tree" in one_line(outcome)
     assert "no wood" in outcome.err
 

@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
     "data": {"source": "pets.zip", "limit": None, "columns": {"path": None}, "include": []},
     "audio": {"sample_rate": 22050},
     "cache": {"enabled": True},
-    "plots": True,
+    "report": {"enabled": True, "audio": True},
     "n_jobs": -1,
     "seed": 42,
     "feature": {"name": "mel", "n_mels": 128},

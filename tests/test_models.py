@@ -199,7 +199,7 @@ def test_make_without_menus_is_refused():
 def test_a_calibrated_vote_runs_from_the_command_line(audiofw, sounds, tmp_path):
     sounds(clips=12)
     words = ["data.source=sounds", "model=vote", "model.members=[lda,knn]", "+model.knn.n_neighbors=3"]
-    outcome = audiofw(*words, "calibration=sigmoid", "plots=false", "hydra.run.dir=run")
+    outcome = audiofw(*words, "calibration=sigmoid", "report=false", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["value"] > 0.7

@@ -60,7 +60,7 @@ def test_the_wheel_holds_configs_and_plugins(wheel):
 
 
 def test_an_installed_wheel_runs_anywhere(fresh, tmp_path):
-    done = run(fresh / "audiofw", "model.n_estimators=3", "plots=false", "data.limit=8", cwd=tmp_path)
+    done = run(fresh / "audiofw", "model.n_estimators=3", "report=false", "data.limit=8", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
     where = run(fresh / "python", "-c", "import audiofw; print(audiofw.__file__)", cwd=tmp_path).stdout
@@ -122,7 +122,7 @@ def test_an_installed_plugin_is_on_the_menus_complete_validated_and_runs(fresh, 
         assert "audiofw-loudness 1.0" in menus
         query = run(fresh / "audiofw", "-sc", "query=bash", cwd=tmp_path, COMP_LINE="audiofw feature=lou")
         assert "feature=loudness" in query.stdout
-        words = ["feature=loudness", "model=bayes", "plots=false", "data.limit=8"]
+        words = ["feature=loudness", "model=bayes", "report=false", "data.limit=8"]
         done = run(fresh / "audiofw", *words, "feature.hop_length=256", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         refused = run(fresh / "audiofw", *words, "feature.hop_lenght=256", cwd=tmp_path)

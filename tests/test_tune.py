@@ -292,7 +292,7 @@ def search(tmp_path, monkeypatch, sounds):
     monkeypatch.setenv("PYTHONPATH", str(Path(app.__file__).parents[1]))  # of the processes that it starts
     monkeypatch.chdir(tmp_path)
     sounds(clips=15, low=200, high=230)
-    quick = ["data.source=sounds", "audio.duration=0.2", "pooling.delta=false", "feature.n_mels=8", "plots=false"]
+    quick = ["data.source=sounds", "audio.duration=0.2", "pooling.delta=false", "feature.n_mels=8", "report=false"]
     common = [
         "-m",
         "hydra/sweeper=optuna",
