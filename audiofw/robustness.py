@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from audiofw import changes
-from audiofw.errors import DataError
+from audiofw.errors import AudiofwError
 from audiofw.evaluate import Evaluation, Pooled, pool, test_fold
 from audiofw.features import Table
 from audiofw.fitting import Sample
@@ -101,7 +101,7 @@ def measure(
         pooled = None
         try:
             table = extract(tested, changed)
-        except DataError as error:
+        except AudiofwError as error:  # a libsndfile may know no mp3
             log.warning("robustness: %s: %s", name, error)
         else:
             _warn_of_lost(name, table)

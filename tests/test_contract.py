@@ -166,6 +166,25 @@ def test_a_split_makes_parts_without_a_clip_in_common(plugin):
         assert len(test)
 
 
+@every("augmentation")
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("sr", [8000, 22050, 44100])
+def test_an_augmentation_gives_finite_samples_of_any_clip_at_any_rate(plugin, clip, sr):
+    for seed in range(3):
+        changed = bound(plugin)(CLIPS[clip].copy(), sr, np.random.default_rng(seed))
+        assert changed.ndim == 1
+        assert changed.dtype == np.float32
+        assert changed.size
+        assert np.isfinite(changed).all()
+
+
+@every("augmentation")
+def test_an_augmentation_takes_its_chance_from_the_generator_alone(plugin):
+    first, again, other = (bound(plugin)(CLIPS["noise"].copy(), SR, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_the_menus_open_without_any_heavy_library():
     code = (
         "import sys; from audiofw.app import store_schema; from audiofw.registry import load_menus; "
