@@ -1,15 +1,46 @@
 """audiofw: from a pile of labelled recordings to a trained, honestly measured classifier.
 
-A plugin needs nothing but :data:`hookimpl`; ``audiofw.spectral`` holds the kernels that plugins may use.
+A plugin needs nothing but :data:`hookimpl`; ``audiofw.spectral`` holds the kernels that plugins may use. From Python,
+`run`, `load_model`, `features` and `feature_names` do what the command does; they are imported when they are asked for.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from pluggy import HookimplMarker
 
 from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
 
-__all__ = ["AudiofwError", "ConfigError", "DataError", "PluginError", "__version__", "hookimpl"]
+if TYPE_CHECKING:
+    from audiofw.api import feature_names, features, run
+    from audiofw.bundle import load_model
+
+__all__ = [
+    "AudiofwError",
+    "ConfigError",
+    "DataError",
+    "PluginError",
+    "__version__",
+    "feature_names",
+    "features",
+    "hookimpl",
+    "load_model",
+    "run",
+]
 
 __version__ = "0.1.0"
 
 hookimpl = HookimplMarker("audiofw")
 """Marks a plugin's hook, as in ``@hookimpl def register_features(register): register(loudness)``."""
+
+_LAZY = {"feature_names": "audiofw.api", "load_model": "audiofw.bundle", "run": "audiofw.api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "features":  # the module of this name can be called
+        return import_module("audiofw.features")
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'audiofw' has no attribute {name!r}")

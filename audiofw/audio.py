@@ -83,7 +83,7 @@ def load(
     """
     try:
         y, sr = _decode(Path(path), offset, duration)
-        _check_samples(y, silence)
+        check_samples(y, silence)
         if sample_rate is not None:
             y, sr = _resample(y, sr, sample_rate), sample_rate
     except MemoryError as error:
@@ -96,9 +96,9 @@ def _decode(path: Path, offset: float, duration: float | None) -> tuple[np.ndarr
         with soundfile.SoundFile(path) as file:
             sr = file.samplerate
             _seek(file, int(offset * sr))
-            return _mono(_read(file, -1 if duration is None else int(duration * sr))), sr
+            return mono(_read(file, -1 if duration is None else int(duration * sr))), sr
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
-        raise DataError(_diagnose(path, error)) from error
+        raise DataError(diagnose(path, error)) from error
 
 
 def _seek(file: soundfile.SoundFile, start: int) -> None:
@@ -114,7 +114,7 @@ def _read(file: soundfile.SoundFile, frames: int) -> np.ndarray:
     try:
         return file.read(frames, dtype="float32")
     except soundfile.LibsndfileError as error:
-        blocks = list(_blocks_before_damage(file.name, start, frames))
+        blocks = list(blocks_before_damage(file.name, start, frames))
         if not blocks:
             raise
         y = np.concatenate(blocks)
@@ -122,8 +122,8 @@ def _read(file: soundfile.SoundFile, frames: int) -> np.ndarray:
         return y
 
 
-def _blocks_before_damage(path: str, start: int, frames: int) -> Iterator[np.ndarray]:
-    """Read block by block: a flac file cut short fails as a whole, yet its beginning is sound."""
+def blocks_before_damage(path: str, start: int, frames: int) -> Iterator[np.ndarray]:
+    """Read what can be read, block by block: a flac file cut short fails as a whole, yet its beginning is sound."""
     left = frames if frames >= 0 else math.inf
     with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(path) as file:
         _seek(file, start)
@@ -132,14 +132,16 @@ def _blocks_before_damage(path: str, start: int, frames: int) -> Iterator[np.nda
             left -= len(block)
 
 
-def _mono(y: np.ndarray) -> np.ndarray:
+def mono(y: np.ndarray) -> np.ndarray:
+    """Mix channels ``(n, channels)`` down to ``(n,)``; what is mono stays as it is."""
     if y.ndim == 1:
         return y
     with np.errstate(all="ignore"):  # samples that are not finite get a reason of their own
         return y.T.mean(axis=0)
 
 
-def _check_samples(y: np.ndarray, silence: str) -> None:
+def check_samples(y: np.ndarray, silence: str) -> None:
+    """Refuse samples that nothing can be made of; see `load`."""
     if not y.size:
         raise DataError("no samples in it")
     if not np.isfinite(y).all():
@@ -159,7 +161,7 @@ def _resample(y: np.ndarray, sr: int, target: int) -> np.ndarray:
     return out
 
 
-def _diagnose(path: Path, error: Exception) -> str:
+def diagnose(path: Path, error: Exception) -> str:
     """Say why libsndfile refused a file, and what would help."""
     try:
         with path.open("rb") as file:

@@ -46,9 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 COMMANDS = {
     "audit": "audiofw.audit_cli",
     "cache": "audiofw.cache_cli",
+    "export": "audiofw.export_cli",
     "leaderboard": "audiofw.leaderboard_cli",
     "plugins": "audiofw.menu_cli",
+    "predict": "audiofw.predict_cli",
     "report": "audiofw.report_cli",
+    "verify": "audiofw.verify_cli",
 }
 """Each subcommand, and the module whose ``main`` it is: imported when it is called."""
 

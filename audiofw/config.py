@@ -78,6 +78,14 @@ class CacheOptions:
 
 
 @dataclass(frozen=True)
+class BundleOptions:
+    """The model that a run leaves."""
+
+    enabled: bool
+    refit: bool
+
+
+@dataclass(frozen=True)
 class Sweep:
     """Which jobs of a sweep are run that an earlier sweep has run already."""
 
@@ -115,6 +123,7 @@ class Config:
     augmented_copies: Annotated[int, Ge(0)]
     pad: Pad
     cache: CacheOptions
+    bundle: BundleOptions
     sweep: Sweep
     tune: Tune
     report: ReportOptions
@@ -140,6 +149,16 @@ TEXT_KEYS = (
 """Keys whose values people type as they are, blanks, commas, braces and all."""
 
 
+SWITCHES = tuple(
+    option.name
+    for option in section_options(Config)
+    if dataclasses.is_dataclass(option.annotation)
+    and hasattr(option.annotation, "__dataclass_fields__")
+    and "enabled" in option.annotation.__dataclass_fields__
+)
+"""Sections that can be switched as a whole: ``bundle=false`` is short for ``bundle.enabled=false``."""
+
+
 def read_config(values: dict[str, Any]) -> Config:
     """Check the composed config, as plain Python values, and give it types.
 
@@ -148,13 +167,14 @@ def read_config(values: dict[str, Any]) -> Config:
     ConfigError
         For an unknown key or a value out of range.
     """
-    return _build(Config, "", {key: value for key, value in values.items() if key not in KINDS})
+    return build_section(Config, "", {key: value for key, value in values.items() if key not in KINDS})
 
 
-def _build(section: type, where: str, values: dict[str, Any]) -> Any:
+def build_section(section: type, where: str, values: dict[str, Any]) -> Any:
+    """Check one section, as plain Python values, and give it types; see `read_config`."""
     options = {option.name: option for option in section_options(section)}
     nested = {
-        key: _build(options[key].annotation, f"{where}.{key}".lstrip("."), values[key])
+        key: build_section(options[key].annotation, f"{where}.{key}".lstrip("."), values[key])
         for key in values.keys() & options.keys()
         if dataclasses.is_dataclass(options[key].annotation)
     }

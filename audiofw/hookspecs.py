@@ -86,6 +86,19 @@ def register_augmentations(register: Register) -> None:
     """
 
 
+@hookspec
+def register_trusted_types(register: Register) -> None:
+    """Let model bundles hold classes of the plugin's own: ``register("my_package.models.MyClassifier", …)``.
+
+    Each is given by the full name of the module that defines it. A bundle is loaded without pickle, and refused if it
+    holds a class that neither audiofw nor an installed plugin trusts. Such a class must be safe to make from any
+    attributes: its ``__setstate__``, if it has one, runs on what the file says.
+    """
+
+
+TRUSTED_TYPES = register_trusted_types.__name__
+
+
 class Kind(NamedTuple):
     """One kind of plugin: its menu, its hook, and what audiofw can hand to its functions.
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import audiofw
 from audiofw.atomic import is_alive, write_whole
+from audiofw.bundle_files import FOLDER
 from audiofw.config import Config
 from audiofw.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line
@@ -28,7 +29,7 @@ from audiofw.plugin import Choice
 from audiofw.results import LIBRARIES
 from audiofw.sourcecode import digest_of
 
-WITHOUT_EFFECT = ("audit", "cache", "n_jobs", "report", "sweep", "tune")
+WITHOUT_EFFECT = ("audit", "bundle", "cache", "n_jobs", "report", "sweep", "tune")
 """Sections of the config that change how a job runs, not what it gives."""
 
 Status = Literal["running", "finished", "failed", "pruned"]
@@ -175,6 +176,8 @@ def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) 
     for file in found.iterdir():
         if file.is_file() and file.name not in ("result.json", "audiofw.log"):
             shutil.copy2(file, folder / file.name)
+    if (found / FOLDER).is_dir():
+        shutil.copytree(found / FOLDER, folder / FOLDER, dirs_exist_ok=True)
     write(folder, replace(record, overrides=list(overrides), reused=str(found)))
     _point(record.job, folder)
 

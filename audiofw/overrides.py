@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from audiofw.config import TEXT_KEYS
+from audiofw.config import SWITCHES, TEXT_KEYS
 from audiofw.errors import ConfigError
 
 PLUGINS_FLAG = "--plugins-dir"
@@ -35,7 +35,7 @@ def take_plugin_folders(words: Sequence[str]) -> list[str]:
 
 
 _TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
-_SWITCH = re.compile(r"^(\+{0,2}report)=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
+_SWITCH = re.compile(rf"^(\+{{0,2}}(?:{'|'.join(SWITCHES)}))=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
 _HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
 
 
@@ -43,8 +43,8 @@ def quote_text(words: Sequence[str]) -> list[str]:
     r"""Quote the values of plain text keys, so that Hydra takes them as they are.
 
     ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` trip its grammar otherwise. Left alone:
-    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``. A section has no value of its
-    own in Hydra, so ``report=false`` becomes ``report.enabled=false``.
+    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``. A section that has a switch is
+    no value of Hydra's, so ``bundle=false`` becomes ``bundle.enabled=false``.
     """
     words = [_SWITCH.sub(r"\1.enabled=", word) for word in words]
     return [_quote(match) if (match := _TEXT.fullmatch(word)) else word for word in words]

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show how many of ``total`` are done and how long the rest takes; yields what counts one more."""
+def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Show how many of ``total`` (or None) are done and how long the rest takes; yields what counts one more."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

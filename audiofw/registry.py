@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
 from audiofw import hookspecs
 from audiofw.errors import ConfigError, PluginError, nearest
-from audiofw.hookspecs import KINDS, Kind
+from audiofw.hookspecs import KINDS, TRUSTED_TYPES, Kind
 from audiofw.overrides import PATH_VARIABLE
 from audiofw.places import bundled
 from audiofw.plugin import Choice, Plugin, read_plugin
@@ -47,6 +47,7 @@ class Menus:
 
     plugins: dict[str, dict[str, Plugin]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     broken: list[Broken] = field(default_factory=list)
+    trusted: set[str] = field(default_factory=set)  #: classes, by full name, that plugins let bundles hold
 
     def find(self, kind: str, name: str) -> Plugin:
         """Look up one plugin.
@@ -129,13 +130,31 @@ class Menus:
                 store.store(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
 
 
-def load_menus(folders: Sequence[Path] = ()) -> Menus:
+class Origin(NamedTuple):
+    """Where a plugin comes from, said without a path: what finds it again on another machine."""
+
+    kind: str  #: "built in", "package" or "file"
+    name: str  #: of the built-in file, the distribution, or the file in a plugins folder
+
+
+class Source(NamedTuple):
+    """A plugin that can be loaded."""
+
+    origin: Origin
+    owner: str  #: as on the menus
+    where: str  #: as in errors
+    load: Callable[[], Any]
+
+
+def load_menus(folders: Sequence[Path] = (), only: Sequence[Origin] | None = None) -> Menus:
     """Find every plugin: the built-in ones, installed packages', then those of the given folders.
 
     Parameters
     ----------
     folders : sequence of Path
         Beside those in the environment variable ``AUDIOFW_PLUGINS_PATH``.
+    only : sequence of Origin, optional
+        Load no others.
 
     Raises
     ------
@@ -144,18 +163,37 @@ def load_menus(folders: Sequence[Path] = ()) -> Menus:
     """
     menus, manager = Menus(), pluggy.PluginManager("audiofw")
     manager.add_hookspecs(hookspecs)
-    for file in _plugin_files(bundled("plugins")):
-        _load(menus, manager, "built in", file.name, partial(import_file, file, "audiofw.plugins"))
-    for entry in sorted(importlib.metadata.entry_points(group="audiofw"), key=lambda entry: entry.name):
-        _load(menus, manager, _distribution(entry), f"{_distribution(entry)} ({entry.value})", entry.load)
-    seen: dict[str, Path] = {}
-    for file in (file for folder in [*_folders_in_environment(), *folders] for file in _plugin_files(folder)):
-        if file.stem in seen:
-            menus.break_(str(file), f"{file}: {seen[file.stem]} has the same file name; rename one of them")
+    seen: dict[Origin, str] = {}
+    for source in _sources(folders):
+        if only is not None and source.origin not in only:
             continue
-        seen[file.stem] = file
-        _load(menus, manager, str(file), str(file), partial(import_file, file, "audiofw_plugins"))
+        if source.origin.kind == "file" and (first := seen.setdefault(source.origin, source.where)) != source.where:
+            menus.break_(source.owner, f"{source.where}: {first} has the same file name; rename one of them")
+            continue
+        _load(menus, manager, source)
     return menus
+
+
+def _sources(folders: Sequence[Path]) -> Iterator[Source]:
+    for file in _plugin_files(bundled("plugins")):
+        yield Source(
+            Origin("built in", file.stem), "built in", file.name, partial(import_file, file, "audiofw.plugins")
+        )
+    for entry in sorted(importlib.metadata.entry_points(group="audiofw"), key=lambda entry: entry.name):
+        name = entry.dist.name if entry.dist else entry.value
+        owner = _distribution(entry)
+        yield Source(Origin("package", name), owner, f"{owner} ({entry.value})", entry.load)
+    for file in (file for folder in [*_folders_in_environment(), *folders] for file in _plugin_files(folder)):
+        yield Source(Origin("file", file.stem), str(file), str(file), partial(import_file, file, "audiofw_plugins"))
+
+
+def origin_of(plugin: Plugin) -> Origin:
+    """Say where a plugin comes from."""
+    if plugin.owner == "built in":
+        return Origin("built in", Path(plugin.where).stem)
+    if plugin.owner.endswith(".py"):
+        return Origin("file", Path(plugin.owner).stem)
+    return Origin("package", plugin.owner.partition(" ")[0])
 
 
 def _folders_in_environment() -> list[Path]:
@@ -193,16 +231,17 @@ def import_file(file: Path, package: str) -> ModuleType:
     return module
 
 
-def _load(menus: Menus, manager: pluggy.PluginManager, owner: str, where: str, load: Callable[[], Any]) -> None:
+def _load(menus: Menus, manager: pluggy.PluginManager, source: Source) -> None:
     """Load one plugin and take what its hooks register; whatever it raises is kept as its reason."""
+    owner, where = source.owner, source.where
     try:
-        plugin = load()
+        plugin = source.load()
         name = manager.register(plugin, name=where)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin's code may raise anything
         menus.break_(owner, f"{where}: it does not import: {type(error).__name__}: {error}")
         return
     hooks = list(manager.get_hookcallers(plugin) or ())
-    known = [kind.hook for kind in KINDS.values()]
+    known = [*(kind.hook for kind in KINDS.values()), TRUSTED_TYPES]
     for stranger in (hook.name for hook in hooks if hook.spec is None):
         menus.break_(
             owner,
@@ -211,9 +250,14 @@ def _load(menus: Menus, manager: pluggy.PluginManager, owner: str, where: str, l
     if not hooks:
         menus.break_(owner, f"{where}: it registers nothing; add @hookimpl before def register_features(register)")
     for kind in KINDS.values():
-        for impl in getattr(manager.hook, kind.hook).get_hookimpls():
-            if impl.plugin_name == name:
-                _take(menus, kind, owner, where, impl.function)
+        for impl in _own_hooks(manager, kind.hook, name):
+            _take(menus, kind, owner, where, impl)
+    for impl in _own_hooks(manager, TRUSTED_TYPES, name):
+        _take_trusted(menus, owner, where, impl)
+
+
+def _own_hooks(manager: pluggy.PluginManager, hook: str, plugin: str | None) -> list[Callable[..., None]]:
+    return [impl.function for impl in getattr(manager.hook, hook).get_hookimpls() if impl.plugin_name == plugin]
 
 
 def _take(menus: Menus, kind: Kind, owner: str, where: str, hook: Callable[..., None]) -> None:
@@ -228,3 +272,16 @@ def _take(menus: Menus, kind: Kind, owner: str, where: str, hook: Callable[..., 
         hook(register)
     except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
         menus.break_(owner, f"{where}: {kind.hook} failed: {type(error).__name__}: {error}")
+
+
+def _take_trusted(menus: Menus, owner: str, where: str, hook: Callable[..., None]) -> None:
+    def register(*names: str) -> None:
+        for name in names:
+            if not (isinstance(name, str) and all(part.isidentifier() for part in name.split(".")) and "." in name):
+                raise PluginError(f"{name!r} is no full name of a class, as 'package.module.Class'")
+            menus.trusted.add(name)
+
+    try:
+        hook(register)
+    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+        menus.break_(owner, f"{where}: {TRUSTED_TYPES} failed: {error}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from audiofw import leaks, robustness
 from audiofw.audit import Finding, refuse
+from audiofw.bundling import Finished, leave_bundle
 from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
 from audiofw.dataset import Clip, Dataset, find_clips
@@ -96,6 +97,9 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
     }
     save(folder, config, choices, clips, table.failures, evaluation, metrics)
+    if config.bundle.enabled:
+        run_ended = Finished(config, choices, clips, classes, unit, rows, evaluation, metrics)
+        leave_bundle(folder, run_ended, partial(make_model, config, choices))
     if config.report.enabled:
         from audiofw.report import write  # it finds recordings again by this module
 

@@ -24,11 +24,16 @@ Choices = Mapping[str, Choice]
 
 def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
     """Run the one job of a plain run, show its outcome and return its main score."""
-    rehearse(config, choices)
-    dataset = find(config)
-    result = _run_noted(config, choices, dataset, folder, overrides, jobs.identify(config, choices, dataset))
+    result, dataset = run_found(config, choices, folder, overrides)
     show(result.metrics, dataset, result.failures, choices, folder)
     return result.score
+
+
+def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> tuple[Result, Dataset]:
+    """Run one job on the clips that its config names, and say nothing on stdout."""
+    rehearse(config, choices)
+    dataset = find(config)
+    return _run_noted(config, choices, dataset, folder, overrides, jobs.identify(config, choices, dataset)), dataset
 
 
 def run_in_sweep(

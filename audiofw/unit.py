@@ -127,19 +127,20 @@ class Unit:
         AudiofwError
             PluginError unless the plugin chose another of audiofw's errors.
         """
-        row, settled = self.pool(*self._hiss()), self._is_settled()
+        row, settled = self.pool(*self.hiss()), self._is_settled()
         return row.size if settled else None
 
     def example(self) -> tuple[np.ndarray, int]:
         """Give the picture ``(rows, frames)`` of the made-up clip, and its sample rate in Hz."""
-        y, sr = self._hiss()
+        y, sr = self.hiss()
         return _frames(self.feature, y, sr), sr
 
     def _is_settled(self) -> bool:
         duration = self.segments.duration
         return self.sample_rate is not None and duration is not None and duration <= LONGEST_TRIAL
 
-    def _hiss(self) -> tuple[np.ndarray, int]:
+    def hiss(self) -> tuple[np.ndarray, int]:
+        """Make up a clip of faint hiss: ``y, sr``."""
         sr, seconds = self.sample_rate or 22050, self.segments.duration if self._is_settled() else 1.0
         # Resampling may round a length up: no clip is longer than this.
         y = np.random.default_rng(0).standard_normal(math.ceil((seconds or 1.0) * sr) + 1, dtype=np.float32)
@@ -159,7 +160,7 @@ class Unit:
             "feature": dict(self.feature.identity),
             "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
             "copy": copy,
-            "code": _own_code(*(["changes"] if self.copy else [])),
+            "code": own_code(*(["changes"] if self.copy else [])),
             "libraries": {"libsndfile": soundfile.__libsndfile_version__}
             | {name: _version(name) for name in LIBRARIES},
         }
@@ -232,7 +233,7 @@ def _checked(array: np.ndarray, who: str, axes: tuple[str, ...]) -> np.ndarray:
     return array
 
 
-def _own_code(*more: str) -> str:
+def own_code(*more: str) -> str:
     """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
     folder = Path(__file__).parent
     own = [folder / f"{name}.py" for name in ("audio", "segments", "unit", *more)]

@@ -46,6 +46,18 @@ def find_sound(root: Path, source: Path) -> tuple[dict[str, Path], Counter[str]]
     return files, passed
 
 
+def sound_below(folder: Path) -> Iterator[Path]:
+    """Give the sound files below a folder, one after the other, in order; see `find_sound`.
+
+    Raises
+    ------
+    DataError
+        For a folder that cannot be read.
+    """
+    below = _below(folder, Counter(), {folder.resolve()})
+    return (path for path in below if path.suffix.lower() in AUDIO)
+
+
 def clip_name(path: Path, root: Path) -> str:
     """Name a file as tables show it: relative to the root, posix, and printable."""
     # by text, for pathlib takes seconds over 100 000 files

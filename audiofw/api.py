@@ -1,0 +1,145 @@
+"""audiofw from Python: run an experiment, load its model, compute features for anything else."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiofw.app import compose
+from audiofw.bundle import load_model
+from audiofw.dataset import Clip
+from audiofw.errors import ConfigError, DataError
+from audiofw.inputs import find_sounds
+from audiofw.names import name_columns
+from audiofw.predict import Model
+from audiofw.runner import extract, units_of
+from audiofw.sweep import run_found
+
+Overrides = Sequence[str]
+Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run has left in a folder.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    """
+
+    path: Path
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """Scores with their intervals, the baseline's, those of each class, the audit: what ``metrics.json`` holds."""
+        return dict(json.loads((self.path / "metrics.json").read_text(encoding="utf-8")))
+
+    @cached_property
+    def predictions(self) -> list[dict[str, Any]]:
+        """A row for each tested clip, out of fold: ``pandas.DataFrame(result.predictions)`` makes a table of them."""
+        with (self.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+            return [_typed(row) for row in csv.DictReader(file)]
+
+    @cached_property
+    def model(self) -> Model:
+        """The model of the bundle, see `load_model`."""
+        return load_model(self.path)
+
+    @property
+    def score(self) -> float:
+        """The main score."""
+        return float(self.metrics["value"])
+
+
+def _typed(row: dict[str, str]) -> dict[str, Any]:
+    typed: dict[str, Any] = dict(row)
+    typed["fold"] = int(row["fold"])
+    typed["group"] = row["group"] or None
+    return typed | {key: float(value) for key, value in row.items() if key.startswith("p(")}
+
+
+def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -> RunResult:
+    """Run one experiment, as the command ``audiofw`` does with these words.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        ``["data.source=pets.zip", "feature=mfcc", "model=xgboost"]``.
+    path : path, optional
+        The folder for its results; by default a new one, ``outputs/<date>/<time>``.
+
+    Returns
+    -------
+    RunResult
+        With ``metrics``, ``predictions``, ``model``, ``path`` and ``score``.
+
+    Raises
+    ------
+    AudiofwError
+        For what the user can mend, in one line.
+    """
+    config, choices = compose(_words(overrides))
+    folder = Path(path) if path is not None else Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
+    folder.mkdir(parents=True, exist_ok=True)
+    run_found(config, choices, folder, list(overrides))
+    return RunResult(folder)
+
+
+def features(paths: Paths, overrides: Overrides = ()) -> np.ndarray:
+    """Compute the rows of some recordings, for use in plain scikit-learn.
+
+    Parameters
+    ----------
+    paths : path, or sequence of paths
+        Files; a folder stands for all sound below it, in the order of its names.
+    overrides : sequence of str
+        ``["feature=mel", "pooling=stats", "audio.duration=5"]``.
+
+    Returns
+    -------
+    np.ndarray [shape=(files, d), dtype=float32]
+        With ``windows.hop``, a row for each window of each file.
+
+    Raises
+    ------
+    DataError
+        For a file that cannot be used; it is named.
+    """
+    config, choices = compose(_words(overrides))
+    config = replace(config, data=replace(config.data, on_error="raise"))
+    return extract(_clips(paths), units_of(config, choices)[0], config, progress="").X
+
+
+def feature_names(overrides: Overrides = ()) -> list[str]:
+    """Name the columns that `features` gives with these words, as ``mfcc3.delta.p95``."""
+    config, choices = compose(_words(overrides))
+    unit = units_of(config, choices)[0]
+    if unit.pooling.learns:
+        raise ConfigError(f"pooling={unit.pooling.name} learns from clips: before that it has no columns to name")
+    return name_columns(choices, unit, unit.pool(*unit.hiss()).size)
+
+
+def _words(overrides: Overrides) -> list[str]:
+    if isinstance(overrides, str):
+        raise ConfigError(f"options are a list: [{overrides!r}]")
+    return list(overrides)
+
+
+def _clips(paths: Paths) -> list[Clip]:
+    words = [paths] if isinstance(paths, (str, PathLike)) else paths
+    sounds = list(find_sounds([str(word) for word in words]))
+    for sound in sounds:
+        if sound.path is None:
+            raise DataError(f"{sound.name}: {sound.reason}")
+    return [Clip(sound.path, sound.name, "") for sound in sounds if sound.path]
