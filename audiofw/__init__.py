@@ -35,12 +35,15 @@ __version__ = "0.1.0"
 hookimpl = HookimplMarker("audiofw")
 """Marks a plugin's hook, as in ``@hookimpl def register_features(register): register(loudness)``."""
 
-_LAZY = {"feature_names": "audiofw.api", "load_model": "audiofw.bundle", "run": "audiofw.api"}
+_LAZY = {
+    "feature_names": "audiofw.api",
+    "features": "audiofw.api",
+    "load_model": "audiofw.bundle",
+    "run": "audiofw.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "features":  # the module of this name can be called
-        return import_module("audiofw.features")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'audiofw' has no attribute {name!r}")

@@ -23,7 +23,7 @@ from audiofw.config import Config
 from audiofw.dataset import Clip
 from audiofw.errors import AudiofwError, PluginError, first_line
 from audiofw.evaluate import Evaluation
-from audiofw.features import Rows
+from audiofw.extraction import Rows
 from audiofw.fitting import Sample, fit
 from audiofw.golden import make_golden
 from audiofw.plugin import Choice

@@ -15,7 +15,7 @@ from audiofw import audio, fingerprint, probe
 from audiofw.audit import Finding, audit, with_effects
 from audiofw.dataset import Clip
 from audiofw.evaluate import Evaluation
-from audiofw.features import Shelf, finder
+from audiofw.extraction import Shelf, finder
 from audiofw.lanes import Lost
 from audiofw.progress import counting
 from audiofw.sourcecode import digest_of

@@ -20,7 +20,7 @@ from audiofw.atomic import write_whole
 from audiofw.config import Config
 from audiofw.dataset import Clip
 from audiofw.evaluate import Evaluation
-from audiofw.features import Failure
+from audiofw.extraction import Failure
 from audiofw.plugin import Choice
 
 LIBRARIES = (

@@ -17,7 +17,7 @@ import numpy as np
 from audiofw import changes
 from audiofw.errors import AudiofwError
 from audiofw.evaluate import Evaluation, Pooled, pool, test_fold
-from audiofw.features import Table
+from audiofw.extraction import Table
 from audiofw.fitting import Sample
 from audiofw.intervals import bootstrap_interval
 from audiofw.sourcecode import digest_of

@@ -22,7 +22,7 @@ from audiofw.config import Config
 from audiofw.dataset import Clip, Dataset, find_clips
 from audiofw.errors import ConfigError, DataError
 from audiofw.evaluate import Evaluation, FoldResult, cross_validate
-from audiofw.features import Failure, Rows, Table, join, tabulate
+from audiofw.extraction import Failure, Rows, Table, join, tabulate
 from audiofw.locks import alone
 from audiofw.metrics import main_value, summarise
 from audiofw.names import name_columns

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from audiofw import leaks
 from audiofw.dataset import Dataset
-from audiofw.features import Failure
+from audiofw.extraction import Failure
 from audiofw.plugin import Choice
 from audiofw.tables import new_table, open_console
 

@@ -30,7 +30,7 @@ def main(library: str, folder: str, out: str = "") -> None:
 
 def by_audiofw() -> Any:
     from audiofw.dataset import find_clips
-    from audiofw.features import Unit, tabulate
+    from audiofw.extraction import Unit, tabulate
     from audiofw.registry import load_menus
 
     menus = load_menus()

@@ -18,7 +18,7 @@ from data import sounds
 
 from audiofw.cache import Cache
 from audiofw.dataset import Clip
-from audiofw.features import Unit, tabulate
+from audiofw.extraction import Unit, tabulate
 from audiofw.registry import load_menus
 
 ROUNDS, FEW, LONG_AGO = 3, 100, 3600

@@ -45,7 +45,7 @@ def article_table(paths: Sequence[Path]) -> np.ndarray:
 
 def pooled_table(paths: Sequence[Path], pooling: str) -> np.ndarray:
     from audiofw.dataset import Clip
-    from audiofw.features import Unit, tabulate
+    from audiofw.extraction import Unit, tabulate
     from audiofw.registry import load_menus
 
     menus = load_menus()

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from audiofw.cache import Cache
 from audiofw.errors import ConfigError, DataError, PluginError
-from audiofw.features import Failure, Unit, join, tabulate
+from audiofw.extraction import Failure, Unit, join, tabulate
 from audiofw.registry import load_menus
 from audiofw.segments import Segments
 from audiofw.unit import Copy

@@ -1,18 +1,13 @@
-"""Clips to a table: each recording's rows are made in parallel, or found in the cache, and padded to one width.
-
-The module can be called: ``audiofw.features(paths, ["feature=mel"])`` is `audiofw.api.features`.
-"""
+"""Clips to a table: each recording's rows are made in parallel, or found in the cache, and padded to one width."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from time import perf_counter
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -217,16 +212,3 @@ def _bar(progress: str, total: int) -> AbstractContextManager[Callable[[], Any]]
 
 def _log(count: int, seconds: float, cached: int) -> None:
     log.debug("%d clips in %.1f s (%.0f clips/s), %d from the cache", count, seconds, count / seconds, cached)
-
-
-class _Callable(ModuleType):
-    """A module that can be called: it and the function for users have one name, and imports would hide the function."""
-
-    def __call__(self, *given: Any, **options: Any) -> np.ndarray:
-        """Compute the rows of some recordings; see `audiofw.api.features`."""
-        from audiofw.api import features
-
-        return features(*given, **options)
-
-
-sys.modules[__name__].__class__ = _Callable
