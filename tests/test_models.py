@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from quick import QUICK
 
 from audiofw.errors import ConfigError, PluginError
 from audiofw.learn.fitting import fit
@@ -13,18 +14,6 @@ from audiofw.registry import load_menus
 MENUS = load_menus()
 BUILT_IN = [plugin for plugin in MENUS.plugins["model"].values() if plugin.owner == "built in"]
 every_model = pytest.mark.parametrize("plugin", BUILT_IN, ids=lambda plugin: plugin.name)
-
-MEMBERS = {"members": ["lda", "lightgbm"], "lightgbm": {"n_estimators": 20}}
-QUICK = {
-    **{name: {"n_estimators": 20} for name in ("lightgbm", "xgboost", "sklearn_gbm", "extra_trees", "random_forest")},
-    **{
-        "hist_gbm": {"max_iter": 20},
-        "catboost": {"iterations": 20},
-        "vote": MEMBERS,
-        "stack": {**MEMBERS, "n_splits": 2},
-    },
-}
-"""Options that keep these tests short."""
 
 
 def make(plugin: Plugin, **options):
