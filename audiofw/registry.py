@@ -79,7 +79,7 @@ class Menus:
         options = {key: value for key, value in values.items() if key != "name"}
         plugin = self.find(kind, values["name"])
         check(kind, options, plugin.options, open_ended=plugin.open_ended)
-        return Choice(plugin, options, partial(self.choose_member, kind))
+        return self._bind(plugin, options)
 
     def choose_member(self, kind: str, name: str, options: Mapping[str, Any]) -> Choice:
         """Bind a plugin that another one is made of: some options given, the others at their defaults.
@@ -92,7 +92,12 @@ class Menus:
         plugin = self.find(kind, name)
         check(f"{kind}.{name}", options, plugin.options, open_ended=plugin.open_ended)
         defaults = {option.name: option.default for option in plugin.options}
-        return Choice(plugin, {**defaults, **options}, partial(self.choose_member, kind))
+        return self._bind(plugin, {**defaults, **options})
+
+    def _bind(self, plugin: Plugin, options: Mapping[str, Any]) -> Choice:
+        if "make" not in plugin.asks:  # a feature's choice goes to other processes, and should not take all menus along
+            return Choice(plugin, options)
+        return Choice(plugin, options, partial(self.choose_member, plugin.kind.name))
 
     def add(self, plugin: Plugin) -> None:
         """Put a plugin on its menu; two of one name make the name unusable, since either may be meant."""

@@ -15,6 +15,8 @@ import pytest
 
 from audiofw.cli import main
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: threads that spin hold others up
+
 
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path_factory: pytest.TempPathFactory):

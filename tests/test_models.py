@@ -175,6 +175,12 @@ def test_the_identity_knows_the_code_and_the_options_of_members(tmp_path):
     assert base != identity(THIRD_PARTY, bayes={"smoothing": 0.1})
 
 
+def test_only_a_model_that_makes_others_holds_the_menus():
+    assert MENUS.choose_member("model", "vote", {}).choose is not None
+    alone = [MENUS.choose_member(kind, name, {}) for kind, name in (("feature", "mel"), ("model", "svm"))]
+    assert [choice.choose for choice in alone] == [None, None]
+
+
 def test_make_without_menus_is_refused():
     from audiofw.plugin import Choice
 
