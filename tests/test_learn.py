@@ -13,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from audiofw.bundle import unpack
+from audiofw.bundling import save
 from audiofw.errors import ConfigError
 from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, calibrated
@@ -212,13 +214,11 @@ def takes_groups(model) -> bool:
 
 
 @every_estimator
-def test_skops_saves_it(model):
-    io = pytest.importorskip("skops.io")
+def test_a_bundle_holds_it(model):
     X, y, _ = make_table(30)
     fitted = clone(model).fit(X, y)
-    saved = io.dumps(fitted)
-    trusted = [name for name in io.get_untrusted_types(data=saved) if name.startswith(("audiofw.learn.", "sklearn."))]
-    assert np.array_equal(io.loads(saved, trusted=trusted).predict_proba(X), fitted.predict_proba(X))
+    held = unpack(save(fitted, ["a", "b", "c"]), "here", set())
+    assert np.array_equal(held["model"].predict_proba(X), fitted.predict_proba(X))
 
 
 # --- voting and stacking ----------------------------------------------------------------------------------

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from quick import QUICK
 
+from audiofw.bundle import unpack
+from audiofw.bundling import save
 from audiofw.errors import ConfigError, PluginError
+from audiofw.learn.calibration import calibrated
 from audiofw.learn.fitting import fit
 from audiofw.plugin import Plugin
 from audiofw.registry import load_menus
@@ -67,14 +70,12 @@ def test_weights_move_the_answer_or_are_refused(plugin):
 
 
 @every_model
-def test_skops_saves_every_model(plugin):
-    io = pytest.importorskip("skops.io")
+@pytest.mark.parametrize("calibration", ["none", "isotonic"])
+def test_a_bundle_holds_every_model(plugin, calibration):
     X, y = odd_table()
-    model = make(plugin).fit(X, y)
-    saved = io.dumps(model)
-    ours = ("audiofw.learn.", "sklearn.", "xgboost.", "lightgbm.", "catboost.", "collections.", "builtins.")
-    trusted = [name for name in io.get_untrusted_types(data=saved) if name.startswith(ours)]
-    assert np.allclose(io.loads(saved, trusted=trusted).predict_proba(X), model.predict_proba(X))
+    model = calibrated(lambda: make(plugin), calibration)().fit(X, y)
+    held = unpack(save(model, ["a", "b", "c"]), "here", set())
+    assert np.allclose(held["model"].predict_proba(X), model.predict_proba(X))
 
 
 @pytest.mark.parametrize("name", ["svm", "logistic_regression", "knn", "lda"])
