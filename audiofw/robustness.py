@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,6 @@ class Changed:
     name: str
     holds_gil: bool = False
     learns: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, *given: Any) -> np.ndarray:
         return CHANGES[self.name](*given)

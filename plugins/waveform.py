@@ -22,7 +22,7 @@ def waveform(
     speed: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
     stretch: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     pitch: Annotated[float, Ge(0)] = 0.0,
-    equalise: Annotated[float, Ge(0)] = 3.0,
+    equalise: Annotated[float, Ge(0)] = 6.0,
     freq_mask: Annotated[float, Ge(0)] = 0.0,
     time_mask: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     noise: list[float] | None = (15.0, 45.0),
