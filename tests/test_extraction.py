@@ -510,3 +510,14 @@ def test_copies_stand_below_the_clips_they_are_of_also_when_one_is_lost(record):
     assert rows.clip_of.tolist() == [0, 1, 2, 0, 2]
     assert rows.augmented.tolist() == [False] * 3 + [True] * 2
     assert [failure.reason for failure in copy.failures] == ["augmentation=picky: ValueError: too loud"]
+
+
+def test_a_copy_played_slower_is_no_longer_than_a_clip_may_be(record):
+    def slower(y, sr, rng):
+        return np.repeat(y, 2)
+
+    clips = [record("long.wav", 0.5), record("short.wav", 0.1)]
+    copies = tabulate(clips, replace(make_unit(), copy=Copy(Tiny(slower), 1, 0)))
+    assert not copies.failures
+    y, _ = soundfile.read(clips[0].path, dtype="float32")
+    np.testing.assert_array_equal(copies.X[0], levels(np.repeat(y, 2)[:4000], SR).T.ravel())
