@@ -123,10 +123,10 @@ def _count_groups(places: Sequence[Place]) -> int:
 
 def _own_importance(model: Any, X: np.ndarray) -> np.ndarray | None:
     """Ask a model how much it makes of each column of X, at least 0; None where it does not say."""
-    if hasattr(model, "estimator_"):  # one that only maps another's probabilities
-        return _own_importance(model.estimator_, X)
     steps = [step for _, step in getattr(model, "steps", [("", model)]) if not isinstance(step, (str, type(None)))]
     values = _of_classifier(steps[-1]) if steps else None
+    if values is None and len(steps) == 1 and hasattr(model, "estimator_"):  # it maps another's probabilities
+        return _own_importance(model.estimator_, X)
     scaled = False
     for step in reversed(steps[:-1]):
         values = None if values is None else _through(step, values)

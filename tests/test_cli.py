@@ -75,9 +75,8 @@ def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):
         "failures.csv",
         "config.yaml",
         "versions.json",
-        "class_distribution.png",
-        "examples.png",
-        "confusion_matrix.png",
+        "importance.json",
+        "report.html",
     }
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["value"] == metrics["scores"]["accuracy"]["pooled"]

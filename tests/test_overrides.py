@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from audiofw.errors import ConfigError
-from audiofw.overrides import quote_text, take_plugin_folders
+from audiofw.overrides import as_typed, quote_text, take_plugin_folders
 
 ODD = [
     "My Pets (1), new.zip",
@@ -74,3 +74,30 @@ def test_plugin_folders_move_to_the_environment(tmp_path):
 def test_a_plugin_folder_must_be_named():
     with pytest.raises(ConfigError, match="--plugins-dir needs a folder"):
         take_plugin_folders(["--plugins-dir"])
+
+
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("report=false", "report.enabled=false"),
+        ("report=True", "report.enabled=True"),
+        ("++report=false", "++report.enabled=false"),
+        ("report=true,false", "report.enabled=true,false"),
+        ("report.audio=false", "report.audio=false"),
+        ("report=pdf", "report=pdf"),
+    ],
+)
+def test_report_has_a_switch_although_it_is_a_section(word, read):
+    assert quote_text([word]) == [read]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_what_was_typed_can_be_shown_again(text):
+    word = f"data.source={text}"
+    assert quote_text([as_typed(quote_text([word])[0])]) == quote_text([word])
+
+
+def test_words_without_quotes_of_ours_are_shown_as_they_are():
+    assert as_typed("data.source='My Pets.zip'") == "data.source=My Pets.zip"
+    assert as_typed("feature=mel") == "feature=mel"
+    assert as_typed("+model.words='a b'") == "+model.words='a b'"

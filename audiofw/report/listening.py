@@ -13,6 +13,7 @@ from audiofw.report.page import hz
 
 MOST_BARS = 18
 LEAST_FOR_CURVE = 12
+MOST_BANDS = 32
 MARKS_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000)
 _HZ = re.compile(r".*_(\d+(?:\.\d+)?)Hz")
 WORDS = {
@@ -74,10 +75,22 @@ def _curve(rows: Sequence[tuple[str, float]]) -> Curve | None:
     found = sorted((float(match[1]), value) for name, value in rows if (match := _HZ.fullmatch(name)))
     if len(found) < LEAST_FOR_CURVE or len(found) < len(rows):
         return None
+    found = _in_bands(found)
     top, most = mel(found[-1][0]) or 1.0, max(value for _, value in found)
     points = [(mel(f) / top, max(0.0, value / most) if most > 0 else 0.0) for f, value in found]
     marks = [(hz(f), mel(f) / top) for f in MARKS_HZ if mel(f) < 0.97 * top]
     return Curve(points, marks, hz(max(found, key=lambda pair: pair[1])[0]))
+
+
+def _in_bands(values: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Sum neighbours, so that few enough are left for a line to be calm; each band has its mean frequency."""
+    size = -(-len(values) // MOST_BANDS)
+    bands = [values[i : i + size] for i in range(0, len(values), size)]
+    scaled = [size / len(band) for band in bands]  # the last one may hold fewer
+    return [
+        (sum(f for f, _ in band) / len(band), scale * sum(value for _, value in band))
+        for band, scale in zip(bands, scaled, strict=True)
+    ]
 
 
 def _ranked(title: str, values: Sequence[tuple[str, float]]) -> Axis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -126,7 +127,8 @@ def _ends(board: Leaderboard) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     air = 0.05 * (max(values) - min(values)) or 0.05
-    return min(values) - air, max(values) + air
+    least, most = (-math.inf, math.inf) if board.score == "log_loss" else (-1.0, 1.0)
+    return max(min(values) - air, least), min(max(values) + air, most)
 
 
 def _own(run: Run, runs: Sequence[Run]) -> str:
@@ -140,8 +142,6 @@ def _command(run: Run) -> str:
 
 def _points(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Place the runs by score and by the time that fitting takes, in the unit square; time on a logarithmic scale."""
-    import math
-
     known = [row for row in rows if row["at"] is not None and row["fit_seconds"]]
     if len(known) < 3:
         return []

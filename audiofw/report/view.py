@@ -11,7 +11,7 @@ from audiofw.hookspecs import KINDS
 from audiofw.report.facts import Facts
 from audiofw.report.figures import Matrix
 from audiofw.report.health import ClassHealth
-from audiofw.report.scales import scored
+from audiofw.report.scales import Scored, scored
 
 SHADES = 8
 
@@ -37,7 +37,7 @@ def of_run(
         "n_usable": n_usable,
         "audited": bool(config.get("audit", True)),
         "settings": _settings(facts),
-        "robustness": _rows(metrics.get("robustness")),
+        "robustness": _robustness(metrics, scores[0]),
         "coverage": _pairs((metrics.get("confidence") or {}).get("curve")),
         "sets": (metrics.get("confidence") or {}).get("sets"),
     }
@@ -88,10 +88,21 @@ def _say(value: Any) -> str:
     return str(value)
 
 
-def _rows(values: Any) -> list[dict[str, Any]]:
-    """Read ``metrics["robustness"]``: a list of rows, each with the same keys."""
-    good = isinstance(values, list) and values and all(isinstance(row, dict) and row for row in values)
-    return values if good else []
+def _robustness(metrics: Mapping[str, Any], main: Scored) -> list[tuple[Scored, int]]:
+    """Put each changed test on the main score's scale, with the number of clips tested."""
+    rows = metrics.get("robustness") or []
+    return [
+        (
+            main._replace(
+                name=row["change"],
+                value=row["value"],
+                interval=tuple(row["interval"]) if row.get("interval") else None,
+                folds=(),
+            ),
+            row["n_tested"],
+        )
+        for row in rows
+    ]
 
 
 def _pairs(curve: Any) -> list[tuple[float, float]]:
