@@ -350,6 +350,30 @@ def test_a_planted_shortcut_is_a_warning(tmp_path, name):
     assert found[name].remedy
 
 
+@pytest.mark.parametrize(
+    ("gain", "least", "most"),
+    [(1.0, 0, 0), (4.0, 0.3, 0.9), (1e-3, 0, 0)],
+    ids=["as loud as it may be", "too loud", "so quiet that its steps are coarse"],
+)
+def test_what_stands_at_the_ceiling_is_counted(tmp_path, gain, least, most):
+    t = np.arange(22050) / 22050
+    y = np.clip(gain * 0.99 * np.sin(2 * np.pi * 440 * t), -0.99, 0.99)
+    assert least <= probe(write(tmp_path / "sine.wav", y)).clipped <= most
+
+
+def test_a_lossy_file_beyond_full_scale_is_clipped(tmp_path):
+    y = np.clip(4 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050), -1, 1)
+    assert probe(write(tmp_path / "loud.ogg", y)).clipped > 0.1
+
+
+def test_a_probe_comes_back_from_the_cache_as_it_was(tmp_path):
+    y = np.clip(3 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050), -0.9, 0.9)
+    made_first = probe(write(tmp_path / "sine.wav", y))
+    again = from_vector(to_vector(made_first))
+    assert again[:3] == made_first[:3]
+    assert np.array_equal(again.prints, made_first.prints)
+
+
 def fake(**properties: float) -> Probe:
     from audiofw.probe import Properties
 

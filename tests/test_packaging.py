@@ -54,14 +54,22 @@ def run(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedPr
 
 def test_the_wheel_holds_configs_and_plugins(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for file in ("conf/config.yaml", "conf/experiment/article.yaml", "plugins/mel.py", "plugins/lightgbm.py"):
+    templates = ("run.html", "style.css", "script.js")
+    for file in (
+        "conf/config.yaml",
+        "conf/experiment/article.yaml",
+        "plugins/mel.py",
+        "plugins/lightgbm.py",
+        *(f"report/templates/{name}" for name in templates),
+    ):
         assert f"audiofw/{file}" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 
 def test_an_installed_wheel_runs_anywhere(fresh, tmp_path):
-    done = run(fresh / "audiofw", "model.n_estimators=3", "report=false", "data.limit=8", cwd=tmp_path)
+    done = run(fresh / "audiofw", "model.n_estimators=3", "data.limit=8", "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/report.html").exists(), done.stderr
     assert "accuracy" in done.stdout
     where = run(fresh / "python", "-c", "import audiofw; print(audiofw.__file__)", cwd=tmp_path).stdout
     assert where.startswith(str(fresh.parent))

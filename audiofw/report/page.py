@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import math
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ def render(template: str, **values: Any) -> str:
     return str(_environment().get_template(template).render(**values, script=Markup(script), script_hash=_hash(script)))
 
 
+@functools.cache  # reading the templates takes longer than filling them in
 def _environment() -> Any:
     import jinja2
 
