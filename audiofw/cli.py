@@ -51,6 +51,7 @@ COMMANDS = {
     "plugins": "audiofw.menu_cli",
     "predict": "audiofw.predict_cli",
     "report": "audiofw.report_cli",
+    "serve": "audiofw.serve_cli",
     "verify": "audiofw.verify_cli",
 }
 """Each subcommand, and the module whose ``main`` it is: imported when it is called."""

@@ -1,0 +1,104 @@
+"""The page, by Gradio: a sound is uploaded or recorded, and what the model makes of it is shown."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import gradio
+from fastapi import FastAPI
+
+from audiofw.errors import AudiofwError
+from audiofw.serve import words
+from audiofw.serve.listen import Listener
+
+log = logging.getLogger(__name__)
+
+MOST_BARS = 10
+FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "sans-serif"]
+STYLE = Path(__file__).with_name("page.css")
+SWEEP, KEEP = 60, 600  # seconds: how often old uploads are looked for, and how long they can be played again
+
+
+def mount_page(app: FastAPI, listener: Listener) -> FastAPI:
+    """Put the page at the root of an application, behind the paths that it has."""
+    return gradio.mount_gradio_app(
+        app,
+        make_page(listener),
+        path="/",
+        theme=_theme(),
+        css_paths=[STYLE],
+        footer_links=[],
+        max_file_size=listener.limits.bytes,
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        show_error=False,
+    )
+
+
+def make_page(listener: Listener) -> gradio.Blocks:
+    """Make the page."""
+    model, limits = listener.model, listener.limits
+    with gradio.Blocks(title="What is this sound?", analytics_enabled=False, delete_cache=(SWEEP, KEEP)) as page:
+        gradio.HTML(words.head(model), elem_classes="head")
+        with gradio.Row(equal_height=False):
+            with gradio.Column():
+                sound = gradio.Audio(
+                    label="Sound", sources=["upload", "microphone"], type="filepath", buttons=[], editable=False
+                )
+                gradio.HTML(words.heard(model.facts, limits), elem_classes="heard")
+            with gradio.Column():
+                said = gradio.HTML(words.WAITING)
+                bars = gradio.Label(
+                    label="Probabilities", num_top_classes=MOST_BARS, show_heading=False, visible=False, elem_id="bars"
+                )
+                picture = gradio.HTML(visible=False)
+        gradio.HTML(words.about(model), elem_classes="about")
+        sound.change(
+            lambda path: show(listener, path),
+            sound,
+            [said, bars, picture],
+            api_visibility="private",
+            concurrency_limit=None,
+            show_progress="minimal",
+        )
+    return page
+
+
+def _theme() -> gradio.themes.Base:
+    """Make a theme in the report's colours, and of fonts that are here: none is fetched."""
+    theme = gradio.themes.Base(font=FONT, font_mono=FONT)
+    light = {"body_background_fill": "#fafaf8", "background_fill_primary": "#fff", "block_background_fill": "#fff"}
+    light |= {"body_text_color": "#1d1c1f", "body_text_color_subdued": "#66646c", "block_label_text_color": "#66646c"}
+    light |= {"border_color_primary": "#dcdae0", "block_border_color": "#dcdae0", "stat_background_fill": "#5a3fc0"}
+    dark = {"body_background_fill": "#141316", "background_fill_primary": "#1d1c20", "block_background_fill": "#1d1c20"}
+    dark |= {"body_text_color": "#eceaf0", "body_text_color_subdued": "#a19ea8", "block_label_text_color": "#a19ea8"}
+    dark |= {"border_color_primary": "#34323a", "block_border_color": "#34323a", "stat_background_fill": "#9680ff"}
+    return theme.set(**light, **{f"{name}_dark": colour for name, colour in dark.items()}, block_radius="12px")
+
+
+def show(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
+    """Answer for an uploaded or recorded file: verdict, bars, spectrogram, as far as there are any."""
+    if path is None:
+        return _shown(words.WAITING), _hidden(), _hidden()
+    try:
+        answer = listener(Path(path))
+        y, sr = listener.hear(Path(path))
+        picture = words.picture(y, sr)
+    except AudiofwError as error:
+        return _shown(words.refusal(str(error))), _hidden(), _hidden()
+    except Exception:  # a bug of ours or of a plugin: the page says so, in place of waiting for ever
+        log.exception("a sound failed")
+        return _shown(words.refusal("the server failed at it; its log says why")), _hidden(), _hidden()
+    bars = _shown(answer.probabilities) if answer.probabilities else _hidden()
+    return _shown(words.verdict(answer, listener.limits)), bars, _shown(picture)
+
+
+def _shown(value: Any) -> Any:
+    return gradio.update(value=value, visible=True)
+
+
+def _hidden() -> Any:
+    return gradio.update(value=None, visible=False)
