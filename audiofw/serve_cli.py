@@ -35,15 +35,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, or its model/, or a zip of that")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine alone)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen at (a free one)")
-    parser.add_argument("--max-mb", type=_above_zero, default=25.0, help="largest upload, in MB (%(default)g)")
-    parser.add_argument("--max-seconds", type=_above_zero, default=120.0, help="longest sound (%(default)g)")
+    parser.add_argument(
+        "--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen at (%(default)s: this machine alone)"
+    )
+    parser.add_argument("--port", type=int, metavar="N", default=0, help="port to listen at (a free one)")
+    parser.add_argument("--max-mb", type=_above_zero, metavar="MB", default=25.0, help="largest upload (%(default)g)")
+    parser.add_argument(
+        "--max-seconds", type=_above_zero, metavar="S", default=120.0, help="longest sound, in seconds (%(default)g)"
+    )
     parser.add_argument(
         "--min-confidence",
         type=_share,
         default=0.0,
-        help="a label less probable is 'unknown', 0 to 1 (%(default)g)",
+        help="what is less probable is called unknown (%(default)g)",
     )
     return parser
 

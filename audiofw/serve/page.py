@@ -69,7 +69,7 @@ def make_page(listener: Listener) -> gradio.Blocks:
 
 def _theme() -> gradio.themes.Base:
     """Make a theme in the report's colours, and of fonts that are here: none is fetched."""
-    theme = gradio.themes.Base(font=FONT, font_mono=FONT)
+    theme = gradio.themes.Base(primary_hue="violet", font=FONT, font_mono=FONT)
     light = {"body_background_fill": "#fafaf8", "background_fill_primary": "#fff", "block_background_fill": "#fff"}
     light |= {"body_text_color": "#1d1c1f", "body_text_color_subdued": "#66646c", "block_label_text_color": "#66646c"}
     light |= {"border_color_primary": "#dcdae0", "block_border_color": "#dcdae0", "stat_background_fill": "#5a3fc0"}

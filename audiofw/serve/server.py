@@ -28,7 +28,7 @@ QUIET = {
 }
 """What keeps Gradio, and what it brings, from calling home."""
 
-PATIENCE = 2  # seconds for open requests at the end: a page keeps one open for as long as it is looked at
+PATIENCE = 1  # seconds for open requests at the end: a page keeps one open for as long as it is looked at
 
 
 def serve(listener: Listener, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -97,10 +97,13 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            f"cannot listen at {host}, port {port}: {reason}; without --port a free one is taken"
-        ) from error
+        reason = (
+            os.strerror(error.errno)
+            if isinstance(error, OSError) and (error.errno or 0) > 0
+            else str(error).rstrip(".")
+        )
+        remedy = "; without --port a free one is taken" if port else ""
+        raise ConfigError(f"cannot listen at {host}, port {port}: {reason}{remedy}") from error
     with listening:
         yield listening
 

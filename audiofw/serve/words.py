@@ -67,11 +67,15 @@ def heard(facts: Mapping[str, Any], limits: Limits) -> str:
 
 def verdict(answer: Answer, limits: Limits) -> str:
     """Say what a sound is, and how sure that is."""
-    sure = "" if answer.confidence is None else f"{answer.confidence:.0%} sure"
+    sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:
         return _said("sure", answer.label, sure)
-    why = f"likeliest: {answer.likeliest}, {sure}; less than {limits.confidence:.0%} is no answer"
+    why = f"the likeliest is {answer.likeliest}, at {answer.confidence:.0%}; an answer needs {limits.confidence:.0%}"
     return _said("unsure", "Not sure", why)
+
+
+def _sure(confidence: float) -> str:
+    return "more than 99% sure" if confidence >= 0.995 else f"{confidence:.0%} sure"  # no model is 100% sure
 
 
 def refusal(reason: str) -> str:
