@@ -130,7 +130,7 @@ class Config:
     audit: Literal["warn", "raise", False]
     robustness: bool
     balance: Literal["none", "balanced"]
-    calibration: Literal["none", "sigmoid", "isotonic"]
+    calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
     score: str
     coverage: Annotated[float, Gt(0), Lt(1)]
     seed: Annotated[int, Ge(0)]

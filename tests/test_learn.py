@@ -131,6 +131,7 @@ def test_splits_are_drawn_without_a_warning():
 WRAPPERS = {
     "stack": lambda model: Stack([("one", model)]),
     "logistic stack": lambda model: Stack([("one", model)], final="logistic"),
+    "temperature": lambda model: Calibrated(model, "temperature"),
     "sigmoid": lambda model: Calibrated(model, "sigmoid"),
     "isotonic": lambda model: Calibrated(model, "isotonic"),
 }
@@ -280,7 +281,7 @@ def test_a_stack_votes_where_a_class_has_one_group(final):
 # --- calibration ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("method", ["temperature", "sigmoid", "isotonic"])
 def test_calibration_makes_boastful_probabilities_honest(method):
     X, y, _ = make_table(900, distance=1.0)
     boastful = DecisionTreeClassifier(max_depth=8, random_state=0)
@@ -288,6 +289,8 @@ def test_calibration_makes_boastful_probabilities_honest(method):
     honest = calibrated(lambda: clone(boastful), method)().fit(X[:600], y[:600])
     before, after = (log_loss(y[600:], model.predict_proba(X[600:])) for model in (plain, honest))
     assert after < before / 2
+    if method == "temperature":
+        assert np.array_equal(honest.predict(X), plain.predict(X))
 
 
 def test_calibration_none_leaves_the_model_alone():

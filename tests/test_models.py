@@ -206,7 +206,7 @@ def test_a_calibrated_vote_runs_from_the_command_line(audiofw, sounds, tmp_path)
     [
         (["model=vote", "model.members=[svm,lihgtgbm]"], "did you mean 'lightgbm'?"),
         (["model=stack", "+model.svm.D=3"], "model.D: there is no such option"),
-        (["calibration=platt"], "calibration=platt: must be none | sigmoid | isotonic"),
+        (["calibration=platt"], "calibration=platt: must be none | temperature | sigmoid | isotonic"),
     ],
 )
 def test_the_command_line_refuses_in_one_line(audiofw, words, said):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils.validation import check_is_fitted
@@ -13,8 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from audiofw.errors import ConfigError
 from audiofw.learn.fitting import fit, last_step, out_of_fold, take
 from audiofw.learn.groups import inner_splits
+from audiofw.learn.sharpness import find_sharpness
+from audiofw.learn.voting import LEAST
 
-Method = Literal["none", "sigmoid", "isotonic"]
+Method = Literal["none", "temperature", "sigmoid", "isotonic"]
 
 
 def calibrated(make_model: Callable[[], Any], method: Method, seed: int = 0) -> Callable[[], Any]:
@@ -42,14 +45,15 @@ class Calibrated(ClassifierMixin, BaseEstimator):
     """A classifier whose probabilities are mapped to the frequencies that were seen on inner splits.
 
     Every row is predicted by a fit on other groups' rows; on these predictions CalibratedClassifierCV learns the map of
-    each class. Then the classifier is fitted on all rows. Where some class cannot be tested so, as when it has one
-    group, its probabilities stay as they are.
+    each class, or `find_sharpness` that of all. Then the classifier is fitted on all rows. Where some class cannot be
+    tested so, as when it has one group, its probabilities stay as they are.
 
     Parameters
     ----------
     estimator : classifier
-    method : "sigmoid" or "isotonic"
-        Platt's curve of two numbers, or any rising curve, which needs some hundred clips of each class.
+    method : "temperature", "sigmoid" or "isotonic"
+        One number for all, which changes no prediction; for each class, Platt's curve of two numbers, or any rising
+        curve, which needs hundreds of clips of each.
     n_splits : int
         Inner splits.
     random_state : int
@@ -59,7 +63,7 @@ class Calibrated(ClassifierMixin, BaseEstimator):
     ----------
     estimator_ : classifier
         The one fitted on all rows.
-    map_ : CalibratedClassifierCV or None
+    map_ : classifier or None
         From its probabilities to better ones.
     """
 
@@ -76,12 +80,16 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         self.estimator_ = fit(clone(self.estimator), X, codes, sample_weight, groups)
         return self
 
-    def _learn_map(self, X: Any, codes: np.ndarray, sample_weight: Any, groups: Any) -> CalibratedClassifierCV | None:
+    def _learn_map(self, X: Any, codes: np.ndarray, sample_weight: Any, groups: Any) -> Any:
         splits = inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state)
         tested = np.unique([row for split in splits for row in split.test]).astype(int)
         if len(np.unique(codes[tested])) < len(self.classes_):
             return None
         said = out_of_fold(self.estimator, X, codes, splits, sample_weight, groups)[tested]
+        if self.method == "temperature":
+            logs = np.log(np.maximum(said, LEAST))
+            sharpness, _ = find_sharpness(logs, codes[tested], take(sample_weight, tested))
+            return Sharpened(sharpness).fit(said, codes[tested])
         everything = [(np.arange(len(tested)), np.arange(len(tested)))]  # it has nothing to fit
         curves = CalibratedClassifierCV(Told(), method=self.method, cv=everything, ensemble=False)
         return curves.fit(said, codes[tested], sample_weight=take(sample_weight, tested))
@@ -112,3 +120,20 @@ class Told(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Give the most probable class."""
         return self.classes_[np.asarray(X).argmax(axis=1)]
+
+
+class Sharpened(Told):
+    """Says the probabilities that it is told, sharper or blunter.
+
+    Parameters
+    ----------
+    sharpness : float
+        The power that they are raised to: 1 over what others call temperature.
+    """
+
+    def __init__(self, sharpness: float = 1.0) -> None:
+        self.sharpness = sharpness
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Give what came in, raised to the power; each row sums to 1."""
+        return softmax(self.sharpness * np.log(np.maximum(X, LEAST)), axis=1)
