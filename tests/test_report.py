@@ -14,6 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from conftest import tone, write_wav
 from PIL import Image
 from reports import ODD, Page, made_up_run, odd_sounds
@@ -203,6 +204,13 @@ def test_without_any_recording_the_figures_come_all_the_same(audiofw, run):
 def test_a_report_comes_without_any_one_file(run, gone):
     (run / gone).unlink()
     assert "accuracy" in Page(write_report(run)).text
+
+
+def test_recordings_are_found_by_the_config_of_another_version(run):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["report"], config["audio"]["silence"]
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "plots": True}))
+    assert Page(write_report(run)).all("audio")
 
 
 def test_a_folder_without_a_run_is_refused(audiofw, tmp_path):

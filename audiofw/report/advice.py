@@ -49,6 +49,14 @@ def _of_audit(metrics: Mapping[str, Any]) -> Iterator[Advice]:
 
 
 def _of_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    n, right = metrics["n_tested"], metrics["scores"]["accuracy"]["pooled"]
+    if right == 1:
+        yield Advice(
+            "note",
+            f"No tested clip was wrong. Of new ones like them, up to {min(1, 3 / n):.0%} may still be: {n} clips say no "
+            "more (the rule of three).",
+            "Test more clips, as split=kfold does, and other recordings: new places, devices, speakers.",
+        )
     score, value = metrics["score"], metrics["value"]
     interval, guess = metrics["scores"][score].get("interval"), metrics["baseline"].get(score)
     if value is None or interval is None or guess is None:

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ class Facts:
         """The classes, in the order of their numbers."""
         return list(self.metrics["classes"])
 
-    @property
+    @cached_property
     def truth(self) -> np.ndarray:
         """The true class of each tested clip, as a number, [shape=(tested,)]."""
         return self._numbers(self.predictions.labels if self.predictions else ())
 
-    @property
+    @cached_property
     def said(self) -> np.ndarray:
         """The predicted class of each tested clip, as a number, [shape=(tested,)]."""
         return self._numbers(self.predictions.predicted if self.predictions else ())

@@ -50,7 +50,7 @@ def clean(text: Any) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Write a score; "–" for none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def percent(value: float | None) -> str:

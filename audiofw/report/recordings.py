@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiofw.audio import load
 from audiofw.config import Config, read_config
 from audiofw.dataset import Clip
-from audiofw.errors import AudiofwError, ConfigError
+from audiofw.errors import AudiofwError
+from audiofw.places import bundled
 from audiofw.report.facts import Facts
 from audiofw.segments import Segments
 
@@ -45,15 +46,31 @@ def find_again(facts: Facts) -> Found:
     """Find a run's recordings by its ``config.yaml``; what a run takes from its source it takes again."""
     from audiofw.runner import find  # it imports the report
 
+    if "data" not in facts.config:
+        return Found({}, None, "config.yaml is missing, which would tell where they are")
     try:
-        config = read_config(dict(facts.config))
+        config = read_config(_completed(facts.config))
         with _inside(facts.cwd):
             found = find(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
-    except (AudiofwError, KeyError, TypeError) as error:
-        missing = isinstance(error, AudiofwError) and not isinstance(error, ConfigError)
-        reason = str(error) if missing else f"config.yaml is of another version of audiofw: {error}"
-        return Found({}, None, reason)
+    except AudiofwError as error:
+        return Found({}, None, str(error))
     return Found({clip.name: clip for clip in found.clips}, config)
+
+
+def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a config of any version of audiofw the options of this one: what it lacks has its default."""
+    import yaml  # type: ignore[import-untyped]
+
+    defaults = yaml.safe_load((bundled("conf") / "config.yaml").read_text(encoding="utf-8"))
+    return {field.name: _updated(defaults[field.name], values.get(field.name, ...)) for field in fields(Config)}
+
+
+def _updated(default: Any, value: Any) -> Any:
+    if isinstance(default, dict):
+        return {
+            key: _updated(one, value.get(key, ...)) if isinstance(value, dict) else one for key, one in default.items()
+        }
+    return default if value is ... else value
 
 
 def _no_list(config: Config) -> bool:
