@@ -441,3 +441,24 @@ def test_clips_at_their_own_rates_are_shown_and_told(audiofw, tmp_path):
     assert audiofw(*words).code == 0
     text = Page(tmp_path / "run/report.html").text
     assert "The sample rates differ between the classes" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "loud"),
+    [
+        (["audio.duration=0.2"], 0.2, False),
+        (["audio.duration=0.2", "audio.focus=event"], 0.2, True),
+        (["audio.duration=null", "audio.trim=20"], 0.3, True),
+        (["audio.duration=0.2", "windows.hop=0.2"], 1.0, True),
+        (["audio.duration=null"], 1.0, True),
+    ],
+)
+def test_what_is_played_is_what_the_model_hears_first(tmp_path, words, seconds, loud):
+    from audiofw.app import compose
+    from audiofw.report.recordings import hear
+
+    y = np.concatenate([np.full(22050 * 6 // 10, 1e-4), tone(440, 0.2), np.full(22050 * 2 // 10, 1e-4)])
+    config, _ = compose(words)
+    heard, sr = hear(write_wav(tmp_path / "late.wav", y), config, most=3.0)
+    assert heard.size / sr == pytest.approx(seconds, abs=0.06)
+    assert (np.abs(heard).max() > 0.1) == loud

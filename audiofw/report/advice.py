@@ -53,8 +53,8 @@ def _of_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
     if right == 1:
         yield Advice(
             "note",
-            f"No tested clip was wrong. Of new ones like them, up to {min(1, 3 / n):.0%} may still be: {n} clips say no "
-            "more (the rule of three).",
+            f"No tested clip was wrong, but {n} clips say no more than that up to {min(1, 3 / n):.0%} of new ones like "
+            "them may be (the rule of three).",
             "Test more clips, as split=kfold does, and other recordings: new places, devices, speakers.",
         )
     score, value = metrics["score"], metrics["value"]
