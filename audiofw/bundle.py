@@ -22,7 +22,7 @@ from audiofw.predict import Model
 from audiofw.registry import Menus, Origin, load_menus
 from audiofw.segments import Segments
 from audiofw.trees import check_trees, walk
-from audiofw.trusted import all_trusted, own_names, refuse_strangers
+from audiofw.trusted import only_trusted
 from audiofw.unit import Unit, own_code
 from audiofw.versions import differences
 
@@ -58,24 +58,25 @@ def load_model(path: str | PathLike[str]) -> Model:
 
 def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
     """Make the model of a bundle that was read; see `load_model`."""
-    if facts.get("format") != FORMAT:
-        raise DataError(
-            f"{where}: of format {facts.get('format')}, and audiofw {__version__} reads {FORMAT}: install another"
-        )
     try:
-        origins = {kind: Origin(*facts[kind]["origin"]) for kind in KINDS}
-        menus = load_menus(only=list(origins.values()))
-        choices = {kind: _choose(menus, kind, facts[kind], origins[kind]) for kind in ("feature", "pooling")}
-        unit = unit_of(facts, choices)
-        width, pad = facts["columns"], build_section(Pad, "pad", facts["pad"])
-        held = unpack(files[MODEL], f"{where}: {MODEL}", menus.trusted)
-        classifier, classes = held["model"], held["encoder"].classes_
+        if facts["format"] != FORMAT:
+            raise DataError(f"{where}: of format {facts['format']}, and audiofw {__version__} reads {FORMAT}")
+        return _make(facts, files, where)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where}: bundle.json does not fit: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
+    origins = {kind: Origin(*facts[kind]["origin"]) for kind in KINDS}
+    menus = load_menus(only=list(origins.values()))
+    choices = {kind: _choose(menus, kind, facts[kind], origins[kind]) for kind in ("feature", "pooling")}
+    unit, pad = unit_of(facts, choices), build_section(Pad, "pad", facts["pad"])
+    held = unpack(files[MODEL], f"{where}: {MODEL}", menus.trusted)
+    classes = np.array(held["encoder"].classes_, dtype=str)
     if classes.tolist() != facts["classes"]:
         raise DataError(f"{where}: bundle.json and {MODEL} name other classes, refused")
     _warn_of_differences(facts, menus, choices, where)
-    return Model(unit, classifier, np.array(classes, dtype=str), width, pad.value, facts)
+    return Model(unit, held["model"], classes, facts["columns"], pad.value, facts)
 
 
 def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
@@ -124,11 +125,10 @@ def unpack(data: bytes, where: str, plugins: set[str]) -> Any:
         raise DataError(f"{where}: {kind}, refused")
     try:
         with ZipFile(io.BytesIO(data)) as file:
-            refuse_strangers(file, where, plugins)
-            own = own_names(file)
+            trusted = only_trusted(file, where, plugins)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which are compared in one line of ours
-            held = loads(data, trusted=[*all_trusted(plugins), *own])
+            held = loads(data, trusted=trusted)
         check_trees(held, where)
     except AudiofwError:
         raise

@@ -128,14 +128,21 @@ class Model:
         results, size = iter(made), 1
         while True:
             started = perf_counter()
-            if not (batch := list(islice(results, size))):
+            batch: list[np.ndarray | Lost] = []
+            try:
+                batch.extend(islice(results, size))  # what has come stays in it
+            except KeyboardInterrupt:
+                yield from self._judge_each(batch)
+                raise
+            if not batch:
                 return
-            yield from self._judge_each([self.fit_width(each) for each in batch])
+            yield from self._judge_each(batch)
             took = perf_counter() - started
             size = min(2 * size, LARGEST_BATCH) if took < SWIFT else max(size // 2, 1) if took > SLOW else size
 
-    def _judge_each(self, batch: Sequence[np.ndarray | Lost]) -> list[Verdict | Lost]:
+    def _judge_each(self, made: Sequence[np.ndarray | Lost]) -> list[Verdict | Lost]:
         """Judge those that have rows, all at once; if that fails, one by one, to know which."""
+        batch = [self.fit_width(each) for each in made]
         sound = [each for each in batch if not isinstance(each, Lost)]
         try:
             verdicts: list[Any] = self.judge(sound) if sound else []

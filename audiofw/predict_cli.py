@@ -75,7 +75,7 @@ def _read_options(argv: list[str]) -> argparse.Namespace:
     add("-o", "--output", type=Path, metavar="FILE", help="write there, not to stdout")
     add("--resume", action="store_true", help="go on with --output: pass over what is in it")
     add("--n-jobs", type=int, default=-1, metavar="N", help="workers; default: -1, every core")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     suffix = options.output.suffix.lower() if options.output else ""
     options.format = options.format or SUFFIXES.get(suffix, "csv")
     _check(options)

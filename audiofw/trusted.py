@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from zipfile import ZipFile
 
@@ -143,20 +143,21 @@ class Named(NamedTuple):
     name: str
 
 
-def names_in(node: Any) -> Iterator[Named]:
+def names_in(node: Any) -> set[Named]:
     """List every type that a skops schema names, at any depth."""
-    todo = [node]
+    todo, found = [node], set()
     while todo:
         node = todo.pop()
         if isinstance(node, dict):
             if "__loader__" in node or "__class__" in node:
-                yield Named(str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}")
-            todo.extend(node.values())
-        elif isinstance(node, list):
-            todo.extend(node)
+                found.add(Named(str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}"))
+            todo.extend(each for each in node.values() if isinstance(each, (dict, list)))
+        else:
+            todo.extend(each for each in node if isinstance(each, (dict, list)))
+    return found
 
 
-def refuse_strangers(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> None:
+def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list[str]:
     """Refuse a skops file that names any type beyond the list; nothing is imported or made of it before.
 
     Parameters
@@ -167,6 +168,11 @@ def refuse_strangers(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> 
         Begins the sentence of an error.
     plugins : iterable of str
         Classes that plugins register, by their full name.
+
+    Returns
+    -------
+    list of str
+        What of the list the file needs, for skops, which copies the list for each of the file's parts.
 
     Raises
     ------
@@ -179,10 +185,11 @@ def refuse_strangers(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> 
     protocol = schema.get("protocol")
     if type(protocol) is not int or protocol < OLDEST_PROTOCOL:
         raise DataError(f"{where}: protocol {protocol} of skops is not read, only {OLDEST_PROTOCOL} and later ones")
-    plugins = set(plugins)
-    for named in dict.fromkeys(names_in(schema)):
+    plugins, names = set(plugins), sorted(names_in(schema))
+    for named in names:
         if not is_trusted(named, plugins):
             raise DataError(f"{where}: {_tell(named)}")
+    return sorted({named.name for named in names})
 
 
 def is_trusted(named: Named, plugins: set[str]) -> bool:
@@ -190,17 +197,6 @@ def is_trusted(named: Named, plugins: set[str]) -> bool:
     if named.name in LOADERS.get(named.loader, ()):
         return True
     return named.loader == "ObjectNode" and (named.name in plugins or _is_own(named.name))
-
-
-def all_trusted(plugins: Iterable[str]) -> list[str]:
-    """Give the whole list as skops takes it, with the classes that plugins register; own ones are to be added."""
-    return sorted(set().union(*LOADERS.values(), plugins))
-
-
-def own_names(file: ZipFile) -> set[str]:
-    """List audiofw's own classes that a file names, each of which `refuse_strangers` has let pass."""
-    names = {named.name for named in names_in(json.loads(file.read("schema.json")))}
-    return {name for name in names if _is_own(name)}
 
 
 def _is_own(name: str) -> bool:
