@@ -17,7 +17,7 @@ from conftest import tone, write_wav
 import audiofw
 from audiofw.bundle_files import digest_of, digest_of_facts
 
-QUICK = ["n_jobs=1", "plots=false", "audit=false", "report=false", "model.n_estimators=8"]
+QUICK = ["n_jobs=1", "audit=false", "report=false", "model.n_estimators=8"]
 
 
 def make_sounds(folder: Path, clips: int = 12, seconds: float = 0.6) -> Path:

@@ -33,7 +33,7 @@ def commands() -> list[str]:
 def readmes_plugin(tmp_path, monkeypatch) -> Path:
     """Save the README's plugin where the README says."""
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("python")
+    (code,) = (code for code in blocks("python") if "@hookimpl" in code)
     (file,) = re.findall(r"Save this as `(\S+)`", README)
     Path(file).parent.mkdir()
     Path(file).write_text(code)
@@ -45,6 +45,20 @@ def test_the_readmes_plugin_is_a_file_that_runs(audiofw, sounds, readmes_plugin)
     outcome = audiofw(*words, f"data.source={sounds()}", "model.n_estimators=5", "report=false")
     assert outcome.code == 0, outcome.err
     assert "loudness" in outcome.out
+
+
+def test_the_readmes_notebook_runs(sounds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = sorted(sounds(folder="pets", cat=900, dog=250).rglob("*.wav"))
+    (code,) = (code for code in blocks("python") if "audiofw.run" in code)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["accuracy"]["pooled"] > 0.5
+    assert names["labels"].tolist() == [file.parent.name for file in files]
+    assert names["probabilities"].shape == (len(files), 2)
+    assert names["X"].shape == (len(files), len(names["columns"]))
+    assert names["columns"][0].startswith("mel_")
+    assert names["scores"].mean() > 0.9
 
 
 @pytest.mark.parametrize("line", commands())

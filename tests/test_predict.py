@@ -163,7 +163,7 @@ def test_a_model_without_probabilities_gives_labels_alone(audiofw, sounds, tmp_p
         "    return RidgeClassifier()\n"
     )
     monkeypatch.setenv("AUDIOFW_PLUGINS_PATH", str(tmp_path / "mine"))
-    words = [f"data.source={sounds()}", "model=ridge", "plots=false", "report=false", "hydra.run.dir=run"]
+    words = [f"data.source={sounds()}", "model=ridge", "report=false", "hydra.run.dir=run"]
     assert audiofw(*words).code == 0
     outcome = audiofw("predict", "run", str(tmp_path / "sounds/low/0.wav"))
     assert outcome.out.splitlines()[1].split(",")[1:3] == ["low", ""]
