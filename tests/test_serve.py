@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -229,6 +230,46 @@ def test_the_page_stands_beside_the_endpoint_and_loads_nothing_from_elsewhere(mo
         assert "@import" not in client.get("/theme.css").text
         assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
     assert list(uploads.iterdir()) == []
+
+
+def ask_page(client: TestClient, path: str, **more) -> str:
+    """Ask as the page's own script does; what came of it."""
+    sound = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}, **more}
+    client.post("/gradio_api/queue/join", json={"data": [sound], "fn_index": 0, "session_hash": "me"})
+    told = client.get("/gradio_api/queue/data", params={"session_hash": "me"}).text
+    (done,) = [line for line in told.splitlines() if '"process_completed"' in line]
+    return done
+
+
+def test_the_page_takes_uploads_and_no_other_file_or_address(model, uploads, monkeypatch):
+    fetched = []
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", lambda *a, **k: fetched.append(a))
+    (uploads / "private.wav").write_bytes(wav(3200))
+    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+        (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
+        assert Path(sent).parents[2] == uploads
+        assert "said sure" in ask_page(client, sent)
+        for other in (str(uploads / "private.wav"), "http://93.184.215.14/a.wav", "HTTPS://example.com/a.wav"):
+            done = ask_page(client, other)
+            assert '"success":false' in done
+            assert "said" not in done
+        large = client.post("/gradio_api/upload", files={"files": ("a.wav", bytes(26 * 2**20))})
+        assert large.status_code == 413
+        assert [file.name for file in uploads.rglob("*.wav")].count("private.wav") == 1  # and no copy to be asked for
+    assert fetched == []
+    assert len(model.asked) == 1
+
+
+def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
+    monkeypatch.setattr("audiofw.serve.page.SWEEP", 0.05)
+    monkeypatch.setattr("audiofw.serve.page.KEEP", 0.05)
+    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+        (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
+        for _ in range(200):
+            if not Path(sent).exists():
+                break
+            threading.Event().wait(0.05)
+        assert not Path(sent).exists()
 
 
 def test_what_is_shown_is_escaped(model, tmp_path):

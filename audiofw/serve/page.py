@@ -48,6 +48,7 @@ def make_page(listener: Listener) -> gradio.Blocks:
                 sound = gradio.Audio(
                     label="Sound", sources=["upload", "microphone"], type="filepath", buttons=[], editable=False
                 )
+                take_uploads_only(sound)
                 gradio.HTML(words.heard(model.facts, limits), elem_classes="heard")
             with gradio.Column():
                 said = gradio.HTML(words.WAITING)
@@ -65,6 +66,31 @@ def make_page(listener: Listener) -> gradio.Blocks:
             show_progress="minimal",
         )
     return page
+
+
+def take_uploads_only(sound: Any) -> None:
+    """Let a component take nothing but what was sent to it.
+
+    By itself it fetches a sound from any address that a request names; and in a page that is mounted, not launched,
+    Gradio does not look whether the file that a request names is an upload.
+    """
+    move, preprocess, folder = sound.async_move_resource_to_block_cache, sound.preprocess, sound.GRADIO_CACHE
+
+    def check(path: str | Path | None) -> None:
+        sent = Path(path or "").resolve()
+        if not (sent.is_file() and sent.is_relative_to(Path(folder).resolve())):
+            raise gradio.Error("no sound was sent", print_exception=False)
+
+    async def move_upload(path: str | Path | None) -> Any:
+        check(path)
+        return await move(path)
+
+    def preprocess_upload(payload: Any) -> Any:
+        if payload is not None:
+            check(payload.path)
+        return preprocess(payload)
+
+    sound.async_move_resource_to_block_cache, sound.preprocess = move_upload, preprocess_upload
 
 
 def _theme() -> gradio.themes.Base:
