@@ -68,7 +68,7 @@ def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str)
 
 def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
     origins = {kind: Origin(*facts[kind]["origin"]) for kind in KINDS}
-    menus = load_menus(only=list(origins.values()))
+    menus = load_menus(only=[*origins.values(), *(Origin(*origin) for origin in facts["made_of"])])
     choices = {kind: _choose(menus, kind, facts[kind], origins[kind]) for kind in ("feature", "pooling")}
     unit, pad = unit_of(facts, choices), build_section(Pad, "pad", facts["pad"])
     held = unpack(files[MODEL], f"{where}: {MODEL}", menus.trusted)

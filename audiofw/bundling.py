@@ -28,7 +28,7 @@ from audiofw.fitting import Sample, fit
 from audiofw.golden import make_golden
 from audiofw.plugin import Choice
 from audiofw.predict import Model
-from audiofw.registry import load_menus, origin_of
+from audiofw.registry import Origin, load_menus, origin_of
 from audiofw.trusted import names_in
 from audiofw.unit import Unit, own_code
 from audiofw.versions import owner_of, versions_for
@@ -67,7 +67,7 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
         For a model that fails on all clips, cannot be saved, or could not be loaded again.
     """
     classifier = _fit_on_all(run, make_model) if run.config.bundle.refit else run.evaluation.models[-1]
-    saved, trusted = save(classifier, run.classes), load_menus(only=[origin_of(run.choices["model"].plugin)]).trusted
+    saved, trusted = save(classifier, run.classes), load_menus(only=_origins(run.choices)).trusted
     try:
         unpack(saved, f"model={run.choices['model'].name}", trusted)
     except AudiofwError as error:
@@ -79,6 +79,12 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
     facts["files"] = {name: digest_of(data) for name, data in files.items()}
     facts["digest"] = digest_of_facts(facts)
     return {**files, FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()}
+
+
+def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
+    """Say where what is saved may come from: the model, those it is made of, and a pooling that learns."""
+    chosen = [choices["model"], *choices["model"].members(), choices["pooling"]]
+    return [origin_of(choice.plugin) for choice in chosen]
 
 
 def _fit_on_all(run: Finished, make_model: Callable[[], Any]) -> Any:
@@ -129,6 +135,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "pad": asdict(config.pad),
         "columns": width,
         **{kind: _plugin(run.choices[kind]) for kind in KINDS},
+        "made_of": sorted({tuple(origin) for origin in _origins(run.choices)}),
         "seed": config.seed,
         "code": own_code(),
         "score": {
@@ -138,6 +145,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
             "level": metrics["interval_level"],
             "measured_on": _measured_on(run),
         },
+        "conformity": (metrics["confidence"] or {}).get("conformity"),
         "fitted_on": _fitted_on(run),
         "training": training_digest(run.clips),
     }

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from audiofw.errors import AudiofwError, DataError, PluginError
+from audiofw.confidence import label_sets, threshold
+from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
 from audiofw.fitting import predict
 from audiofw.lanes import Lost, outcome
 from audiofw.rows import Even, Gatherer, Pictures
@@ -86,6 +87,46 @@ class Model:
         if None in [row if row is None else True for row in rows]:
             raise PluginError(f"model={self.facts['model']['name']} gives no probabilities: use predict")
         return np.array(rows)
+
+    def predict_set(self, files: Files, *, coverage: float = 0.9, n_jobs: int = -1) -> list[list[str]]:
+        """Give for each recording the labels that are probable enough to hold the true one in a share of recordings.
+
+        Parameters
+        ----------
+        files : path, or sequence of paths
+        coverage : float
+            That share, of recordings like those that were tested: see `audiofw.confidence`.
+        n_jobs : int
+            Workers, in scikit-learn's sense.
+
+        Returns
+        -------
+        list of list of str
+            The most probable label first.
+
+        Raises
+        ------
+        ConfigError
+            For a coverage that is none, or a model that gives no probabilities.
+        DataError
+            For a file that cannot be used; it is named.
+        """
+        least = self.least_probability(coverage)
+        return [self.labels(row, least) for row in self.predict_proba(files, n_jobs=n_jobs)]
+
+    def least_probability(self, coverage: float) -> float:
+        """Find how probable a label must be to be in a set; see `predict_set`."""
+        if not 0 < coverage < 1:
+            raise ConfigError(f"coverage={coverage}: a share between 0 and 1")
+        if not (conformity := self.facts.get("conformity")):
+            raise ConfigError(f"coverage={coverage}: the model was saved without probabilities of tested clips")
+        return threshold(conformity, coverage)
+
+    def labels(self, probabilities: np.ndarray, least: float) -> list[str]:
+        """List the labels of a recording that are so probable, the most probable first; there is always one."""
+        order = np.argsort(-probabilities, kind="stable")
+        chosen = label_sets(probabilities[None], least)[0]
+        return [str(self.classes_[i]) for i in order if chosen[i]]
 
     def _verdicts(self, files: Files, n_jobs: int) -> list[Verdict]:
         paths = [Path(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]

@@ -69,6 +69,7 @@ def _read_options(argv: list[str]) -> argparse.Namespace:
     add("--format", choices=["csv", "json", "jsonl", "table", "audacity"], help="default: by the output's name, or csv")
     add("--top", type=_whole, metavar="N", help="the N most probable classes in place of all")
     add("--min-confidence", type=_share, default=0.0, metavar="P", help="what is less probable is called unknown")
+    add("--coverage", type=_share, metavar="P", help="also the set of labels that holds the true one in this share")
     add("--window", type=_seconds, metavar="S", help="a timeline: windows of S seconds all along a recording …")
     add("--hop", type=_seconds, metavar="S", help="… one every S seconds; default: as long as a window")
     add("--threshold", type=_share, metavar="P", help="of a timeline: what is less probable gets no segment")
@@ -88,6 +89,10 @@ def _check(options: argparse.Namespace) -> None:
         (options.hop and not options.window, "--hop needs --window: how long each window is"),
         (options.threshold is not None and not options.window, "--threshold is of a timeline, see --window"),
         (options.top and options.window, "--top does not go with --window: a timeline shows the one best label"),
+        (
+            options.coverage and options.window,
+            "--coverage does not go with --window: a timeline has one label",
+        ),
         (options.format == "audacity" and not options.window, "--format audacity is of a timeline, see --window"),
         (
             options.format == "audacity" and count(options.sounds) != 1,
@@ -179,10 +184,12 @@ class _Clips:
         self._n_jobs = options.n_jobs
         self._top = min(options.top or 0, len(model.classes_))
         self._min_confidence = options.min_confidence
+        self._least = model.least_probability(options.coverage) if options.coverage is not None else None
         classes = [str(name) for name in model.classes_]
         shares = [f"p({name})" for name in classes]
         best = [word for i in range(1, self._top + 1) for word in (f"label{i}", f"p{i}")]
-        self.columns = ["path", "predicted", "confidence", *(best if self._top else shares), "error"]
+        self._head = ["path", "predicted", "confidence", *(["labels"] if options.coverage is not None else [])]
+        self.columns = [*self._head, *(best if self._top else shares), "error"]
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Work on the sounds, several at a time unless there is but one."""
@@ -208,10 +215,12 @@ class _Clips:
             return {"path": name, "predicted": label}
         confidence = float(shares.max())
         order = (-shares).argsort(kind="stable")[: self._top] if self._top else range(len(shares))
+        labels = {} if self._least is None else {"labels": self._model.labels(shares, self._least)}
         return {
             "path": name,
             "predicted": label if confidence >= self._min_confidence else UNKNOWN,
             "confidence": round(confidence, 6),
+            **labels,
             "probabilities": {str(self._model.classes_[i]): round(float(shares[i]), 6) for i in order},
         }
 
@@ -219,9 +228,10 @@ class _Clips:
         """A record's values for the columns."""
         shares = record.get("probabilities", {})
         given = [word for pair in shares.items() for word in pair] if self._top else list(shares.values())
-        given += [""] * (len(self.columns) - 4 - len(given))
-        head = [record.get(key, "") for key in ("path", "predicted", "confidence")]
-        return [*head, *given, record.get("error", "")]
+        given += [""] * (len(self.columns) - len(self._head) - 1 - len(given))
+        head = [record.get(key, "") for key in self._head]
+        labels = [";".join(value) if isinstance(value, list) else value for value in head]
+        return [*labels, *given, record.get("error", "")]
 
 
 class _Timeline:

@@ -277,6 +277,14 @@ def test_a_plugin_lets_bundles_hold_its_own_classes(audiofw, sounds, own_plugin,
     assert "own_models.Nearest" in outcome.err
 
 
+def test_a_vote_may_hold_what_the_plugins_of_its_members_trust(audiofw, sounds, own_plugin):
+    own_plugin.write_text(textwrap.dedent(PLUGIN) + textwrap.dedent(TRUST))
+    words = [f"data.source={sounds()}", "model=vote", "model.members=[nearest,knn]", *QUICK[:-1], "hydra.run.dir=run"]
+    outcome = audiofw(*words)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert audiofw("verify", "run").code == 0
+
+
 def test_a_model_that_cannot_be_loaded_again_costs_a_warning_not_the_run(audiofw, sounds, own_plugin):
     own_plugin.write_text(textwrap.dedent(PLUGIN))
     outcome = audiofw(f"data.source={sounds()}", "model=nearest", *QUICK[:-1], "hydra.run.dir=run")

@@ -147,6 +147,27 @@ def test_what_is_not_confident_is_unknown(audiofw, run, tmp_path):
     assert same["confidence"] == row["confidence"]
 
 
+def test_a_set_of_labels_is_as_large_as_its_coverage_needs(audiofw, run, tmp_path):
+    sure = write_wav(tmp_path / "sure.wav", tone(900, 0.6))
+    torn = write_wav(tmp_path / "torn.wav", tone(430, 0.6, noise=0.5))
+    (few, _), (many, _) = (
+        rows_of(audiofw("predict", str(run), str(sure), str(torn), "--coverage", share).out)
+        for share in ("0.5", "0.99")
+    )
+    assert few["labels"] == few["predicted"] == "mid"
+    assert sorted(many["labels"].split(";")) == ["high", "low", "mid"]  # too few clips were tested for such a coverage
+    assert fw.load_model(run).predict_set(sure, coverage=0.5) == [["mid"]]
+    (record,) = json.loads(audiofw("predict", str(run), str(sure), "--coverage", "0.5", "--format", "json").out)
+    assert record["labels"] == ["mid"]
+
+
+@pytest.mark.parametrize("share", ["0", "1"])
+def test_a_coverage_of_none_or_all_is_refused(audiofw, run, clips, share):
+    outcome = audiofw("predict", str(run), str(clips), "--coverage", share)
+    assert outcome.code == 2
+    assert "a share between 0 and 1" in outcome.err
+
+
 def test_stdin_is_a_recording(run, clips):
     data = (clips / "mid.wav").read_bytes()
     done = subprocess.run(command("predict", run, "-"), input=data, capture_output=True, env=environment())

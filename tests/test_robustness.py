@@ -78,7 +78,6 @@ WORDS = (
     "model=stump",
     "split=kfold",
     "split.n_splits=4",
-    "plots=false",
     "audit=false",
     "n_jobs=1",
 )

@@ -97,11 +97,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        reason = (
-            os.strerror(error.errno)
-            if isinstance(error, OSError) and (error.errno or 0) > 0
-            else str(error).rstrip(".")
-        )
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number and number > 0 else str(error).rstrip(".")
         remedy = "; without --port a free one is taken" if port else ""
         raise ConfigError(f"cannot listen at {host}, port {port}: {reason}{remedy}") from error
     with listening:
