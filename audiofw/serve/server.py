@@ -97,10 +97,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        reason = os.strerror(number) if number and number > 0 else str(error).rstrip(".")
-        remedy = "; without --port a free one is taken" if port else ""
-        raise ConfigError(f"cannot listen at {host}, port {port}: {reason}{remedy}") from error
+        number = getattr(error, "errno", None) or 0  # negative for a name that is not known
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error).rstrip(".")
+        where, remedy = (f"{host}, port {port}", "; without --port a free one is taken") if port else (host, "")
+        raise ConfigError(f"cannot listen at {where}: {reason}{remedy}") from error
     with listening:
         yield listening
 
