@@ -79,7 +79,7 @@ def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
         name=_name(unit) if unit else AUDIT,
         make=unit or _probe,
         recipe=key.recipe,
-        paths=_paths(works, key.kept),
+        paths=_paths(works, key),
         kept=key.kept,
         workers=count_workers(first.config.n_jobs),
         jobs=tuple(job.number for job in sharing),
@@ -95,12 +95,17 @@ def _probe(path: Path) -> np.ndarray:
     return probe.to_vector(probe.probe(path))
 
 
-def _paths(works: Sequence[Work], kept: bool) -> list[Path]:
+def _paths(works: Sequence[Work], key: Key) -> list[Path]:
     """List the clips, each once if what is made of it is kept."""
-    if not kept:
-        return [clip.path for work in works for clip in work.dataset.clips]
-    datasets = {id(work.dataset): work.dataset for work in works}
-    return list(dict.fromkeys(clip.path for dataset in datasets.values() for clip in dataset.clips))
+    if not key.kept:
+        return [path for work in works for path in _clips(work, key)]
+    distinct = {(id(work.dataset), work.part(key)): work for work in works}
+    return list(dict.fromkeys(path for work in distinct.values() for path in _clips(work, key)))
+
+
+def _clips(work: Work, key: Key) -> list[Path]:
+    part, clips = work.part(key), work.dataset.clips
+    return [clip.path for clip in clips] if part is None else [clips[i].path for i in sorted(part)]
 
 
 def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[estimate.Past]) -> Job:

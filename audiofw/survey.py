@@ -44,12 +44,19 @@ class Work(NamedTuple):
     choices: Mapping[str, Choice]
     dataset: Dataset
     n_folds: int
+    tested: frozenset[int]  #: numbers of the clips in any test part
     units: Mapping[Key, Unit]  #: what is extracted: the clips' rows, then of each changed copy and test
 
     @property
     def features(self) -> Key:
         """The extraction of its clips' features."""
         return next(iter(self.units))
+
+    def part(self, key: Key) -> frozenset[int] | None:
+        """Give the numbers of the clips that an extraction is of; None for all."""
+        unit = self.units.get(key)
+        changed = unit and unit.copy and isinstance(unit.copy.augmentation, robustness.Changed)
+        return self.tested if changed else None
 
     @property
     def probes(self) -> Key | None:
@@ -134,7 +141,8 @@ class Survey:
         if config.robustness:
             units += robustness.units(units[0], config.seed).values()
         known = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units}
-        work = Work(config, choices, dataset, len(folds), known)
+        tested = frozenset(int(i) for fold in folds for i in fold.test)
+        work = Work(config, choices, dataset, len(folds), tested, known)
         alone = HydraConfig.get().mode != RunMode.MULTIRUN  # a plain run is always run
         return self._settle(job, work, "all" if alone else config.sweep.rerun)
 

@@ -156,3 +156,10 @@ def test_a_sweep_does_not_take_over_a_run_that_lacks_the_table(audiofw, levels):
     assert audiofw("-m", *WORDS, "hydra.sweep.dir=swept", "robustness=false,true").code == 0
     without, with_it = (metrics(levels / "swept" / number)["robustness"] for number in "01")
     assert (len(without), len(with_it)) == (0, 1 + len(robustness.CHANGES))
+
+
+def test_a_plan_counts_the_changed_clips_that_are_tested(audiofw, levels):
+    outcome = audiofw(*(word for word in WORDS if "split" not in word), "robustness=true", "--plan")
+    assert outcome.code == 0, outcome.err
+    (line,) = (line for line in outcome.out.splitlines() if "12 dB quieter" in line)
+    assert line.split("12 dB quieter 1")[1].split()[:4] == ["1", "4", "0", "4"]
