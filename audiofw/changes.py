@@ -104,6 +104,12 @@ def equalised(y: np.ndarray, sr: int, db: float, rng: np.random.Generator) -> np
     return filtered(y, sr, octaves, rng.uniform(-db, db, octaves.size))
 
 
+def low_passed(y: np.ndarray, sr: int, frequency: float, db: float = 80.0) -> np.ndarray:
+    """Turn all above a frequency in Hz down, within a twelfth of an octave."""
+    octave = np.log2(frequency / LOWEST)
+    return filtered(y, sr, np.array([octave - 1 / 12, octave]), np.array([0.0, -db]))
+
+
 def without_a_band(y: np.ndarray, sr: int, octaves: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
     """Turn a band of so many octaves down, anywhere between 50 Hz and half the rate."""
     low, edge = rng.uniform(0, max(0.0, np.log2(sr / 2 / LOWEST) - octaves)), 1 / 12

@@ -105,6 +105,14 @@ def test_an_equaliser_stays_within_its_range(rng):
     assert -7 < db.min() < -1 < 1 < db.max() < 7
 
 
+def test_a_low_pass_leaves_what_is_below_alone():
+    low = changes.low_passed(hiss() + sine(1000, 1.0), SR, 3000)
+    assert share_above(low, 3000) < 1e-4
+    tall, short = changes.low_passed(sine(1000), SR, 3000), changes.low_passed(sine(1000), SR, 900)
+    assert power(tall) == pytest.approx(power(sine()), rel=0.01)
+    assert power(short) < 1e-3
+
+
 def test_a_band_is_taken_out(rng):
     y = hiss()
     out = changes.without_a_band(y, SR, 1.0, rng)
