@@ -21,8 +21,8 @@ from audiofw.errors import ConfigError, DataError
 from audiofw.inputs import find_sounds
 from audiofw.names import name_columns
 from audiofw.predict import Model
-from audiofw.runner import extract, units_of
 from audiofw.sweep import run_found
+from audiofw.tabling import extract, units_of
 
 Overrides = Sequence[str]
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]

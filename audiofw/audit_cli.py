@@ -6,8 +6,10 @@ from audiofw import leaks
 from audiofw.app import compose
 from audiofw.audit import refuse
 from audiofw.config import Config
-from audiofw.runner import Choices, find, open_shelf, split
+from audiofw.finding import find, split
+from audiofw.runner import Choices
 from audiofw.tables import open_console
+from audiofw.tabling import open_shelf
 
 
 def main(argv: list[str]) -> int:

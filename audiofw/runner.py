@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -17,25 +15,21 @@ import numpy as np
 from audiofw import leaks, robustness
 from audiofw.audit import Finding, refuse
 from audiofw.bundling import Finished, leave_bundle
-from audiofw.cache import Cache, Shelf, recipe_digest
 from audiofw.config import Config
-from audiofw.dataset import Clip, Dataset, find_clips
-from audiofw.errors import ConfigError, DataError
+from audiofw.dataset import Clip, Dataset
+from audiofw.errors import ConfigError
 from audiofw.evaluate import Evaluation, FoldResult, cross_validate
-from audiofw.extraction import Failure, Rows, Table, join, tabulate
-from audiofw.locks import alone
+from audiofw.extraction import Failure, Rows, Table, join
+from audiofw.finding import known, split
 from audiofw.metrics import main_value, summarise
 from audiofw.names import name_columns
-from audiofw.places import cache_root
 from audiofw.plugin import Choice
 from audiofw.progress import counting
 from audiofw.results import save
 from audiofw.scores import check_score
-from audiofw.segments import Segments
-from audiofw.splits import Fold, make_splits, warn_of_shared_groups
-from audiofw.unit import Copy, Unit
-
-log = logging.getLogger(__name__)
+from audiofw.splits import Fold, warn_of_shared_groups
+from audiofw.tabling import extract, extract_copies, open_shelf, units_of, width_of
+from audiofw.unit import Unit
 
 Choices = Mapping[str, Choice]
 Watch = Callable[[FoldResult, int], None]
@@ -58,7 +52,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     ----------
     config : Config
     dataset : Dataset
-        What `find` has found.
+        What `audiofw.finding.find` has found.
     choices : mapping of str to Choice
         A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``, and ``augmentation`` if there is any.
     folder : Path
@@ -101,7 +95,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         run_ended = Finished(config, choices, clips, classes, unit, rows, evaluation, metrics)
         leave_bundle(folder, run_ended, partial(make_model, config, choices))
     if config.report.enabled:
-        from audiofw.report import write  # it finds recordings again by this module
+        from audiofw.report import write  # templates and pictures: not for those who want none
 
         X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
         write.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names)
@@ -121,6 +115,17 @@ def rehearse(config: Config, choices: Choices) -> None:
         )
 
 
+def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
+    """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
+    if not config.audit:
+        return []
+    with open_shelf(config, leaks.recipe(), clips) as shelf:
+        findings = leaks.find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
+    if config.audit == "raise":
+        refuse(findings)
+    return findings
+
+
 def make_model(config: Config, choices: Choices) -> Any:
     """Make an unfitted classifier: calibrated, if that is wanted, and behind the pooling if that learns."""
     pooling = choices["pooling"]
@@ -134,142 +139,6 @@ def make_model(config: Config, choices: Choices) -> Any:
     from sklearn.pipeline import Pipeline
 
     return Pipeline([("pooling", pooling.build(None, config.seed)), ("model", make())])
-
-
-def find(config: Config) -> Dataset:
-    """Find the labelled clips that the config names."""
-    options = asdict(config.data)
-    del options["on_error"]  # what to do with bad clips is settled where they are read
-    return find_clips(**options)
-
-
-def encode(clips: Sequence[Clip]) -> tuple[list[str], np.ndarray]:
-    """Number the labels in sorted order: the classes, and ``y`` of shape ``(clips,)``."""
-    classes, y = np.unique([clip.label for clip in clips], return_inverse=True)
-    return classes.tolist(), y
-
-
-def split(clips: Sequence[Clip], choice: Choice, seed: int) -> tuple[list[Fold], list[str], np.ndarray]:
-    """Split clips by the chosen plugin: the folds, the classes, and the clips' classes as numbers."""
-    classes, y = encode(clips)
-    groups, folds = known(clips, "group"), known(clips, "fold")
-    for asked, values in (("groups", groups), ("folds", folds)):
-        if asked in choice.plugin.asks and (values is None or (asked == "folds" and None in values)):
-            raise DataError(_lacking(choice.name, asked, clips))
-    splitter = choice.build(seed, groups, folds)
-    made = make_splits(splitter, y, groups=groups, classes=classes, names=[clip.name for clip in clips])
-    return made, classes, y
-
-
-def known(clips: Sequence[Clip], field: str) -> list[str | None] | None:
-    """Gather what is known of each clip; None when nothing is known of any."""
-    values = [getattr(clip, field) for clip in clips]
-    return values if any(value is not None for value in values) else None
-
-
-def _lacking(split: str, asked: str, clips: Sequence[Clip]) -> str:
-    word = asked.removesuffix("s")
-    without = [clip.name for clip in clips if getattr(clip, word) is None]
-    return (
-        f"split={split} needs the {word} of every clip, and {len(without)} of {len(clips)} have none, as {without[0]}: "
-        f"name it in data.pattern, (?P<{word}>…), or in a manifest's column, data.columns.{word}"
-    )
-
-
-def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
-    """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
-    if not config.audit:
-        return []
-    with open_shelf(config, leaks.recipe(), clips) as shelf:
-        findings = leaks.find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
-    if config.audit == "raise":
-        refuse(findings)
-    return findings
-
-
-def units_of(config: Config, choices: Choices) -> list[Unit]:
-    """Make what turns a recording into rows, and behind it what does so with each changed copy of it."""
-    audio = asdict(config.audio)
-    own = {name: audio.pop(name) for name in ("sample_rate", "offset", "silence")}
-    segments = Segments(**audio, **asdict(config.windows))
-    unit = Unit(**own, feature=choices["feature"], pooling=choices["pooling"], segments=segments)
-    if not (augmentation := choices.get("augmentation")):
-        return [unit]
-    copies = range(1, config.augmented_copies + 1)
-    return [unit, *(replace(unit, copy=Copy(augmentation, number, config.seed)) for number in copies)]
-
-
-def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
-    """Turn clips into a table, with what an earlier run has kept."""
-    options = {"on_error": config.data.on_error, **options}
-    with open_shelf(config, unit.recipe(), clips) as shelf:
-        return tabulate(
-            clips,
-            unit,
-            n_jobs=config.n_jobs,
-            pad_to=config.pad.to,
-            pad_value=config.pad.value,
-            shelf=shelf,
-            **options,
-        )
-
-
-def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config, table: Table) -> list[Table]:
-    """Turn changed copies of clips into tables of one width with theirs; a copy that fails is left out."""
-    copies = []
-    for number, unit in enumerate(units, 1):
-        what = f"augment {number}/{len(units)}"
-        copies.append(extract(clips, unit, config, on_error="skip", width=width_of(table), progress=what))
-    if lost := [failure for copy in copies for failure in copy.failures]:
-        log.warning(
-            "augmentation: %d changed copies left out, %s the first: %s", len(lost), lost[0].name, lost[0].reason
-        )
-    return copies
-
-
-def try_changes(
-    evaluation: Evaluation, folds: Sequence[Fold], clips: Sequence[Clip], unit: Unit, config: Config, table: Table
-) -> list[dict[str, Any]]:
-    """Test the folds' models on changed test clips, if the config asks for that."""
-    if not config.robustness:
-        return []
-
-    def extract_some(numbers: np.ndarray, changed: Unit) -> Table:
-        some, width = [clips[i] for i in numbers], width_of(table)
-        return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
-
-    return robustness.measure(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
-
-
-def width_of(table: Table) -> int | None:
-    """Give the width that other tables must have for the same model; None for pictures."""
-    return table.X.shape[1] if table.X.ndim > 1 else None
-
-
-def count_columns(X: np.ndarray, model: Any) -> int:
-    """Count the columns that a classifier is fitted on, behind a pooling that learns if it begins with one."""
-    return int((X if X.ndim > 1 else model[0].transform(X[:1])).shape[1])
-
-
-@contextmanager
-def open_shelf(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Iterator[Shelf | None]:
-    """Open the cache at what was made by this recipe before; None where it is switched off.
-
-    Another process that is making the same of the same clips is waited for: its work is ours, too.
-    """
-    if not config.cache.enabled:
-        yield None
-        return
-    folder = cache_root() / "features"
-    with Cache(folder, max_gb=config.cache.max_gb, verify=config.cache.verify) as cache:
-        shelf = cache.shelf(recipe)
-        with alone(_lock(folder, recipe, clips), "extracting the same features"):
-            yield shelf
-
-
-def _lock(folder: Path, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Path:
-    name = recipe_digest({"recipe": recipe, "clips": [str(clip.path) for clip in clips]})
-    return folder.parent / "locks" / f"{name}.lock"
 
 
 def evaluate(
@@ -303,6 +172,25 @@ def evaluate(
             on_fold=on_fold,
             keep_models=config.robustness,
         )
+
+
+def try_changes(
+    evaluation: Evaluation, folds: Sequence[Fold], clips: Sequence[Clip], unit: Unit, config: Config, table: Table
+) -> list[dict[str, Any]]:
+    """Test the folds' models on changed test clips, if the config asks for that."""
+    if not config.robustness:
+        return []
+
+    def extract_some(numbers: np.ndarray, changed: Unit) -> Table:
+        some, width = [clips[i] for i in numbers], width_of(table)
+        return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
+
+    return robustness.measure(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
+
+
+def count_columns(X: np.ndarray, model: Any) -> int:
+    """Count the columns that a classifier is fitted on, behind a pooling that learns if it begins with one."""
+    return int((X if X.ndim > 1 else model[0].transform(X[:1])).shape[1])
 
 
 def size_of(model: Any) -> int | None:

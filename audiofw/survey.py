@@ -21,9 +21,11 @@ from audiofw.cache import recipe_digest
 from audiofw.config import Config
 from audiofw.dataset import Dataset
 from audiofw.errors import ConfigError
+from audiofw.finding import find, split
 from audiofw.plugin import Choice
 from audiofw.registry import load_menus
-from audiofw.runner import find, rehearse, split, units_of
+from audiofw.runner import rehearse
+from audiofw.tabling import units_of
 from audiofw.unit import Unit
 
 ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run

@@ -11,8 +11,9 @@ from audiofw import jobs, supervise
 from audiofw.config import Config
 from audiofw.dataset import Dataset
 from audiofw.errors import AudiofwError
+from audiofw.finding import find
 from audiofw.plugin import Choice
-from audiofw.runner import Result, Watch, find, rehearse, run
+from audiofw.runner import Result, Watch, rehearse, run
 from audiofw.summary import show
 from audiofw.trial import narrow, watch
 from audiofw.tune import Part, Pruned

@@ -44,7 +44,7 @@ class Mistake(NamedTuple):
 
 def find_again(facts: Facts) -> Found:
     """Find a run's recordings by its ``config.yaml``; what a run takes from its source it takes again."""
-    from audiofw.runner import find  # it imports the report
+    from audiofw.finding import find
 
     if "data" not in facts.config:
         return Found({}, None, "config.yaml is missing, which would tell where they are")

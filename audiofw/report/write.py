@@ -223,7 +223,7 @@ def _probe(
     clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
 ) -> list[health.ClassHealth]:
     """Take the measures of the recordings: from the cache, where the audit has left them."""
-    from audiofw.runner import open_shelf  # it imports this module
+    from audiofw.tabling import open_shelf
 
     if not clips or config is None:
         return []
