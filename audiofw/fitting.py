@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,9 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     PluginError
         For a model that fails, or predicts what is no class or no probability.
     """
-    with blame(f"model: {last_step(model)[1]} failed"):
+    with blame(f"model: {last_step(model)[1]} failed"), warnings.catch_warnings():
+        # LightGBM 4.6 names the columns of an array by itself, and is then warned of for predicting on an array
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
         predictions = _predict(model, X, n_classes)
         probabilities = _predict_proba(model, X, n_classes)
     first = np.flatnonzero(np.diff(clip_of, prepend=-1))

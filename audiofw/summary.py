@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from audiofw import leaks
+from audiofw.bundle_files import FACTS, FOLDER
 from audiofw.dataset import Dataset
 from audiofw.extraction import Failure
 from audiofw.plugin import Choice
@@ -45,7 +47,7 @@ def show(
     if metrics["robustness"]:
         console.print(_robustness_table(metrics), "", sep="\n")
     findings = [leaks.tell(finding) for finding in metrics["audit"]]
-    for line in [*findings, *_left_out(dataset, failures), f"results in {_short(folder)}"]:
+    for line in [*findings, *_left_out(dataset, failures), *_model_left(folder), f"results in {_short(folder)}"]:
         console.print(line, soft_wrap=True)
 
 
@@ -116,6 +118,15 @@ def _left_out(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
         lines += [f"  {failure.name}: {failure.reason}" for failure in failures[:MOST_FAILURES]]
         lines += [f"  … and {len(failures) - MOST_FAILURES} more"] if len(failures) > MOST_FAILURES else []
     return lines
+
+
+def _model_left(folder: Path) -> list[str]:
+    """Say what the model in the run's folder was fitted on, and what to do with it."""
+    file = folder / FOLDER / FACTS
+    if not file.is_file():
+        return []
+    said = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["said"]
+    return [f"model fitted on {said}: audiofw predict {_short(folder)} SOUND"]
 
 
 def _number(value: float | None) -> str:

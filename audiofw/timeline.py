@@ -22,7 +22,7 @@ from audiofw.unit import Unit
 log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
-BLOCK = 2**18  # samples read at once, of all channels together
+BLOCK = 2**18  # samples held at once, of all channels together, or resampled
 
 
 class Window(NamedTuple):
@@ -55,13 +55,14 @@ def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> 
     try:
         with soundfile.SoundFile(path) as file:
             sr = sample_rate or file.samplerate
-            yield from _cut(_resampled(_blocks(file), file.samplerate, sr), sr, seconds, hop)
+            yield from _cut(_resampled(_blocks(file, sr), file.samplerate, sr), sr, seconds, hop)
     except (soundfile.SoundFileError, TypeError) as error:
         raise DataError(diagnose(path, error)) from error
 
 
-def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    frames, start = max(BLOCK // file.channels, 1), 0
+def _blocks(file: soundfile.SoundFile, target: int) -> Iterator[np.ndarray]:
+    """Read mono blocks that stay small when they are resampled, too: a damaged header may say 1 Hz."""
+    frames, start = max(min(BLOCK // file.channels, BLOCK * file.samplerate // target), 1), 0
     try:
         while len(block := file.read(frames, dtype="float32")):
             yield mono(block)
