@@ -79,6 +79,8 @@ WORDS = (
     "split=kfold",
     "split.n_splits=4",
     "audit=false",
+    "report=false",
+    "bundle=false",
     "n_jobs=1",
 )
 

@@ -58,7 +58,15 @@ def sweep(tmp_path, sounds):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FITS": str(tmp_path / "fits")}
 
     def command(*words: str, seconds: float = 0) -> subprocess.Popen:
-        fixed = ["-m", "--plugins-dir", "plugins", f"data.source={folder}", "model=wild", "report=false"]
+        fixed = [
+            "-m",
+            "--plugins-dir",
+            "plugins",
+            f"data.source={folder}",
+            "model=wild",
+            "report=false",
+            "bundle=false",
+        ]
         return subprocess.Popen(
             [sys.executable, "-m", "audiofw", *fixed, *words],
             cwd=tmp_path,
@@ -180,7 +188,16 @@ def test_the_leaderboard_is_written_while_jobs_still_run(sweep, tmp_path, audiof
         seen.append({status for status, _ in statuses(folder).values()})
 
     monkeypatch.setattr("audiofw.leaderboard_cli.write_leaderboard_csv", note)
-    words = ["-m", "--plugins-dir", "plugins", "data.source=sounds", "model=wild", "report=false", "model.depth=1,2"]
+    words = [
+        "-m",
+        "--plugins-dir",
+        "plugins",
+        "data.source=sounds",
+        "model=wild",
+        "report=false",
+        "bundle=false",
+        "model.depth=1,2",
+    ]
     assert audiofw(*words, "hydra.sweep.dir=s").code == 0
     assert {"finished", "running"} in seen
 
