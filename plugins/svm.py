@@ -19,11 +19,12 @@ def svm(
     C: Annotated[float, Gt(0)] = 10.0,
     kernel: Literal["rbf", "linear", "poly", "sigmoid"] = "rbf",
     gamma: Annotated[float, Gt(0)] | Literal["scale", "auto"] = "scale",
+    scale: bool | None = None,
     select: Annotated[int, Ge(1)] | None = None,
     pca: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """Support vector machine on scaled columns, with probabilities.
+    """Support vector machine, with probabilities.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ def svm(
         What makes two clips alike.
     gamma
         Reach of a clip, for every kernel but linear: a number, scale, which is 1 / (columns × their variance), or auto.
+    scale
+        Bring each column to deviation 1; null does so unless the columns seem to be in one unit, which then counts.
     select
         Keep so many columns, those that differ most between classes; null keeps all.
     pca
@@ -45,4 +48,4 @@ def svm(
 
     refuse_strangers("model", params, SoftSVC().get_params())
     machine = SoftSVC(C=C, kernel=kernel, gamma=gamma, **{"random_state": seed, **params})
-    return Pipeline([*prepare(select=select, pca=pca, seed=seed), ("svm", machine)])
+    return Pipeline([*prepare(scale=scale, select=select, pca=pca, seed=seed), ("svm", machine)])

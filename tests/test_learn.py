@@ -457,3 +457,13 @@ def test_probabilities_from_a_table_wider_than_long_do_not_boast():
     wide = np.hstack([X, np.random.default_rng(0).standard_normal((90, 300))])
     model = ShrunkDiscriminant().fit(wide[:60], y[:60], groups=groups[:60])
     assert log_loss(y[60:], model.predict_proba(wide[60:])) < 1.1 * np.log(3)
+
+
+def test_columns_in_one_unit_keep_their_proportions():
+    from audiofw.learn.scaling import Standard
+
+    X = np.random.default_rng(0).normal(size=(50, 3)) * [1.0, 0.1, 3.0]
+    scaled = Standard(alike=10.0).fit_transform(X)
+    np.testing.assert_allclose(scaled.std(axis=0) / scaled.std(axis=0)[0], X.std(axis=0) / X.std(axis=0)[0])
+    with_hertz = np.column_stack([X, 1000 * X[:, 0]])
+    np.testing.assert_allclose(Standard(alike=10.0).fit_transform(with_hertz).std(axis=0), 1.0)

@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from audiofw.learn.scaling import Standard
 
+ALIKE = 10.0  # times the median deviation; columns that spread no more than this are in one unit
+
 
 class Best(SelectorMixin, BaseEstimator):
     """Keep the columns that differ most between classes, by the F value of an analysis of variance.
@@ -69,9 +71,14 @@ class Directions(TransformerMixin, BaseEstimator):
         return self.pca_.transform(validate_data(self, X, reset=False))
 
 
-def prepare(*, select: int | None, pca: int | None, seed: int) -> list[tuple[str, Any]]:
-    """List the first steps of a pipeline for a model that compares columns: scale, choose, turn."""
-    steps: list[tuple[str, Any]] = [("scale", Standard())]
+def prepare(*, select: int | None, pca: int | None, seed: int, scale: bool | None = True) -> list[tuple[str, Any]]:
+    """List the first steps of a pipeline for a model that compares columns: scale, choose, turn.
+
+    With ``scale=None`` columns that seem to be in one unit keep their proportions.
+    """
+    steps: list[tuple[str, Any]] = (
+        [("scale", Standard(alike=ALIKE if scale is None else None))] if scale is not False else []
+    )
     if select is not None:
         steps.append(("select", Best(select)))
     if pca is not None:

@@ -19,10 +19,14 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     limit : float
         In deviations.
+    alike : float, optional
+        If no column's deviation is more than so many times the median one, columns are taken to be in one unit, and
+        keep their proportions: one that hardly varies is not blown up to count as much as the others.
     """
 
-    def __init__(self, limit: float = 10.0) -> None:
+    def __init__(self, limit: float = 10.0, alike: float | None = None) -> None:
         self.limit = limit
+        self.alike = alike
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Measure the columns in double precision: float32 would lose the spread of large numbers."""
@@ -31,6 +35,10 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         deviation = (X - self.mean_).std(axis=0)
         least = 1e-7 * np.abs(X).max(axis=0)  # what rounding to float32 makes of a constant
         spread = deviation > least
+        if self.alike is not None and spread.any():
+            median = np.median(deviation[spread])
+            if deviation.max() <= self.alike * median:
+                deviation = np.where(spread, median, deviation)
         self.factor_ = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=spread)
         return self
 

@@ -26,6 +26,7 @@ from audiofw.spectral.filterbanks import hz_to_mel, mel_filterbank, mel_frequenc
 from audiofw.spectral.fourier import fft_frequencies, spectrogram, stft
 from audiofw.spectral.frames import Framing
 from audiofw.spectral.mel import dct, melspectrogram, mfcc, onset_strength
+from audiofw.spectral.modulation import ripple_kinds, ripples
 from audiofw.spectral.temporal import delta, rms, zero_crossing_rate
 from audiofw.spectral.together import feature_set
 
@@ -46,6 +47,8 @@ __all__ = [
     "mfcc",
     "onset_strength",
     "power_to_db",
+    "ripple_kinds",
+    "ripples",
     "rms",
     "spectral_bandwidth",
     "spectral_centroid",

@@ -1,0 +1,102 @@
+"""Statistics of the whole clip and of its parts in their order."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval, Le
+
+from audiofw import hookimpl
+
+Statistic = Literal["mean", "std", "min", "max"]
+
+
+@hookimpl
+def register_poolings(register):
+    register(functionals, names=names)
+
+
+def functionals(
+    frames,
+    *,
+    statistics: list[Statistic] = ("mean", "std", "max"),
+    quantiles: list[Annotated[float, Ge(0), Le(1)]] = (),
+    delta: bool = False,
+    parts: list[Annotated[int, Ge(1)]] = (5,),
+    by_change: Annotated[float, Interval(ge=0, le=1)] = 1.0,
+    squash: Annotated[float, Gt(0)] | None = 0.5,
+):
+    """Statistics of each row over the whole clip, and its means in parts of the clip, in their order.
+
+    The parts are as long as they have equal shares of all that changes in the clip: silence and held sounds take
+    little room, and a word spoken slowly falls into the same parts as one spoken fast.
+
+    Parameters
+    ----------
+    statistics
+        Which of mean, std, min and max of the whole.
+    quantiles
+        Which quantiles of the whole, from 0 to 1; 0.5 is the median.
+    delta
+        Describe the change from one frame to the next, too.
+    parts
+        Numbers of parts: [2, 4] gives the means of two halves and of four quarters.
+    by_change
+        1 cuts parts of equal change, 0 parts of equal duration; between, something of both.
+    squash
+        Numbers up to about this size stay in proportion, larger ones become logarithms; null leaves all as they are.
+    """
+    import numpy as np
+
+    if not (statistics or quantiles or parts):
+        raise _nothing_chosen()
+    numbers = [*_whole(np, frames, statistics, quantiles)]
+    if delta:
+        change = np.diff(frames, axis=1) if frames.shape[1] > 1 else np.zeros_like(frames)
+        numbers += _whole(np, change, statistics, quantiles)
+    if parts:
+        time = _clock(np, _squashed(np, frames, squash), by_change)
+        numbers += [means for count in parts for means in _means(np, frames, time, count)]
+    return _squashed(np, np.concatenate(numbers), squash)
+
+
+def names(rows, d, *, statistics, quantiles, delta, parts, **_):
+    """Name each number, as ``mfcc3.std``, ``mfcc3.delta.p95`` and ``mfcc3.mean@2/5``."""
+    measures = [*statistics, *(f"p{100 * quantile:g}" for quantile in quantiles)]
+    whole = [f"{kind}{measure}" for kind in ("", "delta.")[: 1 + delta] for measure in measures]
+    within = [f"mean@{part}/{count}" for count in parts for part in range(1, count + 1)]
+    return [f"{row}.{what}" for what in [*whole, *within] for row in rows]
+
+
+def _nothing_chosen():
+    from audiofw import ConfigError
+
+    return ConfigError("pooling.statistics, .quantiles and .parts are all empty: choose at least one")
+
+
+def _whole(np, frames, statistics, quantiles):
+    measures = [getattr(frames, name)(axis=1) for name in statistics]
+    return [*measures, *np.quantile(frames, quantiles, axis=1)] if quantiles else measures
+
+
+def _squashed(np, numbers, squash):
+    return numbers if squash is None else np.sign(numbers) * np.log1p(np.abs(numbers) / squash)
+
+
+def _clock(np, frames, by_change):
+    """When each frame begins and ends, in shares of the clip: ``(frames + 1,)`` numbers from 0 to 1.
+
+    As in trace segmentation (Kuhn and Tomaschewski, 1983), time goes by as the spectrum changes.
+    """
+    n = frames.shape[1]
+    share = np.full(n, 1 / n)
+    steps = np.sqrt(np.square(np.diff(frames, axis=1)).sum(axis=0, dtype=float))
+    if steps.sum() > 0:
+        change = np.convolve(steps, [0.5, 0.5])  # a step belongs to both frames, half and half
+        share = (1 - by_change) * share + by_change * change / change.sum()
+    return np.append(0, np.cumsum(share) / share.sum())
+
+
+def _means(np, frames, time, count):
+    """Mean of each of so many parts of equal time: ``count`` vectors; a frame may belong to two, by its shares."""
+    edges = np.linspace(0, 1, count + 1)
+    sums = np.append(np.zeros((len(frames), 1)), np.cumsum(frames * np.diff(time), axis=1), axis=1)
+    return [*(np.diff([np.interp(edges, time, line) for line in sums], axis=1) * count).T]
