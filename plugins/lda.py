@@ -16,15 +16,18 @@ def lda(
     seed,
     *,
     shrinkage: Annotated[float, Interval(ge=0, le=1)] | None = None,
+    scale: bool | None = None,
     select: Annotated[int, Ge(1)] | None = None,
     pca: Annotated[int, Ge(1)] | None = None,
 ):
-    """Linear discriminant analysis with a shrunken covariance, on scaled columns; quick however many there are.
+    """Linear discriminant analysis with a shrunken covariance; quick however many there are.
 
     Parameters
     ----------
     shrinkage
         From the clips' own covariance, 0, to none at all, 1; null chooses inside the training part.
+    scale
+        Bring each column to deviation 1; null does so unless the columns seem to be in one unit, which then counts.
     select
         Keep so many columns, those that differ most between classes; null keeps all.
     pca
@@ -36,4 +39,4 @@ def lda(
     from audiofw.learn.discriminant import ShrunkDiscriminant
 
     model = ShrunkDiscriminant(shrinkage=shrinkage, random_state=seed)
-    return Pipeline([*prepare(select=select, pca=pca, seed=seed), ("lda", model)])
+    return Pipeline([*prepare(scale=scale, select=select, pca=pca, seed=seed), ("lda", model)])
