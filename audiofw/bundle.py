@@ -62,7 +62,9 @@ def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str)
         if facts["format"] != FORMAT:
             raise DataError(f"{where}: of format {facts['format']}, and audiofw {__version__} reads {FORMAT}")
         return _make(facts, files, where)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise DataError(f"{where}: bundle.json lacks {error}: of another version of audiofw, or damaged") from error
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where}: bundle.json does not fit: {type(error).__name__}: {first_line(error)}") from error
 
 
@@ -95,7 +97,7 @@ def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) ->
     if said["name"] not in menus.plugins[kind] and not any(b.name == said["name"] for b in menus.broken):
         remedy = {
             "package": f"pip install {origin.name}",
-            "file": f"--plugins-dir the folder of {origin.name}.py",
+            "file": f"--plugins-dir FOLDER, the one that holds {origin.name}.py",
         }.get(origin.kind, "another version of audiofw has it")
         lost = "".join(f"; not loaded: {broken.reason}" for broken in menus.broken)
         raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not here: {remedy}{lost}")
