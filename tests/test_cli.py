@@ -3,8 +3,8 @@
 import csv
 import json
 import os
-import signal
 import re
+import signal
 import subprocess
 import sys
 import textwrap
