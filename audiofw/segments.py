@@ -11,6 +11,7 @@ import numpy as np
 from audiofw.spectral import rms
 
 FRAME_LENGTH, HOP_LENGTH = 2048, 512  # librosa.effects.trim's
+SEARCHED = 60.0  # seconds in which the event is looked for: a recording of hours is not read for it
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Segments:
     trim : float or None
         Leave out both ends as far as they are quieter than this many dB below the loudest; None leaves them.
     focus : {"start", "event"}
-        Where the part is taken in a longer recording: at the start, or where there is most energy.
+        Where the part is taken in a longer recording: at the start, or where there is most energy in its first minute.
     hop : float or None
         Seconds from one window to the next; None takes one part alone.
     most : int
@@ -40,9 +41,11 @@ class Segments:
     @property
     def to_read(self) -> float | None:
         """Seconds that have to be read of a file; None for all of it."""
-        if self.duration is None or self.trim is not None or (self.focus == "event" and self.hop is None):
+        if self.duration is None or self.trim is not None:
             return None
-        return self.duration if self.hop is None else self.duration + (self.most - 1) * self.hop
+        if self.hop is not None:
+            return self.duration + (self.most - 1) * self.hop
+        return max(self.duration, SEARCHED) if self.focus == "event" else self.duration
 
     def cut(self, y: np.ndarray, sr: int) -> list[np.ndarray]:
         """Cut samples ``(n,)`` at ``sr`` Hz into parts of one length; what is shorter than one is a part by itself."""

@@ -76,7 +76,8 @@ def test_at_most_so_many_windows():
         (Segments(3.0), 3.0),
         (Segments(None), None),
         (Segments(3.0, trim=40), None),
-        (Segments(3.0, focus="event"), None),
+        (Segments(3.0, focus="event"), 60.0),
+        (Segments(90.0, focus="event"), 90.0),
         (Segments(3.0, hop=1.0, most=5), 7.0),
     ],
 )
