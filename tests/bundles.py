@@ -17,7 +17,8 @@ from conftest import tone, write_wav
 import audiofw
 from audiofw.bundle_files import digest_of, digest_of_facts
 
-QUICK = ["n_jobs=1", "audit=false", "report=false", "model.n_estimators=8"]
+QUICK = ["n_jobs=1", "audit=false", "report=false", "feature=mfcc", "pooling=stats"]
+BOOSTING = ["model=lightgbm", "model.n_estimators=8"]
 
 
 def make_sounds(folder: Path, clips: int = 12, seconds: float = 0.6) -> Path:
@@ -31,6 +32,7 @@ def make_sounds(folder: Path, clips: int = 12, seconds: float = 0.6) -> Path:
 def make_run(folder: Path, *words: str) -> Path:
     """Run audiofw on such sounds, with a cache of its own; gives the run's folder."""
     sounds = make_sounds(folder / "sounds")
+    words = words if any(word.startswith("model=") for word in words) else (*BOOSTING, *words)
     with patch.dict(os.environ, {"AUDIOFW_CACHE": str(folder / "cache")}):
         audiofw.run([f"data.source={sounds}", "audio.duration=0.6", *QUICK, *words], path=folder / "run")
     return folder / "run"

@@ -262,7 +262,7 @@ def own_plugin(tmp_path, monkeypatch):
 
 def test_a_plugin_lets_bundles_hold_its_own_classes(audiofw, sounds, own_plugin, monkeypatch):
     own_plugin.write_text(textwrap.dedent(PLUGIN) + textwrap.dedent(TRUST))
-    words = [f"data.source={sounds()}", "model=nearest", *QUICK[:-1], "hydra.run.dir=run"]
+    words = [f"data.source={sounds()}", "model=nearest", *QUICK, "hydra.run.dir=run"]
     outcome = audiofw(*words)
     assert (outcome.code, outcome.err) == (0, "")
     assert audiofw("verify", "run").code == 0
@@ -279,7 +279,7 @@ def test_a_plugin_lets_bundles_hold_its_own_classes(audiofw, sounds, own_plugin,
 
 def test_a_vote_may_hold_what_the_plugins_of_its_members_trust(audiofw, sounds, own_plugin):
     own_plugin.write_text(textwrap.dedent(PLUGIN) + textwrap.dedent(TRUST))
-    words = [f"data.source={sounds()}", "model=vote", "model.members=[nearest,knn]", *QUICK[:-1], "hydra.run.dir=run"]
+    words = [f"data.source={sounds()}", "model=vote", "model.members=[nearest,knn]", *QUICK, "hydra.run.dir=run"]
     outcome = audiofw(*words)
     assert (outcome.code, outcome.err) == (0, "")
     assert audiofw("verify", "run").code == 0
@@ -287,7 +287,7 @@ def test_a_vote_may_hold_what_the_plugins_of_its_members_trust(audiofw, sounds, 
 
 def test_a_model_that_cannot_be_loaded_again_costs_a_warning_not_the_run(audiofw, sounds, own_plugin):
     own_plugin.write_text(textwrap.dedent(PLUGIN))
-    outcome = audiofw(f"data.source={sounds()}", "model=nearest", *QUICK[:-1], "hydra.run.dir=run")
+    outcome = audiofw(f"data.source={sounds()}", "model=nearest", *QUICK, "hydra.run.dir=run")
     assert outcome.code == 0
     (line,) = outcome.err.splitlines()
     assert "no model/ left" in line
@@ -604,7 +604,7 @@ def test_an_export_that_changes_predictions_is_refused_and_leaves_no_file(audiof
 def test_a_model_without_a_converter_is_told_in_one_line(audiofw, tmp_path):
     make_sounds(tmp_path / "sounds")
     run = tmp_path / "run"
-    fw.run([f"data.source={tmp_path / 'sounds'}", "model=svm", *QUICK[:-1]], path=run)
+    fw.run([f"data.source={tmp_path / 'sounds'}", "model=svm", *QUICK], path=run)
     outcome = audiofw("export", str(run), "-o", "model.onnx")
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1

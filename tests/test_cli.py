@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import tone, write_wav
 
-QUICK = ("report=false", "model.n_estimators=5")
+QUICK = ("report=false",)
 
 
 def one_line(outcome) -> str:
@@ -65,7 +65,7 @@ def test_a_wrong_word_is_refused_in_one_line(audiofw, words, said):
 
 
 def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):
-    outcome = audiofw(f"data.source={sounds()}", "hydra.run.dir=run", "model.n_estimators=5")
+    outcome = audiofw(f"data.source={sounds()}", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     assert outcome.err == ""
     assert "accuracy" in outcome.out

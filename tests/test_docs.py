@@ -42,7 +42,7 @@ def readmes_plugin(tmp_path, monkeypatch) -> Path:
 
 def test_the_readmes_plugin_is_a_file_that_runs(audiofw, sounds, readmes_plugin):
     words = shlex.split(next(line for line in commands() if "--plugins-dir" in line))[1:]
-    outcome = audiofw(*words, f"data.source={sounds()}", "model.n_estimators=5", "report=false")
+    outcome = audiofw(*words, f"data.source={sounds()}", "report=false")
     assert outcome.code == 0, outcome.err
     assert "loudness" in outcome.out
 

@@ -67,7 +67,7 @@ def test_the_wheel_holds_configs_and_plugins(wheel):
 
 
 def test_an_installed_wheel_runs_anywhere(fresh, tmp_path):
-    done = run(fresh / "audiofw", "model.n_estimators=3", "data.limit=8", "hydra.run.dir=run", cwd=tmp_path)
+    done = run(fresh / "audiofw", "data.limit=8", "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/report.html").exists(), done.stderr
     assert "accuracy" in done.stdout

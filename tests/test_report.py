@@ -27,7 +27,17 @@ from audiofw.report.scales import scored
 from audiofw.report.write import write_report
 
 SECTIONS = {"advice", "scores", "classes", "mistakes", "listening", "probabilities", "sounds", "health", "run"}
-QUICK = ("model.n_estimators=5", "feature.n_mels=16", "feature.n_mfcc=8", "split=kfold", "split.n_splits=2", "n_jobs=1")
+QUICK = (
+    "model=lightgbm",
+    "model.n_estimators=5",
+    "feature=mfcc",
+    "feature.n_mels=16",
+    "feature.n_mfcc=8",
+    "pooling=stats",
+    "split=kfold",
+    "split.n_splits=2",
+    "n_jobs=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +155,7 @@ def test_sounds_can_be_left_out(finished, run):
 
 
 def test_report_false_leaves_nothing_of_it(audiofw, sounds):
-    outcome = audiofw(f"data.source={sounds(4)}", "hydra.run.dir=run", "report=false", "model.n_estimators=2")
+    outcome = audiofw(f"data.source={sounds(4)}", "hydra.run.dir=run", "report=false")
     assert outcome.code == 0, outcome.err
     assert not {"report.html", "importance.json"} & {file.name for file in Path("run").iterdir()}
 
@@ -155,7 +165,7 @@ def test_a_report_that_fails_does_not_cost_the_run(audiofw, sounds, monkeypatch)
         raise RuntimeError("out of ink")
 
     monkeypatch.setattr("audiofw.report.write.render", fail)
-    outcome = audiofw(f"data.source={sounds(4)}", "hydra.run.dir=run", "model.n_estimators=2")
+    outcome = audiofw(f"data.source={sounds(4)}", "hydra.run.dir=run")
     assert outcome.code == 0
     assert "no report: RuntimeError: out of ink" in outcome.err
     assert json.loads(Path("run/result.json").read_text())["status"] == "finished"
@@ -437,7 +447,7 @@ def test_clips_at_their_own_rates_are_shown_and_told(audiofw, tmp_path):
     for label, sr in (("low", 8000), ("high", 44100)):
         for i in range(4):
             write_wav(tmp_path / f"mixed/{label}/{i}.wav", tone(300, 0.3, sr, seed=i), sr)
-    words = ("data.source=mixed", "audio.sample_rate=null", "hydra.run.dir=run", "model.n_estimators=2")
+    words = ("data.source=mixed", "audio.sample_rate=null", "hydra.run.dir=run")
     assert audiofw(*words).code == 0
     text = Page(tmp_path / "run/report.html").text
     assert "The sample rates differ between the classes" in text

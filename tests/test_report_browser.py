@@ -35,7 +35,13 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     """Make a run's report, that of a run of many classes, and a sweep's."""
     folder = tmp_path_factory.mktemp("pages")
     source = odd_sounds(folder / "sounds", clips=6)
-    words = [f"data.source={source}", f"hydra.run.dir={folder / 'run'}", "model.n_estimators=5", "n_jobs=1"]
+    words = [
+        f"data.source={source}",
+        f"hydra.run.dir={folder / 'run'}",
+        "model=lightgbm",
+        "model.n_estimators=5",
+        "n_jobs=1",
+    ]
     with patch.dict(os.environ, {"AUDIOFW_CACHE": str(folder / "cache")}):
         assert main([*words, "split=kfold", "split.n_splits=2", "feature=mel", "feature.n_mels=32"]) == 0
     many = write_report(made_up_run(folder / "many", 40))
