@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -93,12 +94,21 @@ def load(
 
 def _decode(path: Path, offset: float, duration: float | None) -> tuple[np.ndarray, int]:
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(openable(path)) as file:
             sr = file.samplerate
             _seek(file, int(offset * sr))
             return mono(_read(file, -1 if duration is None else int(duration * sr))), sr
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
         raise DataError(diagnose(path, error)) from error
+
+
+def openable(path: str | Path) -> str | bytes:
+    """Give a path as soundfile takes it: a name that is not UTF-8 as bytes, for it cannot encode that."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
 
 
 def _seek(file: soundfile.SoundFile, start: int) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
@@ -101,7 +101,7 @@ def _from_zip(place: Path) -> dict[str, bytes]:
             infos = [info for info in file.infolist() if not info.is_dir()]
             for info in infos:
                 _check_entry(info, place)
-            prefix = f"{FOLDER}/" if any(info.filename == f"{FOLDER}/{FACTS}" for info in infos) else ""
+            prefix = _prefix([info.filename for info in infos], place)
             mine = [info for info in infos if info.filename.startswith(prefix)]
             _check_count(mine, place)
             for info in mine:
@@ -109,6 +109,14 @@ def _from_zip(place: Path) -> dict[str, bytes]:
             return {info.filename.removeprefix(prefix): file.read(info) for info in mine}
     except (BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise DataError(f"{place}: damaged, or no zip of a bundle: {error}") from error
+
+
+def _prefix(names: Sequence[str], place: Path) -> str:
+    """Find the folder in a zip that is the bundle: people pack a run, its model, or the files alone."""
+    found = [name.removesuffix(FACTS) for name in names if name.rpartition("/")[2] == FACTS]
+    if len(found) > 1:
+        raise DataError(f"{place}: it holds {len(found)} bundles; pack one")
+    return found[0] if found else ""
 
 
 def _check_entry(info: ZipInfo, place: Path) -> None:

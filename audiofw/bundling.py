@@ -54,7 +54,7 @@ def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> 
     """Write ``model/`` into a run's folder; a model that cannot be saved costs a warning, not the run."""
     try:
         write_bundle(folder / FOLDER, make_bundle(run, make_model))
-    except AudiofwError as error:
+    except (AudiofwError, OSError) as error:
         log.warning("no model/ left: %s", error)
 
 

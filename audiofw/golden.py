@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import soundfile
 
-from audiofw.audio import load
+from audiofw.audio import load, openable
 from audiofw.errors import AudiofwError, DataError
 from audiofw.lanes import Lost, outcome
 from audiofw.predict import Model
@@ -79,12 +79,12 @@ def _shortened(clip: Clip, model: Model) -> bytes | None:
     """Pack the beginning of what is read of a clip, mono, 16 bit, at its own rate; None if flac cannot hold it."""
     unit = model.unit
     try:
-        sr = soundfile.info(clip.path).samplerate
+        sr = soundfile.info(openable(clip.path)).samplerate
         seconds = min(unit.segments.duration or MOST_SECONDS, MOST_SECONDS, LARGEST / (2 * sr))
         y, sr = load(clip.path, sample_rate=None, duration=seconds, offset=unit.offset, silence="keep")
         data = io.BytesIO()
         soundfile.write(data, np.clip(y, -1, 1), sr, format="FLAC", subtype="PCM_16")
-    except (AudiofwError, soundfile.SoundFileError, TypeError):
+    except (AudiofwError, soundfile.SoundFileError, TypeError, ValueError, OSError):
         return None
     return data.getvalue()
 

@@ -47,6 +47,8 @@ def _meant(word: str) -> Iterator[Sound]:
     path = Path(word)
     if word == STDIN:
         yield from _from_stdin()
+    elif not word:  # as of an unset variable; a path would take it for this folder
+        yield Sound("", None, "an empty name")
     elif path.is_dir():
         yield from _in_folder(path)
     elif path.exists() or not glob.has_magic(word):

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
 
-from audiofw.audio import load
+from audiofw.audio import load, openable
 from audiofw.fingerprint import fingerprint
 
 N_FFT = 2048
@@ -57,7 +57,7 @@ def probe(path: Path) -> Probe:
         When it cannot be read; the message is the reason alone.
     """
     y, sr = load(path, sample_rate=None, duration=None, silence="keep")
-    info = soundfile.info(path)
+    info = soundfile.info(openable(path))
     return Probe(
         _digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), _clipped_share(y), fingerprint(y, sr)
     )

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiofw.audio import blocks_before_damage, check_samples, diagnose, mono
+from audiofw.audio import blocks_before_damage, check_samples, diagnose, mono, openable
 from audiofw.errors import DataError
 from audiofw.lanes import Lost
 from audiofw.predict import Verdict
@@ -53,7 +53,7 @@ def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> 
         When the file cannot be used; the message is the reason alone.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(openable(path)) as file:
             sr = sample_rate or file.samplerate
             yield from _cut(_resampled(_blocks(file, sr), file.samplerate, sr), sr, seconds, hop)
     except (soundfile.SoundFileError, TypeError) as error:

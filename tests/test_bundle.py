@@ -184,7 +184,8 @@ def test_a_zip_of_a_run_or_of_its_model_is_a_bundle(audiofw, bundle, tmp_path):
     (tmp_path / "run.zip").write_bytes(
         zipped({f"model/{name}": data for name, data in files.items()} | {"config.yaml": b"x"})
     )
-    for name in ("model.zip", "run.zip"):
+    (tmp_path / "above.zip").write_bytes(zipped({f"my run/model/{name}": data for name, data in files.items()}))
+    for name in ("model.zip", "run.zip", "above.zip"):
         assert audiofw("verify", str(tmp_path / name)).code == 0
 
 

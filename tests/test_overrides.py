@@ -5,6 +5,7 @@ import os
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from audiofw.config import SWITCHES
 from audiofw.errors import ConfigError
 from audiofw.overrides import as_typed, quote_text, take_plugin_folders
 
@@ -101,3 +102,16 @@ def test_words_without_quotes_of_ours_are_shown_as_they_are():
     assert as_typed("data.source='My Pets.zip'") == "data.source=My Pets.zip"
     assert as_typed("feature=mel") == "feature=mel"
     assert as_typed("+model.words='a b'") == "+model.words='a b'"
+
+
+@pytest.mark.parametrize("section", SWITCHES)
+def test_a_section_with_a_switch_can_be_switched_as_a_whole(section):
+    assert quote_text([f"{section}=false"]) == [f"{section}.enabled=false"]
+    assert quote_text([f"++{section}=True"]) == [f"++{section}.enabled=True"]
+    assert quote_text([f"{section}=true,false"]) == [f"{section}.enabled=true,false"]
+    for word in (f"{section}=null", f"{section}.enabled=false", f"x{section}=false", f"{section}=falsely"):
+        assert quote_text([word]) == [word]
+
+
+def test_these_sections_have_a_switch():
+    assert {"bundle", "cache", "report"} <= set(SWITCHES)

@@ -105,6 +105,19 @@ def test_a_bad_file_is_a_row_with_its_reason(audiofw, run, clips, n_jobs):
     assert [row["predicted"] for row in rows if not row["error"]] == ["high", "low", "mid", "mid"]
 
 
+def test_names_may_be_odd(audiofw, run, tmp_path):
+    names = ["[x].wav", "new\nline ü.wav", os.fsdecode(b"not utf-8 \xff.wav"), "-dash.wav"]
+    for name in names:
+        write_wav(tmp_path / name, tone(900, 0.6))
+    for words in ([], ["--window", "0.6"]):
+        outcome = audiofw("predict", str(run), *words, "--", *names, "")
+        assert outcome.code == 1
+        rows = rows_of(outcome.out)
+        assert [row.get("predicted") or row.get("label") or "" for row in rows] == ["mid"] * 4 + [""]
+        assert [row["path"] for row in rows] == ["[x].wav", r"new\nline ü.wav", r"not utf-8 \xff.wav", "-dash.wav", ""]
+        assert rows[-1]["error"] == "an empty name"
+
+
 def test_an_empty_folder_is_a_row(audiofw, run, tmp_path):
     (tmp_path / "none").mkdir()
     outcome = audiofw("predict", str(run), "none")

@@ -8,7 +8,7 @@ import pytest
 from audiofw.errors import ConfigError, PluginError
 from audiofw.hookspecs import KINDS
 from audiofw.plugin import Choice, code_digest, read_plugin
-from audiofw.registry import load_menus
+from audiofw.registry import Origin, load_menus, origin_of
 
 LOUDNESS = """
     from audiofw import hookimpl
@@ -183,3 +183,38 @@ def test_the_code_of_a_package_is_all_of_its_modules(tmp_path, monkeypatch):
 
 def test_every_built_in_plugin_loads():
     assert load_menus().broken == []
+
+
+TRUST = """
+    from audiofw import hookimpl
+
+    @hookimpl
+    def register_trusted_types(register):
+        register("package.models.One", "package.models.Two")
+"""
+
+
+def test_a_plugin_says_which_classes_bundles_may_hold(drop):
+    menus = load_menus([drop(TRUST)])
+    assert menus.trusted == {"package.models.One", "package.models.Two"}
+    assert not menus.broken
+    assert not load_menus().trusted
+
+
+@pytest.mark.parametrize("name", ['"One"', '"package.*"', '"a b.c"', "int", '""'])
+def test_a_trusted_class_is_given_by_its_full_name(drop, name):
+    menus = load_menus([drop(TRUST.replace('"package.models.One"', name))])
+    (broken,) = menus.broken
+    assert "no full name of a class" in broken.reason
+    assert not menus.trusted
+
+
+def test_some_plugins_can_be_loaded_alone(drop):
+    folder = drop(LOUDNESS)
+    drop(TRUST, "trust.py")
+    menus = load_menus([folder], only=[Origin("built in", "mel"), Origin("file", "loudness")])
+    assert {kind: list(menu) for kind, menu in menus.plugins.items() if menu} == {"feature": ["mel", "loudness"]}
+    assert [origin_of(plugin) for plugin in menus.plugins["feature"].values()] == [
+        Origin("built in", "mel"),
+        Origin("file", "loudness"),
+    ]
