@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from audiofw.arguments import OneLineParser
 from audiofw.atomic import write_whole
 from audiofw.bundle import read_model
 from audiofw.bundle_files import read_bundle
 from audiofw.errors import ConfigError, PluginError
 from audiofw.export import TOLERANCE, to_onnx
-from audiofw.predict_cli import OneLineParser
 from audiofw.tables import open_console
 
 

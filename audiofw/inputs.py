@@ -43,6 +43,12 @@ def count(words: Sequence[str]) -> int | None:
     return len(words) if all(word == STDIN or Path(word).is_file() for word in words) else None
 
 
+def is_one(words: Sequence[str]) -> bool:
+    """Whether the words mean one recording, be it there or not."""
+    word = words[0]
+    return len(words) == 1 and not Path(word).is_dir() and (Path(word).exists() or not glob.has_magic(word))
+
+
 def _meant(word: str) -> Iterator[Sound]:
     path = Path(word)
     if word == STDIN:

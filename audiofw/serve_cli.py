@@ -6,8 +6,8 @@ import argparse
 import math
 from collections.abc import Callable
 
+from audiofw.arguments import OneLineParser
 from audiofw.bundle import load_model
-from audiofw.predict_cli import OneLineParser
 from audiofw.serve.listen import Limits, Listener
 from audiofw.serve.server import serve
 

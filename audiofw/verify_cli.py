@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from audiofw.arguments import OneLineParser
 from audiofw.bundle import read_model
 from audiofw.bundle_files import read_bundle
 from audiofw.errors import DataError
 from audiofw.golden import TOLERANCE, compare
-from audiofw.predict_cli import OneLineParser
 from audiofw.tables import new_table, open_console
 
 
