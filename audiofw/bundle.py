@@ -52,6 +52,11 @@ def load_model(path: str | PathLike[str]) -> Model:
         For what is no bundle, was changed, or holds a type that is not trusted.
     PluginError
         For a plugin that is not installed here.
+
+    Notes
+    -----
+    No code runs that a bundle brings or names. A booster's own bytes are read by its library's compiled code, which a
+    damaged or hostile file may crash: load a stranger's bundle in a process that may die.
     """
     return read_model(*read_bundle(Path(path).expanduser()), where=str(path))
 
