@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -77,8 +78,11 @@ def _converted(model: Model) -> bytes:
     except ImportError as error:
         raise ConfigError(MISSING) from error
     except Exception as error:  # converters fail in as many ways as there are classifiers
-        name = last_step(model.classifier)[1]
-        raise PluginError(f"{name} cannot be turned into ONNX: {type(error).__name__}: {first_line(error)}") from error
+        who = f"model={model.facts['model']['name']} cannot be turned into ONNX"
+        if type(error).__name__.startswith("Missing") and (unknown := re.search(r"<class '([\w.]+)'>", str(error))):
+            remedy = "model=lightgbm, xgboost, sklearn_gbm, random_forest and extra_trees can"
+            raise PluginError(f"{who}: there is no converter of {unknown[1]}; {remedy}") from error
+        raise PluginError(f"{who}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _convert(model: Model) -> bytes:

@@ -609,5 +609,5 @@ def test_a_model_without_a_converter_is_told_in_one_line(audiofw, tmp_path):
     outcome = audiofw("export", str(run), "-o", "model.onnx")
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1
-    assert "cannot be turned into ONNX" in outcome.err
+    assert "model=svm cannot be turned into ONNX: there is no converter of audiofw.learn." in outcome.err
     assert not Path("model.onnx").exists()
