@@ -15,7 +15,7 @@ def register_models(register):
 def lda(
     seed,
     *,
-    shrinkage: Annotated[float, Interval(ge=0, le=1)] | None = None,
+    shrinkage: Annotated[float, Interval(ge=0, le=1)] | None = 0.1,
     scale: bool | None = None,
     select: Annotated[int, Ge(1)] | None = None,
     pca: Annotated[int, Ge(1)] | None = None,

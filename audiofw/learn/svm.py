@@ -28,8 +28,10 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    C, kernel, gamma, degree, coef0, tol, class_weight
+    C, kernel, degree, coef0, tol, class_weight
         As SVC has them.
+    gamma : float, "wide", "scale" or "auto"
+        As SVC has it; "wide" is a quarter of "scale", so that each row speaks for twice as wide a surrounding.
     n_splits : int
         Inner splits.
     random_state : int
@@ -40,7 +42,7 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
         self,
         C: float = 1.0,
         kernel: str = "rbf",
-        gamma: float | str = "scale",
+        gamma: float | str = "wide",
         degree: int = 3,
         coef0: float = 0.0,
         tol: float = 1e-3,
@@ -65,13 +67,14 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("the number of classes has to be greater than one; got 1 class")
+        self.gamma_ = 1 / (4 * X.shape[1] * max(X.var(), 1e-12)) if self.gamma == "wide" else self.gamma
         self.sharpness_ = self._find_sharpness(X, codes, sample_weight, groups)
         self.svc_ = self._new().fit(X, codes, sample_weight=sample_weight)
         return self
 
     def _new(self) -> SVC:
         own = {name: value for name, value in self.get_params().items() if name not in ("n_splits", "random_state")}
-        return SVC(**own, decision_function_shape="ovo")
+        return SVC(**{**own, "gamma": self.gamma_}, decision_function_shape="ovo")
 
     def _find_sharpness(self, X: np.ndarray, codes: np.ndarray, sample_weight: Any, groups: Any) -> float:
         sums = np.full((len(codes), len(self.classes_)), np.nan)
