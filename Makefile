@@ -1,7 +1,7 @@
 .PHONY: test lint bench
 
 test:
-	pytest
+	pytest -n 2
 
 lint:
 	ruff check .
