@@ -191,7 +191,9 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
         values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_sentence(error)) from error
-    choices = {kind: menus.choose(kind, values[kind]) for kind in KINDS if values[kind] is not None}
+    # a recipe's options stay behind when its choice is taken off: ~augmentation
+    chosen = [kind.name for kind in KINDS.values() if not kind.optional or "name" in (values[kind.name] or ())]
+    choices = {kind: menus.choose(kind, values[kind]) for kind in chosen}
     return read_config(values), choices
 
 

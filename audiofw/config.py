@@ -120,7 +120,7 @@ class Config:
     data: Data
     audio: Audio
     windows: Windows
-    augmented_copies: Annotated[int, Ge(0)]
+    augmented_copies: Annotated[int, Ge(0)] | None
     pad: Pad
     cache: CacheOptions
     bundle: BundleOptions

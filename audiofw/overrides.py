@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audiofw.config import SWITCHES, TEXT_KEYS
 from audiofw.errors import ConfigError
+from audiofw.hookspecs import KINDS
 
 PLUGINS_FLAG = "--plugins-dir"
 PATH_VARIABLE = "AUDIOFW_PLUGINS_PATH"
@@ -36,6 +37,7 @@ def take_plugin_folders(words: Sequence[str]) -> list[str]:
 
 _TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
 _SWITCH = re.compile(rf"^(\+{{0,2}}(?:{'|'.join(SWITCHES)}))=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
+_OFF = re.compile(rf"^({'|'.join(kind.name for kind in KINDS.values() if kind.optional)})=null$")
 _HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
 
 
@@ -44,9 +46,10 @@ def quote_text(words: Sequence[str]) -> list[str]:
 
     ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` trip its grammar otherwise. Left alone:
     what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``. A section that has a switch is
-    no value of Hydra's, so ``bundle=false`` becomes ``bundle.enabled=false``.
+    no value of Hydra's, so ``bundle=false`` becomes ``bundle.enabled=false``; nor is null a choice of a menu, so
+    ``augmentation=null`` becomes ``~augmentation``.
     """
-    words = [_SWITCH.sub(r"\1.enabled=", word) for word in words]
+    words = [_OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word)) for word in words]
     return [_quote(match) if (match := _TEXT.fullmatch(word)) else word for word in words]
 
 

@@ -103,13 +103,10 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
 
 
 def rehearse(config: Config, choices: Choices) -> None:
-    """Refuse a score, a model's option or an augmentation without copies, before any work."""
+    """Refuse a score, a model's option or copies that nothing changes, before any work."""
     check_score(config.score)
     make_model(config, choices)
-    augmentation = choices.get("augmentation")
-    if augmentation and not config.augmented_copies:
-        raise ConfigError(f"augmentation={augmentation.name} changes nothing without copies: augmented_copies=3")
-    if config.augmented_copies and not augmentation:
+    if config.augmented_copies and "augmentation" not in choices:
         raise ConfigError(
             f"augmented_copies={config.augmented_copies} is not enough: say how copies are changed, augmentation=…"
         )

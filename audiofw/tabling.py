@@ -21,6 +21,8 @@ from audiofw.unit import Copy, Unit
 
 log = logging.getLogger(__name__)
 
+COPIES = 3  # of each training clip, where it is only said how they are changed
+
 
 def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
     """Make what turns a recording into rows, and behind it what does so with each changed copy of it."""
@@ -30,8 +32,8 @@ def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
     unit = Unit(**own, feature=choices["feature"], pooling=choices["pooling"], segments=segments)
     if not (augmentation := choices.get("augmentation")):
         return [unit]
-    copies = range(1, config.augmented_copies + 1)
-    return [unit, *(replace(unit, copy=Copy(augmentation, number, config.seed)) for number in copies)]
+    copies = COPIES if config.augmented_copies is None else config.augmented_copies
+    return [unit, *(replace(unit, copy=Copy(augmentation, number + 1, config.seed)) for number in range(copies))]
 
 
 def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:

@@ -85,10 +85,28 @@ def test_copies_are_trained_on_and_never_tested(audiofw, sounds, plugins):
     assert metrics()["n_tested"] == 12
 
 
-def test_an_augmentation_without_copies_is_refused(audiofw, sounds, plugins):
-    outcome = audiofw(plugins, f"data.source={sounds(clips=6)}", "augmentation=quieter", *QUICK)
-    assert outcome.code == 2
-    assert "augmentation=quieter changes nothing without copies: augmented_copies=3" in outcome.err
+@pytest.mark.parametrize(("words", "fitted"), [([], 32), (["augmented_copies=0"], 8), (["augmentation=null"], 8)])
+def test_there_are_three_copies_where_it_is_only_said_how(audiofw, sounds, plugins, words, fitted):
+    augmentation = [] if "augmentation=null" in words else ["augmentation=quieter"]
+    words = [
+        f"data.source={sounds(clips=6)}",
+        "pooling=loudest",
+        *augmentation,
+        *words,
+        "split=kfold",
+        "split.n_splits=3",
+    ]
+    outcome = audiofw(plugins, *words, *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.count(f"fitted on {fitted}\n") == 3
+
+
+def test_null_takes_a_recipes_augmentation_off(audiofw, sounds):
+    outcome = audiofw(
+        f"data.source={sounds(clips=6)}", "+experiment=best", "augmentation=null", "hydra.run.dir=run", *QUICK[1:]
+    )
+    assert outcome.code == 0, outcome.err
+    assert "waveform" not in Path("run/config.yaml").read_text()
 
 
 def test_copies_without_an_augmentation_are_refused(audiofw, sounds):
