@@ -107,9 +107,8 @@ def rehearse(config: Config, choices: Choices) -> None:
     check_score(config.score)
     make_model(config, choices)
     if config.augmented_copies and "augmentation" not in choices:
-        raise ConfigError(
-            f"augmented_copies={config.augmented_copies} is not enough: say how copies are changed, augmentation=…"
-        )
+        copies = f"augmented_copies={config.augmented_copies}"
+        raise ConfigError(f"{copies} is not enough: say how copies are changed, augmentation=…; or 0")
 
 
 def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:

@@ -75,6 +75,7 @@ WORDS = (
     "plugins",
     "data.source=sounds",
     "feature=level",
+    "pooling=stats",
     "model=stump",
     "split=kfold",
     "split.n_splits=4",

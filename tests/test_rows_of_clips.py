@@ -103,7 +103,12 @@ def test_there_are_three_copies_where_it_is_only_said_how(audiofw, sounds, plugi
 
 def test_null_takes_a_recipes_augmentation_off(audiofw, sounds):
     outcome = audiofw(
-        f"data.source={sounds(clips=6)}", "+experiment=best", "augmentation=null", "hydra.run.dir=run", *QUICK[1:]
+        f"data.source={sounds(clips=6)}",
+        "+experiment=best",
+        "augmentation=null",
+        "augmented_copies=0",
+        "hydra.run.dir=run",
+        *QUICK[1:],
     )
     assert outcome.code == 0, outcome.err
     assert "waveform" not in Path("run/config.yaml").read_text()
@@ -112,4 +117,4 @@ def test_null_takes_a_recipes_augmentation_off(audiofw, sounds):
 def test_copies_without_an_augmentation_are_refused(audiofw, sounds):
     outcome = audiofw(f"data.source={sounds(clips=6)}", "augmented_copies=2", *QUICK)
     assert outcome.code == 2
-    assert "augmented_copies=2 is not enough: say how copies are changed, augmentation=…" in outcome.err
+    assert "augmented_copies=2 is not enough: say how copies are changed, augmentation=…; or 0" in outcome.err
