@@ -7,8 +7,6 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +14,23 @@ from rich.console import Console
 from rich.table import Table
 
 from audiofw.atomic import write_whole
-from audiofw.ensemble import average_rows
 from audiofw.errors import DataError
 from audiofw.hookspecs import KINDS
 from audiofw.leaderboard import (
-    Predictions,
     Row,
     Run,
     as_number,
-    find_columns,
-    line_up,
-    read_predictions,
     read_runs,
     run_of,
     show_option,
 )
-from audiofw.scores import GREATER_IS_BETTER, check_score
-from audiofw.significance import compare_rows
+from audiofw.ranking import Leaderboard, rank
+from audiofw.scores import GREATER_IS_BETTER
 from audiofw.tables import new_table, open_console
 
 FILE = "leaderboard.csv"
 MOST_ROWS = 50  # on the terminal; the file has all
-MOST_MEMBERS = 1000  # runs that an ensemble is chosen from; their probabilities are in memory together
 FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_seconds")  # of metrics.json
-
-
-@dataclass(frozen=True, eq=False)
-class Leaderboard:
-    """Runs, best first, and what cannot be ranked."""
-
-    score: str
-    columns: tuple[str, ...]  # the options that differ
-    rows: tuple[Row, ...]
-    ensemble: Row | None
-    failures: tuple[Run, ...]
-    pruned: tuple[Run, ...]
-    running: tuple[Run, ...]
-    notes: tuple[str, ...]
 
 
 def main(argv: list[str]) -> int:
@@ -100,7 +78,7 @@ def show_leaderboard(folder: Path) -> int:
 
 
 def _write_report(folder: Path, board: Leaderboard) -> Path | None:
-    from audiofw.report import sweep  # it shows what this module ranks
+    from audiofw.report import sweep  # templates: not for ranking alone
 
     return sweep.write_sweep_report(folder, board) if sweep.wanted(board) else None
 
@@ -108,80 +86,6 @@ def _write_report(folder: Path, board: Leaderboard) -> Path | None:
 def write_leaderboard_csv(folder: Path) -> None:
     """Write a sweep's ``leaderboard.csv`` as it stands now, without the ensemble, which takes longer."""
     write_csv(rank(read_runs([folder]), ensemble=False), folder / FILE)
-
-
-# --- ranking ----------------------------------------------------------------------------------------------
-
-
-def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True) -> Leaderboard:
-    """Rank the finished runs and compare them with the best.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        As `audiofw.leaderboard.read_runs` gives them.
-    score : str, optional
-        What to rank by; the main score of the first run by default.
-    ensemble : bool
-        Also make an ensemble of the runs that can be compared with the best.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown score.
-    """
-    finished = [run for run in runs if run.status == "finished"]
-    score, notes = _choose_score(finished, score)
-    columns = find_columns(finished)
-    rows, averaged = line_up(finished, score, columns), None
-    if len(rows) > 1:
-        tested = _read_all(rows, probabilities=ensemble)
-        rows, more = compare_rows(rows, tested, score)
-        notes += more
-        if ensemble:
-            averaged, more = average_rows(rows, tested, score)
-            notes += more
-    return Leaderboard(
-        score=score,
-        columns=tuple(columns),
-        rows=tuple(rows),
-        ensemble=averaged,
-        failures=tuple(run for run in runs if run.status == "failed"),
-        pruned=tuple(run for run in runs if run.status == "pruned"),
-        running=tuple(run for run in runs if run.status == "running"),
-        notes=tuple(notes),
-    )
-
-
-def _choose_score(finished: Sequence[Run], score: str | None) -> tuple[str, list[str]]:
-    if score is not None:
-        check_score(score)
-        return score, []
-    asked = list(dict.fromkeys(run.metrics["score"] for run in finished)) or ["accuracy"]
-    if len(asked) == 1:
-        return asked[0], []
-    return asked[0], [f"the runs' main scores differ ({', '.join(asked)}): ranked by {asked[0]}; --score chooses"]
-
-
-def _read_all(rows: Sequence[Row], *, probabilities: bool) -> list[Predictions | None]:
-    """Read each row's predictions; what is the same as the best's is kept once, since there may be thousands."""
-    oldest = sorted(range(len(rows)), key=lambda i: run_of(rows[i]).started)[:MOST_MEMBERS]
-    wanted = set(oldest if probabilities else [])  # chosen by score, they would make the ensemble look too good
-    best = read_predictions(run_of(rows[0]), probabilities=0 in wanted)
-    tested = [best]
-    for i, row in enumerate(rows[1:], 1):
-        tested.append(_share(read_predictions(run_of(row), probabilities=i in wanted), best))
-    return tested
-
-
-def _share(theirs: Predictions | None, best: Predictions | None) -> Predictions | None:
-    if theirs is None or best is None or theirs.paths != best.paths:
-        return theirs
-    columns = ("paths", "labels", "folds", "groups")
-    same: dict[str, Any] = {
-        name: getattr(best, name) for name in columns if getattr(best, name) == getattr(theirs, name)
-    }
-    return theirs._replace(**same)
 
 
 # --- on the terminal --------------------------------------------------------------------------------------

@@ -20,14 +20,13 @@ from audiofw.intervals import score_counts
 from audiofw.leaderboard import find_columns, read_predictions, read_runs, show_option
 from audiofw.leaderboard_cli import (
     FILE,
-    Leaderboard,
     as_json,
     main,
-    rank,
     show_leaderboard,
     write_csv,
     write_leaderboard_csv,
 )
+from audiofw.ranking import Leaderboard, rank
 
 CLASSES = ["cat", "dog", "owl"]
 CONFIG: dict[str, Any] = {

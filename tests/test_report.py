@@ -456,8 +456,8 @@ def test_clips_at_their_own_rates_are_shown_and_told(audiofw, tmp_path):
 @pytest.mark.parametrize(
     ("words", "seconds", "loud"),
     [
-        (["audio.duration=0.2"], 0.2, False),
-        (["audio.duration=0.2", "audio.focus=event"], 0.2, True),
+        (["audio.duration=0.2", "audio.focus=start"], 0.2, False),
+        (["audio.duration=0.2"], 0.2, True),
         (["audio.duration=null", "audio.trim=20"], 0.3, True),
         (["audio.duration=0.2", "windows.hop=0.2"], 1.0, True),
         (["audio.duration=null"], 1.0, True),

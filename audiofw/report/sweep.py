@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from audiofw import __version__
 from audiofw.leaderboard import Row, Run, read_runs, run_of
-from audiofw.leaderboard_cli import Leaderboard, rank
 from audiofw.overrides import as_typed
+from audiofw.ranking import Leaderboard, rank
 from audiofw.report.facts import FILE
 from audiofw.report.page import render
 from audiofw.results import write_text
