@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -22,6 +23,7 @@ from reports import ODD, Page, made_up_run, odd_sounds
 from audiofw.cli import main
 from audiofw.report import advice, figures, health, media
 from audiofw.report.facts import read_facts
+from audiofw.report.listening import listening
 from audiofw.report.recordings import choose_classes, most_doubtful, most_wrong
 from audiofw.report.scales import scored
 from audiofw.report.write import write_report
@@ -472,3 +474,28 @@ def test_what_is_played_is_what_the_model_hears_first(tmp_path, words, seconds, 
     heard, sr = hear(write_wav(tmp_path / "late.wav", y), config, most=3.0)
     assert heard.size / sr == pytest.approx(seconds, abs=0.06)
     assert (np.abs(heard).max() > 0.1) == loud
+
+
+def heard_rows(rows: list[list]) -> list:
+    """Give the axes that a report draws of rows' importance."""
+    measured = {"method": "model", "unit": "share", "n_columns": len(rows), "row": rows, "statistic": [], "part": []}
+    return listening(SimpleNamespace(importance=measured, config={}))["axes"]
+
+
+def test_rows_of_one_frequency_are_summed_and_so_are_those_of_one_kind():
+    over, kinds = heard_rows(
+        [["level_500Hz", 0.1], ["3Hz_up_500Hz", 0.2], ["level_2000Hz", 0.3], ["3Hz_up_2000Hz", 0.4]]
+    )
+    assert [(bar.name, round(bar.value, 6)) for bar in over.bars] == [("500\xa0Hz", 0.3), ("2\xa0kHz", 0.7)]
+    assert [(bar.name, round(bar.value, 6)) for bar in kinds.bars] == [("3Hz_up", 0.6), ("level", 0.4)]
+
+
+def test_many_frequencies_of_one_kind_are_a_curve_alone():
+    (over,) = heard_rows([[f"mel_{100 * i}Hz", i / 100] for i in range(1, 40)])
+    assert over.curve
+    assert not over.bars
+
+
+def test_rows_without_frequencies_are_ranked():
+    (rows,) = heard_rows([["mfcc0", 0.2], ["mfcc1", 0.8]])
+    assert [bar.name for bar in rows.bars] == ["mfcc1", "mfcc0"]

@@ -15,7 +15,7 @@ MOST_BARS = 18
 LEAST_FOR_CURVE = 12
 MOST_BANDS = 32
 MARKS_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000)
-_HZ = re.compile(r".*_(\d+(?:\.\d+)?)Hz")
+_HZ = re.compile(r"(.*)_(\d+(?:\.\d+)?)Hz")
 WORDS = {
     "std": "standard deviation",
     "min": "minimum",
@@ -56,11 +56,12 @@ def listening(facts: Facts) -> dict[str, Any] | None:
     if not measured:
         return None
     rows, statistics, parts = (axis_of(measured, axis) for axis in ("row", "statistic", "part"))
-    curve = _curve(rows)
+    over, *kinds = _of_rows(rows)
     axes = [
-        Axis("Over frequency", [], curve=curve) if curve else _ranked("Rows of the feature", rows),
+        over,
         _ranked("Statistics over time", [(_say(name), value) for name, value in statistics]),
         _in_order("Parts of the clip", parts),
+        *kinds,
     ]
     return {
         "axes": [axis for axis in axes if axis.bars or axis.curve],
@@ -71,11 +72,26 @@ def listening(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _curve(rows: Sequence[tuple[str, float]]) -> Curve | None:
-    found = sorted((float(match[1]), value) for name, value in rows if (match := _HZ.fullmatch(name)))
-    if len(found) < LEAST_FOR_CURVE or len(found) < len(rows):
-        return None
-    found = _in_bands(found)
+def _of_rows(rows: Sequence[tuple[str, float]]) -> list[Axis]:
+    """Sum rows that stand at one frequency, and those of one kind, where names tell both: ``mel_1200Hz``."""
+    found = [match for name, _ in rows if (match := _HZ.fullmatch(name))]
+    if len(found) < max(len(rows), 2):
+        return [_ranked("Rows of the feature", rows)]
+    at: dict[float, float] = {}
+    kinds: dict[str, float] = {}
+    for match, (_, value) in zip(found, rows, strict=True):
+        at[float(match[2])] = at.get(float(match[2]), 0.0) + value
+        kinds[match[1]] = kinds.get(match[1], 0.0) + value
+    places = sorted(at.items())
+    if len(places) < LEAST_FOR_CURVE:
+        over = _in_order("Over frequency", [(hz(f), value) for f, value in places])
+    else:
+        over = Axis("Over frequency", [], curve=_curve(places))
+    return [over, _ranked("Kinds of rows", list(kinds.items()))] if len(kinds) > 1 else [over]
+
+
+def _curve(places: list[tuple[float, float]]) -> Curve:
+    found = _in_bands(places)
     top, most = mel(found[-1][0]) or 1.0, max(value for _, value in found)
     points = [(mel(f) / top, max(0.0, value / most) if most > 0 else 0.0) for f, value in found]
     marks = [(hz(f), mel(f) / top) for f in MARKS_HZ if mel(f) < 0.97 * top]
