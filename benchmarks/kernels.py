@@ -1,6 +1,6 @@
 """Kernels on one thread, side by side on the same clips in memory.
 
-python benchmarks/kernels.py mel|nine|egemaps FOLDER
+python benchmarks/kernels.py mel|nine|twelve|egemaps FOLDER
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from peers import peer
 
 from audiofw import spectral
 from audiofw.audio import load
+from audiofw.registry import load_menus
 
 CLIPS, ROUNDS = 20, 12
 Kernel = Callable[[np.ndarray, int], Any]
@@ -26,7 +27,7 @@ Kernel = Callable[[np.ndarray, int], Any]
 def main(which: str, folder: str) -> None:
     files = sounds(Path(folder))
     clips = [load(path, duration=3.0, silence="keep") for path in files[:: max(1, len(files) // CLIPS)][:CLIPS]]
-    theirs, ours = {"mel": mel, "nine": nine, "egemaps": egemaps}[which]()
+    theirs, ours = {"mel": mel, "nine": nine, "twelve": twelve, "egemaps": egemaps}[which]()
     said: dict[str, Any] = side_by_side(theirs, ours, clips)
     if which == "mel":
         said["difference"] = max(float(np.abs(theirs(*clip) - ours(*clip)).max()) for clip in clips)
@@ -67,17 +68,36 @@ def nine() -> tuple[Kernel, Kernel]:
     def theirs(y: np.ndarray, sr: int) -> list[np.ndarray]:
         return [call(y=y, sr=sr) for call in calls] + [of.rms(y=y), of.zero_crossing_rate(y)]
 
-    return theirs, feature_set
+    return theirs, nine_of_ours
 
 
-def feature_set(y: np.ndarray, sr: int) -> dict[str, np.ndarray]:
-    return spectral.feature_set(y, sr=sr)
+NINE = (
+    *("melspectrogram", "mfcc", "chroma_stft", "spectral_centroid", "spectral_bandwidth", "spectral_rolloff"),
+    *("spectral_contrast", "rms", "zero_crossing_rate"),
+)
+
+
+def nine_of_ours(y: np.ndarray, sr: int) -> dict[str, np.ndarray]:
+    return spectral.feature_set(y, sr=sr, only=NINE)
+
+
+def twelve() -> tuple[Kernel, Kernel]:
+    """The whole set, by the feature `descriptors`: rows that are stacked, mel bands in dB."""
+    librosa, (theirs_of_nine, _) = peer("librosa"), nine()
+    descriptors = load_menus().choose_member("feature", "descriptors", {})
+
+    def theirs(y: np.ndarray, sr: int) -> list[np.ndarray]:
+        rise = np.maximum(np.diff(np.abs(librosa.stft(y))), 0).mean(axis=0)  # flux is not among librosa's functions
+        more = [librosa.feature.spectral_flatness(y=y), librosa.onset.onset_strength(y=y, sr=sr), rise]
+        return [*theirs_of_nine(y, sr), *more]
+
+    return theirs, descriptors
 
 
 def egemaps() -> tuple[Kernel, Kernel]:
     opensmile = peer("opensmile")
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
-    return smile.process_signal, feature_set
+    return smile.process_signal, nine_of_ours
 
 
 if __name__ == "__main__":

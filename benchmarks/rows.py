@@ -156,6 +156,11 @@ def nine(bench: Bench) -> list[Row]:
     return [compared("librosa, nine features by separate calls, kernel", said["theirs"], said["ours"], "ms", 5, 8)]
 
 
+def twelve(bench: Bench) -> list[Row]:
+    said = run(bench.script("kernels.py", "twelve", bench.data / "wav", **ONE_THREAD)).said
+    return [compared("librosa, all of descriptors by separate calls, kernel", said["theirs"], said["ours"], "ms", 5, 8)]
+
+
 def egemaps(bench: Bench) -> list[Row]:
     said = run(bench.script("kernels.py", "egemaps", bench.data / "wav", **ONE_THREAD)).said
     name, note = "openSMILE eGeMAPS, against nine features, kernel", "the features differ"
@@ -245,5 +250,7 @@ def trained(name: str, said: dict[str, Any]) -> Row:
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     function.__name__: function
-    for function in (*(article, accuracy, mel, nine, egemaps, joblib, torchaudio, cache, growth, startup, training),)
+    for function in (
+        *(article, accuracy, mel, nine, twelve, egemaps, joblib, torchaudio, cache, growth, startup, training),
+    )
 }

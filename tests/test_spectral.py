@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiofw import spectral
-from audiofw.spectral import fourier, frames, mel
+from audiofw.spectral import fourier, frames, mel, together
 
 SR = 22050
 MEL_DB = 5e-5  # largest difference allowed, in dB: a float32 near 80 is only good to 8e-6
@@ -395,28 +395,30 @@ def test_rolloff_is_at_most_one_bin_from_librosas(y, share):
     assert np.mean(bins > 0.5) <= 0.1 or bins.size < 10
 
 
-def test_nine_features_of_one_transform_equal_librosas(y):
+TOGETHER = {"rtol": 1e-4, "atol": 5e-4}
+TIGHTER = {"spectral_flatness": {"atol": 1e-7}, "rms": {"atol": 1e-9}, "spectral_flux": {"atol": 1e-6}}
+
+
+def test_features_of_one_transform_equal_librosas(y):
     ours = spectral.feature_set(y, n_mels=64, n_mfcc=13)
     others = {
         "melspectrogram": librosa.feature.melspectrogram(y=y, n_mels=64),
         "mfcc": librosa.feature.mfcc(y=y, n_mfcc=13, n_mels=64),
         "spectral_rolloff": librosa.feature.spectral_rolloff(S=np.abs(librosa.stft(y)).astype(np.float64)),
-        **{
-            name: getattr(librosa.feature, name)(y=y, **options)
-            for name, (options, _) in DESCRIPTORS.items()
-            if name != "spectral_flatness"
-        },
+        **{name: getattr(librosa.feature, name)(y=y, **options) for name, (options, _) in DESCRIPTORS.items()},
+        "onset_strength": librosa.onset.onset_strength(y=y, n_mels=64)[np.newaxis],
+        "spectral_flux": np.maximum(np.diff(np.abs(librosa.stft(y)), axis=1, prepend=np.inf), 0).mean(axis=0)[None],
     }
     assert set(ours) == set(others)
     for name, values in ours.items():
         assert values.dtype == np.float32
         assert values.shape == others[name].shape, name
-        np.testing.assert_allclose(values, others[name], rtol=1e-4, atol=5e-4, err_msg=name)
+        np.testing.assert_allclose(values, others[name], **(TOGETHER | TIGHTER.get(name, {})), err_msg=name)
 
 
 @pytest.mark.parametrize("framing", [{"pad_mode": "reflect"}, {"center": False, "n_fft": 1024}, {"n_fft": 999}])
-def test_nine_features_equal_those_made_one_by_one(y, framing):
-    together = spectral.feature_set(y, sr=8000, **framing)
+def test_features_of_one_transform_equal_those_made_one_by_one(y, framing):
+    made = spectral.feature_set(y, sr=8000, **framing)
     n_fft, center = framing.get("n_fft", 2048), framing.get("center", True)
     for name in (
         "melspectrogram",
@@ -427,19 +429,55 @@ def test_nine_features_equal_those_made_one_by_one(y, framing):
         "spectral_rolloff",
     ):
         alone = getattr(spectral, name)(y, sr=8000, **framing)
-        np.testing.assert_allclose(together[name], alone, rtol=1e-5, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(made[name], alone, rtol=1e-5, atol=1e-4, err_msg=name)
     np.testing.assert_array_equal(
-        together["spectral_contrast"], spectral.spectral_contrast(y, sr=8000, n_bands=5, **framing)
+        made["spectral_contrast"], spectral.spectral_contrast(y, sr=8000, n_bands=5, **framing)
     )
     crossings = spectral.zero_crossing_rate(y, frame_length=n_fft, center=center)
-    np.testing.assert_array_equal(together["zero_crossing_rate"], crossings)
+    np.testing.assert_array_equal(made["zero_crossing_rate"], crossings)
     level = spectral.rms(y, frame_length=n_fft, center=center, pad_mode=framing.get("pad_mode", "constant"))
-    np.testing.assert_allclose(together["rms"], level, rtol=1e-6)
+    np.testing.assert_allclose(made["rms"], level, rtol=1e-6)
+    np.testing.assert_allclose(made["spectral_flux"], spectral.spectral_flux(y, **framing), rtol=1e-5)
+    flatness = spectral.spectral_flatness(y, **framing)
+    np.testing.assert_allclose(made["spectral_flatness"], flatness, rtol=1e-4, atol=1e-7)
+    assert len({values.shape[1] for values in made.values()}) == 1
+
+
+@pytest.mark.parametrize("name", spectral.feature_set(np.ones(9)))
+def test_a_feature_is_the_same_without_the_others(y, name):
+    alone = spectral.feature_set(y, only=[name])
+    assert list(alone) == [name]
+    np.testing.assert_array_equal(alone[name], spectral.feature_set(y)[name])
+
+
+@pytest.mark.parametrize("only", [["rms", "zero_crossing_rate"], ["zero_crossing_rate"], []])
+def test_features_of_the_waveform_alone_need_no_transform(y, only, monkeypatch):
+    monkeypatch.setattr(together, "fill_powers", None)
+    assert list(spectral.feature_set(y, only=only)) == only
+    with pytest.raises(TypeError):
+        spectral.feature_set(y, only=[*only, "mfcc"])
 
 
 @pytest.mark.parametrize("n", [1, 3000])
-def test_nine_features_of_silence_are_finite(n):
-    assert all(np.isfinite(values).all() for values in spectral.feature_set(np.zeros(n, np.float32)).values())
+def test_features_of_silence_are_finite(n):
+    made = spectral.feature_set(np.zeros(n, np.float32))
+    assert all(np.isfinite(values).all() for values in made.values())
+
+
+# -- Flux ------------------------------------------------------------------------------------------------------------
+
+
+def test_flux_counts_rises_alone():
+    S = np.array([[1, 4, 2], [5, 5, 9]], np.float32)
+    np.testing.assert_array_equal(spectral.spectral_flux(S=S), [[0, 1.5, 2]])
+
+
+@few
+@given(sounds)
+def test_flux_is_the_mean_rise_of_librosas_magnitudes(y):
+    S = np.abs(theirs(librosa.stft, y=y))
+    rise = np.maximum(np.diff(S, axis=1), 0).mean(axis=0)
+    np.testing.assert_allclose(spectral.spectral_flux(y), [[0, *rise]], rtol=1e-5, atol=1e-6)
 
 
 # -- What is refused -------------------------------------------------------------------------------------------------
@@ -455,6 +493,7 @@ OF_A_SIGNAL = [
     spectral.spectral_rolloff,
     spectral.spectral_flatness,
     spectral.spectral_contrast,
+    spectral.spectral_flux,
     spectral.rms,
     spectral.zero_crossing_rate,
     spectral.onset_strength,
@@ -541,6 +580,7 @@ def test_mel_option_out_of_range_is_named(y, options, message):
         (lambda y, S: spectral.delta(S[:, :0]), "empty"),
         (lambda y, S: spectral.onset_strength(y, lag=0), "lag=0 is out of range"),
         (lambda y, S: spectral.feature_set(y, sr=300), "exceed half of sr=300"),
+        (lambda y, S: spectral.feature_set(y, only=["loudness"]), "only='loudness' is unknown"),
     ],
 )
 def test_argument_out_of_range_is_named(y, S, call, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any, Unpack
 
 import numpy as np
@@ -189,10 +190,14 @@ def spectral_flatness(
     """
     positive("amin", amin)
     rows = spectrogram(y, S=S, **framing).T
-    energy = np.square(rows) if power == 2 else rows**power
+    return row(flatness_of(np.square(rows) if power == 2 else rows**power, amin))
+
+
+def flatness_of(energy: NDArray[np.floating], amin: float = 1e-10) -> NDArray[np.floating]:
+    """Geometric over arithmetic mean of each row of ``energy``, which is used up."""
     np.maximum(energy, amin, out=energy)
     arithmetic = energy.mean(axis=1)
-    return row(np.exp(np.log(energy, out=energy).mean(axis=1)) / arithmetic)
+    return np.exp(np.log(energy, out=energy).mean(axis=1)) / arithmetic
 
 
 def spectral_contrast(
@@ -247,6 +252,11 @@ def octaves(freq: NDArray[np.float64], sr: float, fmin: float, n_bands: int) -> 
         start, stop = max(inside[0] - (k > 0), 0), len(freq) if last else inside[-1] + 1
         bands.append((slice(start, stop - (not last)), stop - start))
     return bands
+
+
+def octaves_below_half(sr: float) -> int:
+    """How many octaves from 200 Hz on, up to 6 and at least 1, begin below half the sampling rate."""
+    return max(1, min(6, math.ceil(math.log2(positive("sr", sr) / 2 / 200))))
 
 
 def _peak_and_valley(

@@ -241,7 +241,7 @@ def even_blocks(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
     """Cut ``first..last`` into ``(start, length)`` blocks of at most ``size``, as equal as can be."""
     # equal blocks: 130 frames are 43 + 43 + 44, not 64 + 64 and a costly call for 2
     blocks = math.ceil((last - first) / max(1, size))
-    edges = [first + (last - first) * block // blocks for block in range(blocks + 1)]
+    edges = [first + (last - first) * block // max(1, blocks) for block in range(blocks + 1)]
     return ((start, stop - start) for start, stop in itertools.pairwise(edges))
 
 

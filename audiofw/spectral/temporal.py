@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiofw.spectral.fourier import checked_spectrogram
-from audiofw.spectral.frames import Cut, PadMode, Signal, cut, framed, one_of, whole
+from audiofw.spectral.fourier import checked_spectrogram, spectrogram
+from audiofw.spectral.frames import Cut, Framing, PadMode, Signal, cut, even_blocks, framed, one_of, scratch, whole
+
+RISE_FRAMES = 64  # whose rise is held at a time
 
 DeltaMode = Literal["interp", "nearest", "mirror", "constant", "wrap"]
 # scipy's words for what lies beyond the ends, and NumPy's
@@ -108,6 +110,45 @@ def _as_tight(threshold: float, dtype: Any) -> np.floating:
     """The largest number of a precision that is not above ``threshold``, so that comparing costs no conversion."""
     rounded = np.dtype(dtype).type(threshold)
     return np.nextafter(rounded, rounded.dtype.type(0)) if rounded > np.float64(threshold) else rounded
+
+
+def spectral_flux(y: Signal = None, *, S: Signal = None, **framing: Unpack[Framing]) -> NDArray[np.float32]:
+    """Mean rise of each frame's magnitudes from the frame before; bins that fall count as 0.
+
+    Half-wave rectified spectral flux (Dixon, "Onset detection revisited", DAFx 2006), as a mean over the bins in place
+    of a sum, so that it depends less on ``n_fft``. librosa has no such function: its
+    :func:`~audiofw.spectral.onset_strength` is of mel bands in dB.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)], optional
+        Signal.
+    S : np.ndarray [shape=(bins, frames)], optional
+        Magnitude spectrogram in place of ``y``.
+    **framing
+        See :class:`audiofw.spectral.Framing`.
+
+    Returns
+    -------
+    np.ndarray [shape=(1, frames)]
+        Rise; 0 for the first frame.
+
+    Raises
+    ------
+    ValueError
+        If the signal, the spectrogram or an argument cannot be used.
+    """
+    return rise_of(spectrogram(y, S=S, **framing).T)
+
+
+def rise_of(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Mean rise of each row over the one before, shape ``(1, rows)``."""
+    out = np.zeros((1, len(rows)), np.float32)
+    for start, count in even_blocks(0, len(rows) - 1, RISE_FRAMES):
+        change = scratch("rise", (count, rows.shape[1]), rows.dtype)
+        np.subtract(rows[start + 1 : start + 1 + count], rows[start : start + count], out=change)
+        out[0, start + 1 : start + 1 + count] = np.maximum(change, 0, out=change).mean(axis=1)
+    return out
 
 
 def delta(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Collection
+from functools import cached_property
 from typing import Unpack
 
 import numpy as np
@@ -12,9 +13,11 @@ from audiofw.spectral.chroma import chroma_filterbank
 from audiofw.spectral.decibels import power_to_db
 from audiofw.spectral.descriptors import (
     centroid_of,
+    flatness_of,
     mass_of,
     moments_of,
     octaves,
+    octaves_below_half,
     peaks_and_valleys,
     rolloff_bins,
     row,
@@ -22,9 +25,11 @@ from audiofw.spectral.descriptors import (
 )
 from audiofw.spectral.filterbanks import mel_bands, normalize
 from audiofw.spectral.fourier import fft_frequencies, fill_powers
-from audiofw.spectral.frames import Framing, cut
-from audiofw.spectral.mel import gather, mfcc
-from audiofw.spectral.temporal import level, zero_crossing_rate
+from audiofw.spectral.frames import Cut, Framing, cut, one_of
+from audiofw.spectral.mel import gather, mfcc, onset_strength
+from audiofw.spectral.temporal import level, rise_of, zero_crossing_rate
+
+Picture = NDArray[np.float32]
 
 
 def feature_set(
@@ -33,9 +38,10 @@ def feature_set(
     sr: float = 22050,
     n_mels: int = 128,
     n_mfcc: int = 20,
+    only: Collection[str] | None = None,
     **framing: Unpack[Framing],
-) -> dict[str, NDArray[np.float32]]:
-    """The nine usual features from one shared transform, several times quicker than one by one.
+) -> dict[str, Picture]:
+    """The usual features from one shared transform, several times quicker than one by one.
 
     Parameters
     ----------
@@ -44,7 +50,9 @@ def feature_set(
     sr : float
         Its sampling rate in Hz.
     n_mels, n_mfcc : int
-        Rows of the mel spectrogram and of the cepstra.
+        Rows of the mel spectrogram, of which cepstra and onset strength are made too, and of the cepstra.
+    only : collection of str, optional
+        Names of those to make, of the ones below; None for all. What is left out costs nothing.
     **framing
         See :class:`Framing`.
 
@@ -52,45 +60,97 @@ def feature_set(
     -------
     dict of np.ndarray [shape=(rows, frames)]
         Named after the functions that make them, with their defaults: ``melspectrogram`` (power), ``mfcc``,
-        ``chroma_stft``, ``spectral_centroid``, ``spectral_bandwidth``, ``spectral_rolloff``, ``spectral_contrast``
-        (as many octaves, up to 6, as begin below half the sampling rate), ``rms`` and ``zero_crossing_rate``.
+        ``chroma_stft``, ``spectral_centroid``, ``spectral_bandwidth``, ``spectral_rolloff``, ``spectral_flatness``,
+        ``spectral_contrast`` (as many octaves, up to 6, as begin below half the sampling rate), ``spectral_flux``,
+        ``onset_strength`` (one row here), ``rms`` and ``zero_crossing_rate``; all have as many frames.
 
     Raises
     ------
     ValueError
         If the signal or an argument cannot be used, or ``sr`` is too low for one octave of contrast.
     """
-    signal = cut(y, **framing)
-    n_fft = signal.frames.n_fft
-    freq = fft_frequencies(sr=sr, n_fft=n_fft)
-    power = np.empty((signal.n_frames, signal.bins), np.float32)
-    fill_powers(power, signal)
-    bands = mel_bands(sr, n_fft, n_mels, 0.0, None, False, "slaney")
-    mel = gather(bands, power, np.empty((signal.n_frames, n_mels), np.float32)).T
-    return {
-        "melspectrogram": mel,
-        "mfcc": mfcc(S=power_to_db(mel), n_mfcc=n_mfcc),
-        "chroma_stft": normalize(chroma_filterbank(sr=sr, n_fft=n_fft) @ power.T, np.inf, axis=0),
-        **_of_magnitude(np.sqrt(power, out=power).T, sr, freq),
-        "rms": level(signal),
-        "zero_crossing_rate": zero_crossing_rate(
-            y, frame_length=n_fft, hop_length=signal.frames.hop_length, center=signal.frames.center
-        ),
-    }
+    for name in only or ():
+        one_of("only", name, [*FEATURES])
+    shared = _Shared(cut(y, **framing), y, sr, n_mels, n_mfcc)
+    return {name: make(shared) for name, make in FEATURES.items() if only is None or name in only}
 
 
-def _of_magnitude(S: NDArray[np.float32], sr: float, freq: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
-    moments = moments_of(S, freq)
-    mass, centroid = mass_of(moments, S.dtype), centroid_of(moments, S.dtype)
-    peak, valley = peaks_and_valleys(S, octaves(freq, sr, 200.0, _octaves_below_half(sr)))
-    return {
-        "spectral_centroid": row(centroid),
-        "spectral_bandwidth": row(np.sqrt(variance_of(moments, centroid) / mass)),
-        "spectral_rolloff": row(freq[rolloff_bins(S.T, 0.85)]),
-        "spectral_contrast": power_to_db(peak) - power_to_db(valley),
-    }
+class _Shared:
+    """What several features are made of, each made when first asked for."""
+
+    def __init__(self, signal: Cut, y: NDArray[np.floating], sr: float, n_mels: int, n_mfcc: int) -> None:
+        self.signal, self.y, self.sr, self.n_mels, self.n_mfcc = signal, y, sr, n_mels, n_mfcc
+        self.freq = fft_frequencies(sr=sr, n_fft=signal.frames.n_fft)
+
+    @cached_property
+    def power(self) -> NDArray[np.float32]:
+        """``(frames, bins)``."""
+        power = np.empty((self.signal.n_frames, self.signal.bins), np.float32)
+        fill_powers(power, self.signal)
+        return power
+
+    @cached_property
+    def magnitude(self) -> NDArray[np.float32]:
+        """``(frames, bins)``."""
+        return np.sqrt(self.power)
+
+    @cached_property
+    def mel(self) -> Picture:
+        bands = mel_bands(self.sr, self.signal.frames.n_fft, self.n_mels, 0.0, None, False, "slaney")
+        return gather(bands, self.power, np.empty((self.signal.n_frames, self.n_mels), np.float32)).T
+
+    @cached_property
+    def decibels(self) -> Picture:
+        """Of the mel bands."""
+        return power_to_db(self.mel)
+
+    @cached_property
+    def moments(self) -> NDArray[np.float64]:
+        return moments_of(self.magnitude.T, self.freq)
+
+    @cached_property
+    def centroid(self) -> NDArray[np.float64]:
+        return centroid_of(self.moments, np.float32)
 
 
-def _octaves_below_half(sr: float) -> int:
-    """How many octaves from 200 Hz on, up to 6, begin below half the sampling rate."""
-    return max(1, min(6, math.ceil(math.log2(sr / 2 / 200))))
+def _chroma(shared: _Shared) -> Picture:
+    bank = chroma_filterbank(sr=shared.sr, n_fft=shared.signal.frames.n_fft)
+    return normalize(bank @ shared.power.T, np.inf, axis=0)
+
+
+def _bandwidth(shared: _Shared) -> Picture:
+    variance = variance_of(shared.moments, shared.centroid) / mass_of(shared.moments, np.float32)
+    return row(np.sqrt(variance))
+
+
+def _contrast(shared: _Shared) -> Picture:
+    bands = octaves(shared.freq, shared.sr, 200.0, octaves_below_half(shared.sr))
+    peak, valley = peaks_and_valleys(shared.magnitude.T, bands)
+    return power_to_db(peak) - power_to_db(valley)
+
+
+def _onset(shared: _Shared) -> Picture:
+    frames = shared.signal.frames
+    return row(onset_strength(S=shared.decibels, n_fft=frames.n_fft, hop_length=frames.hop_length))
+
+
+def _zero_crossings(shared: _Shared) -> Picture:
+    n_fft, hop_length, _, center, _ = shared.signal.frames
+    return zero_crossing_rate(shared.y, frame_length=n_fft, hop_length=hop_length, center=center)
+
+
+FEATURES: dict[str, Callable[[_Shared], Picture]] = {
+    "melspectrogram": lambda shared: shared.mel,
+    "mfcc": lambda shared: mfcc(S=shared.decibels, n_mfcc=shared.n_mfcc),
+    "chroma_stft": _chroma,
+    "spectral_centroid": lambda shared: row(shared.centroid),
+    "spectral_bandwidth": _bandwidth,
+    "spectral_rolloff": lambda shared: row(shared.freq[rolloff_bins(shared.magnitude, 0.85)]),
+    "spectral_flatness": lambda shared: row(flatness_of(shared.power.copy())),
+    "spectral_contrast": _contrast,
+    "spectral_flux": lambda shared: rise_of(shared.magnitude),
+    "onset_strength": _onset,
+    "rms": lambda shared: level(shared.signal),
+    "zero_crossing_rate": _zero_crossings,
+}
+"""What :func:`feature_set` can make, and how, in its order."""
