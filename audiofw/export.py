@@ -6,8 +6,9 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from audiofw.predict import Model
 
 TOLERANCE = 1e-4  # of a probability: ONNX computes in 32 bits
 NOISY = 32  # rows beside the golden ones, drawn around them
+ABLE = (
+    "model=lda, svm, logistic_regression, knn, lightgbm, xgboost, sklearn_gbm, random_forest and extra_trees can, vote"
+    " and stack of these too, with calibration=none, temperature or sigmoid"
+)
 MISSING = "--format onnx needs skl2onnx, onnxmltools and onnxruntime: pip install 'audiofw[onnx]'"
 
 
@@ -52,11 +57,10 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
     if model.width is None:
         raise PluginError("a pooling that learns takes pictures of any length, which ONNX cannot: pooling=stats")
     X = _rows(model, files)
-    data = _converted(model)
-    labels, shares = _answers(data, X)
-    expected = model.classifier.predict(X)
-    difference = _difference(model, X, shares)
-    return Exported(data, len(X), difference, int((labels != expected).sum()))
+    with _blame(model.facts["model"]["name"]):
+        data = convert(model.classifier, model.width, model.classes_.tolist())
+        labels, shares = _answers(data, X)
+    return Exported(data, len(X), _difference(model, X, shares), _count_relabelled(model, X, labels, shares))
 
 
 def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
@@ -72,35 +76,64 @@ def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
     return np.concatenate([golden, picked + 0.5 * spread * chance.standard_normal(picked.shape)]).astype(np.float32)
 
 
-def _converted(model: Model) -> bytes:
+@contextmanager
+def _blame(name: str) -> Iterator[None]:
+    """Turn what the libraries raise into one line."""
     try:
-        return _convert(model)
+        yield
+    except ConfigError:
+        raise
     except ImportError as error:
         raise ConfigError(MISSING) from error
     except Exception as error:  # converters fail in as many ways as there are classifiers
-        who = f"model={model.facts['model']['name']} cannot be turned into ONNX"
-        if type(error).__name__.startswith("Missing") and (unknown := re.search(r"<class '([\w.]+)'>", str(error))):
-            remedy = "model=lightgbm, xgboost, sklearn_gbm, random_forest and extra_trees can"
-            raise PluginError(f"{who}: there is no converter of {unknown[1]}; {remedy}") from error
-        raise PluginError(f"{who}: {type(error).__name__}: {first_line(error)}") from error
+        raise PluginError(f"model={name} cannot be turned into ONNX: {_reason(error)}; {ABLE}") from error
 
 
-def _convert(model: Model) -> bytes:
-    from skl2onnx import to_onnx
+def _reason(error: BaseException) -> str:
+    unknown = re.search(r"<class '([\w.]+)'>", str(error))
+    if unknown and (type(error).__name__.startswith("Missing") or "Unable to find" in str(error)):
+        return f"there is no converter of {unknown[1]}"
+    while error.__cause__:  # skl2onnx wraps some in pages of numbers
+        error = error.__cause__
+    return f"{type(error).__name__}: {first_line(error).rstrip('.')}"
+
+
+def convert(classifier: Any, width: int, classes: list[str]) -> bytes:
+    """Turn a classifier into ONNX.
+
+    Parameters
+    ----------
+    classifier : classifier
+        Fitted on numbers of classes.
+    width : int
+        Columns of its rows.
+    classes : list of str
+        Their names, which the file carries.
+
+    Raises
+    ------
+    Exception
+        Whatever skl2onnx raises for what it has no converter of.
+    """
+    from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
+    from audiofw.onnx_converters import OPSET, instead, register_own
+
+    last = last_step(classifier)[0]
     _register_boosters()
-    last = last_step(model.classifier)[0]
+    register_own(last)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of versions that the converters have not met
-        onnx = to_onnx(
-            model.classifier,
-            initial_types=[("row", FloatTensorType([None, model.width]))],
+        onnx = convert_sklearn(
+            classifier,
+            initial_types=[("row", FloatTensorType([None, width]))],
             options={id(last): {"zipmap": False}} if hasattr(last, "predict_proba") else None,
-            target_opset={"": 15, "ai.onnx.ml": 3},
+            target_opset={"": OPSET, "ai.onnx.ml": 3},
+            **instead(),
         )
     entry = onnx.metadata_props.add()
-    entry.key, entry.value = "classes", json.dumps(model.classes_.tolist(), ensure_ascii=False)
+    entry.key, entry.value = "classes", json.dumps(classes, ensure_ascii=False)
     return bytes(onnx.SerializeToString())
 
 
@@ -121,10 +154,8 @@ def _register_boosters() -> None:
 def _answers(data: bytes, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """What onnxruntime says of some rows: numbers of classes, and probabilities."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ConfigError(MISSING) from error
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     labels, *more = session.run(None, {session.get_inputs()[0].name: X})
     return labels, more[0] if more else None
@@ -134,3 +165,12 @@ def _difference(model: Model, X: np.ndarray, shares: np.ndarray | None) -> float
     if shares is None or not hasattr(model.classifier, "predict_proba"):
         return 0.0
     return float(np.abs(model.classifier.predict_proba(X) - shares).max())
+
+
+def _count_relabelled(model: Model, X: np.ndarray, labels: np.ndarray, shares: np.ndarray | None) -> int:
+    """Count rows that got another label, but not those where two classes are equally probable."""
+    other = labels != model.classifier.predict(X)
+    if shares is not None and hasattr(model.classifier, "predict_proba"):
+        second, first = np.sort(shares, axis=1)[:, -2:].T
+        other &= first - second > TOLERANCE
+    return int(other.sum())
