@@ -118,7 +118,8 @@ def convert(classifier: Any, width: int, classes: list[str]) -> bytes:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
-    from audiofw.onnx_converters import OPSET, instead, register_own
+    from audiofw.onnx_converters import instead, register_own
+    from audiofw.onnx_nodes import OPSET
 
     last = last_step(classifier)[0]
     _register_boosters()

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
-from skl2onnx.algebra import onnx_ops
 from skl2onnx.algebra.onnx_operator import OnnxSubEstimator
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType
 from sklearn.calibration import CalibratedClassifierCV
@@ -29,10 +28,21 @@ from audiofw.learn.neighbours import Neighbours
 from audiofw.learn.scaling import Standard
 from audiofw.learn.stacking import Stack
 from audiofw.learn.svm import SLOPE, SoftSVC
-from audiofw.learn.voting import LEAST, Vote
-
-OPSET = 15
-NEAREST = 1e-100  # a distance below this counts as this: one by 0 would be no number
+from audiofw.learn.voting import Vote
+from audiofw.onnx_nodes import (
+    DISTANCES,
+    NEAREST,
+    OPSET,
+    double,
+    float64,
+    linear,
+    log,
+    log_expit,
+    node,
+    softmax,
+    squares,
+    total,
+)
 
 Draw = Callable[[Any, Any], Any]  # from a fitted estimator and its rows' node to the node of what it gives
 
@@ -71,19 +81,19 @@ def instead() -> dict[str, dict[type, Callable[..., None]]]:
 
 def standard(model: Standard, X: Any) -> Any:
     """Draw ``clip((X - mean) * factor)``, in double precision: float32 would lose the spread of large numbers."""
-    scaled = _node("Mul", _node("Sub", _double(X), model.mean_), model.factor_)
-    return _node("Clip", scaled, np.array(-model.limit, float), np.array(model.limit, float))
+    scaled = node("Mul", node("Sub", double(X), model.mean_), model.factor_)
+    return node("Clip", scaled, np.array(-model.limit, float), np.array(model.limit, float))
 
 
 def best(model: Best, X: Any) -> Any:
     """Draw the choice of columns."""
-    return _node("Gather", _double(X), model.get_support(indices=True).astype(np.int64), axis=1)
+    return node("Gather", double(X), model.get_support(indices=True).astype(np.int64), axis=1)
 
 
 def directions(model: Directions, X: Any) -> Any:
     """Draw ``(X - mean) @ components.T``."""
     pca = model.pca_
-    return _node("MatMul", _node("Sub", _double(X), _float64(pca.mean_)), _float64(pca.components_.T))
+    return node("MatMul", node("Sub", double(X), float64(pca.mean_)), float64(pca.components_.T))
 
 
 # --- what leads to probabilities
@@ -91,39 +101,39 @@ def directions(model: Directions, X: Any) -> Any:
 
 def discriminant(model: ShrunkDiscriminant, X: Any) -> Any:
     """Draw the softmax of linear scores, which hold the sharpness."""
-    return _linear(model.coef_, model.intercept_, X)
+    return linear(model.coef_, model.intercept_, X)
 
 
 def logistic(model: LogisticRegression, X: Any) -> Any:
     """Draw the softmax of linear scores; of two classes, scikit-learn has only the second's."""
-    coef, intercept = _float64(model.coef_), _float64(model.intercept_)
+    coef, intercept = float64(model.coef_), float64(model.intercept_)
     if len(coef) == 1:
         coef, intercept = np.vstack([0 * coef, coef]), np.append(0, intercept)
-    return _linear(coef, intercept, X)
+    return linear(coef, intercept, X)
 
 
 def soft_svc(model: SoftSVC, X: Any) -> Any:
     """Draw the softmax of each class's sum of log-probabilities, as `audiofw.learn.svm.sum_pairs` has it."""
-    decisions = _node("Mul", _decisions(model.svc_, _double(X)), _float64([SLOPE]))
+    decisions = node("Mul", _decisions(model.svc_, double(X)), float64([SLOPE]))
     first, second = np.transpose(list(combinations(range(len(model.classes_)), 2)))  # of each pair
     ones = model.sharpness_ * np.eye(len(model.classes_))
-    won = _node("MatMul", _log_expit(decisions), ones[first])
-    lost = _node("MatMul", _log_expit(_node("Neg", decisions)), ones[second])
-    return _softmax(_node("Add", won, lost))
+    won = node("MatMul", log_expit(decisions), ones[first])
+    lost = node("MatMul", log_expit(node("Neg", decisions)), ones[second])
+    return softmax(node("Add", won, lost))
 
 
 def neighbours(model: Neighbours, X: Any) -> Any:
     """Draw the shares of the nearest rows' classes."""
-    knn, X = model.knn_, _double(X)
-    known = _float64(knn._fit_X)
+    knn, X = model.knn_, double(X)
+    known = float64(knn._fit_X)
     distances = DISTANCES[model.metric](X, known)
-    nearest = _node("TopK", distances, np.array([knn.n_neighbors], np.int64), largest=0, output_names=None)
-    of_class = _node("Gather", np.eye(len(model.classes_))[knn._y], nearest[1], axis=0)  # (n, k, classes)
+    nearest = node("TopK", distances, np.array([knn.n_neighbors], np.int64), largest=0)
+    of_class = node("Gather", np.eye(len(model.classes_))[knn._y], nearest[1], axis=0)  # (n, k, classes)
     if model.weights == "distance":
-        weights = _node("Reciprocal", _node("Max", nearest[0], _float64([NEAREST])))
-        of_class = _node("Mul", of_class, _node("Unsqueeze", weights, np.array([2], np.int64)))
-    votes = _sum(of_class, 1, keep=0)
-    return _node("Div", votes, _sum(votes, 1))
+        weights = node("Reciprocal", node("Max", nearest[0], float64([NEAREST])))
+        of_class = node("Mul", of_class, node("Unsqueeze", weights, np.array([2], np.int64)))
+    votes = total(of_class, 1, keep=0)
+    return node("Div", votes, total(votes, 1))
 
 
 def boosted(model: Boosted, X: Any) -> Any:
@@ -135,7 +145,7 @@ def calibrated(model: Calibrated, X: Any) -> Any:
     """Draw the classifier, and the map of its probabilities."""
     said = _said(model.estimator_, X)
     if isinstance(model.map_, Sharpened):
-        return _softmax(_node("Mul", _log(said), _float64([model.map_.sharpness])))
+        return softmax(node("Mul", log(said), float64([model.map_.sharpness])))
     return said if model.map_ is None else _sigmoids(model.map_, said)
 
 
@@ -152,9 +162,9 @@ def stack(model: Stack, X: Any) -> Any:
     said = [_said(member, X) for member in model.estimators_]
     if model.final_ is None:
         return _product(said, model.powers_)
-    logs = [_log(each) for each in said]
-    centred = [_node("Sub", each, _node("ReduceMean", each, axes=[1])) for each in logs]
-    return _said(model.final_, _node("Concat", *centred, axis=1))
+    logs = [log(each) for each in said]
+    centred = [node("Sub", each, node("ReduceMean", each, axes=[1])) for each in logs]
+    return _said(model.final_, node("Concat", *centred, axis=1))
 
 
 TABLES: dict[type, Draw] = {Standard: standard, Best: best, Directions: directions}
@@ -166,10 +176,6 @@ CLASSIFIERS = {**ARITHMETIC, **OF_OTHERS}
 # --- their parts
 
 
-def _linear(coef: np.ndarray, intercept: np.ndarray, X: Any) -> Any:
-    return _softmax(_node("Add", _node("MatMul", _double(X), _float64(coef.T)), _float64(intercept)))
-
-
 def _said(model: Any, X: Any) -> Any:
     """Draw what a classifier inside another says: probabilities in doubles."""
     if isinstance(model, Pipeline):
@@ -179,7 +185,7 @@ def _said(model: Any, X: Any) -> Any:
     own = {**CLASSIFIERS, LogisticRegression: logistic}
     if type(model) in own:
         return own[type(model)](model, X)
-    return _double(OnnxSubEstimator(model, X, op_version=OPSET, options={"zipmap": False})[1])
+    return double(OnnxSubEstimator(model, X, op_version=OPSET, options={"zipmap": False})[1])
 
 
 def _foreign(step: Any, X: Any) -> Any:
@@ -195,49 +201,19 @@ def _decisions(svc: SVC, X: Any) -> Any:
     for column, (one, other) in enumerate(combinations(range(n_classes), 2)):
         weights[rows[one], column] = sign * svc.dual_coef_[other - 1, rows[one]]
         weights[rows[other], column] = sign * svc.dual_coef_[one, rows[other]]
-    alike = _kernel(svc, X, _float64(svc.support_vectors_))
-    return _node("Add", _node("MatMul", alike, weights), sign * _float64(svc.intercept_))
+    alike = _kernel(svc, X, float64(svc.support_vectors_))
+    return node("Add", node("MatMul", alike, weights), sign * float64(svc.intercept_))
 
 
 def _kernel(svc: SVC, X: Any, known: np.ndarray) -> Any:
     """Draw how alike rows are to known ones: ``(n, known)``."""
     if svc.kernel == "rbf":
-        return _node("Exp", _node("Mul", _squares(X, known), _float64([-svc._gamma])))
-    products = _node("MatMul", X, known.T.copy())
+        return node("Exp", node("Mul", squares(X, known), float64([-svc._gamma])))
+    products = node("MatMul", X, known.T.copy())
     if svc.kernel == "linear":
         return products
-    scaled = _node("Add", _node("Mul", products, _float64([svc._gamma])), _float64([svc.coef0]))
-    return _node("Tanh", scaled) if svc.kernel == "sigmoid" else _node("Pow", scaled, _float64([svc.degree]))
-
-
-def _squares(X: Any, known: np.ndarray) -> Any:
-    """Draw the squared distances of rows to known ones: ``(n, known)``."""
-    own = _sum(_node("Mul", X, X), 1)
-    products = _node("MatMul", X, -2 * known.T)
-    squares = _node("Add", _node("Add", own, products), np.sum(known**2, axis=1))
-    return _node("Max", squares, _float64([0.0]))
-
-
-def _euclidean(X: Any, known: np.ndarray) -> Any:
-    return _node("Sqrt", _squares(X, known))
-
-
-def _manhattan(X: Any, known: np.ndarray) -> Any:
-    apart = _node("Sub", _node("Unsqueeze", X, np.array([1], np.int64)), known[None])
-    return _sum(_node("Abs", apart), 2, keep=0)
-
-
-def _cosine(X: Any, known: np.ndarray) -> Any:
-    lengths = _node("Max", _node("Sqrt", _sum(_node("Mul", X, X), 1)), _float64([NEAREST]))
-    units = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), NEAREST)
-    return _node("Sub", _float64([1.0]), _node("MatMul", _node("Div", X, lengths), units.T.copy()))
-
-
-DISTANCES: dict[str, Callable[[Any, np.ndarray], Any]] = {
-    "euclidean": _euclidean,
-    "manhattan": _manhattan,
-    "cosine": _cosine,
-}
+    scaled = node("Add", node("Mul", products, float64([svc._gamma])), float64([svc.coef0]))
+    return node("Tanh", scaled) if svc.kernel == "sigmoid" else node("Pow", scaled, float64([svc.degree]))
 
 
 def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:
@@ -245,53 +221,23 @@ def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:
     if model.method != "sigmoid":
         raise NotImplementedError(f"calibration={model.method}: temperature, sigmoid and none can")
     curves = model.calibrated_classifiers_[0].calibrators
-    a, b = _float64([curve.a_ for curve in curves]), _float64([curve.b_ for curve in curves])
+    a, b = float64([curve.a_ for curve in curves]), float64([curve.b_ for curve in curves])
     if len(curves) == 1:  # of two classes, the second's curve
-        said = _node("Gather", said, np.array([1], np.int64), axis=1)
-    shares = _node("Sigmoid", _node("Neg", _node("Add", _node("Mul", said, a), b)))
+        said = node("Gather", said, np.array([1], np.int64), axis=1)
+    shares = node("Sigmoid", node("Neg", node("Add", node("Mul", said, a), b)))
     if len(curves) == 1:
-        return _node("Concat", _node("Sub", _float64([1.0]), shares), shares, axis=1)
-    return _node("Div", shares, _sum(shares, 1))
+        return node("Concat", node("Sub", float64([1.0]), shares), shares, axis=1)
+    return node("Div", shares, total(shares, 1))
 
 
 def _product(said: list[Any], powers: np.ndarray) -> Any:
     """Draw the product of powers of probabilities, as `audiofw.learn.voting.multiply` has it."""
-    return _softmax(_weighed([_log(each) for each in said], powers))
+    return softmax(_weighed([log(each) for each in said], powers))
 
 
 def _weighed(said: list[Any], weights: np.ndarray) -> Any:
-    parts = [_node("Mul", each, _float64([weight])) for each, weight in zip(said, weights, strict=True)]
-    return _node("Sum", *parts)
-
-
-def _log(said: Any) -> Any:
-    return _node("Log", _node("Max", said, _float64([LEAST])))
-
-
-def _log_expit(x: Any) -> Any:
-    """Draw ``log(1 / (1 + exp(-x)))`` so that nothing overflows."""
-    above = _node("Log", _node("Add", _node("Exp", _node("Neg", _node("Abs", x))), _float64([1.0])))
-    return _node("Sub", _node("Min", x, _float64([0.0])), above)
-
-
-def _softmax(scores: Any) -> Any:
-    return _node("Softmax", scores, axis=1)
-
-
-def _sum(x: Any, axis: int, keep: int = 1) -> Any:
-    return _node("ReduceSum", x, np.array([axis], np.int64), keepdims=keep)
-
-
-def _double(x: Any) -> Any:
-    return _node("Cast", x, to=TensorProto.DOUBLE)
-
-
-def _float64(values: Any) -> np.ndarray:
-    return np.array(values, np.float64)
-
-
-def _node(kind: str, *inputs: Any, **attributes: Any) -> Any:
-    return getattr(onnx_ops, f"Onnx{kind}")(*inputs, op_version=OPSET, **attributes)
+    parts = [node("Mul", each, float64([weight])) for each, weight in zip(said, weights, strict=True)]
+    return node("Sum", *parts)
 
 
 # --- what skl2onnx asks for
@@ -318,7 +264,7 @@ def _classifier_shapes(operator: Any) -> None:
 def _table_converter(draw: Draw, number: int) -> Callable[..., None]:
     def convert(scope: Any, operator: Any, container: Any) -> None:
         table = draw(operator.raw_operator, operator.inputs[0])
-        _node("Cast", table, to=number, output_names=operator.outputs[:1]).add_to(scope, container)
+        node("Cast", table, to=number, output_names=operator.outputs[:1]).add_to(scope, container)
 
     return convert
 
@@ -327,10 +273,10 @@ def _classifier_converter(draw: Draw) -> Callable[..., None]:
     def convert(scope: Any, operator: Any, container: Any) -> None:
         model = operator.raw_operator
         shares = draw(model, operator.inputs[0])
-        code = _node("ArgMax", shares, axis=1, keepdims=0)
+        code = node("ArgMax", shares, axis=1, keepdims=0)
         classes = np.asarray(model.classes_, np.int64)
-        _node("Gather", classes, code, output_names=operator.outputs[:1]).add_to(scope, container)
-        floats = _node("Cast", shares, to=TensorProto.FLOAT, output_names=operator.outputs[1:])
+        node("Gather", classes, code, output_names=operator.outputs[:1]).add_to(scope, container)
+        floats = node("Cast", shares, to=TensorProto.FLOAT, output_names=operator.outputs[1:])
         floats.add_to(scope, container)
 
     return convert
