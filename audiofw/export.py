@@ -95,7 +95,8 @@ def _reason(error: BaseException) -> str:
         return f"there is no converter of {unknown[1]}"
     while error.__cause__:  # skl2onnx wraps some in pages of numbers
         error = error.__cause__
-    return f"{type(error).__name__}: {first_line(error).rstrip('.')}"
+    line = first_line(error).rstrip(".")
+    return line if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {line}"
 
 
 def convert(classifier: Any, width: int, classes: list[str]) -> bytes:

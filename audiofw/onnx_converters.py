@@ -219,7 +219,7 @@ def _kernel(svc: SVC, X: Any, known: np.ndarray) -> Any:
 def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:
     """Draw Platt's curve of each class, and bring their sum to 1."""
     if model.method != "sigmoid":
-        raise NotImplementedError(f"calibration={model.method}: temperature, sigmoid and none can")
+        raise NotImplementedError(f"calibration={model.method} has no converter")
     curves = model.calibrated_classifiers_[0].calibrators
     a, b = float64([curve.a_ for curve in curves]), float64([curve.b_ for curve in curves])
     if len(curves) == 1:  # of two classes, the second's curve

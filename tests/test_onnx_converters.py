@@ -123,7 +123,7 @@ def test_a_calibrated_model_gives_equal_probabilities(name, calibration, n_class
 
 def test_isotonic_calibration_is_refused_by_name():
     model, X = fit(make("lda", "isotonic"))
-    with pytest.raises(NotImplementedError, match="calibration=isotonic"):
+    with pytest.raises(PluginError, match=r"ONNX: calibration=isotonic has no converter; .*none, temp"), _blame("lda"):
         convert(model, X.shape[1], ["a", "b", "c"])
 
 
