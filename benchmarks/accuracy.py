@@ -30,7 +30,7 @@ ROWS: dict[str, list[str]] = {
     "best": ["+experiment=best"],
     "no options, labels shuffled": [],
     "quick, labels shuffled": ["+experiment=quick"],
-    "best, labels shuffled": ["+experiment=best"],
+    "best, labels shuffled, 60 clips of each class": ["+experiment=best", "data.limit=60"],
     "best without copies": ["+experiment=best", "augmented_copies=0"],
     "no options, from the start": ["audio.focus=start"],
     "quick, shrinkage chosen in each fold": ["+experiment=quick", "model.shrinkage=null"],
