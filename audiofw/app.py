@@ -262,4 +262,20 @@ def _keys(config: Any, prefix: str = "") -> Iterable[str]:
 def _sentence(error: BaseException) -> str:
     """The part of a message of several lines that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and not re.match(r"(full_key|object_type|See https?):?", line))
+    said = " ".join(line for line in lines if line and not re.match(rf"({_NOISE}):?", line))
+    for theirs, ours in _PLAINLY.items():
+        said = re.sub(theirs, ours, said)
+    return said
+
+
+_NOISE = "full_key|object_type|reference_type|See https?"
+
+_PLAINLY = {
+    r" of type '\w+' could not be converted to Float": " is not a number",
+    r" of type '\w+' could not be converted to Integer": " is not a whole number",
+    r" is not a valid bool \(type \w+\)": " is neither true nor false",
+    r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.": "give a list, as [a,b]",
+    r"Invalid type assigned: \w+ is not a subclass of (\w+)\. value: .*": r"a section: set its keys, as \1.key=value",
+    r"Cannot merge DictConfig with ListConfig": "a section, not a list: set its keys one by one",
+}
+"""What OmegaConf says in its own words of a value of the wrong type, and how a user would say it."""
