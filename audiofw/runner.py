@@ -103,9 +103,13 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
 
 
 def rehearse(config: Config, choices: Choices) -> None:
-    """Refuse a score, a model's option or copies that nothing changes, before any work."""
+    """Refuse a score, a model's option, windows of no length or copies that nothing changes, before any work."""
     check_score(config.score)
     make_model(config, choices)
+    if config.windows.hop is not None and config.audio.duration is None:
+        raise ConfigError(
+            f"windows.hop={config.windows.hop:g} needs audio.duration: how long each window is, in seconds"
+        )
     if config.augmented_copies and "augmentation" not in choices:
         copies = f"augmented_copies={config.augmented_copies}"
         raise ConfigError(f"{copies} is not enough: say how copies are changed, augmentation=…; or 0")

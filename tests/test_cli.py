@@ -55,6 +55,7 @@ def one_line(outcome) -> str:
         (["robustness=maybe"], "robustness: Value 'maybe' is neither true nor false"),
         (["data.include=dog"], "data.include: give a list, as [a,b]"),
         (["bundle=maybe"], "bundle: a section: set its keys, as bundle.key=value"),
+        (["windows.hop=1", "audio.duration=null"], "windows.hop=1 needs audio.duration"),
         (["pluginz"], "there is no command 'pluginz' (did you mean 'plugins'?)"),
         (["--plugins-dir"], "--plugins-dir needs a folder"),
         (["--plugins-dir", "nowhere"], "no such plugins folder"),
