@@ -20,7 +20,7 @@ def functionals(
     statistics: list[Statistic] = ("mean", "std", "max"),
     quantiles: list[Annotated[float, Ge(0), Le(1)]] = (),
     delta: bool = False,
-    parts: list[Annotated[int, Ge(1)]] = (5,),
+    parts: list[Annotated[int, Interval(ge=1, le=100)]] = (5,),
     by_change: Annotated[float, Interval(ge=0, le=1)] = 1.0,
     squash: Annotated[float, Gt(0)] | None = 0.5,
 ):
