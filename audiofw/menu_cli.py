@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from audiofw.arguments import OneLineParser
 from audiofw.errors import ConfigError, nearest
 from audiofw.hookspecs import KINDS
 from audiofw.plugin import Plugin
@@ -19,7 +19,7 @@ from audiofw.tables import new_table, open_console
 
 def main(argv: list[str]) -> int:
     """Run ``audiofw plugins`` or ``audiofw plugins show NAME …``."""
-    parser = argparse.ArgumentParser("audiofw plugins", description="What is on the menus, and from where.")
+    parser = OneLineParser("audiofw plugins", description="What is on the menus, and from where.")
     actions = parser.add_subparsers(dest="action", metavar="show NAME")
     show = actions.add_parser("show", help="the options of a plugin")
     show.add_argument("name", nargs="+", help="as on the menu, or with its kind: feature=mel")

@@ -57,6 +57,7 @@ def one_line(outcome) -> str:
         (["bundle=maybe"], "bundle: a section: set its keys, as bundle.key=value"),
         (["windows.hop=1", "audio.duration=null"], "windows.hop=1 needs audio.duration"),
         (["pooling.parts=[100000]"], "pooling.parts=[100000]: must be list of int ≥ 1, ≤ 100"),
+        (["plugins", "show"], "the following arguments are required: name"),
         (["pluginz"], "there is no command 'pluginz' (did you mean 'plugins'?)"),
         (["--plugins-dir"], "--plugins-dir needs a folder"),
         (["--plugins-dir", "nowhere"], "no such plugins folder"),
