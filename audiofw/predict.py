@@ -51,7 +51,11 @@ class Model:
     classes_: np.ndarray
     width: int | None  #: of a row; None where a learning pooling takes pictures
     pad_value: Literal["zero", "floor"]
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        heard = self.unit.feature.plugin.name
+        return f"Model({type(self.classifier).__name__} on {heard}; classes: {', '.join(map(str, self.classes_))})"
 
     def predict(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
         """Name the class of each recording.

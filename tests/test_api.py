@@ -34,6 +34,7 @@ def test_a_run_gives_what_its_folder_holds(quick, tmp_path, monkeypatch, capsys)
     assert row["group"] is None
     assert row["p(low)"] + row["p(mid)"] + row["p(high)"] == pytest.approx(1, abs=1e-5)
     assert result.model.classes_.tolist() == ["high", "low", "mid"]
+    assert repr(result.model) == "Model(XGBClassifier on mfcc; classes: high, low, mid)"
     assert capsys.readouterr().out == ""
 
 
