@@ -7,6 +7,7 @@ from audiofw.app import compose
 from audiofw.audit import refuse
 from audiofw.config import Config
 from audiofw.finding import find, split
+from audiofw.inputs import printable
 from audiofw.runner import Choices
 from audiofw.tables import open_console
 from audiofw.tabling import open_shelf
@@ -40,7 +41,7 @@ def show_audit(config: Config, choices: Choices) -> None:
     for finding in findings:
         console.print(leaks.tell(leaks.as_record(finding)), soft_wrap=True)
         for name in finding.files:
-            console.print(f"  {name}", soft_wrap=True)
+            console.print(f"  {printable(name)}", soft_wrap=True)
     if not findings:
         console.print(f"no finding in {len(dataset.clips)} clips, split by {choices['split'].name}", soft_wrap=True)
     if config.audit == "raise":

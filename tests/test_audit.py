@@ -451,3 +451,11 @@ def test_refuse_ends_the_run_at_a_warning_only(clean, tmp_path):
         refuse(found)
     assert "\n" not in str(caught.value)
     refuse([finding._replace(severity="note") for finding in found])
+
+
+def test_a_listed_name_stays_on_its_line(audiofw, sounds):
+    folder = sounds()
+    clip = next(folder.rglob("*.wav"))
+    clip.with_name("two\nlines.wav").write_bytes(clip.read_bytes())
+    outcome = audiofw("audit", f"data.source={folder}")
+    assert f"  {clip.parent.name}/two\\nlines.wav\n" in outcome.out
