@@ -21,6 +21,7 @@ from audiofw.errors import ConfigError, DataError
 from audiofw.inputs import find_sounds
 from audiofw.names import name_columns
 from audiofw.predict import Model
+from audiofw.supervise import is_sweep
 from audiofw.sweep import run_found
 from audiofw.tabling import extract, units_of
 
@@ -133,6 +134,10 @@ def feature_names(overrides: Overrides = ()) -> list[str]:
 def _words(overrides: Overrides) -> list[str]:
     if isinstance(overrides, str):
         raise ConfigError(f"options are a list: [{overrides!r}]")
+    if is_sweep(overrides):
+        raise ConfigError(
+            "a sweep is for the command line: audiofw -m …; from Python, run one experiment after the other"
+        )
     return list(overrides)
 
 

@@ -128,7 +128,7 @@ def score_counts(counts: np.ndarray, positive: int) -> dict[str, np.ndarray]:
     return {
         "accuracy": right.sum(axis=1) / total,
         "balanced_accuracy": np.nanmean(_divide(right, true), axis=1),
-        "f1": np.nan_to_num(f1[:, positive]) if f1.shape[1] == 2 else f1_macro,
+        "f1": f1[:, positive] if f1.shape[1] == 2 else f1_macro,
         "f1_macro": f1_macro,
         "f1_weighted": np.nansum(f1 * true, axis=1) / total,
         "mcc": _matthews(right, true, predicted, total),

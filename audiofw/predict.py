@@ -54,8 +54,8 @@ class Model:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        heard = self.unit.feature.plugin.name
-        return f"Model({type(self.classifier).__name__} on {heard}; classes: {', '.join(map(str, self.classes_))})"
+        classes = ", ".join(map(str, self.classes_))
+        return f"Model({type(self.classifier).__name__} on {self.unit.feature.name}; classes: {classes})"
 
     def predict(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
         """Name the class of each recording.

@@ -98,6 +98,11 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
     )
     if not sets:
         return [sure]
+    if sets["mean_size"] == len(metrics["classes"]):
+        return [
+            sure,
+            f"too few tested clips for sets of labels that hold the true one for {sets['coverage']:.0%} of them",
+        ]
     held = f"hold it for {sets['measured']:.1%}, with {sets['mean_size']:.1f} labels on average"
     return [sure, f"sets of labels that are to hold the true one for {sets['coverage']:.0%} of the clips {held}"]
 

@@ -87,6 +87,8 @@ def test_options_are_a_list(folder):
     for call in (lambda: fw.run("feature=mel"), lambda: fw.features(folder, "feature=mel")):
         with pytest.raises(fw.ConfigError, match="options are a list"):
             call()
+    with pytest.raises(fw.ConfigError, match="a sweep is for the command line"):
+        fw.run(["-m", "model=lda,svm"])
     with pytest.raises(fw.ConfigError, match="did you mean 'mel'"):
         fw.features(folder, ["feature=mell"])
 

@@ -191,3 +191,9 @@ def test_interval_is_the_same_for_the_same_seed():
     first, again, other = (bootstrap_intervals(y_true, y_pred, proba, n_classes=3, seed=s) for s in (1, 1, 2))
     assert first == again != other
     assert ROC_AUC_RESAMPLES < 1000
+
+
+def test_resamples_without_the_positive_class_tell_nothing_of_its_f1():
+    y = np.array([0, 0, 0, 1])
+    spread = bootstrap_intervals(y, y, None, n_classes=2, seed=0)
+    assert spread["f1"] is None  # all that hold it are right; that some do not hold it is no zero
