@@ -45,6 +45,7 @@ ROWS: dict[str, list[str]] = {
     "quick, lightgbm": ["audio.duration=10", "model=lightgbm"],
     "quick, mel for ripples": ["+experiment=quick", "feature=mel"],
     "quick, mfcc for ripples": ["+experiment=quick", "feature=mfcc"],
+    "descriptors, stats, lightgbm": ["feature=descriptors", "pooling=stats", "model=lightgbm"],
     "mfcc, stats, lightgbm": ["feature=mfcc", "pooling=stats", "model=lightgbm", "audio.focus=start"],
 }
 SETS = {  # what a clip's name says, and the split that goes with it
