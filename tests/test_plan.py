@@ -105,7 +105,7 @@ def plan(audiofw, sounds, tmp_path, monkeypatch):
 
 def fixed(folder: Path, *words: str) -> list[str]:
     """Make a command line: flags first, and no option twice."""
-    usual = {"model": "noted", "feature": "level", "report": "false", "data.source": str(folder)}
+    usual = {"model": "noted", "feature": "level", "pooling": "stats", "report": "false", "data.source": str(folder)}
     given = {word.partition("=")[0] for word in words}
     rest = [f"{key}={value}" for key, value in usual.items() if key not in given]
     return ["--plugins-dir", "plugins", *sorted(words, key=lambda word: word != "-m"), *rest]

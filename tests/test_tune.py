@@ -29,6 +29,14 @@ from audiofw.study import import_optuna, make_sampler, open_study, own_trials, t
 # --- the space --------------------------------------------------------------------------------------------
 
 
+def with_options(words) -> list[str]:
+    """Choose plugins that have the options searched here, where words choose none."""
+    usual = {"model": "lightgbm", "feature": "mfcc", "pooling": "stats"}
+    chosen = {word.partition("=")[0] for word in words}
+    chosen |= {"model"} if "+tune" in chosen else set()
+    return [*(f"{menu}={name}" for menu, name in usual.items() if menu not in chosen), *words]
+
+
 @pytest.fixture
 def space():
     """Read a space from words, as the command line has them."""
@@ -39,7 +47,7 @@ def space():
     def read(*words: str):
         parsed = OverridesParser.create().parse_overrides(list(words))
         fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
-        return read_space(parsed, app._compose(fixed), lambda given: app._compose(list(given)))
+        return read_space(parsed, app._compose(with_options(fixed)), lambda given: app._compose(with_options(given)))
 
     return read
 
@@ -298,6 +306,7 @@ def search(tmp_path, monkeypatch, sounds):
         "hydra/sweeper=optuna",
         "model=tree",
         "feature=mel",
+        "pooling=stats",
         "split=kfold",
         "split.n_splits=3",
         *quick,
