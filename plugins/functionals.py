@@ -42,12 +42,14 @@ def functionals(
     by_change
         1 cuts parts of equal change, 0 parts of equal duration; between, something of both.
     squash
-        Numbers up to about this size stay in proportion, larger ones become logarithms; null leaves all as they are.
+        Of pictures without negative numbers, such as magnitudes: numbers up to about this size stay in proportion,
+        larger ones become logarithms. Pictures with negative numbers, such as decibels, stay as they are; null: all do.
     """
     import numpy as np
 
     if not (statistics or quantiles or parts):
         raise _nothing_chosen()
+    squash = None if frames.min() < 0 else squash  # decibels are logarithms already
     numbers = [*_whole(np, frames, statistics, quantiles)]
     if delta:
         change = np.diff(frames, axis=1) if frames.shape[1] > 1 else np.zeros_like(frames)

@@ -133,13 +133,18 @@ def test_what_never_changes_has_parts_of_equal_duration(pool):
 
 
 def test_statistics_are_those_of_numpy_and_squashed_like_logarithms(pool):
-    frames = np.random.default_rng(0).normal(size=(3, 20))
+    frames = np.abs(np.random.default_rng(0).normal(size=(3, 20)))
     plain = pool(frames, statistics=["mean", "std"], quantiles=[0.1], delta=True, parts=[])
     pictures = [frames, np.diff(frames, axis=1)]
     expected = [m for x in pictures for m in (x.mean(axis=1), x.std(axis=1), np.quantile(x, 0.1, axis=1))]
     np.testing.assert_allclose(plain, np.concatenate(expected))
     squashed = pool(frames, statistics=["mean", "std"], quantiles=[0.1], delta=True, parts=[], squash=0.5)
     np.testing.assert_allclose(squashed, np.sign(plain) * np.log1p(2 * np.abs(plain)))
+
+
+def test_decibels_are_logarithms_already(pool):
+    frames = np.random.default_rng(0).normal(size=(3, 20)) - 40
+    np.testing.assert_array_equal(pool(frames, parts=[2], squash=0.5), pool(frames, parts=[2], squash=None))
 
 
 def test_nothing_to_measure_is_refused(pool):
