@@ -94,7 +94,10 @@ def write_leaderboard_csv(folder: Path) -> None:
 def show(board: Leaderboard, console: Console) -> None:
     """Print the ranking, what has to be said of it, and the failures with their reasons."""
     if board.rows:
-        console.print(_rank_table(board), end="\n\n")
+        table = _rank_table(board)
+        if console.measure(table, options=console.options.update(max_width=10_000)).maximum > console.width:
+            table = _rank_table(board, costs=False)  # rather than break names; the file has them
+        console.print(table, end="\n\n")
     if len(board.rows) > MOST_ROWS:
         console.print(f"… and {len(board.rows) - MOST_ROWS} more rows in {FILE}")
     for note in [*_say_direction(board), *board.notes, *_say_unfinished(board)]:
@@ -117,18 +120,18 @@ def _n_runs(board: Leaderboard) -> int:
     return len(board.rows) + len(board.failures) + len(board.pruned) + len(board.running)
 
 
-def _rank_table(board: Leaderboard) -> Table:
+def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
     level = next((f"{run_of(row).metrics.get('interval_level', 0.95):.0%} interval" for row in board.rows), "interval")
-    figures = (f"{board.score} ± std", level, "p", "fit s/fold", "predict s/fold", "size")
+    figures = (f"{board.score} ± std", level, "p", *(("fit s/fold", "predict s/fold", "size") if costs else ()))
     table = new_table("", *board.columns, *figures, right=len(figures))
     for column in table.columns[-len(figures) :]:
         column.header, column.no_wrap = str(column.header).replace(" ", "\n", 1), True  # figures stay whole
     for i, row in enumerate(board.rows[:MOST_ROWS]):
         mark = "best" if i == 0 and row.value is not None else _mark(row)
-        table.add_row(mark, *row.options.values(), *_figures(row))
+        table.add_row(mark, *row.options.values(), *_figures(row)[: len(figures)])
     if board.ensemble:
         blanks = [""] * (len(board.columns) - 1)
-        table.add_row(_mark_ensemble(board), "ensemble", *blanks, *_figures(board.ensemble))
+        table.add_row(_mark_ensemble(board), "ensemble", *blanks, *_figures(board.ensemble)[: len(figures)])
     return table
 
 

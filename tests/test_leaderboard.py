@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from audiofw.errors import ConfigError, DataError
 from audiofw.intervals import score_counts
@@ -22,6 +24,7 @@ from audiofw.leaderboard_cli import (
     FILE,
     as_json,
     main,
+    show,
     show_leaderboard,
     write_csv,
     write_leaderboard_csv,
@@ -519,6 +522,15 @@ def test_long_tables_are_cut_on_the_terminal_only(tmp_path, capsys, monkeypatch)
     assert "… and 3 more rows in leaderboard.csv" in out
     assert "and 3 more in leaderboard.csv" in out
     assert len((tmp_path / FILE).read_text().splitlines()) == 11
+
+
+@pytest.mark.parametrize(("width", "costs"), [(200, True), (60, False)])
+def test_a_narrow_terminal_shows_no_costs_rather_than_broken_names(sweep, width, costs):
+    said = Console(file=io.StringIO(), width=width)
+    show(board_of(sweep), said)
+    text = said.file.getvalue()
+    assert ("size" in text) == costs
+    assert all(name in text for name in ("95%", "best", "ensemble"))
 
 
 def test_csv_has_every_run_with_full_precision(sweep):
