@@ -46,6 +46,8 @@ def show(
     console.print(*_confidence(metrics), "", sep="\n", soft_wrap=True)
     if metrics["robustness"]:
         console.print(_robustness_table(metrics), "", sep="\n")
+    if metrics["scores"]["accuracy"]["pooled"] == 1:
+        console.print(_flawless(metrics), "", sep="\n", soft_wrap=True)
     findings = [leaks.tell(finding) for finding in metrics["audit"]]
     for line in [*findings, *_left_out(dataset, failures), *_model_left(folder), f"results in {_short(folder)}"]:
         console.print(line, soft_wrap=True)
@@ -86,6 +88,14 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
     for row in metrics["per_class"]:
         table.add_row(row["class"], *(_number(row[key]) for key in ("precision", "recall", "f1")), str(row["support"]))
     return table
+
+
+def _flawless(metrics: Mapping[str, Any]) -> str:
+    """Say what resampling cannot where every clip is right: the exact (Clopper and Pearson's) bound."""
+    n, level = metrics["n_tested"], metrics["interval_level"]
+    least = ((1 - level) / 2) ** (1 / n)
+    far = f"of so few as {n}, that of accuracy reaches down to {least:.3f}"
+    return f"every tested clip is right, so there is – for an interval; {far}"
 
 
 def _confidence(metrics: Mapping[str, Any]) -> list[str]:

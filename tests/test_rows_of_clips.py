@@ -68,6 +68,12 @@ def test_windows_of_a_clip_are_trained_on_and_the_clip_is_scored(audiofw, sounds
     assert metrics()["value"] > 0.9
 
 
+def test_a_flawless_run_says_how_little_that_may_mean(audiofw, sounds):
+    outcome = audiofw(f"data.source={sounds(clips=10)}", "split=kfold", *QUICK)
+    assert metrics()["value"] == 1
+    assert "of so few as 20, that of accuracy reaches down to 0.832" in outcome.out
+
+
 def test_a_pooling_that_learns_is_fitted_on_the_training_clips_of_each_fold(audiofw, sounds, plugins):
     source = sounds(clips=6)
     outcome = audiofw(plugins, f"data.source={source}", "pooling=loudest", "split=kfold", "split.n_splits=3", *QUICK)
