@@ -107,15 +107,24 @@ def test_there_are_three_copies_where_it_is_only_said_how(audiofw, sounds, plugi
     assert outcome.out.count(f"fitted on {fitted}\n") == 3
 
 
+RECIPE = """
+# @package _global_
+defaults:
+  - override /augmentation: waveform
+
+augmentation: {speed: 0.2}
+augmented_copies: 1
+"""
+
+
 def test_null_takes_a_recipes_augmentation_off(audiofw, sounds):
-    outcome = audiofw(
-        f"data.source={sounds(clips=6)}",
-        "+experiment=best",
-        "augmentation=null",
-        "augmented_copies=0",
-        "hydra.run.dir=run",
-        *QUICK[1:],
-    )
+    Path("mine/experiment").mkdir(parents=True)
+    Path("mine/experiment/faster.yaml").write_text(RECIPE)
+    words = [f"data.source={sounds(clips=6)}", "+experiment=faster", "hydra.run.dir=run", *QUICK]
+    words = ["--config-dir", "mine", *words]
+    assert audiofw(*words).code == 0
+    assert "waveform" in Path("run/config.yaml").read_text()
+    outcome = audiofw(*words, "augmentation=null", "augmented_copies=0")
     assert outcome.code == 0, outcome.err
     assert "waveform" not in Path("run/config.yaml").read_text()
 
