@@ -82,6 +82,7 @@ def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
     menus = load_menus()
     menus.warn()
     store_schema(menus)
+    tune.register()  # a recipe may name its sweeper
     try:
         return resolve(_compose(quote_text(words)), menus)
     except (HydraException, OmegaConfBaseException) as error:
