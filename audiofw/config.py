@@ -153,8 +153,7 @@ SWITCHES = tuple(
     option.name
     for option in section_options(Config)
     if dataclasses.is_dataclass(option.annotation)
-    and hasattr(option.annotation, "__dataclass_fields__")
-    and "enabled" in option.annotation.__dataclass_fields__
+    and "enabled" in (field.name for field in dataclasses.fields(option.annotation))
 )
 """Sections that can be switched as a whole: ``bundle=false`` is short for ``bundle.enabled=false``."""
 

@@ -26,7 +26,7 @@ from audiofw.leaderboard import (
 )
 from audiofw.ranking import Leaderboard, rank
 from audiofw.scores import GREATER_IS_BETTER
-from audiofw.tables import new_table, open_console
+from audiofw.tables import new_table, open_console, size
 
 FILE = "leaderboard.csv"
 MOST_ROWS = 50  # on the terminal; the file has all
@@ -155,22 +155,12 @@ def _figures(row: Row) -> list[str]:
         "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}",
         _show_seconds(row.fit_seconds),
         _show_seconds(row.predict_seconds),
-        _show_size(row.model_bytes),
+        size(row.model_bytes),
     ]
 
 
 def _show_seconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
-
-
-def _show_size(size: float | None) -> str:
-    if size is None:
-        return "–"
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
 
 
 def _failure_table(board: Leaderboard) -> Table:

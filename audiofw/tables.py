@@ -18,3 +18,14 @@ def new_table(*columns: str, right: int = 0) -> Table:
     for i, column in enumerate(columns):
         table.add_column(column, overflow="fold", justify="right" if i >= len(columns) - right else "left")
     return table
+
+
+def size(value: float | None) -> str:
+    """Write a number of bytes."""
+    if value is None:
+        return "–"
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"

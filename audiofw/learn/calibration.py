@@ -12,7 +12,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils.validation import check_is_fitted
 
 from audiofw.errors import ConfigError
-from audiofw.learn.fitting import fit, last_step, out_of_fold, take
+from audiofw.fitting import last_step
+from audiofw.learn.fitting import fit, out_of_fold, take
 from audiofw.learn.groups import inner_splits
 from audiofw.learn.sharpness import find_sharpness
 from audiofw.learn.voting import LEAST
@@ -32,7 +33,7 @@ def calibrated(make_model: Callable[[], Any], method: Method, seed: int = 0) -> 
     def make() -> Any:
         model = make_model()
         if not hasattr(model, "predict_proba"):
-            name = type(last_step(model)[0]).__name__
+            name = last_step(model)[1]
             raise ConfigError(
                 f"calibration={method}: {name} gives no probabilities: calibration=none, or another model"
             )

@@ -10,13 +10,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from audiofw.errors import ConfigError
+from audiofw.fitting import last_step
 from audiofw.learn.groups import Inner
-
-
-def last_step(model: Any, prefix: str = "") -> tuple[Any, str]:
-    """Find the classifier at the end of a pipeline, and the prefix of its parameters."""
-    steps = getattr(model, "steps", None)
-    return last_step(steps[-1][1], f"{prefix}{steps[-1][0]}__") if steps else (model, prefix)
 
 
 def fit(model: Any, X: Any, y: np.ndarray, sample_weight: Any = None, groups: Any = None) -> Any:
@@ -27,13 +22,11 @@ def fit(model: Any, X: Any, y: np.ndarray, sample_weight: Any = None, groups: An
     ConfigError
         When there are weights and the model takes none.
     """
-    last, prefix = last_step(model)
+    last, name, prefix = last_step(model)
     given = {}
     if sample_weight is not None:
         if not has_fit_parameter(last, "sample_weight"):
-            raise ConfigError(
-                f"balance=balanced: {type(last).__name__} takes no sample_weight, so it cannot be balanced"
-            )
+            raise ConfigError(f"balance=balanced: {name} takes no sample_weight, so it cannot be balanced")
         given[f"{prefix}sample_weight"] = sample_weight
     if groups is not None and has_fit_parameter(last, "groups"):
         given[f"{prefix}groups"] = groups

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from audiofw.tables import size
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -74,17 +76,6 @@ def seconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value * 1000:.0f} ms" if value < 0.1 else f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
-
-
-def size(value: float | None) -> str:
-    """Write a number of bytes."""
-    if value is None:
-        return "–"
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
 
 
 def path(points: Iterable[tuple[float, float]], left: float, top: float, width: float, height: float) -> str:
