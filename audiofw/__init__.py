@@ -9,13 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pluggy import HookimplMarker
-
+from audiofw.contract.hookspecs import hookimpl
 from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
+from audiofw.version import __version__
 
 if TYPE_CHECKING:
     from audiofw.api import feature_names, features, run
-    from audiofw.bundle import load_model
+    from audiofw.bundle.load import load_model
 
 __all__ = [
     "AudiofwError",
@@ -30,15 +30,10 @@ __all__ = [
     "run",
 ]
 
-__version__ = "0.1.0"
-
-hookimpl = HookimplMarker("audiofw")
-"""Marks a plugin's hook, as in ``@hookimpl def register_features(register): register(loudness)``."""
-
 _LAZY = {
     "feature_names": "audiofw.api",
     "features": "audiofw.api",
-    "load_model": "audiofw.bundle",
+    "load_model": "audiofw.bundle.load",
     "run": "audiofw.api",
 }
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from audiofw.cli import main
+from audiofw.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.app import compose
-from audiofw.bundle import load_model
-from audiofw.dataset import Clip
+from audiofw.bundle.load import load_model
+from audiofw.bundle.model import Model
+from audiofw.data.dataset import Clip
+from audiofw.data.inputs import find_sounds
 from audiofw.errors import ConfigError, DataError
-from audiofw.inputs import find_sounds
-from audiofw.names import name_columns
-from audiofw.predict import Model
-from audiofw.supervise import is_sweep
-from audiofw.sweep import run_found
-from audiofw.tabling import extract, units_of
+from audiofw.experiment.hydra_app import compose
+from audiofw.experiment.job import run_found
+from audiofw.experiment.supervisor import is_sweep
+from audiofw.extraction.columns import name_columns
+from audiofw.extraction.table import extract, units_of
 
 Overrides = Sequence[str]
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]

@@ -10,9 +10,9 @@ import sklearn.model_selection  # noqa: F401
 import xgboost  # noqa: F401
 from librosa import feature, load  # noqa: F401  librosa itself is lazy: this makes it, and numba, load
 
-import audiofw.app
-import audiofw.runner  # noqa: F401
-from audiofw.cli import main
+import audiofw.experiment.hydra_app
+import audiofw.experiment.run  # noqa: F401
+from audiofw.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -29,9 +29,9 @@ def main(library: str, folder: str, out: str = "") -> None:
 
 
 def by_audiofw() -> Any:
-    from audiofw.dataset import find_clips
-    from audiofw.extraction import Unit, tabulate
-    from audiofw.registry import load_menus
+    from audiofw.contract.registry import load_menus
+    from audiofw.data.dataset import find_clips
+    from audiofw.extraction.extract import Unit, tabulate
 
     menus = load_menus()
     unit = Unit(

@@ -20,8 +20,8 @@ import soundfile
 import soxr
 from threadpoolctl import threadpool_limits
 
-from audiofw.fingerprint import ENOUGH_INFO, Match, fingerprint, near_pairs, same_waveform
-from audiofw.sources import evident_groups
+from audiofw.audit.fingerprint import ENOUGH_INFO, Match, fingerprint, near_pairs, same_waveform
+from audiofw.data.provenance import evident_groups
 
 Sound = tuple[np.ndarray, int]
 

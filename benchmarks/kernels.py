@@ -17,8 +17,8 @@ from data import sounds
 from peers import peer
 
 from audiofw import spectral
-from audiofw.audio import load
-from audiofw.registry import load_menus
+from audiofw.audio.load import load
+from audiofw.contract.registry import load_menus
 
 CLIPS, ROUNDS = 20, 12
 Kernel = Callable[[np.ndarray, int], Any]

@@ -14,7 +14,7 @@ from report import Row
 from timing import Command, MissingPeerError, Ran, in_turn, median, ratios, run, spread
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-WARM = "import librosa.feature, sklearn.ensemble, matplotlib.pyplot, xgboost, lightgbm, audiofw.runner"
+WARM = "import librosa.feature, sklearn.ensemble, matplotlib.pyplot, xgboost, lightgbm, audiofw.experiment.run"
 DISTRIBUTIONS = (
     *("numpy", "scipy", "soundfile", "soxr", "librosa", "joblib", "scikit-learn", "lightgbm", "xgboost"),
     *("torch", "torchaudio", "opensmile"),

@@ -16,10 +16,10 @@ from typing import Any
 
 from data import sounds
 
-from audiofw.cache import Cache
-from audiofw.dataset import Clip
-from audiofw.extraction import Unit, tabulate
-from audiofw.registry import load_menus
+from audiofw.cache.store import Cache
+from audiofw.contract.registry import load_menus
+from audiofw.data.dataset import Clip
+from audiofw.extraction.extract import Unit, tabulate
 
 ROUNDS, FEW, LONG_AGO = 3, 100, 3600
 

@@ -44,9 +44,9 @@ def article_table(paths: Sequence[Path]) -> np.ndarray:
 
 
 def pooled_table(paths: Sequence[Path], pooling: str) -> np.ndarray:
-    from audiofw.dataset import Clip
-    from audiofw.extraction import Unit, tabulate
-    from audiofw.registry import load_menus
+    from audiofw.contract.registry import load_menus
+    from audiofw.data.dataset import Clip
+    from audiofw.extraction.extract import Unit, tabulate
 
     menus = load_menus()
     chosen = [menus.choose(kind, {"name": name}) for kind, name in (("feature", "mel"), ("pooling", pooling))]
@@ -77,7 +77,7 @@ def fold_by_fold(
 
 def plugin(name: str, **options: Any) -> Make:
     """Make audiofw's model of a name, with the defaults of its plugin."""
-    from audiofw.registry import load_menus
+    from audiofw.contract.registry import load_menus
 
     choice = load_menus().choose("model", {"name": name, **options})
     return lambda: choice.build(SEED, -1)

@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from conftest import tone, write_wav
 
 import audiofw
-from audiofw.bundle_files import digest_of, digest_of_facts
+from audiofw.bundle.files import digest_of, digest_of_facts
 
 QUICK = ["n_jobs=1", "audit=false", "report=false", "feature=mfcc", "pooling=stats"]
 BOOSTING = ["model=lightgbm", "model.n_estimators=8"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from audiofw.dataset import Dataset
+from audiofw.data.dataset import Dataset
 
 
 def fill(folder: Path, *names: str) -> Path:

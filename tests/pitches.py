@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from conftest import tone
 
-from audiofw.audio import load
+from audiofw.audio.load import load
 from audiofw.errors import DataError, PluginError
 
 SR = 22050

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from conftest import tone, write_wav
 
-from audiofw.scores import confusion_matrix, per_class, scores
+from audiofw.evaluation.scores import confusion_matrix, per_class, scores
 
 ODD = ['<script>alert("x")</script>', 'it\'s a "long" name & more ' + "y" * 150, "犬 🐕 $x_1$ {{ 7 * 7 }}"]
 

@@ -8,10 +8,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from audiofw.app import compose, store_schema
-from audiofw.cli import COMMANDS
-from audiofw.overrides import quote_text, take_plugin_folders
-from audiofw.registry import load_menus
+from audiofw.cli.main import COMMANDS
+from audiofw.config.overrides import quote_text, take_plugin_folders
+from audiofw.contract.registry import load_menus
+from audiofw.experiment.hydra_app import compose, store_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from audiofw.results import LIBRARIES
+from audiofw.results.files import LIBRARIES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,8 +58,8 @@ def test_the_wheel_holds_configs_and_plugins(wheel):
     for file in (
         "conf/config.yaml",
         "conf/experiment/article.yaml",
-        "plugins/mel.py",
-        "plugins/lightgbm.py",
+        "plugins/features/mel.py",
+        "plugins/models/lightgbm.py",
         *(f"report/templates/{name}" for name in templates),
     ):
         assert f"audiofw/{file}" in names

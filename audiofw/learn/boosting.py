@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from audiofw.learn.early import find_rounds, set_rounds
-from audiofw.learn.groups import inner_splits
+from audiofw.learn.inner_splits import inner_splits
 
 
 class Boosted(ClassifierMixin, BaseEstimator):

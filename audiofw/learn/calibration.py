@@ -12,10 +12,10 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils.validation import check_is_fitted
 
 from audiofw.errors import ConfigError
-from audiofw.fitting import last_step
 from audiofw.learn.fitting import fit, out_of_fold, take
-from audiofw.learn.groups import inner_splits
-from audiofw.learn.sharpness import find_sharpness
+from audiofw.learn.inner_splits import inner_splits
+from audiofw.learn.steps import last_step
+from audiofw.learn.temperature import find_sharpness
 from audiofw.learn.voting import LEAST
 
 Method = Literal["none", "temperature", "sigmoid", "isotonic"]

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from audiofw.learn.groups import inner_splits
-from audiofw.learn.sharpness import find_sharpness
+from audiofw.learn.inner_splits import inner_splits
+from audiofw.learn.temperature import find_sharpness
 
 LEAST = 1e-4  # a shape measured on fewer rows than columns cannot do without some shrinkage
 CHOICES = (0.1, 0.3, 0.6, 0.8, 0.9)  # shrinkages to choose from: what is best is flat, and far above Ledoit and Wolf's

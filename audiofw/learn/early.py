@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from audiofw.learn.fitting import log_loss, take
-from audiofw.learn.groups import Inner
+from audiofw.learn.inner_splits import Inner
 
 ROUNDS = {"catboost": "iterations", "sklearn": "max_iter"}  # n_estimators in the others
 

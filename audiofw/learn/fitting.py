@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from audiofw.errors import ConfigError
-from audiofw.fitting import last_step
-from audiofw.learn.groups import Inner
+from audiofw.learn.inner_splits import Inner
+from audiofw.learn.steps import last_step
 
 
 def fit(model: Any, X: Any, y: np.ndarray, sample_weight: Any = None, groups: Any = None) -> Any:

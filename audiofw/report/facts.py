@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from audiofw.config.overrides import as_typed
 from audiofw.errors import DataError
-from audiofw.leaderboard import Predictions, Run, read_predictions
-from audiofw.overrides import as_typed
+from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.dataset import Clip
-from audiofw.probe import Probe
+from audiofw.audit.probe import Probe
+from audiofw.data.dataset import Clip
 
 MOST_PROBED = 4000  # clips, evenly from each class: medians need no more
 CLIPPED = 0.001  # share of its samples from which on a clip counts as clipped

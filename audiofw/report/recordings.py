@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.audio import load
-from audiofw.config import Config, read_config
-from audiofw.dataset import Clip
+from audiofw.audio.load import load
+from audiofw.audio.segments import Segments
+from audiofw.config.options import Config, read_config
+from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError
-from audiofw.places import bundled
 from audiofw.report.facts import Facts
-from audiofw.segments import Segments
+from audiofw.system.paths import bundled
 
 MOST_CLASSES = 12  # whose sounds are shown
 MOST_EXAMPLES = 24  # in all
@@ -44,7 +44,7 @@ class Mistake(NamedTuple):
 
 def find_again(facts: Facts) -> Found:
     """Find a run's recordings by its ``config.yaml``; what a run takes from its source it takes again."""
-    from audiofw.finding import find
+    from audiofw.extraction.clips import find
 
     if "data" not in facts.config:
         return Found({}, None, "config.yaml is missing, which would tell where they are")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from audiofw.summary import score_names
+from audiofw.results.console import score_names
 
 
 class Scored(NamedTuple):

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from audiofw import __version__
-from audiofw.leaderboard import Row, Run, read_runs, run_of
-from audiofw.overrides import as_typed
-from audiofw.ranking import Leaderboard, rank
+from audiofw.config.overrides import as_typed
+from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.leaderboard.ranking import Leaderboard, rank
+from audiofw.leaderboard.runs import Row, Run, read_runs, run_of
 from audiofw.report.facts import FILE
-from audiofw.report.page import render
-from audiofw.results import write_text
-from audiofw.scores import GREATER_IS_BETTER
-from audiofw.summary import NAMES
+from audiofw.report.render import render
+from audiofw.results.console import NAMES
+from audiofw.results.files import write_text
+from audiofw.version import __version__
 
 MOST_ROWS = 500
 

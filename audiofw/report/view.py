@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.hookspecs import KINDS
+from audiofw.contract.hookspecs import KINDS
 from audiofw.report.facts import Facts
 from audiofw.report.figures import Matrix
 from audiofw.report.health import ClassHealth

@@ -1,1 +1,0 @@
-"""A page and a JSON endpoint to try a run's model on; needs the extra ``serve``."""

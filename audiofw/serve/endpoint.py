@@ -16,9 +16,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from audiofw import __version__
 from audiofw.errors import AudiofwError, DataError
-from audiofw.serve.listen import Limits, Listener, TooMuchError
+from audiofw.serve.service import Limits, Listener, TooMuchError
+from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import gradio
 from fastapi import FastAPI
 
 from audiofw.errors import AudiofwError
-from audiofw.serve import words
-from audiofw.serve.listen import Listener
+from audiofw.serve import html
+from audiofw.serve.service import Listener
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +42,21 @@ def make_page(listener: Listener) -> gradio.Blocks:
     """Make the page."""
     model, limits = listener.model, listener.limits
     with gradio.Blocks(title="What is this sound?", analytics_enabled=False, delete_cache=(SWEEP, KEEP)) as page:
-        gradio.HTML(words.head(model), elem_classes="head")
+        gradio.HTML(html.head(model), elem_classes="head")
         with gradio.Row(equal_height=False):
             with gradio.Column():
                 sound = gradio.Audio(
                     label="Sound", sources=["upload", "microphone"], type="filepath", buttons=[], editable=False
                 )
                 take_uploads_only(sound)
-                gradio.HTML(words.heard(model.facts, limits), elem_classes="heard")
+                gradio.HTML(html.heard(model.facts, limits), elem_classes="heard")
             with gradio.Column():
-                said = gradio.HTML(words.WAITING)
+                said = gradio.HTML(html.WAITING)
                 bars = gradio.Label(
                     label="Probabilities", num_top_classes=MOST_BARS, show_heading=False, visible=False, elem_id="bars"
                 )
                 picture = gradio.HTML(visible=False)
-        gradio.HTML(words.about(model), elem_classes="about")
+        gradio.HTML(html.about(model), elem_classes="about")
         sound.change(
             lambda path: show(listener, path),
             sound,
@@ -108,18 +108,18 @@ def _theme() -> gradio.themes.Base:
 def show(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
     """Answer for an uploaded or recorded file: verdict, bars, spectrogram, as far as there are any."""
     if path is None:
-        return _shown(words.WAITING), _hidden(), _hidden()
+        return _shown(html.WAITING), _hidden(), _hidden()
     try:
         answer = listener(Path(path))
         y, sr = listener.hear(Path(path))
-        picture = words.picture(y, sr)
+        picture = html.picture(y, sr)
     except AudiofwError as error:
-        return _shown(words.refusal(str(error))), _hidden(), _hidden()
+        return _shown(html.refusal(str(error))), _hidden(), _hidden()
     except Exception:  # a bug of ours or of a plugin: the page says so, in place of waiting for ever
         log.exception("a sound failed")
-        return _shown(words.refusal("the server failed at it; its log says why")), _hidden(), _hidden()
+        return _shown(html.refusal("the server failed at it; its log says why")), _hidden(), _hidden()
     bars = _shown(answer.probabilities) if answer.probabilities else _hidden()
-    return _shown(words.verdict(answer, listener.limits)), bars, _shown(picture)
+    return _shown(html.verdict(answer, listener.limits)), bars, _shown(picture)
 
 
 def _shown(value: Any) -> Any:

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from audiofw.errors import ConfigError
-from audiofw.serve.listen import Listener
+from audiofw.serve.service import Listener
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

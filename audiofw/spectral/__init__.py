@@ -23,13 +23,13 @@ from audiofw.spectral.descriptors import (
     spectral_flatness,
     spectral_rolloff,
 )
+from audiofw.spectral.combined import feature_set
 from audiofw.spectral.filterbanks import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz
 from audiofw.spectral.fourier import fft_frequencies, spectrogram, stft
 from audiofw.spectral.frames import Framing
 from audiofw.spectral.mel import dct, melspectrogram, mfcc, onset_strength
 from audiofw.spectral.modulation import ripple_kinds, ripples
 from audiofw.spectral.temporal import delta, rms, spectral_flux, zero_crossing_rate
-from audiofw.spectral.together import feature_set
 
 __all__ = [
     "Framing",

@@ -1,0 +1,314 @@
+"""What makes a score too good: copies, sources on both sides of a split, properties that give the label away.
+
+Each finding names its clips and the option that mends it; `effect` says what the score is without them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from audiofw.audio.load import load
+from audiofw.audit.fingerprint import ENOUGH_INFO, near_pairs, same_waveform
+from audiofw.audit.probe import Probe
+from audiofw.audit.shortcuts import Shortcut, shortcuts
+from audiofw.data.dataset import Clip
+from audiofw.data.provenance import evident_sources
+from audiofw.errors import DataError
+
+log = logging.getLogger(__name__)
+
+Sets = tuple[tuple[int, ...], ...]
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+Sound = tuple[np.ndarray, int]
+
+REMEDIES = {
+    "duration": "cut all clips alike: audio.duration below the shortest one's",
+    "loudness": "level the clips before, or choose a feature that gain does not change",
+    "share of silence": "trim silence from all clips alike before",
+    "bandwidth": "set audio.sample_rate to twice the narrowest class's bandwidth, so that all end there",
+    "sample rate": "set audio.sample_rate to the lowest rate among the clips",
+    "bit depth": "export all clips from the originals in one format",
+    "number of channels": "record or export all clips alike; what is heard is their mean",
+    "file size": "look at duration, bandwidth and format of the classes: the size follows them",
+}
+
+
+class Finding(NamedTuple):
+    """Something that makes the score say less than it seems to."""
+
+    kind: Literal["identical", "near-duplicate", "contradiction", "source", "shortcut"]
+    severity: Literal["note", "warning"]
+    message: str  #: one line
+    remedy: str  #: one line: the option that mends it
+    files: tuple[str, ...] = ()  #: names of the clips concerned
+    sets: Sets = ()  #: places of the clips that belong together
+    effect: str | None = None  #: the score without the leaked clips, once it is known
+
+
+def audit(
+    clips: Sequence[Clip],
+    probes: Sequence[Probe | None],
+    folds: Folds = (),
+    *,
+    seed: int = 42,
+    read: Callable[[Path], Sound] | None = None,
+) -> list[Finding]:
+    """Look for all that makes a score too good.
+
+    Parameters
+    ----------
+    clips : Sequence[Clip]
+        The clips of the run.
+    probes : Sequence[Probe or None] [shape=(clips,)]
+        What `audiofw.audit.probe.probe` gave of each; None for a clip that cannot be read.
+    folds : Sequence[tuple[np.ndarray, np.ndarray]]
+        Places of the clips fitted on and predicted, of each fold; empty when there is no split yet.
+    seed : int
+        Of the cross-validation of the shortcut test.
+    read : callable, optional
+        Reads a whole recording, to compare short ones wave by wave; by default `audiofw.audio.load.load`.
+
+    Returns
+    -------
+    list[Finding]
+        Warnings first.
+    """
+    groups = [clip.group for clip in clips]
+    known = [place for place, one in enumerate(probes) if one is not None]
+    found = [
+        *find_duplicates(clips, probes, folds, read=read),
+        *source_overlap(clips, folds),
+        *find_shortcuts(
+            [one for one in probes if one is not None],
+            [clips[i].label for i in known],
+            [str(groups[i]) for i in known] if all(groups) else None,
+            seed,
+        ),
+    ]
+    return sorted(found, key=lambda finding: finding.severity != "warning")
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """End the run at the first warning.
+
+    Raises
+    ------
+    DataError
+        With the message and the remedy of the first warning, and how many more there are.
+    """
+    warnings = [finding for finding in findings if finding.severity == "warning"]
+    if warnings:
+        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        raise DataError(f"audit: {warnings[0].message}; {warnings[0].remedy}{more}")
+
+
+# --- copies -----------------------------------------------------------------------------------------------
+
+
+def find_duplicates(
+    clips: Sequence[Clip],
+    probes: Sequence[Probe | None],
+    folds: Folds = (),
+    *,
+    read: Callable[[Path], Sound] | None = None,
+) -> list[Finding]:
+    """Find clips that are one recording: equal in every sample, or copies by ear. See `audit` for the parameters."""
+    identical = _identical(probes)
+    near = _near(clips, probes, identical, read or _whole)
+    found = [_copies("identical", clips, identical, folds), _copies("near-duplicate", clips, near, folds)]
+    return [finding for finding in (_contradiction(clips, (*identical, *near)), *found) if finding]
+
+
+def _identical(probes: Sequence[Probe | None]) -> Sets:
+    same: dict[str, list[int]] = {}
+    for place, one in enumerate(probes):
+        if one is not None:
+            same.setdefault(one.digest, []).append(place)
+    return tuple(tuple(places) for places in same.values() if len(places) > 1)
+
+
+def _near(
+    clips: Sequence[Clip], probes: Sequence[Probe | None], identical: Sets, read: Callable[[Path], Sound]
+) -> Sets:
+    """Sets of near-duplicates; of identical clips the first one stands for all."""
+    others = {place for places in identical for place in places[1:]}
+    places = [i for i, one in enumerate(probes) if one is not None and i not in others]
+    matches = near_pairs([probes[i].prints for i in places])  # type: ignore[union-attr]
+    return _joined(
+        (places[match.a], places[match.b])
+        for match in matches
+        if match.info >= ENOUGH_INFO or _sounds_same(clips[places[match.a]], clips[places[match.b]], read)
+    )
+
+
+def _sounds_same(a: Clip, b: Clip, read: Callable[[Path], Sound]) -> bool:
+    try:
+        return same_waveform(read(a.path), read(b.path))
+    except DataError as error:  # it could be read a moment ago: the audit goes on without this pair
+        log.warning("audit: %s or %s: %s", a.name, b.name, error)
+        return False
+
+
+def _whole(path: Path) -> Sound:
+    return load(path, sample_rate=None, duration=None, silence="keep")
+
+
+def _joined(pairs: Iterable[tuple[int, int]]) -> Sets:
+    """Sets of places that pairs connect."""
+    leader: dict[int, int] = {}
+
+    def first(place: int) -> int:
+        while leader.setdefault(place, place) != place:
+            leader[place] = leader[leader[place]]  # halves the way for the next one
+            place = leader[place]
+        return place
+
+    for a, b in pairs:
+        leader[max(first(a), first(b))] = min(first(a), first(b))
+    sets: dict[int, list[int]] = {}
+    for place in sorted(leader):
+        sets.setdefault(first(place), []).append(place)
+    return tuple(tuple(places) for places in sets.values())
+
+
+def _copies(
+    kind: Literal["identical", "near-duplicate"], clips: Sequence[Clip], sets: Sets, folds: Folds
+) -> Finding | None:
+    if not sets:
+        return None
+    words = "are equal in every sample" if kind == "identical" else "are near-duplicates by fingerprint"
+    across = int(leaked(sets, folds, len(clips)).sum())
+    where = f", and {across} tested clips have a copy in training" if folds else ""
+    names = [clips[i].name for i in sets[0][:2]]
+    return Finding(
+        kind,
+        "warning" if across or not folds else "note",
+        f"{sum(map(len, sets))} clips in {len(sets)} set{'s'[: len(sets) > 1]} {words}{where},"
+        f" e.g. {names[0]} and {names[1]}",
+        "list the copies in a file and set data.skip to it, or give the sets as groups with split=group_kfold",
+        *_files(clips, sets),
+    )
+
+
+def _contradiction(clips: Sequence[Clip], sets: Sets) -> Finding | None:
+    wrong = tuple(places for places in sets if len({clips[i].label for i in places}) > 1)
+    if not wrong:
+        return None
+    a, b = next((i, j) for i in wrong[0] for j in wrong[0] if clips[i].label != clips[j].label)
+    return Finding(
+        "contradiction",
+        "warning",
+        f"{len(wrong)} set{'s'[: len(wrong) > 1]} of copies with different labels, e.g. {clips[a].name}"
+        f" ({clips[a].label}) and {clips[b].name} ({clips[b].label})",
+        "correct the labels, or list the wrong ones in a file and set data.skip to it",
+        *_files(clips, wrong),
+    )
+
+
+def _files(clips: Sequence[Clip], sets: Sets) -> tuple[tuple[str, ...], Sets]:
+    return tuple(clips[i].name for places in sets for i in places), sets
+
+
+# --- sources ----------------------------------------------------------------------------------------------
+
+
+def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
+    """Find sources with clips on both sides of a split: by their groups, else by what their names tell evidently."""
+    stated = any(clip.group for clip in clips)
+    evident = None if stated else evident_sources([clip.name for clip in clips])
+    sources = [clip.group for clip in clips] if stated else evident.sources if evident else []
+    members: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        if source:
+            members.setdefault(source, []).append(place)
+    sets = tuple(tuple(places) for places in members.values() if len(places) > 1)
+    mask = leaked(sets, folds, len(clips))
+    if not mask.any():
+        return []
+    sets = tuple(places for places in sets if mask[list(places)].any())
+    pattern = "" if stated or not evident else f"data.pattern='{evident.pattern}' "
+    return [
+        Finding(
+            "source",
+            "warning",
+            f"{int(mask.sum())} tested clips have clips of the same source in training ({len(sets)} sources"
+            f"{'' if stated else ' by the names of the files'}), e.g. {clips[sets[0][0]].name} and"
+            f" {clips[sets[0][1]].name}",
+            f"{pattern}split=group_kfold keeps each source on one side",
+            *_files(clips, sets),
+        )
+    ]
+
+
+# --- shortcuts --------------------------------------------------------------------------------------------
+
+
+def find_shortcuts(
+    probes: Sequence[Probe], labels: Sequence[str], groups: Sequence[str] | None = None, seed: int = 42
+) -> list[Finding]:
+    """Find properties that alone predict the label, strongest first. See `audiofw.audit.shortcuts.shortcuts`."""
+    return [_shortcut(one) for one in shortcuts(probes, labels, groups, seed)]
+
+
+def _shortcut(one: Shortcut) -> Finding:
+    return Finding(
+        "shortcut",
+        "warning" if one.strong else "note",
+        f"{one.name} alone predicts the label: {one.accuracy:.0%} against {one.chance:.0%} by chance",
+        REMEDIES[one.name],
+    )
+
+
+# --- effect -----------------------------------------------------------------------------------------------
+
+
+def leaked(sets: Sets, folds: Folds, n_clips: int) -> np.ndarray:
+    """Which clips a model tests that was fitted on another clip of their set, [shape=(n_clips,), dtype=bool]."""
+    set_of = np.full(n_clips, -1)
+    for number, places in enumerate(sets):
+        set_of[list(places)] = number
+    mask = np.zeros(n_clips, dtype=bool)
+    for train, test in folds:
+        fitted = np.unique(set_of[train])
+        mask[test] |= np.isin(set_of[test], fitted[fitted >= 0])
+    return mask
+
+
+def effect(y: np.ndarray, predictions: np.ndarray, mask: np.ndarray) -> str | None:
+    """What the accuracy is without the leaked clips, as in ``accuracy 91 % with them, 83 % without (12 of 80 clips)``.
+
+    Parameters
+    ----------
+    y, predictions : np.ndarray [shape=(clips,)]
+        True classes, and those predicted out of fold; -1 for a clip that was never tested.
+    mask : np.ndarray [shape=(clips,), dtype=bool]
+        What `leaked` gave.
+
+    Returns
+    -------
+    str or None
+        None when no tested clip is leaked.
+    """
+    tested = predictions >= 0
+    out = mask & tested
+    if not out.any():
+        return None
+    right = y == predictions
+    among = f"{out.sum()} of {tested.sum()} clips"
+    if not (tested & ~mask).any():
+        return f"accuracy {right[tested].mean():.1%} with them; without them nothing is left ({among})"
+    return f"accuracy {right[tested].mean():.1%} with them, {right[tested & ~mask].mean():.1%} without ({among})"
+
+
+def with_effects(
+    findings: Iterable[Finding], y: np.ndarray, predictions: np.ndarray, folds: Folds
+) -> Iterator[Finding]:
+    """The findings, each that concerns tested clips with its effect on the accuracy."""
+    for finding in findings:
+        mask = leaked(finding.sets, folds, len(y))
+        yield finding._replace(effect=effect(y, predictions, mask))

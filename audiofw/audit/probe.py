@@ -1,0 +1,131 @@
+"""What the audit knows of one recording: its fingerprint, and the properties that ought not to tell its label."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.lib.stride_tricks import sliding_window_view
+
+from audiofw.audio.load import load, openable
+from audiofw.audit.fingerprint import fingerprint
+
+N_FFT = 2048
+MAX_SPECTRA = 64  # spread over the recording: a mean needs no more
+CUTOFF_DB = 80.0
+SILENCE_DB = 60.0
+FRAME_SECONDS = 0.02
+LOUDNESS_FLOOR = -120.0
+CEILING = 2.0**-15  # how near to the loudest sample one is that was cut off: the step of 16 bits
+QUIET_PEAK = 0.1  # below it, equal neighbours at the peak are coarse steps, not a ceiling
+
+
+class Properties(NamedTuple):
+    """Numbers that say how a recording was made rather than what is heard in it."""
+
+    duration: float  #: seconds
+    loudness: float  #: root mean square, dB below full scale
+    silence: float  #: share of the time that is 60 dB or more below the loudest 20 ms
+    rolloff_95: float  #: Hz below which lie 95 % of the mean spectrum's power
+    rolloff_99: float  #: Hz below which lie 99 %
+    cutoff: float  #: highest frequency, in Hz, within 80 dB of the mean spectrum's peak
+    sample_rate: float  #: Hz
+    bit_depth: float  #: bits of a sample; 0 for lossy formats
+    channels: float
+    file_size: float  #: bytes
+
+
+class Probe(NamedTuple):
+    """One recording, read once."""
+
+    digest: str  #: equal for equal decoded audio at an equal rate
+    properties: Properties
+    clipped: float  #: share of the samples that stand at the ceiling; no property: it says how, not who
+    prints: np.ndarray  #: see `audiofw.audit.fingerprint.fingerprint`
+
+
+def probe(path: Path) -> Probe:
+    """Read a whole recording and take its measures.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read; the message is the reason alone.
+    """
+    y, sr = load(path, sample_rate=None, duration=None, silence="keep")
+    info = soundfile.info(openable(path))
+    return Probe(
+        _digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), _clipped_share(y), fingerprint(y, sr)
+    )
+
+
+def to_vector(probe: Probe) -> np.ndarray:
+    """A probe as finite numbers that float64 holds exactly, to be stored: [shape=(n,), dtype=float64]."""
+    digest = np.frombuffer(bytes.fromhex(probe.digest), "<u4")
+    return np.concatenate([probe.properties, [probe.clipped], digest, probe.prints.ravel()]).astype(np.float64)
+
+
+def from_vector(vector: np.ndarray) -> Probe:
+    """The probe of which `to_vector` made ``vector``."""
+    n = len(Properties._fields)
+    digest = vector[n + 1 : n + 5].astype("<u4").tobytes().hex()
+    prints = vector[n + 5 :].astype(np.uint32).reshape(2, -1)
+    return Probe(digest, Properties(*vector[:n].tolist()), float(vector[n]), prints)
+
+
+def _digest(y: np.ndarray, sr: int) -> str:
+    samples = np.ascontiguousarray(y + np.float32(0), dtype="<f4")  # adding makes -0 and 0 one
+    return hashlib.blake2b(samples.tobytes(), digest_size=16, key=str(sr).encode()).hexdigest()
+
+
+def _properties(y: np.ndarray, sr: int, info: soundfile._SoundFileInfo, size: int) -> Properties:
+    power = _mean_spectrum(y)
+    hz = np.linspace(0, sr / 2, len(power))
+    below = np.cumsum(power, dtype=np.float64)
+    mean_square = float(np.mean(np.square(y, dtype=np.float64)))
+    depth = re.search(r"\d+", info.subtype) if info.subtype.startswith("PCM") else None
+    return Properties(
+        duration=len(y) / sr,
+        loudness=10 * np.log10(mean_square) if mean_square > 10 ** (LOUDNESS_FLOOR / 10) else LOUDNESS_FLOOR,
+        silence=_silent_share(y, sr),
+        rolloff_95=float(hz[np.searchsorted(below, 0.95 * below[-1])]),
+        rolloff_99=float(hz[np.searchsorted(below, 0.99 * below[-1])]),
+        cutoff=float(hz[np.flatnonzero(power >= 10 ** (-CUTOFF_DB / 10) * power.max())[-1]]),
+        sample_rate=float(info.samplerate),
+        bit_depth=float({"FLOAT": 32, "DOUBLE": 64}.get(info.subtype, depth and depth.group()) or 0),
+        channels=float(info.channels),
+        file_size=float(size),
+    )
+
+
+def _mean_spectrum(y: np.ndarray) -> np.ndarray:
+    """Mean power of the frequencies from 0 to half the rate, [shape=(1025,)]."""
+    y = np.pad(y, (0, max(0, N_FFT - len(y))))
+    frames = sliding_window_view(y, N_FFT)[:: max(N_FFT, len(y) // MAX_SPECTRA)]
+    # Blackman's window: Hann's side lobes would hide where an encoder cut.
+    import scipy.fft  # float32 stays float32 there; a refused run should not wait for it
+
+    spectra = scipy.fft.rfft(frames * np.blackman(N_FFT).astype(np.float32))
+    return np.mean(np.square(spectra.real) + np.square(spectra.imag), axis=0)
+
+
+def _silent_share(y: np.ndarray, sr: int) -> float:
+    n = min(len(y), max(1, round(FRAME_SECONDS * sr)))
+    level = np.square(y[: len(y) // n * n].reshape(-1, n)).mean(axis=1)
+    return float(np.mean(level <= 10 ** (-SILENCE_DB / 10) * level.max()))
+
+
+def _clipped_share(y: np.ndarray) -> float:
+    """Share of samples in flat tops: three or more neighbours at the peak; or beyond full scale, in lossy formats."""
+    level = np.abs(y)
+    peak = level.max(initial=0.0)
+    if peak < QUIET_PEAK:
+        return 0.0
+    top = np.concatenate([[False, False], level >= peak - CEILING, [False, False]])
+    middle = top[1:-1] & top[:-2] & top[2:]  # with a neighbour at either side
+    flat = middle[1:-1] | middle[:-2] | middle[2:]
+    return float(np.mean(flat | (level > 1)))

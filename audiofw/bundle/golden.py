@@ -1,0 +1,153 @@
+"""A few short recordings that travel with a model, and what it said of them, so that another machine can compare."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import soundfile
+
+from audiofw.audio.load import load, openable
+from audiofw.bundle.model import Model
+from audiofw.errors import AudiofwError, DataError
+from audiofw.parallel.executors import Lost, outcome
+
+if TYPE_CHECKING:
+    from audiofw.data.dataset import Clip
+
+ANSWERS = "golden.json"
+MOST_CLIPS = 8
+MOST_SECONDS = 3.0
+MOST_BYTES = 300_000  # of all of them
+LARGEST = MOST_BYTES // 3  # of one before it is packed, so that there are always a few
+TOLERANCE = 1e-4  # of a probability: libraries differ in the last digits
+
+
+class Answer(NamedTuple):
+    """One golden clip: its file in the bundle, and what the model that was saved said of it."""
+
+    file: str
+    clip: str
+    label: str
+    predicted: str
+    probabilities: list[float] | None
+
+
+def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
+    """Pack a clip of each class, the first that will do, until there are enough.
+
+    Returns
+    -------
+    dict of str to bytes
+        Files of the bundle: flac, and ``golden.json`` with the answers of ``model``.
+    """
+    files: dict[str, bytes] = {}
+    answers: list[Answer] = []
+    for clip in _one_of_each(clips):
+        name = f"golden/{len(answers)}.flac"
+        data = _shortened(clip, model)
+        if data is None or sum(map(len, files.values())) + len(data) > MOST_BYTES:
+            continue
+        verdict = replay(model, [data])[0]
+        if isinstance(verdict, Lost):
+            continue
+        files[name] = data
+        answers.append(Answer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities)))
+        if len(answers) == MOST_CLIPS:
+            break
+    text = json.dumps([answer._asdict() for answer in answers], indent=1, ensure_ascii=False)
+    return {**files, ANSWERS: f"{text}\n".encode()}
+
+
+def _one_of_each(clips: Sequence[Clip]) -> Iterator[Clip]:
+    """The first clip of each class, then the second of each, a few times."""
+    of_class: dict[str, list[Clip]] = {}
+    for clip in clips:
+        of_class.setdefault(clip.label, []).append(clip)
+    for turn in range(3):
+        yield from (own[turn] for own in of_class.values() if len(own) > turn)
+
+
+def _shortened(clip: Clip, model: Model) -> bytes | None:
+    """Pack the beginning of what is read of a clip, mono, 16 bit, at its own rate; None if flac cannot hold it."""
+    unit = model.unit
+    try:
+        sr = soundfile.info(openable(clip.path)).samplerate
+        seconds = min(unit.segments.duration or MOST_SECONDS, MOST_SECONDS, LARGEST / (2 * sr))
+        y, sr = load(clip.path, sample_rate=None, duration=seconds, offset=unit.offset, silence="keep")
+        data = io.BytesIO()
+        soundfile.write(data, np.clip(y, -1, 1), sr, format="FLAC", subtype="PCM_16")
+    except (AudiofwError, soundfile.SoundFileError, TypeError, ValueError, OSError):
+        return None
+    return data.getvalue()
+
+
+def _listed(probabilities: np.ndarray | None) -> list[float] | None:
+    return None if probabilities is None else probabilities.tolist()
+
+
+def replay(model: Model, sounds: Sequence[bytes]) -> list[Any]:
+    """Let a model hear golden clips: a Verdict for each, or Lost. They begin where their clip was read from."""
+    made = [model.fit_width(each) for each in make_rows(model, sounds)]
+    return [each if isinstance(each, Lost) else model.judge([each])[0] for each in made]
+
+
+def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
+    """Make the rows of golden clips, as of any file: an array for each, or Lost."""
+    unit = replace(model.unit, offset=0.0)
+    with TemporaryDirectory() as scratch:
+        file = Path(scratch) / "golden.flac"
+        made = []
+        for sound in sounds:
+            file.write_bytes(sound)
+            made.append(outcome(unit, file))
+    return made
+
+
+class Comparison(NamedTuple):
+    """A golden clip, what was said of it, and what is said now."""
+
+    answer: Answer
+    now: str
+    difference: float  #: the largest of its probabilities; infinite if there is no answer now, or another label
+
+
+def read_answers(files: Mapping[str, bytes]) -> list[Answer]:
+    """Read ``golden.json``.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    try:
+        answers = [Answer(**each) for each in json.loads(files[ANSWERS])]
+        for answer in answers:
+            files[answer.file]
+    except (ValueError, TypeError, LookupError) as error:
+        raise DataError(f"{ANSWERS}: cannot be read: {error}") from error
+    return answers
+
+
+def compare(model: Model, files: Mapping[str, bytes]) -> list[Comparison]:
+    """Replay a bundle's golden set beside what it says."""
+    answers = read_answers(files)
+    verdicts = replay(model, [files[answer.file] for answer in answers])
+    return [_compare(answer, verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
+
+
+def _compare(answer: Answer, verdict: Any) -> Comparison:
+    if isinstance(verdict, Lost):
+        return Comparison(answer, verdict.reason, math.inf)
+    if (verdict.probabilities is None) != (answer.probabilities is None):
+        return Comparison(answer, verdict.label, math.inf)
+    if answer.probabilities is None:
+        return Comparison(answer, verdict.label, 0.0 if verdict.label == answer.predicted else math.inf)
+    return Comparison(answer, verdict.label, float(np.max(np.abs(verdict.probabilities - answer.probabilities))))

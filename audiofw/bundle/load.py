@@ -1,0 +1,163 @@
+"""A run's model, loaded again: nothing of it runs but what is installed here and known by name."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+
+from audiofw.audio.segments import Segments
+from audiofw.bundle.files import read_bundle
+from audiofw.bundle.model import Model
+from audiofw.bundle.trees import check_trees, walk
+from audiofw.bundle.trust import only_trusted
+from audiofw.bundle.versions import differences
+from audiofw.config.options import Audio, Pad, Windows, build_section
+from audiofw.contract.plugin import Choice
+from audiofw.contract.registry import Menus, Origin, load_menus
+from audiofw.errors import AudiofwError, DataError, PluginError, first_line
+from audiofw.extraction.recording import Unit, own_code
+from audiofw.version import __version__
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+MODEL = "model.skops"
+KINDS = ("feature", "pooling", "model")
+
+
+def load_model(path: str | PathLike[str]) -> Model:
+    """Load the model that a run has left.
+
+    Parameters
+    ----------
+    path : path
+        The run's folder, the ``model`` in it, or a zip of either.
+
+    Returns
+    -------
+    Model
+        With ``predict``, ``predict_proba`` and ``classes_``.
+
+    Raises
+    ------
+    DataError
+        For what is no bundle, was changed, or holds a type that is not trusted.
+    PluginError
+        For a plugin that is not installed here.
+
+    Notes
+    -----
+    No code runs that a bundle brings or names. A booster's own bytes are read by its library's compiled code, which a
+    damaged or hostile file may crash: load a stranger's bundle in a process that may die.
+    """
+    return read_model(*read_bundle(Path(path).expanduser()), where=str(path))
+
+
+def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
+    """Make the model of a bundle that was read; see `load_model`."""
+    try:
+        if facts["format"] != FORMAT:
+            raise DataError(f"{where}: of format {facts['format']}, and audiofw {__version__} reads {FORMAT}")
+        return _make(facts, files, where)
+    except KeyError as error:
+        raise DataError(f"{where}: bundle.json lacks {error}: of another version of audiofw, or damaged") from error
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{where}: bundle.json does not fit: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
+    origins = {kind: Origin(*facts[kind]["origin"]) for kind in KINDS}
+    menus = load_menus(only=[*origins.values(), *(Origin(*origin) for origin in facts["made_of"])])
+    choices = {kind: _choose(menus, kind, facts[kind], origins[kind]) for kind in ("feature", "pooling")}
+    unit, pad = unit_of(facts, choices), build_section(Pad, "pad", facts["pad"])
+    held = unpack(files[MODEL], f"{where}: {MODEL}", menus.trusted)
+    classes = np.array(held["encoder"].classes_, dtype=str)
+    if classes.tolist() != facts["classes"]:
+        raise DataError(f"{where}: bundle.json and {MODEL} name other classes, refused")
+    _warn_of_differences(facts, menus, choices, where)
+    return Model(unit, held["model"], classes, facts["columns"], pad.value, facts)
+
+
+def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
+    """Make what turns a recording into rows."""
+    build_section(Audio, "audio", facts["audio"])  # checks it
+    build_section(Windows, "windows", facts["windows"])
+    audio = dict(facts["audio"])
+    own = {name: audio.pop(name) for name in ("sample_rate", "offset", "silence")}
+    return Unit(
+        **own, feature=choices["feature"], pooling=choices["pooling"], segments=Segments(**audio, **facts["windows"])
+    )
+
+
+def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) -> Choice:
+    """Find a plugin as the bundle names it, in the place of which it says that it comes from."""
+    if said["name"] not in menus.plugins[kind] and not any(b.name == said["name"] for b in menus.broken):
+        remedy = {
+            "package": f"pip install {origin.name}",
+            "file": f"--plugins-dir FOLDER, the one that holds {origin.name}.py",
+        }.get(origin.kind, "another version of audiofw has it")
+        lost = "".join(f"; not loaded: {broken.reason}" for broken in menus.broken)
+        raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not here: {remedy}{lost}")
+    return menus.choose(kind, {"name": said["name"], **said["options"]})
+
+
+def unpack(data: bytes, where: str, plugins: set[str]) -> Any:
+    """Make the object that a skops file holds, if it holds nothing but trusted types.
+
+    Parameters
+    ----------
+    data : bytes
+    where : str
+        Begins the sentence of an error.
+    plugins : set of str
+        Classes that plugins register, by their full name.
+
+    Raises
+    ------
+    DataError
+        For any other type, by its name, and for a file that is damaged or no skops file.
+    """
+    from skops.io import loads
+
+    if not data.startswith(b"PK"):
+        kind = "a pickle, which runs code when it is loaded" if data.startswith(b"\x80") else "no skops file"
+        raise DataError(f"{where}: {kind}, refused")
+    try:
+        with ZipFile(io.BytesIO(data)) as file:
+            trusted = only_trusted(file, where, plugins)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions, which are compared in one line of ours
+            held = loads(data, trusted=trusted)
+        check_trees(held, where)
+    except AudiofwError:
+        raise
+    except (ImportError, BadZipFile) as error:
+        raise DataError(f"{where}: {first_line(error)}") from error
+    except Exception as error:  # a damaged file fails in as many ways as there are types in it
+        raise DataError(f"{where}: cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
+    return _calm(held)
+
+
+def _calm(held: Any) -> Any:
+    """Let every estimator work in the thread that asks it: a few rows are not worth handing out."""
+    for part, _ in walk(held):
+        if "n_jobs" in getattr(part, "__dict__", ()):
+            part.n_jobs = 1
+    return held
+
+
+def _warn_of_differences(facts: Mapping[str, Any], menus: Menus, choices: Mapping[str, Choice], where: str) -> None:
+    """Say in one line what is not as it was when the bundle was made."""
+    here = {kind: choice.plugin for kind, choice in choices.items()}
+    if model := menus.plugins["model"].get(facts["model"]["name"]):
+        here["model"] = model
+    if found := differences(facts, here, own_code()):
+        log.warning("%s: made with %s: answers may differ, `audiofw verify` tells", where, "; ".join(found))

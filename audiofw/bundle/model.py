@@ -1,0 +1,197 @@
+"""A fitted model that is handed recordings, and says what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
+from audiofw.evaluation.conformal import label_sets, threshold
+from audiofw.evaluation.fit import predict
+from audiofw.extraction.padding import Even, Gatherer, Pictures
+from audiofw.extraction.recording import Unit
+from audiofw.parallel.executors import Lost, outcome
+from audiofw.parallel.workers import outcomes
+
+Files = str | PathLike[str] | Sequence[str | PathLike[str]]
+
+
+LARGEST_BATCH = 64  # recordings that the classifier is asked about at once
+SWIFT, SLOW = 0.05, 0.2  # seconds between what is written: batches grow and shrink
+
+
+class Verdict(NamedTuple):
+    """What a model says of one recording."""
+
+    label: str
+    probabilities: np.ndarray | None  #: [shape=(classes,)], of a model that gives any
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model out of a bundle, with all that comes before it: decode, feature, pooling, padding.
+
+    Attributes
+    ----------
+    classes_ : np.ndarray [shape=(n_classes,)]
+        Names of the classes, sorted; the columns of `predict_proba`.
+    facts : mapping
+        What ``bundle.json`` says: settings, versions, score.
+    """
+
+    unit: Unit
+    classifier: Any
+    classes_: np.ndarray
+    width: int | None  #: of a row; None where a learning pooling takes pictures
+    pad_value: Literal["zero", "floor"]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        classes = ", ".join(map(str, self.classes_))
+        return f"Model({type(self.classifier).__name__} on {self.unit.feature.name}; classes: {classes})"
+
+    def predict(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
+        """Name the class of each recording.
+
+        Parameters
+        ----------
+        files : path, or sequence of paths
+        n_jobs : int
+            Workers, in scikit-learn's sense.
+
+        Returns
+        -------
+        np.ndarray [shape=(files,)] of str
+
+        Raises
+        ------
+        DataError
+            For a file that cannot be used; it is named.
+        """
+        return np.array([verdict.label for verdict in self._verdicts(files, n_jobs)])
+
+    def predict_proba(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
+        """Give the probability of each class for each recording, [shape=(files, n_classes)]; as `predict`.
+
+        Raises
+        ------
+        PluginError
+            For a model that gives no probabilities.
+        DataError
+            For a file that cannot be used; it is named.
+        """
+        rows = [verdict.probabilities for verdict in self._verdicts(files, n_jobs)]
+        if None in [row if row is None else True for row in rows]:
+            raise PluginError(f"model={self.facts['model']['name']} gives no probabilities: use predict")
+        return np.array(rows)
+
+    def predict_set(self, files: Files, *, coverage: float = 0.9, n_jobs: int = -1) -> list[list[str]]:
+        """Give for each recording the labels that are probable enough to hold the true one in a share of recordings.
+
+        Parameters
+        ----------
+        files : path, or sequence of paths
+        coverage : float
+            That share, of recordings like those that were tested: see `audiofw.evaluation.conformal`.
+        n_jobs : int
+            Workers, in scikit-learn's sense.
+
+        Returns
+        -------
+        list of list of str
+            The most probable label first.
+
+        Raises
+        ------
+        ConfigError
+            For a coverage that is none, or a model that gives no probabilities.
+        DataError
+            For a file that cannot be used; it is named.
+        """
+        least = self.least_probability(coverage)
+        return [self.labels(row, least) for row in self.predict_proba(files, n_jobs=n_jobs)]
+
+    def least_probability(self, coverage: float) -> float:
+        """Find how probable a label must be to be in a set; see `predict_set`."""
+        if not 0 < coverage < 1:
+            raise ConfigError(f"coverage={coverage}: a share between 0 and 1")
+        if not (conformity := self.facts.get("conformity")):
+            raise ConfigError(f"coverage={coverage}: the model was saved without probabilities of tested clips")
+        return threshold(conformity, coverage)
+
+    def labels(self, probabilities: np.ndarray, least: float) -> list[str]:
+        """List the labels of a recording that are so probable, the most probable first; there is always one."""
+        order = np.argsort(-probabilities, kind="stable")
+        chosen = label_sets(probabilities[None], least)[0]
+        return [str(self.classes_[i]) for i in order if chosen[i]]
+
+    def _verdicts(self, files: Files, n_jobs: int) -> list[Verdict]:
+        paths = [Path(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
+        if not paths:
+            raise DataError("no files to predict")
+        n_jobs = 1 if len(paths) == 1 else n_jobs
+        made = []
+        for path, result in zip(
+            paths, outcomes(self.unit, paths, n_jobs=n_jobs, processes=self.unit.holds_gil), strict=True
+        ):
+            if isinstance(fitted := self.fit_width(result), Lost):
+                raise DataError(f"{path}: {fitted.reason}")
+            made.append(fitted)
+        return self.judge(made)
+
+    def fit_width(self, made: np.ndarray | Lost) -> np.ndarray | Lost:
+        """Bring a recording's rows, as the unit makes them, to the width that the classifier knows."""
+        if isinstance(made, Lost):
+            return made
+        gather: Gatherer = Pictures() if self.width is None else Even(len(made), self.width, self.pad_value)
+        if gather.add(made, ""):
+            return Lost(f"{made.shape[1]} numbers, more than the {self.width} that the model was fitted on")
+        return gather.stack()
+
+    def judge(self, made: Sequence[np.ndarray]) -> list[Verdict]:
+        """Say what some recordings are; each is given by its rows, as `fit_width` gives them."""
+        clip_of = np.repeat(np.arange(len(made)), [len(rows) for rows in made])
+        numbers, probabilities = predict(self.classifier, np.concatenate(made), clip_of, len(self.classes_))
+        rows = [None] * len(made) if probabilities is None else probabilities
+        return [Verdict(str(self.classes_[n]), row) for n, row in zip(numbers, rows, strict=True)]
+
+    def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Verdict | Lost]:
+        """Say what recordings are as their rows come, in order; soon when they come slowly, in batches when quickly.
+
+        Parameters
+        ----------
+        made : iterable of np.ndarray or Lost
+            Rows of a recording, as the unit makes them. It is taken from as needed.
+        """
+        results, size = iter(made), 1
+        while True:
+            started = perf_counter()
+            batch: list[np.ndarray | Lost] = []
+            try:
+                batch.extend(islice(results, size))  # what has come stays in it
+            except KeyboardInterrupt:
+                yield from self._judge_each(batch)
+                raise
+            if not batch:
+                return
+            yield from self._judge_each(batch)
+            took = perf_counter() - started
+            size = min(2 * size, LARGEST_BATCH) if took < SWIFT else max(size // 2, 1) if took > SLOW else size
+
+    def _judge_each(self, made: Sequence[np.ndarray | Lost]) -> list[Verdict | Lost]:
+        """Judge those that have rows, all at once; if that fails, one by one, to know which."""
+        batch = [self.fit_width(each) for each in made]
+        sound = [each for each in batch if not isinstance(each, Lost)]
+        try:
+            verdicts: list[Any] = self.judge(sound) if sound else []
+        except AudiofwError:
+            verdicts = [outcome(lambda rows: self.judge([rows])[0], rows) for rows in sound]
+        judged = iter(verdicts)
+        return [each if isinstance(each, Lost) else next(judged) for each in batch]

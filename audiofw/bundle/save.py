@@ -1,0 +1,202 @@
+"""Make a run's model bundle: fitted on all clips, saved without pickle, with what it needs to be used and trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import numpy as np
+
+from audiofw.bundle.files import FACTS, FOLDER, digest_of, digest_of_facts
+from audiofw.bundle.golden import make_golden
+from audiofw.bundle.load import FORMAT, KINDS, MODEL, unpack
+from audiofw.bundle.model import Model
+from audiofw.bundle.trust import names_in
+from audiofw.bundle.versions import owner_of, versions_for
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.contract.registry import Origin, load_menus, origin_of
+from audiofw.data.dataset import Clip
+from audiofw.errors import AudiofwError, PluginError, first_line
+from audiofw.evaluation.cross_validate import Evaluation
+from audiofw.evaluation.fit import Sample, fit
+from audiofw.extraction.extract import Rows
+from audiofw.extraction.recording import Unit, own_code
+from audiofw.system.atomic import write_whole
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What a run knows at its end."""
+
+    config: Config
+    choices: Mapping[str, Choice]
+    clips: Sequence[Clip]
+    classes: Sequence[str]
+    unit: Unit
+    rows: Rows
+    evaluation: Evaluation
+    metrics: Mapping[str, Any]
+
+
+def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> None:
+    """Write ``model/`` into a run's folder; a model that cannot be saved costs a warning, not the run."""
+    try:
+        write_bundle(folder / FOLDER, make_bundle(run, make_model))
+    except (AudiofwError, OSError) as error:
+        log.warning("no model/ left: %s", error)
+
+
+def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes]:
+    """Make the files of a bundle.
+
+    Raises
+    ------
+    PluginError
+        For a model that fails on all clips, cannot be saved, or could not be loaded again.
+    """
+    classifier = _fit_on_all(run, make_model) if run.config.bundle.refit else run.evaluation.models[-1]
+    saved, trusted = save(classifier, run.classes), load_menus(only=_origins(run.choices)).trusted
+    try:
+        unpack(saved, f"model={run.choices['model'].name}", trusted)
+    except AudiofwError as error:
+        raise PluginError(str(error)) from error
+    width = run.rows.X.shape[1] if run.rows.X.ndim > 1 else None
+    model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value)
+    files = {MODEL: saved, **make_golden(run.clips, model)}
+    facts = {**_facts(run, width), "versions": versions_for(_modules(saved))}
+    facts["files"] = {name: digest_of(data) for name, data in files.items()}
+    facts["digest"] = digest_of_facts(facts)
+    return {**files, FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()}
+
+
+def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
+    """Say where what is saved may come from: the model, those it is made of, and a pooling that learns."""
+    chosen = [choices["model"], *choices["model"].members(), choices["pooling"]]
+    return [origin_of(choice.plugin) for choice in chosen]
+
+
+def _fit_on_all(run: Finished, make_model: Callable[[], Any]) -> Any:
+    evaluation, rows = run.evaluation, run.rows
+    sample = Sample.of(
+        rows.X,
+        evaluation.y,
+        evaluation.n_classes,
+        clip_of=rows.clip_of,
+        augmented=rows.augmented,
+        groups=[clip.group for clip in run.clips] if evaluation.groups is not None else None,
+        balance=run.config.balance,
+    )
+    return fit(make_model, sample, np.arange(len(evaluation.y)), where=" on all clips")
+
+
+def save(classifier: Any, classes: Sequence[str]) -> bytes:
+    """Save a fitted classifier and the encoder of its classes by skops.
+
+    Raises
+    ------
+    PluginError
+        For one that skops cannot save.
+    """
+    import skops.io
+    from sklearn.preprocessing import LabelEncoder
+
+    encoder = LabelEncoder().fit(list(classes))
+    try:
+        return bytes(skops.io.dumps({"model": classifier, "encoder": encoder}, compression=ZIP_DEFLATED))
+    except Exception as error:  # a plugin's class may fail in any way
+        raise PluginError(f"{type(classifier).__name__} cannot be saved: {first_line(error)}") from error
+
+
+def _modules(saved: bytes) -> set[str]:
+    with ZipFile(io.BytesIO(saved)) as file:
+        return {named.name.partition(".")[0] for named in names_in(json.loads(file.read("schema.json")))}
+
+
+def _facts(run: Finished, width: int | None) -> dict[str, Any]:
+    config, metrics = run.config, run.metrics
+    return {
+        "format": FORMAT,
+        "made": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "classes": list(run.classes),
+        "audio": asdict(config.audio),
+        "windows": asdict(config.windows),
+        "pad": asdict(config.pad),
+        "columns": width,
+        **{kind: _plugin(run.choices[kind]) for kind in KINDS},
+        "made_of": sorted({tuple(origin) for origin in _origins(run.choices)}),
+        "seed": config.seed,
+        "code": own_code(),
+        "score": {
+            "name": metrics["score"],
+            "value": metrics["value"],
+            "interval": metrics["scores"][metrics["score"]]["interval"],
+            "level": metrics["interval_level"],
+            "measured_on": _measured_on(run),
+        },
+        "conformity": (metrics["confidence"] or {}).get("conformity"),
+        "fitted_on": _fitted_on(run),
+        "training": training_digest(run.clips),
+    }
+
+
+def _plugin(choice: Choice) -> dict[str, Any]:
+    identity = choice.identity
+    facts = {"name": choice.name, "options": identity["options"], "code": identity["code"]}
+    return {**facts, "owner": owner_of(choice.plugin), "origin": list(origin_of(choice.plugin))}
+
+
+def _measured_on(run: Finished) -> str:
+    m = run.metrics
+    folds = "1 fold" if m["n_folds"] == 1 else f"{m['n_folds']} folds"
+    return (
+        f"{m['n_tested']} of {m['n_clips']} clips, each by a model that had not seen it: "
+        f"split={run.choices['split'].name}, {folds}"
+    )
+
+
+def _fitted_on(run: Finished) -> dict[str, Any]:
+    clips = run.metrics["n_clips"]
+    if run.config.bundle.refit:
+        return {"refit": True, "clips": clips, "said": f"all {clips} clips, after the score was measured"}
+    last = run.evaluation.folds[-1]
+    said = f"{last.n_train} of {clips} clips: the training part of fold {last.number}"
+    return {"refit": False, "clips": last.n_train, "said": said}
+
+
+def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
+    """Hash the names and labels of a run's clips, and their content where files can be read.
+
+    Returns
+    -------
+    dict
+        ``clips``, their number; ``list``, the hash of names and labels; ``content``, of names, labels and files.
+    """
+    listed, content = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+    for clip in clips:
+        line = json.dumps([clip.name, clip.label]).encode()
+        listed.update(line)
+        content.update(line)
+        with clip.path.open("rb") as file:
+            content.update(hashlib.file_digest(file, "blake2b").digest())
+    return {"clips": len(clips), "list": listed.hexdigest(), "content": content.hexdigest()}
+
+
+def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a bundle's files into a folder of their own, ``bundle.json`` last: where it is, all are there."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    (folder / "golden").mkdir(parents=True)
+    for name in sorted(files, key=lambda name: name == FACTS):
+        write_whole(folder / name, files[name])

@@ -1,0 +1,193 @@
+"""What is heard when: windows all along a recording, read block by block, and their labels merged into segments."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from audiofw.audio.load import blocks_before_damage, check_samples, diagnose, mono, openable
+from audiofw.bundle.model import Verdict
+from audiofw.errors import DataError
+from audiofw.extraction.recording import Unit
+from audiofw.parallel.executors import Lost
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+BLOCK = 2**18  # samples held at once, of all channels together, or resampled
+
+
+class Window(NamedTuple):
+    """Some samples of a recording."""
+
+    number: int  #: from 0
+    end: float  #: seconds
+    y: np.ndarray  #: [shape=(n,), dtype=float32]
+    sr: int
+
+
+def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> Iterator[Window]:
+    """Cut a recording of any length into windows, in memory of a few blocks.
+
+    The last window ends with the recording, and so may be shorter.
+
+    Parameters
+    ----------
+    path : Path
+    sample_rate : int or None
+        Rate to resample to, in Hz; None keeps the file's own.
+    seconds, hop : float
+        Length of a window, and from the start of one to that of the next.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be used; the message is the reason alone.
+    """
+    try:
+        with soundfile.SoundFile(openable(path)) as file:
+            sr = sample_rate or file.samplerate
+            yield from _cut(_resampled(_blocks(file, sr), file.samplerate, sr), sr, seconds, hop)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise DataError(diagnose(path, error)) from error
+
+
+def _blocks(file: soundfile.SoundFile, target: int) -> Iterator[np.ndarray]:
+    """Read mono blocks that stay small when they are resampled, too: a damaged header may say 1 Hz."""
+    frames, start = max(min(BLOCK // file.channels, BLOCK * file.samplerate // target), 1), 0
+    try:
+        while len(block := file.read(frames, dtype="float32")):
+            yield mono(block)
+            start += len(block)
+    except soundfile.LibsndfileError:
+        for block in blocks_before_damage(file.name, start, -1):
+            yield mono(block)
+            start += len(block)
+        if not start:
+            raise
+        log.warning("%s: damaged or cut short after %.1f s", file.name, start / file.samplerate)
+
+
+def _resampled(blocks: Iterator[np.ndarray], sr: int, target: int) -> Iterator[np.ndarray]:
+    if sr == target:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(sr, target, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+
+
+def _cut(blocks: Iterator[np.ndarray], sr: int, seconds: float, hop: float) -> Iterator[Window]:
+    size, at, number, start = math.ceil(seconds * sr), 0, 0, 0  # what is held begins at sample `at`
+    held, end = np.zeros(0, dtype=np.float32), 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while start + size <= at + held.size:
+            end = start + size
+            yield Window(number, end / sr, held[start - at : end - at].copy(), sr)
+            number, start = number + 1, round((number + 1) * hop * sr)
+        drop = min(max(start - at, 0), held.size)
+        at, held = at + drop, held[drop:]
+    if start < at + held.size and end < at + held.size:  # the end is heard, too
+        yield Window(number, (at + held.size) / sr, held[start - at :].copy(), sr)
+    elif not number:
+        raise DataError("no samples in it")
+
+
+def make_row(unit: Unit, window: Window) -> np.ndarray:
+    """Make the row of a window: ``(1, d)``, or a picture ``(1, rows, frames)``."""
+    check_samples(window.y, unit.silence)
+    return unit.pool(window.y, window.sr)[None]
+
+
+class Segment(NamedTuple):
+    """A stretch of one label."""
+
+    start: float  #: seconds
+    end: float
+    label: str
+    confidence: float  #: mean probability of the label
+
+
+class Cell(NamedTuple):
+    """A stretch that no window begins or ends in, and what the windows over it say together."""
+
+    start: float
+    end: float
+    shares: np.ndarray | None  #: [shape=(classes,)]; None if nothing could be said
+
+
+def cells(
+    heard: Iterable[tuple[int, float, Verdict | Lost]], classes: np.ndarray, seconds: float, hop: float
+) -> Iterator[Cell]:
+    """Average the probabilities of all windows that lie over the same stretch of time.
+
+    Parameters
+    ----------
+    heard : iterable of (int, float, Verdict or Lost)
+        Each window's number and end, and what was said of it.
+    classes : np.ndarray [shape=(classes,)]
+    seconds, hop : float
+        As for `windows`.
+    """
+    over: deque[tuple[float, np.ndarray | None]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
+    start, end, last = 0.0, 0.0, -1
+    for number, end, verdict in heard:
+        over.append((end, None if isinstance(verdict, Lost) else _shares(verdict, classes)))
+        start, last = number * hop, number
+        yield Cell(start, min(start + min(hop, seconds), end), _mean(over, start))
+    while last >= 0 and hop <= seconds and (start := (last := last + 1) * hop) < end - 1e-9:
+        yield Cell(start, min(start + hop, end), _mean(over, start))
+
+
+def _shares(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
+    return (classes == verdict.label).astype(float) if verdict.probabilities is None else verdict.probabilities
+
+
+def _mean(over: Iterable[tuple[float, np.ndarray | None]], start: float) -> np.ndarray | None:
+    shares = [each for end, each in over if each is not None and end > start + 1e-9]
+    return np.mean(shares, axis=0) if shares else None
+
+
+def segments(
+    stretches: Iterable[Cell], classes: np.ndarray, *, threshold: float = 0.0, min_confidence: float = 0.0
+) -> Iterator[Segment]:
+    """Merge neighbouring stretches of one label.
+
+    Parameters
+    ----------
+    stretches : iterable of Cell
+    classes : np.ndarray [shape=(classes,)]
+    threshold : float
+        What is less probable than this gets no segment.
+    min_confidence : float
+        What is less probable than this is ``unknown``.
+    """
+    run, count = None, 0  # the segment so far, and of how many stretches its confidence is the mean
+    for cell in stretches:
+        here = _label(cell, classes, threshold, min_confidence)
+        if run and here and run.label == here.label and abs(run.end - here.start) < 1e-6:
+            mean = (run.confidence * count + here.confidence) / (count + 1)
+            run, count = run._replace(end=here.end, confidence=mean), count + 1
+            continue
+        if run:
+            yield run
+        run, count = here, 1
+    if run:
+        yield run
+
+
+def _label(cell: Cell, classes: np.ndarray, threshold: float, min_confidence: float) -> Segment | None:
+    if cell.shares is None or (confidence := float(cell.shares.max())) < threshold:
+        return None
+    label = str(classes[cell.shares.argmax()]) if confidence >= min_confidence else UNKNOWN
+    return Segment(cell.start, cell.end, label, confidence)

@@ -1,0 +1,222 @@
+"""What a bundle's model may be made of: a fixed list of types, which plugins extend; all else is refused by name.
+
+skops stores a model as a tree of named types and, unlike pickle, no code. What it does with a name is settled by the
+*loader* that stands beside it, so each loader has its list here. Nothing in the file can add to it.
+
+So no code runs that a file names. What is left to trust: LightGBM, XGBoost and CatBoost read models of their own
+formats in compiled code, and bytes made to harm can crash that, and with it the process. Trees of scikit-learn are
+checked first (`audiofw.bundle.trees`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from zipfile import ZipFile
+
+from audiofw.errors import DataError
+
+OLDEST_PROTOCOL = 2  # of skops' format: an older one would be read by older, laxer code
+LARGEST = 4 * 2**30  # bytes that a model may unpack to
+OWN = "audiofw.learn."  # classes that are defined below this package, by whatever name
+
+
+def _in(module: str, names: str) -> set[str]:
+    return {f"{module}.{name}" for name in names.split()}
+
+
+PLAIN = _in("builtins", "bool bytearray bytes dict float int list set slice str tuple") | _in(
+    "collections", "OrderedDict defaultdict"
+)
+
+NUMBERS = _in(
+    "numpy",
+    "bool bool_ float16 float32 float64 int8 int16 int32 int64 intc intp longlong str_ uint8 uint16 uint32 uint64",
+)
+
+ARRAYS = NUMBERS | _in("numpy", "dtype ndarray") | _in("numpy.ma", "MaskedArray")
+
+CHANCE = (
+    _in("numpy.random.mtrand", "RandomState")
+    | _in("numpy.random._mt19937", "MT19937")
+    | _in("numpy.random._generator", "Generator")
+    | _in("numpy.random._pcg64", "PCG64")
+)
+
+ESTIMATORS = set().union(
+    _in("catboost.core", "CatBoostClassifier"),
+    _in("lightgbm.basic", "Booster"),
+    _in("lightgbm.sklearn", "LGBMClassifier"),
+    _in("xgboost.core", "Booster"),
+    _in("xgboost.sklearn", "XGBClassifier XGBRFClassifier"),
+    _in("sklearn.calibration", "CalibratedClassifierCV _CalibratedClassifier _SigmoidCalibration _TemperatureScaling"),
+    _in("sklearn.cluster._kmeans", "KMeans MiniBatchKMeans"),
+    _in("sklearn.compose._column_transformer", "ColumnTransformer"),
+    _in("sklearn.decomposition._fastica", "FastICA"),
+    _in("sklearn.decomposition._kernel_pca", "KernelPCA"),
+    _in("sklearn.decomposition._nmf", "NMF"),
+    _in("sklearn.decomposition._pca", "PCA"),
+    _in("sklearn.decomposition._truncated_svd", "TruncatedSVD"),
+    _in("sklearn.discriminant_analysis", "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis"),
+    _in("sklearn.dummy", "DummyClassifier"),
+    _in("sklearn.ensemble._bagging", "BaggingClassifier"),
+    _in("sklearn.ensemble._forest", "ExtraTreesClassifier RandomForestClassifier"),
+    _in("sklearn.ensemble._gb", "GradientBoostingClassifier"),
+    _in("sklearn.ensemble._hist_gradient_boosting.binning", "_BinMapper"),
+    _in("sklearn.ensemble._hist_gradient_boosting.gradient_boosting", "HistGradientBoostingClassifier"),
+    _in("sklearn.ensemble._hist_gradient_boosting.predictor", "TreePredictor"),
+    _in("sklearn.ensemble._stacking", "StackingClassifier"),
+    _in("sklearn.ensemble._voting", "VotingClassifier"),
+    _in("sklearn.ensemble._weight_boosting", "AdaBoostClassifier"),
+    _in("sklearn.feature_selection._from_model", "SelectFromModel"),
+    _in("sklearn.feature_selection._univariate_selection", "SelectKBest SelectPercentile"),
+    _in("sklearn.feature_selection._variance_threshold", "VarianceThreshold"),
+    _in("sklearn.frozen._frozen", "FrozenEstimator"),
+    _in("sklearn.gaussian_process._gpc", "GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace"),
+    _in("sklearn.gaussian_process.kernels", "ConstantKernel Product RBF Sum WhiteKernel"),
+    _in("sklearn.impute._base", "SimpleImputer"),
+    _in("sklearn.isotonic", "IsotonicRegression"),
+    _in("sklearn.linear_model._logistic", "LogisticRegression LogisticRegressionCV"),
+    _in("sklearn.linear_model._passive_aggressive", "PassiveAggressiveClassifier"),
+    _in("sklearn.linear_model._perceptron", "Perceptron"),
+    _in("sklearn.linear_model._ridge", "RidgeClassifier RidgeClassifierCV"),
+    _in("sklearn.linear_model._stochastic_gradient", "SGDClassifier"),
+    _in("sklearn.metrics._dist_metrics", "EuclideanDistance64 ManhattanDistance64 MinkowskiDistance64"),
+    _in("sklearn.mixture._gaussian_mixture", "GaussianMixture"),
+    _in("sklearn.multiclass", "OneVsOneClassifier OneVsRestClassifier _ConstantPredictor"),
+    _in("sklearn.naive_bayes", "BernoulliNB ComplementNB GaussianNB MultinomialNB"),
+    _in("sklearn.neighbors._ball_tree", "BallTree"),
+    _in("sklearn.neighbors._classification", "KNeighborsClassifier RadiusNeighborsClassifier"),
+    _in("sklearn.neighbors._kd_tree", "KDTree"),
+    _in("sklearn.neighbors._nearest_centroid", "NearestCentroid"),
+    _in("sklearn.neural_network._multilayer_perceptron", "MLPClassifier"),
+    _in("sklearn.neural_network._stochastic_optimizers", "AdamOptimizer SGDOptimizer"),
+    _in("sklearn.pipeline", "FeatureUnion Pipeline"),
+    _in(
+        "sklearn.preprocessing._data",
+        "KernelCenterer MaxAbsScaler MinMaxScaler Normalizer PowerTransformer QuantileTransformer RobustScaler"
+        " StandardScaler",
+    ),
+    _in("sklearn.preprocessing._label", "LabelBinarizer LabelEncoder"),
+    _in("sklearn.svm._classes", "LinearSVC NuSVC SVC"),
+    _in("sklearn.tree._classes", "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor"),
+    _in("sklearn.tree._tree", "Tree"),
+    _in("sklearn.utils._bunch", "Bunch"),
+    _in("sklearn._loss.link", "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit"),
+    _in("sklearn._loss.loss", "ExponentialLoss HalfBinomialLoss HalfMultinomialLoss HalfSquaredError"),
+)
+
+LOSSES = _in(
+    "sklearn._loss._loss", "CyExponentialLoss CyHalfBinomialLoss CyHalfMultinomialLoss CyHalfSquaredError"
+) | _in("sklearn.linear_model._sgd_fast", "EpsilonInsensitive Hinge ModifiedHuber SquaredHinge")
+
+FUNCTIONS = _in("sklearn.feature_selection._univariate_selection", "chi2 f_classif") | _in(
+    "sklearn.feature_selection._mutual_info", "mutual_info_classif"
+)
+
+LOADERS: dict[str, set[str]] = {
+    "BytearrayNode": PLAIN,
+    "BytesNode": PLAIN,
+    "DefaultDictNode": PLAIN,
+    "DictNode": PLAIN | _in("sklearn.utils._bunch", "Bunch"),
+    "DTypeNode": ARRAYS,
+    "FunctionNode": FUNCTIONS,
+    "JsonNode": PLAIN,
+    "ListNode": PLAIN,
+    "LossNode": LOSSES,
+    "MaskedArrayNode": ARRAYS,
+    "NdArrayNode": ARRAYS,
+    "ObjectNode": ESTIMATORS,
+    "RandomGeneratorNode": CHANCE,
+    "RandomStateNode": CHANCE,
+    "SetNode": PLAIN,
+    "SliceNode": PLAIN,
+    "TreeNode": _in("sklearn.tree._tree", "Tree"),
+    "TupleNode": PLAIN,
+    "TypeNode": PLAIN | NUMBERS,
+}
+"""What each of skops' loaders may be asked to make; others (methods, operators, partial functions) are never used."""
+
+
+class Named(NamedTuple):
+    """A type as a file names it, and the loader that would make it."""
+
+    loader: str
+    name: str
+
+
+def names_in(node: Any) -> set[Named]:
+    """List every type that a skops schema names, at any depth."""
+    todo, found = [node], set()
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if "__loader__" in node or "__class__" in node:
+                found.add(Named(str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}"))
+            todo.extend(each for each in node.values() if isinstance(each, (dict, list)))
+        else:
+            todo.extend(each for each in node if isinstance(each, (dict, list)))
+    return found
+
+
+def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list[str]:
+    """Refuse a skops file that names any type beyond the list; nothing is imported or made of it before.
+
+    Parameters
+    ----------
+    file : ZipFile
+        As ``skops.io.dump`` writes it.
+    where : str
+        Begins the sentence of an error.
+    plugins : iterable of str
+        Classes that plugins register, by their full name.
+
+    Returns
+    -------
+    list of str
+        What of the list the file needs, for skops, which copies the list for each of the file's parts.
+
+    Raises
+    ------
+    DataError
+        It names the type.
+    """
+    if sum(info.file_size for info in file.infolist()) > LARGEST:
+        raise DataError(f"{where}: it unpacks to more than {LARGEST // 2**30} GB, refused")
+    schema = json.loads(file.read("schema.json"))
+    protocol = schema.get("protocol")
+    if type(protocol) is not int or protocol < OLDEST_PROTOCOL:
+        raise DataError(f"{where}: protocol {protocol} of skops is not read, only {OLDEST_PROTOCOL} and later ones")
+    plugins, names = set(plugins), sorted(names_in(schema))
+    for named in names:
+        if not is_trusted(named, plugins):
+            raise DataError(f"{where}: {_tell(named)}")
+    return sorted({named.name for named in names})
+
+
+def is_trusted(named: Named, plugins: set[str]) -> bool:
+    """Whether a type is on the list for its loader, is registered by a plugin, or is one of audiofw's own classes."""
+    if named.name in LOADERS.get(named.loader, ()):
+        return True
+    return named.loader == "ObjectNode" and (named.name in plugins or _is_own(named.name))
+
+
+def _is_own(name: str) -> bool:
+    """Whether a class is defined in a module of `audiofw.learn`, as against imported there."""
+    if not name.startswith(OWN):
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except (ImportError, ValueError):
+        return False
+    return isinstance(found, type) and found.__module__ == module
+
+
+def _tell(named: Named) -> str:
+    return (
+        f"it holds {named.name} (as {named.loader}), which is not on the list of types that may be loaded, refused; "
+        "a plugin extends the list by the hook register_trusted_types"
+    )

@@ -1,0 +1,79 @@
+"""What a model's answers depend on beside its file: which versions a bundle was made with, and what differs here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import soundfile
+
+from audiofw.contract.plugin import Plugin, code_digest
+from audiofw.contract.registry import origin_of
+from audiofw.version import __version__
+
+ALWAYS = ("numpy", "scipy", "scikit-learn", "skops", "soundfile", "soxr")
+IF_USED = ("librosa",)
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+
+
+def versions_for(modules: Iterable[str]) -> dict[str, str]:
+    """List the versions that a model's answers depend on.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Top-level modules whose classes the model holds.
+    """
+    used = [name for name in IF_USED if name in sys.modules]
+    names = {*ALWAYS, *used, *(distribution_of(module) for module in modules)} - {"", "audiofw"}
+    return {**_basics(), **{name: _version(name) or "missing" for name in sorted(names)}}
+
+
+def _basics() -> dict[str, str]:
+    return {
+        "audiofw": __version__,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "libsndfile": soundfile.__libsndfile_version__,
+    }
+
+
+def distribution_of(module: str) -> str:
+    """Name the distribution that a top-level module comes in; empty for Python's own."""
+    if module in sys.stdlib_module_names:
+        return ""
+    name = DISTRIBUTIONS.get(module, module)
+    if _version(name):
+        return name
+    return next(iter(importlib.metadata.packages_distributions().get(module, [""])))
+
+
+def differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], own_code: str) -> list[str]:
+    """Say what is not as a bundle says: ``numpy 2.0 (here 2.4)``, ``other code of feature=mfcc``."""
+    said = facts["versions"]
+    basics = _basics()
+    here = {name: basics.get(name) or _version(name) or "missing" for name in said}
+    found = [f"{name} {said[name]} (here {here[name]})" for name in said if said[name] != here[name]]
+    if facts["code"] != own_code:
+        found.append("other code of audiofw's own for decoding and features")
+    for kind, plugin in plugins.items():
+        if facts[kind]["owner"] != owner_of(plugin):
+            found.append(f"{kind}={plugin.name} of {facts[kind]['owner']} (here {owner_of(plugin)})")
+        elif facts[kind]["code"] != code_digest(plugin.function):
+            found.append(f"other code of {kind}={plugin.name}")
+    return found
+
+
+def owner_of(plugin: Plugin) -> str:
+    """Say who brings a plugin, without a path: it must read the same on another machine."""
+    origin = origin_of(plugin)
+    return f"{origin.name}.py" if origin.kind == "file" else plugin.owner
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,93 @@
+"""Why a recording is, or is not, in the cache: which recipes have it, and what tells the recipes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from audiofw.cache.fileindex import hash_file
+from audiofw.cache.folder import entry_path, last_used, read_recipe, recipe_folders
+from audiofw.errors import DataError
+
+COMPARED = 4
+
+
+class Known(NamedTuple):
+    """A recipe of the cache; ``used`` is seconds since 1970."""
+
+    name: str
+    recipe: dict[str, Any]
+    holds: bool
+    used: float
+
+
+class Explanation(NamedTuple):
+    """What the cache knows about a recording.
+
+    ``compared`` are the names of the recipe used last and of those nearest to it; ``differences`` are by nested key,
+    then by recipe.
+    """
+
+    digest: str
+    recipes: list[Known]
+    compared: list[str]
+    differences: dict[str, dict[str, Any]]
+
+
+def explain(folder: Path, clip: Path) -> Explanation:
+    """Look a recording up under every recipe, and compare the last used recipe with those nearest to it.
+
+    Raises
+    ------
+    DataError
+        If the recording cannot be read.
+    """
+    digest = _digest(clip)
+    known = [_known(recipe_folder, digest) for recipe_folder in recipe_folders(folder)]
+    recipes = sorted(known, key=lambda each: -each.used)
+    compared = {each.name: each.recipe for each in _nearest([each for each in recipes if each.recipe])}
+    return Explanation(digest, recipes, list(compared), differences(compared))
+
+
+def differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The nested keys in which recipes differ, each with its value in every recipe that has it."""
+    flat = {name: dict(_leaves(recipe)) for name, recipe in recipes.items()}
+    keys = sorted({key for leaves in flat.values() for key in leaves})
+    values = {key: {name: leaves[key] for name, leaves in flat.items() if key in leaves} for key in keys}
+    return {key: found for key, found in values.items() if not _all_same(found, len(flat))}
+
+
+def _digest(clip: Path) -> str:
+    if not clip.is_file():
+        raise DataError(f"{clip}: there is no such file")
+    try:
+        content = hash_file(clip)
+    except OSError as error:
+        raise DataError(f"{clip}: {error.strerror}") from error
+    if content is None:
+        raise DataError(f"{clip}: is being written; ask again once it is whole")
+    return content.digest.hex()
+
+
+def _known(recipe_folder: Path, digest: str) -> Known:
+    holds = Path(entry_path(recipe_folder, digest)).exists()
+    return Known(recipe_folder.name, read_recipe(recipe_folder) or {}, holds, last_used(recipe_folder))
+
+
+def _nearest(newest_first: list[Known]) -> list[Known]:
+    def distance(other: Known) -> int:
+        return len(differences({"": newest_first[0].recipe, "other": other.recipe}))
+
+    return newest_first[:1] + sorted(newest_first[1:], key=distance)[: COMPARED - 1]
+
+
+def _leaves(value: Any, key: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or (not value and key):
+        return [(key, value)]
+    return [leaf for name, inner in value.items() for leaf in _leaves(inner, f"{key}.{name}".lstrip("."))]
+
+
+def _all_same(found: Mapping[str, Any], recipes: int) -> bool:
+    # 1, 1.0 and true are equal in Python, and not in a recipe
+    return len(found) == recipes and len({repr(value) for value in found.values()}) == 1

@@ -1,0 +1,186 @@
+"""Which content a file holds, without reading it twice.
+
+A file is named by a hash of its bytes. The index remembers that hash for a path and its size, times and inode, so that
+an unchanged file is not read again. As in git's index, it remembers only what a later change must show: a file touched
+less than two seconds before it was hashed could change again within the same time stamp, and a file system whose
+clock ticks coarsely (a memory card's) may give the recordings of two cards the same stamps. Such files are hashed
+each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import logging
+import os
+import struct
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from audiofw.system.atomic import write_whole
+
+log = logging.getLogger(__name__)
+
+QUIET_NS = 2 * 10**9  # the coarsest time stamp in use, FAT's
+TICK_NS = 10**7  # stamps in whole hundredths of a second come from a coarse clock
+LIMIT = 400_000  # files; 16 MB
+
+_MAGIC = b"audiofw files 1\n"
+_ROW = struct.Struct("<16s20sI")  # token of path and identity, digest of the content, day of last use
+_SEAL = 16
+
+Rows = dict[bytes, tuple[bytes, int]]
+
+
+class Identity(NamedTuple):
+    """What changes when a file does: the times are nanoseconds, ``ctime_ns`` cannot be set by hand."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    ctime_ns: int
+
+
+class Content(NamedTuple):
+    """What a file held at one moment; ``settled`` if any later change must show in its identity."""
+
+    digest: bytes
+    identity: Identity
+    settled: bool
+
+
+def hash_file(path: Path) -> Content | None:
+    """Read a file and hash it (blake2b, 20 bytes); None if it changed meanwhile.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    started = time.time_ns()
+    with path.open("rb", buffering=0) as stream:
+        before = _identity(os.fstat(stream.fileno()))
+        digest = hashlib.file_digest(stream, _blake).digest()
+        after = _identity(os.fstat(stream.fileno()))
+    return Content(digest, before, _settled(before, started)) if before == after else None
+
+
+class FileIndex:
+    """The contents of files, remembered between runs; safe to ask from many threads.
+
+    Parameters
+    ----------
+    file : Path
+        Where they are remembered; a missing or damaged file is an empty index.
+    verify : {"stat", "content"}
+        ``content`` hashes every time.
+    """
+
+    def __init__(self, file: Path, *, verify: Literal["stat", "content"] = "stat") -> None:
+        self._file = file
+        self._trusting = verify == "stat"
+        self._rows = _load(file)
+        self._changed = False
+
+    def content(self, path: Path) -> Content | None:
+        """What a file holds now; None if it cannot be read or is being written."""
+        try:
+            identity = _identity(path.stat())
+            known = self._remembered(path, identity) if self._trusting else None
+            return known or self._hashed(path)
+        except OSError as error:
+            log.debug("%s: cannot be hashed: %s", path, error)
+            return None
+
+    def still(self, path: Path, content: Content) -> bool:
+        """Whether a file holds what it held when ``content`` was taken."""
+        try:
+            if _identity(path.stat()) != content.identity:
+                return False
+            if content.settled:
+                return True
+            again = hash_file(path)
+        except OSError:
+            return False
+        return again is not None and again.digest == content.digest
+
+    def save(self) -> None:
+        """Write the index, together with what other runs have written meanwhile.
+
+        Two runs that save at the same moment lose the rows of one: those files are hashed again.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        if self._changed:
+            self._changed = False
+            _dump(self._file, _bounded(_load(self._file) | self._rows.copy()))
+
+    def _remembered(self, path: Path, identity: Identity) -> Content | None:
+        token = _token(path, identity)
+        row = self._rows.get(token)
+        if row is None:
+            return None
+        self._remember(token, row[0])
+        return Content(row[0], identity, settled=True)
+
+    def _hashed(self, path: Path) -> Content | None:
+        content = hash_file(path)
+        if content is not None and content.settled:
+            self._remember(_token(path, content.identity), content.digest)
+        return content
+
+    def _remember(self, token: bytes, digest: bytes) -> None:
+        row = (digest, int(time.time()) // 86400)
+        if self._rows.get(token) != row:
+            self._rows[token] = row
+            self._changed = True
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return Identity(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+
+def _settled(identity: Identity, now: int) -> bool:
+    quiet = max(identity.mtime_ns, identity.ctime_ns) <= now - QUIET_NS
+    return quiet and identity.ctime_ns % TICK_NS != 0
+
+
+def _token(path: Path, identity: Identity) -> bytes:
+    # the path belongs to it: some network file systems number their files anew at every mount
+    words = f"{path.absolute()}\0{identity.size} {identity.mtime_ns} {identity.inode} {identity.ctime_ns}"
+    return hashlib.blake2b(words.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _blake() -> Any:
+    return hashlib.blake2b(digest_size=20)
+
+
+def _load(file: Path) -> Rows:
+    try:
+        raw = file.read_bytes()
+    except OSError:  # none yet, or none for us: then files are hashed
+        return {}
+    body = memoryview(raw)[len(_MAGIC) : -_SEAL]
+    if not raw.startswith(_MAGIC) or len(body) % _ROW.size or _seal(raw[:-_SEAL]) != raw[-_SEAL:]:
+        log.debug("%s: damaged or of another version; begun anew", file)
+        return {}
+    return {token: (digest, day) for token, digest, day in _ROW.iter_unpack(body)}
+
+
+def _dump(file: Path, rows: Rows) -> None:
+    body = _MAGIC + b"".join(_ROW.pack(token, *row) for token, row in rows.items())
+    write_whole(file, body + _seal(body))
+
+
+def _bounded(rows: Rows) -> Rows:
+    if len(rows) <= LIMIT:
+        return rows
+    return dict(heapq.nlargest(LIMIT, rows.items(), key=lambda item: item[1][1]))
+
+
+def _seal(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_SEAL).digest()

@@ -1,0 +1,235 @@
+"""A store of computed vectors that cannot go stale: each is named by all that it was made from.
+
+A vector lies under the hash of its *recipe* (every option and every function that shaped it) and the hash of the sound
+file's bytes. Nothing is ever updated: a changed option or file is another name. Writers put whole files in place, so
+any number of threads and runs share a folder without locks; whatever is damaged is noticed, dropped and made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+
+from audiofw.cache.checksums import Damaged, seal, unseal
+from audiofw.cache.fileindex import Content, FileIndex
+from audiofw.cache.folder import GB, INDEX, RECIPE, entry_path, found, make_room, on_disk
+from audiofw.system.atomic import read_whole, write_whole
+
+log = logging.getLogger(__name__)
+
+HOUR = 3600
+ATTEMPTS = 3  # a clean-up of another run may remove a folder that we have just made
+
+
+def recipe_text(recipe: Mapping[str, Any]) -> str:
+    """The one JSON text of a recipe, whatever the order of its keys; floats are exact.
+
+    Raises
+    ------
+    TypeError
+        For a value that JSON does not hold exactly, or a key that is not a string.
+    """
+    return json.dumps(_exact(recipe, "recipe"), sort_keys=True, separators=(",", ":"))
+
+
+def recipe_digest(recipe: Mapping[str, Any]) -> str:
+    """Name of a recipe's folder: 32 hexadecimal digits."""
+    return hashlib.blake2b(recipe_text(recipe).encode(), digest_size=16).hexdigest()
+
+
+def _exact(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_exact(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise TypeError(f"{where}: the key {odd[0]!r} is not a string; another one may read the same")
+        return {key: _exact(item, f"{where}.{key}") for key, item in value.items()}
+    raise TypeError(f"{where}: {type(value).__name__} has no exact JSON form; give numbers, strings, lists, mappings")
+
+
+class Cache:
+    """The store for one run; also a context manager that closes it.
+
+    If the folder cannot be used (no space, no permission), one line is logged and the run goes on without.
+
+    Parameters
+    ----------
+    folder : Path
+        Made at the first `Shelf.put`.
+    max_gb : float, optional
+        On closing, the least recently used vectors beyond this many GB are removed.
+    verify : {"stat", "content"}
+        ``stat`` hashes a sound file again if its size, times or inode changed; ``content`` hashes it always.
+    """
+
+    def __init__(
+        self, folder: Path, *, max_gb: float | None = None, verify: Literal["stat", "content"] = "stat"
+    ) -> None:
+        self.folder = folder
+        self.files = FileIndex(folder / INDEX, verify=verify)
+        self._max_gb = max_gb
+        self._lock = threading.Lock()
+        self._stored = self._damaged = 0
+        self._stopped = False
+
+    def shelf(self, recipe: Mapping[str, Any]) -> Shelf:
+        """The vectors that are made by one recipe.
+
+        Raises
+        ------
+        TypeError
+            For a recipe that JSON does not hold exactly.
+        """
+        return Shelf(self, recipe)
+
+    def close(self) -> None:
+        """Save the index of files and make room if ``max_gb`` is passed."""
+        try:
+            if self.writable:
+                found(self.folder)
+                self.files.save()
+            if self._max_gb is not None:
+                make_room(self.folder, self._max_gb * GB, self._stored)
+        except OSError as error:
+            self.stop(error)
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def writable(self) -> bool:
+        """Whether vectors are still being stored."""
+        return not self._stopped
+
+    def stop(self, error: OSError) -> None:
+        """Store nothing any more, and say so once; what is there can still be read."""
+        with self._lock:
+            first, self._stopped = not self._stopped, True
+        if first:
+            reason = error.strerror or error
+            remedy = "going on without storing features (AUDIOFW_CACHE names another folder)"
+            log.warning("%s: %s; %s", self.folder, reason, remedy)
+
+    def count_stored(self, size: int) -> None:
+        """Keep count of the bytes stored, to know when room must be made."""
+        with self._lock:
+            self._stored += on_disk(size)
+
+    def drop(self, entry: str, damage: Damaged) -> None:
+        """Remove an entry that is damaged; it will be made again."""
+        with suppress(OSError):
+            Path(entry).unlink()
+        with self._lock:
+            self._damaged += 1
+            level = logging.WARNING if self._damaged == 1 else logging.DEBUG
+        log.log(level, "%s: damaged (%s); it is made again, as is any other like it", entry, damage)
+
+
+class Shelf:
+    """The vectors of one recipe; `get` and `put` may be called from many threads at once."""
+
+    def __init__(self, cache: Cache, recipe: Mapping[str, Any]) -> None:
+        name = recipe_digest(recipe)
+        self.folder = cache.folder / name
+        self._place = str(self.folder)  # building paths from paths would take longer than reading them
+        self._cache = cache
+        self._key = bytes.fromhex(name)
+        self._recipe = json.dumps(json.loads(recipe_text(recipe)), indent=1).encode()
+        self._missed: dict[Path, Content] = {}
+        self._introduced = False
+        with suppress(OSError):  # nothing there yet, or not ours to touch
+            os.utime(self.folder / RECIPE)
+
+    def get(self, path: Path) -> np.ndarray | None:
+        """The vector of a sound file as it is now.
+
+        Returns
+        -------
+        np.ndarray or None
+            A fresh array, free to be written to; None if it has to be made: give it to `put` then.
+        """
+        content = self._cache.files.content(path)
+        if content is None:
+            return None
+        array = self._read(content.digest)
+        if array is None:
+            self._missed[path] = content
+        return array
+
+    def put(self, path: Path, array: np.ndarray) -> None:
+        """Store what was made of a file after `get` had missed it; nothing if the file changed in between.
+
+        Raises
+        ------
+        ValueError
+            For an array of Python objects.
+        """
+        content = self._missed.pop(path, None)
+        if content is None or not self._cache.writable:
+            return
+        if not self._cache.files.still(path, content):
+            log.debug("%s: changed while it was being read; its features are not stored", path)
+            return
+        entry = entry_path(self._place, content.digest.hex())
+        sealed = seal(array, self._key + content.digest)
+        try:
+            self._store(entry, sealed)
+        except OSError as error:
+            # Windows replaces no file that is being read; then it is there already
+            if not Path(entry).exists():
+                self._cache.stop(error)
+
+    def _read(self, digest: bytes) -> np.ndarray | None:
+        entry = entry_path(self._place, digest.hex())
+        try:
+            sealed, used = read_whole(entry)
+            array = unseal(bytearray(sealed), self._key + digest)
+        except FileNotFoundError:
+            return None
+        except Damaged as damage:
+            self._cache.drop(entry, damage)
+            return None
+        except OSError as error:
+            self._cache.stop(error)
+            return None
+        if time.time() - used > HOUR:
+            with suppress(OSError):  # only tells what may be removed first
+                os.utime(entry)
+        return array
+
+    def _store(self, entry: str, sealed: bytes) -> None:
+        if not self._introduced:
+            self._introduce(entry)
+        for _ in range(ATTEMPTS):
+            try:
+                write_whole(entry, sealed)
+                break
+            except FileNotFoundError:
+                self._introduce(entry)
+        self._cache.count_stored(len(sealed))
+
+    def _introduce(self, entry: str) -> None:
+        """Make an entry's folder, and say in the recipe's own folder what it holds."""
+        found(self._cache.folder)
+        Path(entry).parent.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / RECIPE).exists():
+            write_whole(self.folder / RECIPE, self._recipe)
+        self._introduced = True

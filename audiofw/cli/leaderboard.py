@@ -1,0 +1,40 @@
+"""``audiofw leaderboard``: which run is best, which are not distinguishable from it, and which failed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.leaderboard.ranking import rank
+from audiofw.leaderboard.runs import read_runs
+from audiofw.report.leaderboard import FILE, as_json, show, write_csv
+from audiofw.system.tables import open_console
+
+
+def main(argv: list[str]) -> int:
+    """Run ``audiofw leaderboard FOLDER …``; 1 if any of the runs failed."""
+    arguments = _parse(argv)
+    board = rank(read_runs(arguments.folder), score=arguments.score, ensemble=arguments.ensemble)
+    write_csv(board, arguments.csv or arguments.folder[0] / FILE)
+    console = open_console()
+    if arguments.json:
+        console.print(json.dumps(as_json(board), indent=2, allow_nan=False, ensure_ascii=False), soft_wrap=True)
+    else:
+        show(board, console)
+    return 1 if board.failures else 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "audiofw leaderboard", description="Rank the runs of one sweep or several; exit code 1 if any failed."
+    )
+    parser.add_argument("folder", nargs="+", type=Path, help="of a sweep or a run, as multirun/2026-01-31/12-00-00")
+    parser.add_argument("--score", metavar="NAME", help=f"rank by this one: {', '.join(GREATER_IS_BETTER)}")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help=f"where to write the table; {FILE} in the first FOLDER"
+    )
+    parser.add_argument("--no-ensemble", dest="ensemble", action="store_false", help="rank the runs alone")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser.parse_args(argv)

@@ -1,0 +1,133 @@
+"""What ``audiofw predict`` says: a record for each recording, or for each stretch of one label in it."""
+
+from __future__ import annotations
+
+import argparse
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from audiofw.bundle.model import Model, Verdict
+from audiofw.bundle.timeline import UNKNOWN, Window, cells, make_row, segments, windows
+from audiofw.cli.predict.formats import Record
+from audiofw.data.inputs import Sound
+from audiofw.errors import AudiofwError
+from audiofw.parallel.executors import Known, Lost
+from audiofw.parallel.workers import outcomes
+
+
+class Clips:
+    """A record for each recording: its label, and how probable the classes are."""
+
+    def __init__(self, model: Model, options: argparse.Namespace) -> None:
+        self._model = model
+        self._n_jobs = options.n_jobs
+        self._top = min(options.top or 0, len(model.classes_))
+        self._min_confidence = options.min_confidence
+        self._least = model.least_probability(options.coverage) if options.coverage is not None else None
+        classes = [str(name) for name in model.classes_]
+        shares = [f"p({name})" for name in classes]
+        best = [word for i in range(1, self._top + 1) for word in (f"label{i}", f"p{i}")]
+        self._head = ["path", "predicted", "confidence", *(["labels"] if options.coverage is not None else [])]
+        self.columns = [*self._head, *(best if self._top else shares), "error"]
+
+    def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
+        """Work on the sounds, several at a time unless there is but one."""
+        names: deque[str] = deque()
+
+        def paths() -> Iterator[Path | Known]:
+            for sound in sounds:
+                names.append(sound.name)
+                yield sound.path or Known(Lost(sound.reason))
+
+        model, n_jobs = self._model, 1 if alone else self._n_jobs
+        with closing(
+            outcomes(model.unit, paths(), n_jobs=n_jobs, processes=model.unit.holds_gil and not alone)
+        ) as made:
+            for verdict in model.stream(made):
+                yield self._record(names.popleft(), verdict)
+
+    def _record(self, name: str, verdict: Verdict | Lost) -> Record:
+        if isinstance(verdict, Lost):
+            return {"path": name, "error": verdict.reason}
+        label, shares = verdict
+        if shares is None:
+            return {"path": name, "predicted": label}
+        confidence = float(shares.max())
+        order = (-shares).argsort(kind="stable")[: self._top] if self._top else range(len(shares))
+        labels = {} if self._least is None else {"labels": self._model.labels(shares, self._least)}
+        return {
+            "path": name,
+            "predicted": label if confidence >= self._min_confidence else UNKNOWN,
+            "confidence": round(confidence, 6),
+            **labels,
+            "probabilities": {str(self._model.classes_[i]): round(float(shares[i]), 6) for i in order},
+        }
+
+    def flatten(self, record: Record) -> list[Any]:
+        """A record's values for the columns."""
+        shares = record.get("probabilities", {})
+        given = [word for pair in shares.items() for word in pair] if self._top else list(shares.values())
+        given += [""] * (len(self.columns) - len(self._head) - 1 - len(given))
+        head = [record.get(key, "") for key in self._head]
+        labels = [";".join(value) if isinstance(value, list) else value for value in head]
+        return [*labels, *given, record.get("error", "")]
+
+
+class Timeline:
+    """A record for each stretch of a recording that has one label."""
+
+    columns = ("path", "start", "end", "label", "confidence", "error")
+
+    def __init__(self, model: Model, options: argparse.Namespace) -> None:
+        self._model = model
+        self._options = options
+        self._seconds, self._hop = options.window, options.hop or options.window
+
+    def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
+        """Work on one recording after the other, on several of its windows at a time."""
+        for sound in sounds:
+            lost: list[str] = [] if sound.path else [sound.reason]
+            heard = 0
+            if sound.path:
+                for segment in self._segments(sound.path, lost):
+                    heard += 1
+                    numbers = {key: round(value, 6) for key, value in segment._asdict().items() if key != "label"}
+                    yield {"path": sound.name, **segment._asdict(), **numbers}
+            if lost and not heard:
+                yield {"path": sound.name, "error": lost[0]}
+
+    def _segments(self, path: Path, lost: list[str]) -> Iterator[Any]:
+        options, classes = self._options, self._model.classes_
+        with closing(self._heard(path, lost)) as heard:
+            stretches = cells(heard, classes, self._seconds, self._hop)
+            yield from segments(
+                stretches, classes, threshold=options.threshold or 0.0, min_confidence=options.min_confidence
+            )
+
+    def _heard(self, path: Path, lost: list[str]) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
+        """Say of each window, in order, what is heard in it; why nothing is goes among what is lost."""
+        model, ends = self._model, deque[float]()
+
+        def each() -> Iterator[Window | Known]:
+            try:
+                for window in windows(path, model.unit.sample_rate, self._seconds, self._hop):
+                    ends.append(window.end)
+                    yield window
+            except AudiofwError as error:
+                lost.append(str(error))
+
+        work = partial(make_row, model.unit)
+        with closing(outcomes(work, each(), n_jobs=self._options.n_jobs, processes=model.unit.holds_gil)) as made:
+            for number, verdict in enumerate(model.stream(made)):
+                if isinstance(verdict, Lost):
+                    lost.append(verdict.reason)
+                    del lost[3:]
+                yield number, ends.popleft(), verdict
+
+    def flatten(self, record: Record) -> list[Any]:
+        """A record's values for the columns."""
+        return [record.get(key, "") for key in self.columns]

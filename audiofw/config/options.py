@@ -1,0 +1,181 @@
+"""The typed schema of everything in the config that is not a plugin's; the values stand in ``conf/config.yaml``."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.schema import check, section_options
+
+Positive = Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of a manifest's columns; null guesses."""
+
+    path: str | None
+    label: str | None
+    group: str | None
+    fold: str | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which recordings, and how their labels are read."""
+
+    source: str
+    pattern: str | None
+    columns: Columns
+    include: list[str]
+    exclude: list[str]
+    limit: Positive | None
+    skip: str | None
+    on_error: Literal["skip", "raise"]
+    max_unpacked_gb: Annotated[float, Gt(0)]
+    max_ratio: Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True)
+class Audio:
+    """How a file becomes ``y, sr``."""
+
+    sample_rate: Positive | None
+    duration: Annotated[float, Gt(0)] | None
+    offset: Annotated[float, Ge(0)]
+    silence: Literal["refuse", "keep"]
+    trim: Annotated[float, Gt(0)] | None
+    focus: Literal["start", "event"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Rows all along a clip, in place of one."""
+
+    hop: Annotated[float, Gt(0)] | None
+    most: Positive
+
+
+@dataclass(frozen=True)
+class Pad:
+    """How vectors of different length become one table."""
+
+    to: Literal["duration", "longest"]
+    value: Literal["zero", "floor"]
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Where extracted features are kept between runs."""
+
+    enabled: bool
+    verify: Literal["stat", "content"]
+    max_gb: Annotated[float, Gt(0)] | None
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """The model that a run leaves."""
+
+    enabled: bool
+    refit: bool
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Which jobs of a sweep are run that an earlier sweep has run already."""
+
+    rerun: Literal["failed", "all", "none"]
+
+
+@dataclass(frozen=True)
+class Tune:
+    """How ``hydra/sweeper=optuna`` searches."""
+
+    n_trials: Positive
+    n_jobs: Positive
+    holdout: Annotated[float, Ge(0), Le(0.5)]
+    holdout_folds: list[str]
+    prune: bool
+    sampler: Literal["tpe", "random"]
+    storage: str | None
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What ``report.html`` holds."""
+
+    enabled: bool
+    audio: bool
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment; the four plugins are chosen beside it."""
+
+    data: Data
+    audio: Audio
+    windows: Windows
+    augmented_copies: Annotated[int, Ge(0)] | None
+    pad: Pad
+    cache: CacheOptions
+    bundle: BundleOptions
+    sweep: Sweep
+    tune: Tune
+    report: ReportOptions
+    audit: Literal["warn", "raise", False]
+    robustness: bool
+    balance: Literal["none", "balanced"]
+    calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
+    score: str
+    coverage: Annotated[float, Gt(0), Lt(1)]
+    seed: Annotated[int, Ge(0)]
+    n_jobs: int
+
+
+TEXT_KEYS = (
+    "data.source",
+    "data.pattern",
+    "data.skip",
+    *(f"data.columns.{field.name}" for field in dataclasses.fields(Columns)),
+    "tune.storage",
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+)
+"""Keys whose values people type as they are, blanks, commas, braces and all."""
+
+
+SWITCHES = tuple(
+    option.name
+    for option in section_options(Config)
+    if dataclasses.is_dataclass(option.annotation)
+    and "enabled" in (field.name for field in dataclasses.fields(option.annotation))
+)
+"""Sections that can be switched as a whole: ``bundle=false`` is short for ``bundle.enabled=false``."""
+
+
+def read_config(values: dict[str, Any]) -> Config:
+    """Check the composed config, as plain Python values, and give it types.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key or a value out of range.
+    """
+    return build_section(Config, "", {key: value for key, value in values.items() if key not in KINDS})
+
+
+def build_section(section: type, where: str, values: dict[str, Any]) -> Any:
+    """Check one section, as plain Python values, and give it types; see `read_config`."""
+    options = {option.name: option for option in section_options(section)}
+    nested = {
+        key: build_section(options[key].annotation, f"{where}.{key}".lstrip("."), values[key])
+        for key in values.keys() & options.keys()
+        if dataclasses.is_dataclass(options[key].annotation)
+    }
+    check(where, {**values, **nested}, options.values())
+    return section(**{**values, **nested})

@@ -1,0 +1,68 @@
+"""What stands on the command line, made ready for Hydra's override grammar."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiofw.config.options import SWITCHES, TEXT_KEYS
+from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.registry import PATH_VARIABLE
+from audiofw.errors import ConfigError
+
+PLUGINS_FLAG = "--plugins-dir"
+
+
+def take_plugin_folders(words: Sequence[str]) -> list[str]:
+    """Move every ``--plugins-dir FOLDER`` from the command line into ``AUDIOFW_PLUGINS_PATH``.
+
+    There the processes of a launcher find them, too.
+    """
+    rest, folders, words = [], [], list(words)
+    while words:
+        word = words.pop(0)
+        flag, equals, value = word.partition("=")
+        if flag != PLUGINS_FLAG:
+            rest.append(word)
+        elif equals or words:
+            folders.append(str(Path(value if equals else words.pop(0)).expanduser().resolve()))
+        else:
+            raise ConfigError(f"{PLUGINS_FLAG} needs a folder: {PLUGINS_FLAG} my_plugins")
+    if folders:
+        os.environ[PATH_VARIABLE] = os.pathsep.join(filter(None, [os.environ.get(PATH_VARIABLE), *folders]))
+    return rest
+
+
+_TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
+_SWITCH = re.compile(rf"^(\+{{0,2}}(?:{'|'.join(SWITCHES)}))=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
+_OFF = re.compile(rf"^({'|'.join(kind.name for kind in KINDS.values() if kind.optional)})=null$")
+_HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
+
+
+def quote_text(words: Sequence[str]) -> list[str]:
+    r"""Quote the values of plain text keys, so that Hydra takes them as they are.
+
+    ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` trip its grammar otherwise. Left alone:
+    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``. A section that has a switch is
+    no value of Hydra's, so ``bundle=false`` becomes ``bundle.enabled=false``; nor is null a choice of a menu, so
+    ``augmentation=null`` becomes ``~augmentation``.
+    """
+    words = [_OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word)) for word in words]
+    return [_quote(match) if (match := _TEXT.fullmatch(word)) else word for word in words]
+
+
+def as_typed(word: str) -> str:
+    """Take off the quotes that `quote_text` has put around plain text, to show what was typed."""
+    key, _, value = word.partition("=")
+    plain = f"{key}={value[1:-1]}".replace(r"\'", "'")
+    return plain if value.startswith("'") and quote_text([plain]) == [word] else word
+
+
+def _quote(match: re.Match[str]) -> str:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if _HYDRAS_OWN.fullmatch(match["value"]):
+        return match[0]
+    return f"{match['key']}={QuotedString(text=match['value'], quote=Quote.single).with_quotes()}"

@@ -1,0 +1,94 @@
+"""What ``audiofw predict`` is to listen to: files, folders, patterns and stdin, one sound after the other."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import sys
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from audiofw.audio.discover import sound_below
+from audiofw.errors import AudiofwError
+
+STDIN = "-"
+NO_SOUND = "no sound in this folder"
+
+
+class Sound(NamedTuple):
+    """A recording by the name that it goes by in results; one that cannot be had has a reason in place of a file."""
+
+    name: str
+    path: Path | None
+    reason: str = ""
+
+
+def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[Sound]:
+    """Give the sounds that the words of a command line mean; nothing is listed before it is needed.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Files, folders (searched at any depth), patterns such as ``more/**/*.flac``, and ``-`` for stdin.
+    done : container of str
+        Names to pass over.
+    """
+    return (sound for word in words for sound in _meant(word) if sound.name not in done)
+
+
+def count(words: Sequence[str]) -> int | None:
+    """Count the sounds if that is known without looking: None for folders and patterns."""
+    return len(words) if all(word == STDIN or Path(word).is_file() for word in words) else None
+
+
+def is_one(words: Sequence[str]) -> bool:
+    """Whether the words mean one recording, be it there or not."""
+    word = words[0]
+    return len(words) == 1 and not Path(word).is_dir() and (Path(word).exists() or not glob.has_magic(word))
+
+
+def _meant(word: str) -> Iterator[Sound]:
+    path = Path(word)
+    if word == STDIN:
+        yield from _from_stdin()
+    elif not word:  # as of an unset variable; a path would take it for this folder
+        yield Sound("", None, "an empty name")
+    elif path.is_dir():
+        yield from _in_folder(path)
+    elif path.exists() or not glob.has_magic(word):
+        yield Sound(printable(word), path)
+    elif found := sorted(glob.glob(word, recursive=True)):  # noqa: PTH207  # of a whole pattern, absolute or not
+        for each in found:
+            yield from _in_folder(Path(each)) if Path(each).is_dir() else [Sound(printable(each), Path(each))]
+    else:
+        yield Sound(printable(word), None, "no file matches this pattern")
+
+
+def _in_folder(folder: Path) -> Iterator[Sound]:
+    empty = True
+    try:
+        for path in sound_below(folder):
+            empty = False
+            yield Sound(printable(str(path)), path)
+    except AudiofwError as error:
+        yield Sound(printable(str(folder)), None, str(error))
+        return
+    if empty:
+        yield Sound(printable(str(folder)), None, NO_SOUND)
+
+
+def _from_stdin() -> Iterator[Sound]:
+    """Keep stdin in a file while it is worked on: decoders seek, and memory should not grow with its length."""
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "stdin"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield Sound(STDIN, path)
+
+
+def printable(name: str) -> str:
+    """Say a path on one line that can be printed, whatever bytes are in it."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text.replace("\n", "\\n").replace("\r", "\\r")

@@ -1,0 +1,222 @@
+"""Unpack an archive once, safely, into a cache folder named by the archive's content.
+
+The cache holds, for every archive, ``archives/<digest>/files/…`` and beside it ``complete.json``: how many
+files and bytes were unpacked. A folder comes into being whole, by one rename of a
+``<digest>.<random>.part``, so a killed run leaves only such a part, and whoever unpacks next removes it.
+Nothing is written before the name, kind and size of every member have been checked, and then no more than
+was declared.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import secrets
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from audiofw.cache.fileindex import Content, FileIndex
+from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
+from audiofw.data.limits import Limits, check_members, check_room
+from audiofw.errors import DataError
+from audiofw.system.locks import alone, try_lock
+from audiofw.system.paths import cache_root
+
+log = logging.getLogger(__name__)
+
+MARKER, FILES, INDEX = "complete.json", "files", "files.index"
+
+
+def unpack(
+    archive: Path, *, max_unpacked_gb: float = 100, max_ratio: float = 200, cache_dir: Path | None = None
+) -> Path:
+    """Folder with the files of an archive, unpacked now or by an earlier run.
+
+    Parameters
+    ----------
+    archive : Path
+        A zip or tar file, recognised by its content.
+    max_unpacked_gb : float
+        Refuse what would unpack to more than this (GB).
+    max_ratio : float
+        Refuse what unpacks to more than this many times its own size (and to more than 100 MB).
+    cache_dir : Path, optional
+        The cache; by default `audiofw.system.paths.cache_root`.
+
+    Raises
+    ------
+    DataError
+        For an archive that is unsafe, damaged, encrypted or too large.
+    """
+    limits = Limits(max_unpacked_gb, max_ratio)
+    store = (cache_dir or cache_root()) / "archives"
+    with _explained(archive, store):
+        store.mkdir(parents=True, exist_ok=True)
+        index = FileIndex(store / INDEX)
+        content = _content(archive, index)
+        home = store / content.digest.hex()
+        if not _complete(home):
+            with alone(store / f"{home.name}.lock", f"unpacking {archive.name}"):
+                # whoever held the lock before us may have done the work
+                if not _complete(home):
+                    _remove_leftovers(store, home.name)
+                    _unpack_to(home, archive, limits, partial(index.still, archive, content))
+    return home / FILES
+
+
+# --- the content's name ----------------------------------------------------------------------------
+
+
+def _content(archive: Path, index: FileIndex) -> Content:
+    """What an archive holds; a large one is hashed once, and then known by its size and times."""
+    content = index.content(archive)
+    if content is None:
+        archive.open("rb").close()  # says why, if it cannot be read
+        raise _changed(archive)
+    with suppress(OSError):  # only a shortcut: without it the next run hashes again
+        index.save()
+    return content
+
+
+def _changed(archive: Path) -> DataError:
+    return DataError(f"{archive}: changed while it was being read; run again once it is copied whole")
+
+
+# --- one whole folder or none ----------------------------------------------------------------------
+
+
+def _unpack_to(home: Path, archive: Path, limits: Limits, still: Callable[[], bool]) -> None:
+    """Unpack an archive, of which ``still`` knows whether it is what gave the folder its name."""
+    part = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open_members(archive) as members:
+            files = check_members(members, archive, limits)
+            total = sum(member.size for member in files.values())
+            check_room(files.values(), archive, home.parent)
+            (part / FILES).mkdir(parents=True)
+            _write_all(files, archive, part / FILES, total)
+        if not still():
+            raise _changed(archive)
+        (part / MARKER).write_text(json.dumps({"files": len(files), "bytes": total}))
+        _settle(part, home)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _complete(home: Path) -> bool:
+    """Whether a folder is all there: as many files and bytes as its marker says."""
+    try:
+        marker = json.loads((home / MARKER).read_text())
+        return bool(marker == dict(zip(("files", "bytes"), _measure(home / FILES), strict=True)))
+    except (OSError, ValueError):
+        return False
+
+
+def _measure(folder: Path) -> tuple[int, int]:
+    files = size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            inside = _measure(Path(entry.path)) if entry.is_dir(follow_symlinks=False) else (1, entry.stat().st_size)
+            files, size = files + inside[0], size + inside[1]
+    return files, size
+
+
+def _settle(part: Path, home: Path) -> None:
+    if home.exists() and not _complete(home):
+        log.warning("%s: incomplete; unpacked again", home)
+        scrap = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
+        home.rename(scrap)
+        shutil.rmtree(scrap, ignore_errors=True)
+    try:
+        part.rename(home)
+    except OSError:
+        # on a file system without locks, another process may have been first
+        if not _complete(home):
+            raise
+
+
+def _remove_leftovers(store: Path, ours: str) -> None:
+    """Remove the parts of dead processes: those whose lock nobody holds, and any of the lock that we hold."""
+    for part in store.glob("*.part"):
+        digest = part.name.split(".")[0]
+        with (store / f"{digest}.lock").open("ab") as lock:
+            # our own lock shows as taken; where there are no locks, nobody can tell who is dead
+            free = try_lock(lock)
+            if free or (free is False and digest == ours):
+                shutil.rmtree(part, ignore_errors=True)
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def _write_all(files: dict[str, Member], archive: Path, folder: Path, total: int) -> None:
+    log.debug("unpacking %s: %d files, %.1f MB", archive, len(files), total / 1e6)
+    with _progress(archive.name, total) as advance:
+        for name, member in files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(member, target, advance)
+
+
+def _write(member: Member, target: Path, advance: Callable[[int], None]) -> None:
+    # our own open(), never the archive's modes: no setuid, readable, and "x" follows nothing that is there
+    written = 0
+    with member.open() as source, target.open("xb") as out:
+        while chunk := source.read(CHUNK):
+            written += len(chunk)
+            if written > member.size:
+                break
+            out.write(chunk)
+            advance(len(chunk))
+    if written != member.size:
+        raise zipfile.BadZipFile(f"{member.name!r} is not as long as it declares")
+
+
+@contextmanager
+def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    if total < 50 * 10**6 or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    look = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"unpacking {name}", total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+# --- what the libraries raise ----------------------------------------------------------------------
+
+
+@contextmanager
+def _explained(archive: Path, store: Path) -> Iterator[None]:
+    """Turn what the libraries raise into one line that names the archive and the remedy."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise DataError(f"{archive}: damaged or cut short ({_one_line(error)}); download or pack it again") from error
+    except NotImplementedError as error:
+        raise DataError(f"{archive}: {_one_line(error)}; pack it with plain deflate") from error
+    except OSError as error:
+        # gzip and bz2 say so that their data are broken, and a seek to where nothing can be has no file name
+        if error.filename is None and error.errno in (None, errno.EINVAL):
+            raise DataError(
+                f"{archive}: damaged or cut short ({_one_line(error)}); download or pack it again"
+            ) from error
+        if str(error.filename) == str(archive):
+            raise unreadable(archive, error) from error
+        raise DataError(
+            f"{archive}: cannot be unpacked into {store} ({_one_line(error)}); set AUDIOFW_CACHE to another folder"
+        ) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "").rstrip(": ") or type(error).__name__

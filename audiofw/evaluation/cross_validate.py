@@ -1,0 +1,203 @@
+"""Fit, predict, score: everything that is fitted is fitted inside each fold, on its training part alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from audiofw.data.splits import Fold, Groups, read_groups
+from audiofw.evaluation.fit import Sample, fit, predict, rows_of
+from audiofw.evaluation.scores import Scores, scores
+
+
+class FoldResult(NamedTuple):
+    """What one model, fitted on one fold's training part, said of its test part."""
+
+    number: int  # from 1
+    n_train: int
+    test: np.ndarray  # indices of the clips, as are the rows of the next two
+    predictions: np.ndarray
+    probabilities: np.ndarray | None
+    scores: Scores
+    fit_seconds: float
+    predict_seconds: float
+
+
+class Pooled(NamedTuple):
+    """What the folds' models together said of every clip; -1 and NaN where a clip was never in a test part."""
+
+    predictions: np.ndarray
+    probabilities: np.ndarray | None
+    scores: Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Out-of-fold predictions and their scores.
+
+    Attributes
+    ----------
+    y, predictions : np.ndarray [shape=(clips,)]
+        True and predicted classes; a clip that was never in a test part is predicted as -1. A clip that was in
+        several has the class of the highest mean probability, or, without probabilities, of most votes.
+    probabilities : np.ndarray [shape=(clips, n_classes)] or None
+        Mean over the test parts that held the clip; NaN for none. None when the model gives none.
+    fold_of : np.ndarray [shape=(clips,)]
+        Number, from 1, of the first fold that tested the clip; 0 for none.
+    scores : dict
+        Of all tested clips together.
+    folds, baseline_folds : tuple of FoldResult
+        Of the model, and of always saying the training part's most frequent class.
+    models : tuple
+        The fitted models: all if they were kept, else the last fold's.
+    """
+
+    y: np.ndarray
+    n_classes: int
+    groups: np.ndarray | None
+    predictions: np.ndarray
+    probabilities: np.ndarray | None
+    fold_of: np.ndarray
+    scores: Scores
+    folds: tuple[FoldResult, ...]
+    baseline: Pooled
+    baseline_folds: tuple[FoldResult, ...]
+    models: tuple[Any, ...]
+
+    @property
+    def tested(self) -> np.ndarray:
+        """Mask of the clips that were in a test part."""
+        return self.fold_of > 0
+
+
+def cross_validate(
+    make_model: Callable[[], Any],
+    folds: Sequence[Fold],
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    n_classes: int,
+    clip_of: np.ndarray | None = None,
+    augmented: np.ndarray | None = None,
+    groups: Groups = None,
+    balance: Literal["none", "balanced"] = "none",
+    on_fold: Callable[[FoldResult], None] | None = None,
+    keep_models: bool = False,
+) -> Evaluation:
+    """Fit a fresh model on each fold's training part and let it predict the test part.
+
+    Parameters
+    ----------
+    make_model : callable
+        Makes an unfitted scikit-learn classifier, a new one at each call.
+    folds : sequence of Fold
+        As `make_splits` gives them.
+    X : np.ndarray [shape=(rows, d)]
+        Or an array of pictures, for a model that begins with a pooling.
+    y : np.ndarray [shape=(clips,)]
+        Classes as 0 .. n_classes-1.
+    clip_of : np.ndarray [shape=(rows,)], optional
+        The clip that a row is of; by default each clip has one row, in their order. A fold is fitted on all rows of its
+        training clips; the probabilities of a test clip are the mean over its rows.
+    augmented : np.ndarray [shape=(rows,)], optional
+        Mask of the rows that are fitted on, but never predicted.
+    groups : sequence of str, optional
+        Group of each clip, for the intervals and for models that split again inside.
+    balance : "none" or "balanced"
+        "balanced" weighs each clip by the inverse of its class's frequency in the training part.
+    on_fold : callable, optional
+        Called with each fold's result as soon as it is there.
+    keep_models : bool
+        Keep every fold's fitted model instead of the last alone.
+
+    Raises
+    ------
+    ConfigError
+        For a model option out of range, or `balance` with a model that takes no weights.
+    PluginError
+        For a model that fails, or predicts what is no class or no probability.
+    """
+    results, baseline = [], []
+    models: list[Any] = []
+    sample = Sample.of(X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance)
+    blank = Sample.of(np.zeros((len(y), 1)), y, n_classes)
+    for number, fold in enumerate(folds, 1):
+        result, model = _run_fold(make_model, number, fold, sample)
+        results.append(result)
+        baseline.append(_run_fold(_make_baseline, number, fold, blank)[0])
+        models = [*models, model] if keep_models else [model]
+        if on_fold:
+            on_fold(result)
+    pooled, fold_of = pool(results, y, n_classes), _number_folds(folds, len(y))
+    return Evaluation(
+        y=y,
+        n_classes=n_classes,
+        groups=read_groups(groups),
+        predictions=pooled.predictions,
+        probabilities=pooled.probabilities,
+        fold_of=fold_of,
+        scores=pooled.scores,
+        folds=tuple(results),
+        baseline=pool(baseline, y, n_classes),
+        baseline_folds=tuple(baseline),
+        models=tuple(models),
+    )
+
+
+def _make_baseline() -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    # it says the most frequent class, and, unlike strategy="most_frequent", with honest probabilities
+    return DummyClassifier(strategy="prior")
+
+
+def _run_fold(make_model: Callable[[], Any], number: int, fold: Fold, sample: Sample) -> tuple[FoldResult, Any]:
+    started = time.perf_counter()
+    model = fit(make_model, sample, fold.train, where=f" in fold {number}")
+    fit_seconds = time.perf_counter() - started
+    return test_fold(model, number, fold, sample)._replace(fit_seconds=fit_seconds), model
+
+
+def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult:
+    """Let a fold's fitted model predict its test clips, and score that."""
+    started = time.perf_counter()
+    rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
+    predictions, probabilities = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)
+    return FoldResult(
+        number=number,
+        n_train=len(fold.train),
+        test=fold.test,
+        predictions=predictions,
+        probabilities=probabilities,
+        scores=scores(sample.y[fold.test], predictions, probabilities, sample.n_classes),
+        fit_seconds=0.0,
+        predict_seconds=time.perf_counter() - started,
+    )
+
+
+def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:
+    """Put together what the folds' models said of each clip; see `Evaluation`."""
+    votes, times, predictions = np.zeros((len(y), n_classes)), np.zeros(len(y), int), np.full(len(y), -1)
+    for result in results:
+        one_hot = np.eye(n_classes)[result.predictions]
+        votes[result.test] += one_hot if result.probabilities is None else result.probabilities
+        times[result.test] += 1
+        predictions[result.test] = result.predictions
+    predictions[times > 1] = votes[times > 1].argmax(axis=1)
+    probabilities = None
+    if all(result.probabilities is not None for result in results):
+        probabilities = np.divide(votes, times[:, None], out=np.full(votes.shape, np.nan), where=times[:, None] > 0)
+    tested = times > 0
+    proba = None if probabilities is None else probabilities[tested]
+    return Pooled(predictions, probabilities, scores(y[tested], predictions[tested], proba, n_classes))
+
+
+def _number_folds(folds: Sequence[Fold], n_clips: int) -> np.ndarray:
+    fold_of = np.zeros(n_clips, int)
+    for number, fold in reversed(list(enumerate(folds, 1))):
+        fold_of[fold.test] = number
+    return fold_of

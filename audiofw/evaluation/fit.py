@@ -1,0 +1,204 @@
+"""Fit one model on the rows of some clips, and let it say of others which class each clip is of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from audiofw.data.splits import Groups, read_groups
+from audiofw.errors import AudiofwError, ConfigError, PluginError, first_line
+from audiofw.learn.steps import last_step
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What models are fitted on and tested with: the arguments of `cross_validate`."""
+
+    X: np.ndarray
+    y: np.ndarray
+    n_classes: int
+    clip_of: np.ndarray
+    augmented: np.ndarray
+    groups: np.ndarray
+    balance: Literal["none", "balanced"]
+
+    @classmethod
+    def of(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        n_classes: int,
+        *,
+        clip_of: np.ndarray | None = None,
+        augmented: np.ndarray | None = None,
+        groups: Groups = None,
+        balance: Literal["none", "balanced"] = "none",
+    ) -> Sample:
+        """Fill in what is not given: one row a clip, none augmented, each clip a group by itself."""
+        known = read_groups(groups)
+        return cls(
+            X=X,
+            y=y,
+            n_classes=n_classes,
+            clip_of=np.arange(len(y)) if clip_of is None else clip_of,
+            augmented=np.zeros(len(X), bool) if augmented is None else augmented,
+            groups=np.arange(len(y)) if known is None else known,
+            balance=balance,
+        )
+
+
+def rows_of(clips: np.ndarray, clip_of: np.ndarray, without: np.ndarray | None = None) -> np.ndarray:
+    """List the rows of some clips, in the order of the clips.
+
+    Parameters
+    ----------
+    clips : np.ndarray [shape=(n,)]
+        Numbers of clips.
+    clip_of : np.ndarray [shape=(rows,)]
+        The clip that each row is of.
+    without : np.ndarray [shape=(rows,)], optional
+        Mask of rows to leave out.
+    """
+    order = np.argsort(clip_of, kind="stable")
+    left, right = (np.searchsorted(clip_of[order], clips, side=side) for side in ("left", "right"))
+    ranges = [order[start:stop] for start, stop in zip(left, right, strict=True)]
+    rows = np.concatenate(ranges) if ranges else np.empty(0, np.intp)
+    return rows if without is None else rows[~without[rows]]
+
+
+def fit(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str = "") -> Any:
+    """Fit a fresh model on all rows of some clips.
+
+    Parameters
+    ----------
+    make_model : callable
+        Makes an unfitted scikit-learn classifier.
+    sample : Sample
+    clips : np.ndarray [shape=(n,)]
+        Numbers of the clips to fit on.
+    where : str
+        Ends the sentence of an error.
+
+    Raises
+    ------
+    ConfigError
+        For a model option out of range, or ``balance=balanced`` with a model that takes no weights.
+    PluginError
+        For a model that fails.
+    """
+    with blame("model: it cannot be made"):
+        model = make_model()
+    rows = rows_of(clips, sample.clip_of)
+    given = {**_weights(model, sample, rows), **_groups(model, sample, rows)}
+    with blame(f"model: {last_step(model)[1]} failed{where}"):
+        model.fit(sample.X[rows], sample.y[sample.clip_of[rows]], **given)
+    return model
+
+
+def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Say of each clip which class it is of, from all its rows.
+
+    Parameters
+    ----------
+    model : classifier
+        Fitted on classes 0 .. n_classes-1.
+    X : np.ndarray [shape=(rows, d)]
+    clip_of : np.ndarray [shape=(rows,)]
+        The clip that each row is of; rows of one clip stand together.
+    n_classes : int
+
+    Returns
+    -------
+    predictions : np.ndarray [shape=(clips,)]
+        In the order in which the clips come in ``clip_of``. Of several rows, the class of the highest mean probability,
+        or, without probabilities, of most votes.
+    probabilities : np.ndarray [shape=(clips, n_classes)] or None
+        Mean over the clip's rows; None when the model gives none.
+
+    Raises
+    ------
+    PluginError
+        For a model that fails, or predicts what is no class or no probability.
+    """
+    with blame(f"model: {last_step(model)[1]} failed"), warnings.catch_warnings():
+        # LightGBM 4.6 names the columns of an array by itself, and is then warned of for predicting on an array
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        predictions = _predict(model, X, n_classes)
+        probabilities = _predict_proba(model, X, n_classes)
+    first = np.flatnonzero(np.diff(clip_of, prepend=-1))
+    if len(first) == len(clip_of):
+        return predictions, probabilities
+    votes = np.eye(n_classes)[predictions] if probabilities is None else probabilities
+    means = np.add.reduceat(votes, first, axis=0) / np.diff(first, append=len(clip_of))[:, None]
+    return means.argmax(axis=1), None if probabilities is None else means
+
+
+@contextmanager
+def blame(where: str) -> Iterator[None]:
+    """Turn what a model raises into one line, with the first line of its reason."""
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    try:
+        yield
+    except AudiofwError:
+        raise
+    except InvalidParameterError as error:
+        raise ConfigError(f"model: {first_line(error)}") from error
+    except Exception as error:  # a plugin's code may raise anything
+        raise PluginError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _weights(model: Any, sample: Sample, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Make each row's weight, under the name by which it reaches the classifier.
+
+    Classes weigh alike if they are to be balanced, and clips do however many rows each has, if the model takes weights.
+    """
+    from sklearn.utils.class_weight import compute_sample_weight
+    from sklearn.utils.validation import has_fit_parameter
+
+    last, name, prefix = last_step(model)
+    clips, each, counts = np.unique(sample.clip_of[rows], return_inverse=True, return_counts=True)
+    balanced, takes_weights = sample.balance == "balanced", has_fit_parameter(last, "sample_weight")
+    if balanced and not takes_weights:
+        raise ConfigError(
+            f"balance=balanced: {name} takes no sample_weight, so it cannot be balanced: balance=none, or another model"
+        )
+    if not takes_weights or not (balanced or np.ptp(counts)):
+        return {}
+    weights = compute_sample_weight("balanced", sample.y[clips]) if balanced else np.ones(len(clips))
+    return {f"{prefix}sample_weight": (weights / counts)[each] * (len(rows) / len(clips))}
+
+
+def _groups(model: Any, sample: Sample, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Hand the rows' groups to a classifier that splits again inside, so that it can keep them whole."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    last, _, prefix = last_step(model)
+    return {f"{prefix}groups": sample.groups[sample.clip_of[rows]]} if has_fit_parameter(last, "groups") else {}
+
+
+def _predict(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
+    predictions = np.asarray(model.predict(X))
+    if predictions.shape != (len(X),) or not np.isin(predictions, np.arange(n_classes)).all():
+        raise PluginError(f"model: {last_step(model)[1]}: predict must give a class of fit's y for each clip")
+    return predictions.astype(np.intp)
+
+
+def _predict_proba(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray | None:
+    """Give each class its column, also one that the model has not met; None for a model without probabilities."""
+    if not hasattr(model, "predict_proba"):
+        return None
+    proba, seen = np.asarray(model.predict_proba(X), float), np.asarray(model.classes_, int)
+    sums = proba.sum(axis=-1, keepdims=True)
+    if proba.shape != (len(X), len(seen)) or not np.allclose(sums, 1, atol=1e-3) or (proba < 0).any():
+        raise PluginError(
+            f"model: {last_step(model)[1]}: predict_proba must give a row of probabilities for each clip, with sum 1"
+        )
+    columns = np.zeros((len(X), n_classes))
+    columns[:, seen] = proba / sums  # float32 sums to 1 too coarsely for log_loss
+    return columns

@@ -1,0 +1,141 @@
+"""How a score holds up: every fold's test clips are changed as the world changes sounds, and predicted again.
+
+Nothing is fitted again: the model of each fold, which never saw these clips, meets them in noise, quieter, over the
+telephone, in a lossy file or in a room.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiofw.audio import effects as changes
+from audiofw.data.splits import Fold
+from audiofw.errors import AudiofwError
+from audiofw.evaluation.cross_validate import Evaluation, Pooled, pool, test_fold
+from audiofw.evaluation.fit import Sample
+from audiofw.evaluation.intervals import bootstrap_interval
+from audiofw.extraction.extract import Table
+from audiofw.extraction.recording import Copy, Unit
+from audiofw.system.hashing import digest_of
+
+log = logging.getLogger(__name__)
+
+Change = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+Extract = Callable[[np.ndarray, Unit], Table]
+
+UNCHANGED = "none"
+CHANGES: Mapping[str, Change] = {
+    "white noise, SNR 20 dB": lambda y, sr, rng: changes.noisy(y, 20, rng),
+    "white noise, SNR 10 dB": lambda y, sr, rng: changes.noisy(y, 10, rng),
+    "white noise, SNR 0 dB": lambda y, sr, rng: changes.noisy(y, 0, rng),
+    "pink noise, SNR 20 dB": lambda y, sr, rng: changes.noisy(y, 20, rng, fall=1),
+    "pink noise, SNR 10 dB": lambda y, sr, rng: changes.noisy(y, 10, rng, fall=1),
+    "pink noise, SNR 0 dB": lambda y, sr, rng: changes.noisy(y, 0, rng, fall=1),
+    "12 dB quieter": lambda y, sr, rng: changes.amplified(y, -12),
+    "8 kHz": lambda y, sr, rng: changes.band_limited(y, sr, 8000),
+    "mp3, low bit rate": lambda y, sr, rng: changes.encoded(y, sr, "mp3"),
+    "ogg, low bit rate": lambda y, sr, rng: changes.encoded(y, sr, "ogg"),
+    "reverberation, 0.5 s": lambda y, sr, rng: changes.reverberant(y, sr, 0.5, rng),
+}
+"""What a model has to withstand, by the name that is shown."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One change, as what a unit takes for an augmentation."""
+
+    name: str
+    holds_gil: bool = False
+    learns: bool = False
+
+    def __call__(self, *given: Any) -> np.ndarray:
+        return CHANGES[self.name](*given)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the changed samples depend on, beside ``changes.py``."""
+        return {"name": self.name, "code": digest_of([Path(__file__)])}
+
+
+def units(unit: Unit, seed: int) -> dict[str, Unit]:
+    """Give for each change what turns a recording, changed so, into rows as ``unit`` does."""
+    return {name: replace(unit, copy=Copy(Changed(name), 1, seed)) for name in CHANGES}
+
+
+def measure(
+    evaluation: Evaluation, folds: Sequence[Fold], unit: Unit, extract: Extract, *, score: str, seed: int
+) -> list[dict[str, Any]]:
+    """Score every fold's model, as it is, on its test clips as they are and in every change.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        With the models of all its folds.
+    folds : sequence of Fold
+    unit : Unit
+        What made the rows of the clips as they are.
+    extract : callable
+        Makes the table of some of the clips, given by their numbers, by another unit.
+    score : str
+        The main score.
+    seed : int
+        Of the changes' chance and of the intervals.
+
+    Returns
+    -------
+    list of dict
+        ``change``, ``value``, ``interval`` and ``n_tested`` (clips), those of the clips as they are first. None for a
+        score that is undefined, or a change in which no clip could be used.
+    """
+    tested = np.flatnonzero(evaluation.tested)
+    as_they_are = Pooled(evaluation.predictions, evaluation.probabilities, evaluation.scores)
+    lines = [_line(UNCHANGED, as_they_are, evaluation, score, seed)]
+    for name, changed in units(unit, seed).items():
+        pooled = None
+        try:
+            table = extract(tested, changed)
+        except AudiofwError as error:  # a libsndfile may know no mp3
+            log.warning("robustness: %s: %s", name, error)
+        else:
+            _warn_of_lost(name, table)
+            pooled = _test_again(evaluation, folds, table, tested[table.kept])
+        lines.append(_line(name, pooled, evaluation, score, seed))
+    return lines
+
+
+def _warn_of_lost(name: str, table: Table) -> None:
+    if table.failures:
+        count, first = len(table.failures), table.failures[0]
+        log.warning("robustness: %s: %d clips left out, %s the first: %s", name, count, first.name, first.reason)
+
+
+def _test_again(evaluation: Evaluation, folds: Sequence[Fold], table: Table, kept: np.ndarray) -> Pooled:
+    """Let each fold's model predict those of its test clips that have rows; ``kept`` holds their numbers."""
+    sample = Sample.of(table.X, evaluation.y, evaluation.n_classes, clip_of=kept[table.clip_of])
+    parts = [Fold(fold.train, fold.test[np.isin(fold.test, kept)]) for fold in folds]
+    results = [
+        test_fold(model, number, part, sample)
+        for number, (model, part) in enumerate(zip(evaluation.models, parts, strict=True), 1)
+        if len(part.test)
+    ]
+    return pool(results, evaluation.y, evaluation.n_classes)
+
+
+def _line(name: str, pooled: Pooled | None, evaluation: Evaluation, score: str, seed: int) -> dict[str, Any]:
+    line = {"change": name, "value": None, "interval": None, "n_tested": 0}
+    if pooled is None:
+        return line
+    seen, y, proba = pooled.predictions >= 0, evaluation.y, pooled.probabilities
+    interval = bootstrap_interval(
+        y[seen], pooled.predictions[seen], None if proba is None else proba[seen], score,
+        n_classes=evaluation.n_classes, seed=seed,
+        groups=None if evaluation.groups is None else evaluation.groups[seen],
+    )  # fmt: skip
+    spread = None if interval is None else list(interval)
+    return {**line, "value": pooled.scores[score], "interval": spread, "n_tested": int(seen.sum())}

@@ -1,0 +1,120 @@
+"""An evaluation's figures, gathered for ``metrics.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from audiofw.errors import ConfigError
+from audiofw.evaluation.conformal import summarise_confidence
+from audiofw.evaluation.cross_validate import Evaluation
+from audiofw.evaluation.intervals import bootstrap_intervals
+from audiofw.evaluation.scores import GREATER_IS_BETTER, NEED_PROBABILITIES, check_score, confusion_matrix, per_class
+
+
+def summarise(
+    evaluation: Evaluation,
+    *,
+    classes: Sequence[str],
+    score: str = "accuracy",
+    seed: int = 0,
+    level: float = 0.95,
+    coverage: float = 0.9,
+) -> dict[str, Any]:
+    """Gather an evaluation's figures, ready for JSON: plain Python values, None for what is undefined.
+
+    The main ``value``, None where it is undefined, is the pooled score: that of all out-of-fold predictions together,
+    which is what has an interval, and what weighs every clip alike however the folds fell.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    classes : sequence of str
+        Names of the classes, in the order of their numbers.
+    score : str
+        The main score, one of `audiofw.evaluation.scores.GREATER_IS_BETTER`.
+    seed : int
+        Of the bootstrap.
+    level : float
+        Of the intervals.
+    coverage : float
+        Of the sets of labels, see `audiofw.evaluation.conformal`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown score.
+    """
+    check_score(score)
+    tested, y, proba = evaluation.tested, evaluation.y, evaluation.probabilities
+    y_true, y_pred = y[tested], evaluation.predictions[tested]
+    groups = None if evaluation.groups is None else evaluation.groups[tested]
+    intervals = bootstrap_intervals(
+        y_true, y_pred, None if proba is None else proba[tested],
+        n_classes=evaluation.n_classes, groups=groups, level=level, seed=seed,
+    )  # fmt: skip
+    each = {
+        name: _summarise_score(name, value, intervals[name], evaluation) for name, value in evaluation.scores.items()
+    }
+    return {
+        "score": score,
+        "value": evaluation.scores[score],
+        "greater_is_better": GREATER_IS_BETTER[score],
+        "scores": each,
+        "interval_level": level,
+        "resampled": "clips" if groups is None else "groups",
+        "baseline": evaluation.baseline.scores,
+        "classes": list(map(str, classes)),
+        "f1_of": str(classes[1]) if evaluation.n_classes == 2 else "mean over classes",
+        "per_class": [
+            {"class": str(name), **row._asdict()}
+            for name, row in zip(classes, per_class(y_true, y_pred, evaluation.n_classes), strict=True)
+        ],
+        "confidence": _summarise_confidence(evaluation, groups, coverage),
+        "confusion_matrix": confusion_matrix(y_true, y_pred, evaluation.n_classes).tolist(),
+        "n_clips": len(y),
+        "n_tested": int(tested.sum()),
+        "n_folds": len(evaluation.folds),
+        "fit_seconds": [fold.fit_seconds for fold in evaluation.folds],
+        "predict_seconds": [fold.predict_seconds for fold in evaluation.folds],
+    }
+
+
+def _summarise_confidence(evaluation: Evaluation, groups: np.ndarray | None, coverage: float) -> dict[str, Any] | None:
+    if evaluation.probabilities is None:
+        return None
+    tested = evaluation.tested
+    proba, y, folds = evaluation.probabilities[tested], evaluation.y[tested], evaluation.fold_of[tested]
+    return summarise_confidence(proba, y, folds, coverage, groups)
+
+
+def _summarise_score(
+    name: str, pooled: float | None, interval: tuple[float, float] | None, evaluation: Evaluation
+) -> dict[str, Any]:
+    of_folds = [fold.scores[name] for fold in evaluation.folds]
+    defined = [value for value in of_folds if value is not None]
+    return {
+        "pooled": pooled,
+        "mean": float(np.mean(defined)) if defined else None,
+        "std": float(np.std(defined, ddof=1)) if len(defined) > 1 else None,
+        "interval": None if interval is None else list(interval),
+        "folds": of_folds,
+    }
+
+
+def main_value(metrics: Mapping[str, Any]) -> float:
+    """Give the main score.
+
+    Raises
+    ------
+    ConfigError
+        Where it is undefined for these predictions.
+    """
+    score, value = metrics["score"], metrics["value"]
+    if value is not None:
+        return float(value)
+    without = score in NEED_PROBABILITIES and metrics["scores"]["log_loss"]["pooled"] is None
+    reason = "this model gives no probabilities" if without else "a class has no clip in the test part"
+    raise ConfigError(f"score={score}: undefined, since {reason}; choose another score, as score=accuracy")

@@ -1,0 +1,284 @@
+"""Hydra's part: menus into its store, the command line into a config, its errors into one line."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from audiofw.config.options import Config, read_config
+from audiofw.config.overrides import quote_text
+from audiofw.contract.hookspecs import KINDS, Kind
+from audiofw.contract.plugin import Choice
+from audiofw.contract.registry import Menus, load_menus
+from audiofw.contract.schema import Option, make_schema, missing, section_options
+from audiofw.errors import AudiofwError, ConfigError, nearest
+from audiofw.experiment import supervisor as supervise
+from audiofw.experiment.tune.part import Pruned, part_of
+from audiofw.experiment.tune.sweeper import register
+from audiofw.system.paths import bundled
+
+log = logging.getLogger(__name__)
+
+CONFIG = {"version_base": "1.3", "config_path": str(bundled("conf")), "config_name": "config"}
+
+
+# Hydra copies this before it gives it other sources, and only the list of them changes. A deep copy holds every
+# schema: for --help, where it makes 74 of them, that was 70 % of the time.
+ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # type: ignore[attr-defined]
+
+
+class Refused(BaseException):
+    """Carries an error past Hydra, which would print lines of its own beside ours."""
+
+
+def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = None) -> int:
+    """Hand the command line to Hydra, which calls `task`, or another function, on the config of each job.
+
+    Raises
+    ------
+    AudiofwError
+        What Hydra refuses is raised as one line, too.
+    """
+    menus = load_menus()
+    store_schema(menus)
+    register()
+    try:
+        with _command_line(["audiofw", *quote_text(words)]):
+            hydra.main(**CONFIG)(job or task)()
+    except Refused as refused:
+        raise refused.args[0] from refused.__cause__
+    except JobError:  # the leaderboard tells of it
+        return 1
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, menus, words) from error
+    return 0
+
+
+def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
+    """Compose one config outside Hydra's main: nothing is written, no logging is set up.
+
+    Raises
+    ------
+    AudiofwError
+        For what cannot be composed.
+    """
+    menus = load_menus()
+    menus.warn()
+    store_schema(menus)
+    register()  # a recipe may name its sweeper
+    try:
+        return resolve(_compose(quote_text(words)), menus)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, menus, words) from error
+
+
+@contextmanager
+def _command_line(argv: list[str]) -> Iterator[None]:
+    """Let Hydra read ``argv``, and raise its errors: else it prints them over many lines and exits."""
+    words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = argv, "1"
+    try:
+        yield
+    finally:
+        sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, full
+        close_log()
+
+
+def close_log() -> None:
+    """Take off the handlers that Hydra has put on the root logger: they write into the run's folder."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def store_schema(menus: Menus) -> None:
+    """Put the types of the whole config into Hydra's store; ``conf/config.yaml`` brings the values."""
+    menus.store()
+    sections = [*map(missing, section_options(Config)), *map(_menu, KINDS.values())]
+    ConfigStore.instance().store(name="schema", node=make_schema("Config", sections))
+
+
+def _menu(kind: Kind) -> Option:
+    return Option(kind.name, Any, None) if kind.optional else Option(kind.name, Any)
+
+
+def task(cfg: DictConfig) -> float:
+    """Run one job of Hydra's and return its main score."""
+    hydra_config = HydraConfig.get()
+    folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
+    try:
+        menus = load_menus()  # anew: a launcher may have sent this job to another process
+        menus.warn()
+        config, choices = resolve(cfg, menus)
+        config = share_cores(config, hydra_config.launcher)
+        part = part_of(hydra_config)
+        from audiofw.experiment import job as sweep  # a refused config should not wait for numpy
+
+        if hydra_config.mode == RunMode.MULTIRUN:
+            return sweep.run_in_sweep(config, choices, folder, overrides, part)
+        return sweep.run_alone(config, choices, folder, overrides)
+    except Pruned:
+        raise
+    except (Exception, SystemExit) as error:
+        if hydra_config.mode == RunMode.MULTIRUN:
+            raise note_failure(folder, overrides, error) from error
+        if isinstance(error, AudiofwError):
+            remove_unused(folder)
+            raise Refused(error) from error
+        raise
+
+
+def share_cores(config: Config, launcher: DictConfig) -> Config:
+    """Keep threads times jobs at a time within the cores: each job of a parallel launcher gets its share."""
+    at_once = launcher.get("n_jobs", 1)
+    if config.n_jobs != -1 or at_once == 1:
+        return config
+    from audiofw.parallel.workers import cores, count_workers
+
+    return dataclasses.replace(config, n_jobs=max(1, cores() // count_workers(at_once)))
+
+
+class Announce(Callback):
+    """Tells the supervisor of a sweep where its folder is, before the first job."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Report the folder."""
+        if supervise.is_supervised():
+            supervise.report_folder(Path(config.hydra.sweep.dir))
+
+
+class JobError(Exception):
+    """A job of a sweep failed; Hydra raises it again once the others have run."""
+
+
+def note_failure(folder: Path, overrides: Sequence[str], error: BaseException) -> JobError:
+    """Say in one line, and in ``result.json``, why a job of a sweep failed."""
+    from audiofw.results import record as jobs
+
+    reason = jobs.describe(error)
+    log.error("job failed: %s", reason)
+    log.debug("in full:", exc_info=error)
+    jobs.end_failed(folder, overrides, reason)
+    return JobError(reason)
+
+
+def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
+    """Check a composed config, give it types and bind its plugins.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        For an unknown plugin or key, and a value out of range.
+    """
+    try:
+        values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_sentence(error)) from error
+    # a recipe's options stay behind when its choice is taken off: ~augmentation
+    chosen = [kind.name for kind in KINDS.values() if not kind.optional or "name" in (values[kind.name] or ())]
+    choices = {kind: menus.choose(kind, values[kind]) for kind in chosen}
+    return read_config(values), choices
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the folder of a refused run if it holds only what Hydra wrote there, and the empty ones above."""
+    close_log()
+    if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log", "result.json"}:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in [folder, *folder.parents]:
+            if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):
+                break
+            parent.rmdir() if parent.exists() else None
+
+
+def explain(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:
+    """Turn what Hydra or OmegaConf says over several lines into one line with a remedy."""
+    said = str(error)
+    if isinstance(error, MissingConfigException) and (found := re.search(r"'([\w/]+)/([^/']*)'", said)):
+        return _unknown_choice(found[1], found[2], menus, error.options or ())
+    if found := re.match(r"Could not override '([^']+)'", said):
+        return _unknown_key(found[1], menus, words)
+    if cause := error.__cause__:
+        key = re.search(r"full_key: (\S+)", str(cause))
+        return ConfigError(f"{key[1] + ': ' if key else ''}{_sentence(cause)}")
+    return ConfigError(_sentence(error))
+
+
+def _unknown_choice(group: str, name: str, menus: Menus, options: Iterable[str]) -> AudiofwError:
+    if group in KINDS:
+        try:
+            menus.find(group, name)
+        except AudiofwError as error:
+            return error
+    listed = ", ".join(sorted(options)) or "none"
+    return ConfigError(f"{group}={name}: there is no such {group}{nearest(name, options)}; choices: {listed}")
+
+
+def _unknown_key(key: str, menus: Menus, words: Sequence[str]) -> AudiofwError:
+    """Suggest the nearest key of the config that the command line's menu choices make."""
+    config = _compose([word.split(",")[0] for word in words if _chooses(word)])
+    known, section = list(_keys(config)), key.rpartition(".")[0]
+    listed = [k for k in known if k.rpartition(".")[0] == section] or [k for k in known if "." not in k]
+    menu = menus.plugins.get(section, {})
+    chosen = menu.get(config[section].name) if menu and config[section] else None
+    library = f"; an option of its library is added with a +: +{key}=…" if chosen and chosen.open_ended else ""
+    return ConfigError(f"{key}: there is no such key{nearest(key, known)}; known: {', '.join(sorted(listed))}{library}")
+
+
+def _chooses(word: str) -> bool:
+    return word.partition("=")[0].lstrip("+") in {*KINDS, "experiment", "tune"}
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    with hydra.initialize_config_dir(CONFIG["config_path"], version_base=CONFIG["version_base"]):
+        return hydra.compose(CONFIG["config_name"], list(overrides))
+
+
+def _keys(config: Any, prefix: str = "") -> Iterable[str]:
+    for key in config:
+        yield f"{prefix}{key}"
+        node = config._get_node(key)
+        if OmegaConf.is_dict(node) and not node._is_none():
+            yield from _keys(node, f"{prefix}{key}.")
+
+
+def _sentence(error: BaseException) -> str:
+    """The part of a message of several lines that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = " ".join(line for line in lines if line and not re.match(rf"({_NOISE}):?", line))
+    for theirs, ours in _PLAINLY.items():
+        said = re.sub(theirs, ours, said)
+    return said
+
+
+_NOISE = "full_key|object_type|reference_type|See https?"
+
+_PLAINLY = {
+    r" of type '\w+' could not be converted to Float": " is not a number",
+    r" of type '\w+' could not be converted to Integer": " is not a whole number",
+    r" is not a valid bool \(type \w+\)": " is neither true nor false",
+    r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.": "give a list, as [a,b]",
+    r"Invalid type assigned: \w+ is not a subclass of (\w+)\. value: .*": r"a section: set its keys, as \1.key=value",
+    r"Cannot merge DictConfig with ListConfig": "a section, not a list: set its keys one by one",
+}
+"""What OmegaConf says in its own words of a value of the wrong type, and how a user would say it."""

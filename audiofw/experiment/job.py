@@ -1,0 +1,105 @@
+"""One job: run once, noted in ``result.json``, and its failure its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.data.dataset import Dataset
+from audiofw.errors import AudiofwError
+from audiofw.experiment import supervisor as supervise
+from audiofw.experiment.run import Result, Watch, rehearse, run
+from audiofw.experiment.tune.part import Part, Pruned
+from audiofw.experiment.tune.trial import narrow, watch
+from audiofw.extraction.clips import find
+from audiofw.results import record as jobs
+from audiofw.results.console import show
+
+log = logging.getLogger(__name__)
+
+Choices = Mapping[str, Choice]
+
+
+def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
+    """Run the one job of a plain run, show its outcome and return its main score."""
+    result, dataset = run_found(config, choices, folder, overrides)
+    show(result.metrics, dataset, result.failures, choices, folder)
+    return result.score
+
+
+def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> tuple[Result, Dataset]:
+    """Run one job on the clips that its config names, and say nothing on stdout."""
+    rehearse(config, choices)
+    dataset = find(config)
+    return _run_noted(config, choices, dataset, folder, overrides, jobs.identify(config, choices, dataset)), dataset
+
+
+def run_in_sweep(
+    config: Config, choices: Choices, folder: Path, overrides: Sequence[str], part: Part | None = None
+) -> float:
+    """Run one job of a sweep, unless an earlier sweep has, and return its main score."""
+    _announce(config, folder, overrides)
+    rehearse(config, choices)
+    dataset = find(config)
+    if part:
+        dataset, choices = narrow(part, config, dataset, choices)
+        config = replace(config, robustness=config.robustness and part.final)  # a search asks for the winner's alone
+    job = jobs.identify(config, choices, dataset)
+    if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
+        return value
+    watcher = watch(part, config) if part else None
+    result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
+    log.info("%s %.3f", config.score, result.score)
+    return result.score
+
+
+def _announce(config: Config, folder: Path, overrides: Sequence[str]) -> None:
+    """Say that a job runs here before it is known which: even a plugin's factory may kill the process.
+
+    What failed here since the sweep was begun is not tried again: the sweep was started again because of it.
+    """
+    record = jobs.read(folder)
+    failed = record if record and record.status == "failed" else None
+    if failed and failed.started >= supervise.session_start():
+        raise AudiofwError(failed.reason or "it failed before")
+    if record is None or (failed and config.sweep.rerun != "none"):
+        jobs.begin(folder, "", overrides, config.score)
+
+
+def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> float | None:
+    """Repeat what an earlier run of the same job gave, its failure too if failures are not to be run again."""
+    found = jobs.settled(job, rerun, since=supervise.session_start())
+    if not found:
+        return None
+    where, record = found
+    jobs.repeat(where, record, folder, overrides)
+    if record.value is None:
+        raise AudiofwError(f"{record.reason} (in {where}; sweep.rerun=failed runs it again)")
+    log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
+    return record.value
+
+
+def _run_noted(
+    config: Config,
+    choices: Choices,
+    dataset: Dataset,
+    folder: Path,
+    overrides: Sequence[str],
+    job: str,
+    watcher: Watch | None = None,
+) -> Result:
+    record = jobs.begin(folder, job, overrides, config.score)
+    try:
+        result = run(config, choices, dataset, folder, watcher)
+    except Pruned as pruned:
+        jobs.end(folder, record, reason=str(pruned), pruned=True)
+        raise
+    except BaseException as error:  # the note must be true after Ctrl-C, too
+        jobs.end(folder, record, reason=jobs.describe(error))
+        raise
+    jobs.end(folder, record, value=result.score)
+    return result

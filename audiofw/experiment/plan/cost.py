@@ -1,0 +1,182 @@
+"""What jobs will cost, as measured: on a few clips of each extraction, and by earlier jobs of the same model."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audiofw.cache.checksums import seal
+from audiofw.cache.fileindex import FileIndex
+from audiofw.cache.folder import INDEX, entries, entry_path, on_disk
+from audiofw.parallel.executors import Lost
+from audiofw.parallel.workers import outcomes
+from audiofw.results import record as jobs
+from audiofw.system.paths import cache_root
+
+SAMPLE = 8  # clips of an extraction that are timed
+PATIENCE = 10.0  # seconds after which fewer clips will do
+NEAR = 0.2  # as many clips or columns, give or take this share
+NEWEST = 500  # earlier jobs that are looked at
+
+
+# --- extraction ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """What is made of some clips once, for however many jobs."""
+
+    name: str
+    make: Callable[[Path], np.ndarray]
+    recipe: str  #: its digest
+    paths: Sequence[Path]
+    kept: bool  #: in the cache
+    workers: int
+    jobs: tuple[int, ...]  #: the numbers of those that need it
+
+
+class Cost(NamedTuple):
+    """What an extraction will take; None where no clip could be measured."""
+
+    cached: int  #: clips that are in the cache
+    new: int  #: clips that are not
+    seconds: float | None
+    size: float | None  #: bytes on the disk
+    columns: int | None  #: of a row, if the clips that were measured agree
+    reason: str = ""  #: why no clip could be measured
+
+
+class Stored:
+    """What the cache of features holds now; asking changes nothing in it."""
+
+    def __init__(self) -> None:
+        self._folder = cache_root() / "features"
+        self._files = FileIndex(self._folder / INDEX)
+
+    def lacks(self, recipe: str, paths: Sequence[Path]) -> list[Path]:
+        """List the files of which nothing is stored that this recipe has made."""
+        folder = self._folder / recipe
+        there = {entry.path for entry in entries(folder)}
+        return [path for path in paths if self._entry(folder, path) not in there] if there else list(paths)
+
+    def _entry(self, folder: Path, path: Path) -> str | None:
+        content = self._files.content(path)
+        return content and entry_path(folder, content.digest.hex())
+
+
+def measure(extraction: Extraction, stored: Stored) -> Cost:
+    """Make the rows of a few clips that are not in the cache yet, keeping none, and conclude to all of them."""
+    paths, kept = extraction.paths, extraction.kept
+    new = stored.lacks(extraction.recipe, paths) if kept else list(paths)
+    cached = len(paths) - len(new)
+    if not new:
+        return Cost(cached, 0, seconds=0.0, size=0.0, columns=None)
+    seconds, results = _time(extraction.make, spread(new, SAMPLE))
+    rows = [result for result in results if not isinstance(result, Lost)]
+    if not rows:
+        return Cost(cached, len(new), None, None, None, reason=results[0].reason)
+    size = fmean(on_disk(len(seal(row, b""))) for row in rows) * len(new)
+    widths = {row.shape[-1] for row in rows}
+    return Cost(
+        cached,
+        len(new),
+        seconds=seconds * len(new) / min(extraction.workers, len(new)),
+        size=size if kept else 0.0,
+        columns=widths.pop() if len(widths) == 1 else None,
+    )
+
+
+def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[float, list[Any]]:
+    """Work on some files, and give the seconds that one took and what was made."""
+    results: list[Any] = []
+    started = perf_counter()
+    with closing(outcomes(make, paths, n_jobs=1)) as made:
+        for result in made:
+            results.append(result)
+            if perf_counter() - started > PATIENCE:
+                break
+    return (perf_counter() - started) / len(results), results
+
+
+def spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """Pick at most so many, from the middle of equal stretches: neighbours are often alike."""
+    count = min(count, len(paths))
+    return [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
+
+
+# --- the rest of a job -----------------------------------------------------------------------------
+
+
+class Past(NamedTuple):
+    """What a finished job took."""
+
+    model: Mapping[str, Any]  #: its name and options
+    clips: int
+    columns: int
+    fold_seconds: float  #: fitting and predicting one fold
+    other_seconds: float  #: all else but the extraction: audit, intervals, pictures
+
+
+def read_past() -> list[Past]:
+    """Read what the newest jobs took, wherever their folders are; those that are gone are passed over."""
+    pointers = sorted(_files(cache_root() / "jobs"), key=lambda file: file.stat().st_mtime, reverse=True)
+    read = (_read_past(Path(pointer.path)) for pointer in pointers[:NEWEST])
+    return [past for past in read if past]
+
+
+def _files(folder: Path) -> list[os.DirEntry[str]]:
+    return list(os.scandir(folder)) if folder.is_dir() else []
+
+
+def _read_past(pointer: Path) -> Past | None:
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        folder = Path(pointer.read_text())
+        record, metrics = jobs.read(folder), json.loads((folder / "metrics.json").read_text())
+        if record is None or record.status != "finished":
+            return None
+        config = yaml.load((folder / "config.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        folds = sum(metrics["fit_seconds"]) + sum(metrics["predict_seconds"])
+        return Past(
+            model=config["model"],
+            clips=metrics["n_clips"],
+            columns=metrics["n_columns"],
+            fold_seconds=folds / metrics["n_folds"],
+            other_seconds=max(0.0, record.seconds - metrics["extract_seconds"] - folds),
+        )
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):  # removed, or of another version
+        return None
+
+
+def expect(
+    past: Sequence[Past], model: Mapping[str, Any], *, clips: int, columns: int | None, folds: int
+) -> float | None:
+    """Conclude from earlier jobs how many seconds one takes without its extraction.
+
+    The jobs that are most like it count: of the same model, with the same options, on as many columns and clips, give
+    or take a fifth; else with any options; else on any number of columns.
+
+    Returns
+    -------
+    float or None
+        Their median; None if the model was never fitted on as many clips.
+    """
+    of_model = [job for job in past if job.model["name"] == model["name"] and _is_near(job.clips, clips)]
+    as_wide = [job for job in of_model if columns is not None and _is_near(job.columns, columns)]
+    same = [job for job in as_wide if job.model == model]
+    alike = same or as_wide or of_model
+    return median(job.other_seconds + job.fold_seconds * folds for job in alike) if alike else None
+
+
+def _is_near(value: int, wanted: int) -> bool:
+    return abs(value - wanted) <= NEAR * wanted

@@ -1,0 +1,197 @@
+"""The jobs that a command line makes, each looked at instead of run; nothing is left behind."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from audiofw.audit import run as leaks
+from audiofw.cache.store import recipe_digest
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.contract.registry import load_menus
+from audiofw.data.dataset import Dataset
+from audiofw.errors import ConfigError
+from audiofw.evaluation import robustness
+from audiofw.experiment.hydra_app import Refused, resolve, run_app
+from audiofw.experiment.run import rehearse
+from audiofw.extraction.clips import find, split
+from audiofw.extraction.recording import Unit
+from audiofw.extraction.table import units_of
+from audiofw.results import record as jobs
+
+ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run
+GRIDS = ("basic", "filter")  # sweepers whose jobs do not depend on the results of others
+
+
+class Key(NamedTuple):
+    """What an extraction is known by: its recipe, and whether the cache keeps it."""
+
+    recipe: str
+    kept: bool
+
+
+class Work(NamedTuple):
+    """What a job that would be run is made of."""
+
+    config: Config
+    choices: Mapping[str, Choice]
+    dataset: Dataset
+    n_folds: int
+    tested: frozenset[int]  #: numbers of the clips in any test part
+    units: Mapping[Key, Unit]  #: what is extracted: the clips' rows, then of each changed copy and test
+
+    @property
+    def features(self) -> Key:
+        """The extraction of its clips' features."""
+        return next(iter(self.units))
+
+    def part(self, key: Key) -> frozenset[int] | None:
+        """Give the numbers of the clips that an extraction is of; None for all."""
+        unit = self.units.get(key)
+        changed = unit and unit.copy and isinstance(unit.copy.augmentation, robustness.Changed)
+        return self.tested if changed else None
+
+    @property
+    def probes(self) -> Key | None:
+        """The extraction of what the audit looks at."""
+        return Key(recipe_digest(leaks.recipe()), self.config.cache.enabled) if self.config.audit else None
+
+
+class Job(NamedTuple):
+    """One job, and what would become of it."""
+
+    number: int
+    options: Mapping[str, Any]  #: of the whole config, by dotted key
+    status: str
+    work: Work | None = None  #: None for one that would not be run
+    refused: bool = False
+    seconds: float | None = 0.0  #: without the extraction; None if unknown
+
+    def refuse(self, error: BaseException) -> Job:
+        """Say why it cannot be run."""
+        return self._replace(status=f"cannot run: {jobs.describe(error)}", work=None, refused=True)
+
+
+def list_jobs(words: Sequence[str]) -> list[Job]:
+    """Let Hydra make the jobs of a command line, and look at each instead of running it."""
+    if other := next((found for word in words if (found := re.match(r"\+*hydra/sweeper=(.*)", word))), None):
+        _check_sweeper(other[1])
+    survey = Survey()
+    kept = [word for word in words if not ELSEWHERE.match(word)]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, _quiet("hydra"):
+        here = [f"hydra.run.dir={scratch}", f"hydra.sweep.dir={scratch}", "hydra.sweep.subdir=${hydra.job.num}"]
+        run_app([*kept, *here, "hydra/launcher=basic"], survey.take)
+    return survey.jobs
+
+
+def _check_sweeper(name: str) -> None:
+    if name not in GRIDS:
+        raise ConfigError(f"--plan: hydra/sweeper={name} chooses its jobs by the results of others; leave --plan out")
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a logger from saying that jobs are launched."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+class Survey:
+    """Takes down the jobs that Hydra makes; what several have in common is looked at once."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self._menus = load_menus()
+        self._datasets: dict[str, Dataset] = {}
+        self._seen: dict[str, int] = {}
+
+    def take(self, cfg: DictConfig) -> float:
+        """Look at one job; in Hydra's eyes this is running it."""
+        try:
+            _check_sweeper(HydraConfig.get().runtime.choices.get("hydra/sweeper", GRIDS[0]))
+        except ConfigError as error:
+            raise Refused(error) from error
+        job = Job(len(self.jobs), _options(cfg), "to run")
+        try:
+            job = self._foresee(job, cfg)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # it costs this job alone, as it would when run
+            job = job.refuse(error)
+        self.jobs.append(job)
+        return 0.0
+
+    def _foresee(self, job: Job, cfg: DictConfig) -> Job:
+        """Check all that can be checked quickly, and look for an earlier run."""
+        config, choices = resolve(cfg, self._menus)
+        rehearse(config, choices)
+        dataset = self._find(config)
+        folds, _, _ = split(dataset.clips, choices["split"], config.seed)
+        units = units_of(config, choices)
+        if config.robustness:
+            units += robustness.units(units[0], config.seed).values()
+        known = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units}
+        tested = frozenset(int(i) for fold in folds for i in fold.test)
+        work = Work(config, choices, dataset, len(folds), tested, known)
+        alone = HydraConfig.get().mode != RunMode.MULTIRUN  # a plain run is always run
+        return self._settle(job, work, "all" if alone else config.sweep.rerun)
+
+    def _find(self, config: Config) -> Dataset:
+        key = repr(config.data)
+        if key not in self._datasets:
+            self._datasets[key] = find(config)
+        return self._datasets[key]
+
+    def _settle(self, job: Job, work: Work, rerun: str) -> Job:
+        """Say whether a sweep would run it, as `audiofw.experiment.job.run_in_sweep` decides."""
+        if rerun == "all":
+            return job._replace(work=work)
+        identity = jobs.identify(work.config, work.choices, work.dataset)
+        first = self._seen.setdefault(identity, job.number)
+        if first != job.number:
+            return job._replace(status=f"same as {first}")
+        if found := jobs.settled(identity, rerun):
+            return job._replace(status=_say(*found))
+        found = jobs.earlier(identity)
+        if found and found[1].status == "failed":
+            return job._replace(status=f"to run again, {_say(*found)}", work=work)
+        return job._replace(work=work)
+
+
+def _say(where: Path, record: jobs.Record) -> str:
+    reason = f": {record.reason}" if record.reason else ""
+    return f"{record.status} in {_short(where)}{reason}"
+
+
+def _options(cfg: DictConfig) -> dict[str, Any]:
+    try:
+        return dict(_flatten(OmegaConf.to_container(cfg, resolve=True)))
+    except OmegaConfBaseException:  # the reason is told when the job is resolved
+        return {}
+
+
+def _flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _short(folder: Path | None) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder and folder.is_relative_to(here) else folder)

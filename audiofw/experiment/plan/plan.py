@@ -1,0 +1,124 @@
+"""``--plan``: the jobs of a command line, what they extract, and what both would take. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from audiofw.audit import probe
+from audiofw.errors import AudiofwError
+from audiofw.experiment.plan import cost as estimate
+from audiofw.experiment.plan.cost import Cost, Extraction
+from audiofw.experiment.plan.jobs import Job, Key, Work, list_jobs
+from audiofw.extraction.recording import Unit
+from audiofw.parallel.workers import count_workers
+from audiofw.system.progress import counting
+
+AUDIT = "audit"
+Width = int | AudiofwError | None  # of an extraction's table; why it cannot be made; None: it depends on the clips
+
+
+class Plan(NamedTuple):
+    """The jobs, and the extractions that those to be run need."""
+
+    jobs: list[Job]
+    extractions: list[tuple[Extraction, Cost]]
+
+
+def make_plan(words: Sequence[str]) -> Plan:
+    """List the jobs of a command line, and measure what those would cost that are to be run.
+
+    Raises
+    ------
+    AudiofwError
+        For a command line that Hydra refuses as a whole.
+    """
+    widths: dict[Key, Width] = {}
+    listed = [_try_out(job, widths) for job in list_jobs(words)]
+    shared, stored = gather(listed), estimate.Stored()
+    costs: dict[Key, Cost] = {}
+    with counting("measure", len(shared)) as advance:
+        for key, extraction in shared.items():
+            costs[key] = estimate.measure(extraction, stored)
+            advance()
+    past = estimate.read_past()
+    timed = [_time(job, widths, costs, past) for job in listed]
+    return Plan(timed, [(extraction, costs[key]) for key, extraction in shared.items()])
+
+
+def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
+    """Try a job's plugins on a made-up clip, as its run would begin; note the width of the table."""
+    if job.work is None:
+        return job
+    if (key := job.work.features) not in widths:
+        try:
+            widths[key] = job.work.units[key].try_out()
+        except AudiofwError as error:
+            widths[key] = error
+    width = widths[key]
+    return job.refuse(width) if isinstance(width, AudiofwError) else job
+
+
+def gather(listed: Sequence[Job]) -> dict[Key, Extraction]:
+    """Gather what the jobs to be run extract: what several need is there once."""
+    needed: dict[Key, list[Job]] = {}
+    for job in listed:
+        for key in (job.work.probes, *job.work.units) if job.work else ():
+            if key:
+                needed.setdefault(key, []).append(job)
+    return {key: _extraction(key, sharing) for key, sharing in needed.items()}
+
+
+def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
+    works = [job.work for job in sharing if job.work]
+    first = works[0]
+    unit = first.units.get(key)
+    return Extraction(
+        name=_name(unit) if unit else AUDIT,
+        make=unit or _probe,
+        recipe=key.recipe,
+        paths=_paths(works, key),
+        kept=key.kept,
+        workers=count_workers(first.config.n_jobs),
+        jobs=tuple(job.number for job in sharing),
+    )
+
+
+def _name(unit: Unit) -> str:
+    copy = f", {unit.copy.augmentation.name} {unit.copy.number}" if unit.copy else ""
+    return f"{unit.feature.name} + {unit.pooling.name}{copy}"
+
+
+def _probe(path: Path) -> np.ndarray:
+    return probe.to_vector(probe.probe(path))
+
+
+def _paths(works: Sequence[Work], key: Key) -> list[Path]:
+    """List the clips, each once if what is made of it is kept."""
+    if not key.kept:
+        return [path for work in works for path in _clips(work, key)]
+    distinct = {(id(work.dataset), work.part(key)): work for work in works}
+    return list(dict.fromkeys(path for work in distinct.values() for path in _clips(work, key)))
+
+
+def _clips(work: Work, key: Key) -> list[Path]:
+    part, clips = work.part(key), work.dataset.clips
+    return [clip.path for clip in clips] if part is None else [clips[i].path for i in sorted(part)]
+
+
+def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[estimate.Past]) -> Job:
+    if job.work is None:
+        return job
+    key, model = job.work.features, job.work.choices["model"]
+    width = widths[key]
+    seconds = estimate.expect(
+        past,
+        {"name": model.name, **model.options},
+        clips=len(job.work.dataset.clips),
+        columns=width if isinstance(width, int) else costs[key].columns,
+        folds=job.work.n_folds,
+    )
+    return job._replace(seconds=seconds)

@@ -1,0 +1,214 @@
+"""The story of one experiment, top to bottom."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from audiofw.audit import run as leaks
+from audiofw.audit.findings import Finding, refuse
+from audiofw.bundle.save import Finished, leave_bundle
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.data.dataset import Clip, Dataset
+from audiofw.data.splits import Fold, warn_of_shared_groups
+from audiofw.errors import ConfigError
+from audiofw.evaluation import robustness
+from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
+from audiofw.evaluation.scores import check_score
+from audiofw.evaluation.summary import main_value, summarise
+from audiofw.extraction.clips import known, split
+from audiofw.extraction.columns import name_columns
+from audiofw.extraction.extract import Failure, Rows, Table, join
+from audiofw.extraction.recording import Unit
+from audiofw.extraction.table import extract, extract_copies, open_shelf, units_of, width_of
+from audiofw.results.files import save
+from audiofw.system.progress import counting
+
+Choices = Mapping[str, Choice]
+Watch = Callable[[FoldResult, int], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave."""
+
+    score: float
+    metrics: Mapping[str, Any]
+    failures: Sequence[Failure]
+    folder: Path
+
+
+def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch: Watch | None = None) -> Result:
+    """Run one experiment and leave its results in a folder.
+
+    Parameters
+    ----------
+    config : Config
+    dataset : Dataset
+        What `audiofw.extraction.clips.find` has found.
+    choices : mapping of str to Choice
+        A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``, and ``augmentation`` if there is any.
+    folder : Path
+        Where ``metrics.json``, ``predictions.csv``, ``report.html`` and the rest go.
+    watch : callable, optional
+        Called with each fold's result as soon as it is there, and the number of folds.
+
+    Raises
+    ------
+    AudiofwError
+        For what the user can mend: data, options, plugins.
+    """
+    planned, _, _ = split(dataset.clips, choices["split"], config.seed)  # refused here, it has cost no time
+    findings = look_for_leaks(dataset.clips, planned, config)
+
+    started = perf_counter()
+    unit, *changed = units_of(config, choices)
+    table = extract(dataset.clips, unit, config)
+    clips = [dataset.clips[i] for i in table.kept]
+    rows = join(table, extract_copies(clips, changed, config, table))
+    seconds = perf_counter() - started
+    folds, classes, y = split(clips, choices["split"], config.seed)
+    if not config.audit:  # which says the same, and more
+        warn_of_shared_groups(folds, known(clips, "group"))
+    evaluation = evaluate(partial(make_model, config, choices), folds, rows, y, clips, classes, config, watch)
+
+    findings = leaks.measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
+    metrics = {
+        **summarise(evaluation, classes=classes, score=config.score, seed=config.seed, coverage=config.coverage),
+        "n_failures": len(table.failures),
+        "n_from_cache": table.cached,
+        "n_columns": count_columns(rows.X, evaluation.models[-1]),
+        "audit": [leaks.as_record(finding) for finding in findings],
+        "extract_seconds": seconds,
+        "model_bytes": size_of(evaluation.models[-1]),
+        "robustness": try_changes(evaluation, folds, clips, unit, config, table),
+    }
+    save(folder, config, choices, clips, table.failures, evaluation, metrics)
+    if config.bundle.enabled:
+        run_ended = Finished(config, choices, clips, classes, unit, rows, evaluation, metrics)
+        leave_bundle(folder, run_ended, partial(make_model, config, choices))
+    if config.report.enabled:
+        from audiofw.report import build  # templates and pictures: not for those who want none
+
+        X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
+        build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names)
+    return Result(main_value(metrics), metrics, table.failures, folder)
+
+
+def rehearse(config: Config, choices: Choices) -> None:
+    """Refuse a score, a model's option, windows of no length or copies that nothing changes, before any work."""
+    check_score(config.score)
+    make_model(config, choices)
+    if config.windows.hop is not None and config.audio.duration is None:
+        raise ConfigError(
+            f"windows.hop={config.windows.hop:g} needs audio.duration: how long each window is, in seconds"
+        )
+    if config.augmented_copies and "augmentation" not in choices:
+        copies = f"augmented_copies={config.augmented_copies}"
+        raise ConfigError(f"{copies} is not enough: say how copies are changed, augmentation=…; or 0")
+
+
+def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
+    """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
+    if not config.audit:
+        return []
+    with open_shelf(config, leaks.recipe(), clips) as shelf:
+        findings = leaks.find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
+    if config.audit == "raise":
+        refuse(findings)
+    return findings
+
+
+def make_model(config: Config, choices: Choices) -> Any:
+    """Make an unfitted classifier: calibrated, if that is wanted, and behind the pooling if that learns."""
+    pooling = choices["pooling"]
+    make: Callable[[], Any] = partial(choices["model"].build, config.seed, config.n_jobs)
+    if config.calibration != "none":  # scikit-learn takes its time to import
+        from audiofw.learn.calibration import calibrated
+
+        make = calibrated(make, config.calibration, config.seed)
+    if not pooling.learns:
+        return make()
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline([("pooling", pooling.build(None, config.seed)), ("model", make())])
+
+
+def evaluate(
+    make_model: Callable[[], Any],
+    folds: Sequence[Fold],
+    rows: Rows,
+    y: np.ndarray,
+    clips: Sequence[Clip],
+    classes: Sequence[str],
+    config: Config,
+    watch: Watch | None = None,
+) -> Evaluation:
+    """Fit and predict every fold, with a progress bar."""
+
+    def on_fold(result: FoldResult) -> None:
+        advance()
+        if watch:
+            watch(result, len(folds))
+
+    with counting("fit", len(folds)) as advance:
+        return cross_validate(
+            make_model,
+            folds,
+            rows.X,
+            y,
+            n_classes=len(classes),
+            clip_of=rows.clip_of,
+            augmented=rows.augmented,
+            groups=known(clips, "group"),
+            balance=config.balance,
+            on_fold=on_fold,
+            keep_models=config.robustness,
+        )
+
+
+def try_changes(
+    evaluation: Evaluation, folds: Sequence[Fold], clips: Sequence[Clip], unit: Unit, config: Config, table: Table
+) -> list[dict[str, Any]]:
+    """Test the folds' models on changed test clips, if the config asks for that."""
+    if not config.robustness:
+        return []
+
+    def extract_some(numbers: np.ndarray, changed: Unit) -> Table:
+        some, width = [clips[i] for i in numbers], width_of(table)
+        return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
+
+    return robustness.measure(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
+
+
+def count_columns(X: np.ndarray, model: Any) -> int:
+    """Count the columns that a classifier is fitted on, behind a pooling that learns if it begins with one."""
+    return int((X if X.ndim > 1 else model[0].transform(X[:1])).shape[1])
+
+
+def size_of(model: Any) -> int | None:
+    """Measure a fitted model in bytes, as pickle writes it; None for one that it cannot write."""
+    try:
+        return len(pickle.dumps(model))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
+
+
+def seen_by_classifier(
+    choices: Choices, unit: Unit, table: Table, evaluation: Evaluation
+) -> tuple[np.ndarray, list[str], Evaluation]:
+    """Give the first row of each clip as the last classifier saw it, the names of its columns, and that classifier."""
+    first = np.flatnonzero(np.diff(table.clip_of, prepend=-1))
+    X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
+    if unit.pooling.learns:
+        pooling, model = model
+        X = pooling.transform(X)
+    return X, name_columns(choices, unit, X.shape[1]), replace(evaluation, models=(model,))

@@ -1,0 +1,241 @@
+"""The search: trials, each a job with options that the study suggests, and the honest score of the best."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from audiofw.config.options import Tune
+from audiofw.contract.schema import check, section_options
+from audiofw.errors import AudiofwError, first_line
+from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
+from audiofw.experiment.tune.part import Pruned
+from audiofw.experiment.tune.report import report
+from audiofw.experiment.tune.study import (
+    claim,
+    count_begun,
+    import_optuna,
+    make_sampler,
+    open_study,
+    own_trials,
+    reasons,
+    take_up,
+)
+from audiofw.system.paths import HELD_OUT
+
+if TYPE_CHECKING:
+    import optuna
+
+    from audiofw.experiment.tune.space import Word
+
+log = logging.getLogger(__name__)
+
+# a search may go on with others of these
+WITHOUT_EFFECT = re.compile(r"tune\.(n_trials|n_jobs|prune|sampler|storage)|n_jobs|audit|(cache|report|sweep)\..*")
+GIVE_UP_AFTER = 3  # trials, if none has gone well and all failed for one reason
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What the steps of a search share."""
+
+    config: DictConfig
+    loader: ConfigLoader
+    launcher: Launcher
+    tune: Tune
+    folder: Path
+    space: Sequence[Word]
+    study: optuna.Study
+
+
+def search(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launcher: Launcher) -> None:
+    """Run trials up to ``tune.n_trials``, then score the best on the clips held out.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Of the command line, with what is searched in Hydra's sweep syntax.
+    config : DictConfig
+        Composed without what is searched.
+    loader : ConfigLoader
+        Hydra's.
+    launcher : Launcher
+        Hydra's; it runs ``tune.n_jobs`` trials at a time if it can.
+
+    Raises
+    ------
+    AudiofwError
+        Where all trials fail, or the best cannot be scored on the clips held out.
+    ConfigError
+        For a space, an option of ``tune`` or a study that cannot be.
+    """
+    hunt = _prepare(words, config, loader, launcher)
+    while (missing := hunt.tune.n_trials - len(own_trials(hunt.study))) > 0:
+        _run_batch(hunt, min(missing, hunt.tune.n_jobs))
+        _check_hope(hunt.study)
+    if not any(trial.value is not None for trial in own_trials(hunt.study)):
+        raise AudiofwError(f"all {hunt.tune.n_trials} trials failed; the last: {reasons(own_trials(hunt.study))[-1]}")
+    honest = _run_winner(hunt)
+    report(hunt.study, hunt.folder, hunt.tune, honest)
+    if isinstance(honest, str):
+        raise AudiofwError(f"the best trial could not be scored on the clips held out: {honest}")
+
+
+def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launcher: Launcher) -> Search:
+    import_optuna()
+    from audiofw.experiment.tune.space import read_space, say_conditions  # it needs Optuna
+
+    tune = _read_tune(config)
+    check_score(config.score)
+    folder = Path(config.hydra.sweep.dir)
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    space = read_space(overrides, config, lambda given: loader.load_sweep_config(config, list(given)))
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"score": config.score, "seed": config.seed, "fixed": _fixed(space)}
+    study = open_study(folder, tune, maximise=GREATER_IS_BETTER[config.score], facts=facts)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    for line in say_conditions(space):
+        log.info(line)
+    if begun := len(own_trials(study)):
+        log.info("the search in %s goes on after %d trials", folder, begun)
+    take_up(study)
+    return Search(config, loader, launcher, tune, folder, space, study)
+
+
+def _read_tune(config: DictConfig) -> Tune:
+    values: Any = OmegaConf.to_container(config.tune, resolve=True)
+    check("tune", values, section_options(Tune))
+    return Tune(**values)
+
+
+def _fixed(space: Sequence[Word]) -> list[str]:
+    fixed = [word for word in space if word.distribution is None]
+    return sorted(word.text for word in fixed if not WITHOUT_EFFECT.fullmatch(word.name))
+
+
+# --- trials -----------------------------------------------------------------------------------------------
+
+
+def _run_batch(hunt: Search, size: int) -> None:
+    """Ask for some trials, run them and tell how they went."""
+    asked = [_ask(hunt) for _ in range(size)]
+    sound = [(trial, words) for trial, words in asked if _composes(hunt, trial, words)]
+    for run in _consecutive(sound):
+        for (trial, _), outcome in zip(run, _launch(hunt, [words for _, words in run], run[0][0].number), strict=True):
+            _tell(hunt, trial, outcome)
+
+
+def _ask(hunt: Search) -> tuple[optuna.Trial, list[str]]:
+    from audiofw.experiment.tune.space import suggest
+
+    hunt.study.sampler = make_sampler(hunt.tune, hunt.config.seed, count_begun(hunt.study))
+    trial = hunt.study.ask()
+    claim(trial)
+    words = suggest(hunt.space, trial)
+    trial.set_user_attr("words", words)
+    return trial, words
+
+
+def _composes(hunt: Search, trial: optuna.Trial, words: list[str]) -> bool:
+    """Whether Hydra takes the words of a trial; else it would refuse the whole batch."""
+    try:
+        hunt.loader.load_sweep_config(hunt.config, words)
+    except (HydraException, OmegaConfBaseException) as error:
+        _tell(hunt, trial, f"{' '.join(words)}: {first_line(error.__cause__ or error)}")
+        return False
+    return True
+
+
+def _consecutive(asked: Sequence[tuple[optuna.Trial, list[str]]]) -> Iterator[list[tuple[optuna.Trial, list[str]]]]:
+    """Part trials into runs of consecutive numbers: jobs bear their trials' numbers, and a launcher counts on."""
+    for _, run in groupby(enumerate(asked), key=lambda one: one[1][0].number - one[0]):
+        yield [one for _, one in run]
+
+
+def _launch(hunt: Search, batch: list[list[str]], number: int) -> list[JobReturn | str]:
+    """Run jobs; where the launcher's processes die, each of the batch has failed."""
+    try:
+        return list(hunt.launcher.launch(batch, initial_job_idx=number))
+    except BrokenExecutor as error:
+        return [f"its process was killed: {first_line(error)}"] * len(batch)
+
+
+def _tell(hunt: Search, trial: optuna.Trial, outcome: JobReturn | str) -> None:
+    """Tell the study how a trial ended: with a number, stopped early, or failed."""
+    from optuna.trial import TrialState
+
+    value = _value(outcome)
+    if isinstance(value, float) and isinstance(outcome, JobReturn):
+        trial.set_user_attr("folder", _folder(outcome, hunt.folder))
+        hunt.study.tell(trial, value)
+        if hunt.study.best_trial.number == trial.number:
+            log.info("trial %d is the best so far", trial.number)
+    elif isinstance(value, Pruned):
+        hunt.study.tell(trial, state=TrialState.PRUNED)
+        log.info("trial %d: %s", trial.number, value)
+    else:
+        trial.set_user_attr("reason", value)
+        hunt.study.tell(trial, state=TrialState.FAIL)
+        if isinstance(outcome, str):  # else its job has said so
+            log.error("trial %d failed: %s", trial.number, value)
+
+
+def _value(outcome: JobReturn | str) -> float | Pruned | str:
+    """Give a job's score, or why it has none."""
+    if isinstance(outcome, str):
+        return outcome
+    value = outcome._return_value  # the property would print lines of its own
+    if outcome.status == JobStatus.COMPLETED:
+        sound = isinstance(value, (int, float)) and math.isfinite(value)
+        return float(value) if sound else f"its score is {value}"
+    return value if isinstance(value, Pruned) else first_line(value)
+
+
+def _folder(outcome: JobReturn, sweep: Path) -> str:
+    """Name a job's folder within the sweep's, which may be moved."""
+    assert outcome.hydra_cfg is not None
+    return os.path.relpath(outcome.hydra_cfg.hydra.runtime.output_dir, sweep)
+
+
+def _check_hope(study: optuna.Study) -> None:
+    """Stop where the first trials all failed for one reason: the next ones would, too."""
+    trials = own_trials(study)
+    why = reasons(trials)
+    if len(trials) >= GIVE_UP_AFTER and len(why) == len(trials) and len(set(why)) == 1:
+        raise AudiofwError(f"the first {len(trials)} trials all failed: {why[0]}")
+
+
+# --- the winner -------------------------------------------------------------------------------------------
+
+
+def _run_winner(hunt: Search) -> Path | str | None:
+    """Fit the best trial's model once and score it on the clips held out.
+
+    Returns
+    -------
+    Path, str or None
+        Where its results are; why it failed; None where no clips were held out.
+    """
+    if not (hunt.tune.holdout or hunt.tune.holdout_folds):
+        return None
+    words = hunt.study.best_trial.user_attrs["words"]
+    final = [f"hydra.sweep.subdir={HELD_OUT}", "hydra.sweeper.final=true"]
+    (outcome,) = _launch(hunt, [[*words, *final]], len(hunt.study.get_trials(deepcopy=False)))
+    value = _value(outcome)
+    return hunt.folder / HELD_OUT if isinstance(value, float) else str(value)

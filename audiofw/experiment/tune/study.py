@@ -1,0 +1,187 @@
+"""The study: what Optuna remembers of a search, in a file of the sweep's folder, and what it makes of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiofw.config.options import Tune
+from audiofw.errors import ConfigError, PluginError, first_line
+from audiofw.experiment.tune.part import Part
+from audiofw.system.atomic import is_alive
+
+if TYPE_CHECKING:
+    import optuna
+
+FILE = "study.journal"
+STARTUP_TRIALS = 5  # finished before any is stopped
+STOPPED = "stopped"  # the study's list of trials whose process was gone
+WARMUP_FOLDS = 2  # of a trial, before it is stopped: one fold may be an unlucky one
+
+
+def import_optuna() -> Any:
+    """Import Optuna, silent but for warnings.
+
+    Raises
+    ------
+    PluginError
+        Where it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise PluginError('hydra/sweeper=optuna needs Optuna: pip install "audiofw[optuna]"') from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, Any]) -> optuna.Study:
+    """Open the study of a sweep's folder, or begin it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the sweep.
+    tune : Tune
+    maximise : bool
+        Whether more of the score is better.
+    facts : mapping
+        What all trials share; a study that was made under others cannot be continued.
+
+    Raises
+    ------
+    ConfigError
+        For a storage that cannot be opened, and a study made under other facts.
+    """
+    optuna = import_optuna()
+    try:
+        study = optuna.create_study(
+            storage=_storage(folder, tune.storage),
+            study_name=_name(folder, tune.storage),
+            direction="maximize" if maximise else "minimize",
+            load_if_exists=True,
+        )
+    except _storage_errors() as error:
+        raise ConfigError(f"tune.storage={tune.storage}: it cannot be opened: {first_line(error)}") from error
+    for key, value in facts.items():
+        known = study.user_attrs.get(key, value)
+        if known != value:
+            raise ConfigError(
+                f"hydra.sweep.dir={folder}: the search there was begun with {_show(key, known, value)}, and this one "
+                f"has {_show(key, value, known)}: choose another hydra.sweep.dir"
+            )
+        study.set_user_attr(key, value)
+    return study
+
+
+def _show(key: str, value: Any, other: Any) -> str:
+    if not isinstance(value, list):
+        return f"{key}={value}"
+    return " ".join(word for word in value if word not in other) or "no such word"
+
+
+def _storage(folder: Path, url: str | None) -> Any:
+    from optuna.storages import JournalStorage, get_storage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    if url is not None:
+        return get_storage(url)
+    file = str(folder / FILE)
+    # Windows lets only administrators make the links that Optuna locks by elsewhere
+    lock = JournalFileOpenLock(file) if os.name == "nt" else None
+    return JournalStorage(JournalFileBackend(file, lock_obj=lock))
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return OptunaError, SQLAlchemyError, ImportError, OSError, ValueError
+
+
+def _name(folder: Path, url: str | None) -> str:
+    return "audiofw" if url is None else folder.resolve().as_posix()  # a database may hold many
+
+
+def make_sampler(tune: Tune, seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """Make what suggests options, for one trial.
+
+    Its chance depends on the seed and the trial's number alone, so that a search that was stopped and goes on
+    suggests what it would have.
+    """
+    import numpy as np
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.samplers import RandomSampler, TPESampler
+
+    own = int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
+    if tune.sampler == "random":
+        return RandomSampler(seed=own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        # trials at the same time should not all try the same
+        return TPESampler(seed=own, constant_liar=tune.n_jobs > 1)
+
+
+def is_hopeless(part: Part, tune: Tune, *, step: int, value: float) -> bool:
+    """Tell the study how far a trial has come, and ask whether most others were better by then.
+
+    The study is opened anew, so this works in whatever process the trial runs.
+    """
+    optuna = import_optuna()
+    study = optuna.load_study(
+        storage=_storage(part.folder, tune.storage),
+        study_name=_name(part.folder, tune.storage),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_FOLDS),
+    )
+    trial = optuna.Trial(study, study.get_trials(deepcopy=False)[part.number]._trial_id)
+    trial.report(value, step)
+    return trial.should_prune()
+
+
+def claim(trial: optuna.Trial) -> None:
+    """Note which process runs a trial."""
+    trial.set_user_attr("process", [platform.node(), os.getpid()])
+
+
+def take_up(study: optuna.Study) -> int:
+    """Put what a process that is gone was running in line again; count it."""
+    from optuna.trial import TrialState
+
+    lost = [trial for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]) if _is_lost(trial)]
+    study.set_user_attr(STOPPED, [*study.user_attrs.get(STOPPED, []), *(trial.number for trial in lost)])
+    for trial in lost:
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    return len(lost)
+
+
+def _is_lost(trial: optuna.trial.FrozenTrial) -> bool:
+    host, pid = trial.user_attrs.get("process", [platform.node(), 0])
+    return host == platform.node() and (pid in (0, os.getpid()) or not is_alive(pid))
+
+
+def own_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """List the trials that have ended and count: not those that were stopped and put in line again."""
+    return [trial for trial in _begun(study) if trial.state.is_finished()]
+
+
+def count_begun(study: optuna.Study) -> int:
+    """Count the trials that have ended or are running, without those that were stopped."""
+    return len(_begun(study))
+
+
+def _begun(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    stopped = study.user_attrs.get(STOPPED, [])
+    trials = study.get_trials(deepcopy=False)
+    return [t for t in trials if t.number not in stopped and t.state.name != "WAITING"]
+
+
+def reasons(trials: Iterable[optuna.trial.FrozenTrial]) -> list[str]:
+    """Give why each failed trial failed, in their order."""
+    from optuna.trial import TrialState
+
+    return [trial.user_attrs.get("reason", "unknown") for trial in trials if trial.state == TrialState.FAIL]

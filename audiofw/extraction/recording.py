@@ -1,0 +1,247 @@
+"""The unit of work: one recording to its rows of the table, and the contract that its plugins keep."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import soundfile
+
+from audiofw.audio.load import load
+from audiofw.audio.segments import Segments
+from audiofw.errors import AudiofwError, PluginError
+from audiofw.parallel.executors import one_line
+from audiofw.system.hashing import digest_of
+
+LONGEST_FRAME = 2**14  # samples; a shorter clip may lack what a feature needs for one frame
+LONGEST_TRIAL = 3600.0  # seconds; a longer duration means "all of it", and is not tried out in full
+HISS = 1e-3  # -60 dB: a feature may divide by the loudness
+
+LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
+"""Whose versions are part of a row's recipe, beside libsndfile's: a new one may change a digit."""
+
+
+PICTURES = {"name": "none", "options": {}}
+"""What stands for a pooling that learns in a row's recipe: all of them begin with the same pictures."""
+
+
+class Choice(Protocol):
+    """A feature, a pooling or an augmentation with its options bound."""
+
+    def __call__(self, *given: Any) -> Any: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def holds_gil(self) -> bool: ...
+
+    @property
+    def learns(self) -> bool: ...
+
+
+class Copy(NamedTuple):
+    """A changed copy of every recording: by which augmentation, its number from 1 on, and the seed of its chance."""
+
+    augmentation: Choice
+    number: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Decode, feature and pooling of one recording; call it with a path.
+
+    Parameters
+    ----------
+    sample_rate, offset, silence
+        As for `audiofw.audio.load.load`.
+    feature : Choice
+        ``(y, sr)`` to a real array ``(rows, frames)``.
+    pooling : Choice
+        ``(frames)`` to a vector ``(d,)``; one that learns does its part in the fold, and pictures are left as they are.
+    segments : Segments
+        Which parts of the recording become rows.
+    copy : Copy, optional
+        Work on a changed copy of the recording in its place.
+    """
+
+    sample_rate: int | None
+    offset: float
+    silence: Literal["refuse", "keep"]
+    feature: Choice
+    pooling: Choice
+    segments: Segments = field(default_factory=Segments)
+    copy: Copy | None = None
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """Make the rows of one recording, one for each of its parts.
+
+        Returns
+        -------
+        np.ndarray [shape=(parts, d) or (parts, rows, frames), dtype=float32]
+            Vectors; pictures for a pooling that learns.
+
+        Raises
+        ------
+        DataError
+            When the file cannot be used; the message is the reason alone.
+        PluginError
+            When a plugin fails or breaks its contract.
+        """
+        y, sr = load(path, duration=self.segments.to_read, **self._audio())
+        return np.stack([self.pool(part, sr) for part in self.segments.cut(y, sr)])
+
+    def pool(self, y: np.ndarray, sr: int) -> np.ndarray:
+        """Make the row of one part's samples, which the plugins may change; see `__call__`."""
+        if self.copy:
+            y = self.segments.shortened(_changed(self.copy, y, sr), sr)
+        frames = _frames(self.feature, y, sr)
+        if self.pooling.learns:
+            return frames.copy()
+        who = f"pooling={self.pooling.name}"
+        row = _checked(_call(who, self.pooling, frames), who, ("d",))
+        if not row.size:
+            raise PluginError(f"{who} gave an empty vector")
+        return row.copy()  # it may be a view of the frames, or a buffer that the plugin uses again
+
+    def try_out(self) -> int | None:
+        """Run the plugins on a made-up clip of faint hiss, before any recording is read.
+
+        Returns
+        -------
+        int or None
+            Size of the rows if the options settle it: that of a clip of ``duration`` seconds.
+
+        Raises
+        ------
+        AudiofwError
+            PluginError unless the plugin chose another of audiofw's errors.
+        """
+        row, settled = self.pool(*self.hiss()), self._is_settled()
+        return row.size if settled else None
+
+    def example(self) -> tuple[np.ndarray, int]:
+        """Give the picture ``(rows, frames)`` of the made-up clip, and its sample rate in Hz."""
+        y, sr = self.hiss()
+        return _frames(self.feature, y, sr), sr
+
+    def _is_settled(self) -> bool:
+        duration = self.segments.duration
+        return self.sample_rate is not None and duration is not None and duration <= LONGEST_TRIAL
+
+    def hiss(self) -> tuple[np.ndarray, int]:
+        """Make up a clip of faint hiss: ``y, sr``."""
+        sr, seconds = self.sample_rate or 22050, self.segments.duration if self._is_settled() else 1.0
+        # Resampling may round a length up: no clip is longer than this.
+        y = np.random.default_rng(0).standard_normal(math.ceil((seconds or 1.0) * sr) + 1, dtype=np.float32)
+        return HISS * y, sr
+
+    @property
+    def holds_gil(self) -> bool:
+        """Whether processes serve it better than threads."""
+        plugins = [self.feature, self.pooling, *([self.copy.augmentation] if self.copy else [])]
+        return any(plugin.holds_gil for plugin in plugins)
+
+    def recipe(self) -> dict[str, Any]:
+        """All that a row depends on beside the recording itself; JSON-able."""
+        copy = self.copy and {**self.copy._asdict(), "augmentation": dict(self.copy.augmentation.identity)}
+        return {
+            "audio": {**self._audio(), **asdict(self.segments)},
+            "feature": dict(self.feature.identity),
+            "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
+            "copy": copy,
+            "code": own_code(*(["audio/effects"] if self.copy else [])),
+            "libraries": {"libsndfile": soundfile.__libsndfile_version__}
+            | {name: _version(name) for name in LIBRARIES},
+        }
+
+    def _audio(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("sample_rate", "offset", "silence")}
+
+
+def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:
+    """Change a part's samples by chance that hangs on the seed, the copy's number and the sound itself."""
+    who, rng = (
+        f"augmentation={copy.augmentation.name}",
+        np.random.default_rng([copy.seed, copy.number, zlib.crc32(y.tobytes())]),
+    )
+    changed = _checked(_call(who, copy.augmentation, y.copy(), sr, rng), who, ("n",))
+    if not changed.size:
+        raise PluginError(f"{who} gave no samples")
+    return changed
+
+
+def _frames(feature: Choice, y: np.ndarray, sr: int) -> np.ndarray:
+    """Run the feature. A clip in which it finds no frame gets silence at its end, as little as will do.
+
+    So a clip that the feature copes with is never changed, whatever its length.
+    """
+    who, failure = f"feature={feature.name}", None
+    for padded in _lengthened(y):
+        try:
+            frames = _checked(_call(who, feature, padded, sr), who, ("rows", "frames"))
+        except AudiofwError as error:
+            failure = failure or error
+            continue
+        if frames.size:
+            return frames
+    raise failure or PluginError(f"{who} gave no frames")
+
+
+def _lengthened(y: np.ndarray) -> Iterator[np.ndarray]:
+    """Give the samples, and if they may be fewer than a frame, longer and longer copies ended by zeros."""
+    if y.size >= LONGEST_FRAME:
+        yield y
+        return
+    yield y.copy()  # a plugin may change what it is given
+    size = 1 << y.size.bit_length()
+    while size <= LONGEST_FRAME:
+        yield np.pad(y, (0, size - y.size))
+        size *= 2
+
+
+def _call(who: str, plugin: Choice, *given: Any) -> np.ndarray:
+    try:
+        return np.asarray(plugin(*given))
+    except AudiofwError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{who}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _checked(array: np.ndarray, who: str, axes: tuple[str, ...]) -> np.ndarray:
+    """Hold a plugin to its contract: real, finite, and of so many axes."""
+    if array.dtype.kind not in "fiub":
+        remedy = ": take its np.abs" if array.dtype.kind == "c" else ""
+        raise PluginError(f"{who} gave an array of {array.dtype}, not of real numbers{remedy}")
+    if array.ndim != len(axes):
+        raise PluginError(f"{who} gave an array of shape {array.shape}, not ({', '.join(axes)})")
+    with np.errstate(over="ignore"):  # infinity is reported below
+        array = np.require(array, np.float32, "W")
+    if not np.isfinite(array).all():
+        raise PluginError(f"{who} gave {'NaN' if np.isnan(array).any() else 'infinity'}")
+    return array
+
+
+def own_code(*more: str) -> str:
+    """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
+    package = Path(__file__).parents[1]
+    own = [package / f"{name}.py" for name in ("audio/load", "audio/segments", "extraction/recording", *more)]
+    return digest_of([*own, *sorted((package / "spectral").glob("*.py"))])
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,90 @@
+"""A run's tables, by its config: of its clips and of changed copies of them, with what the cache has of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from audiofw.audio.segments import Segments
+from audiofw.cache.store import Cache, Shelf, recipe_digest
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.data.dataset import Clip
+from audiofw.extraction.extract import Table, tabulate
+from audiofw.extraction.recording import Copy, Unit
+from audiofw.system.locks import alone
+from audiofw.system.paths import cache_root
+
+log = logging.getLogger(__name__)
+
+COPIES = 3  # of each training clip, where it is only said how they are changed
+
+
+def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
+    """Make what turns a recording into rows, and behind it what does so with each changed copy of it."""
+    audio = asdict(config.audio)
+    own = {name: audio.pop(name) for name in ("sample_rate", "offset", "silence")}
+    segments = Segments(**audio, **asdict(config.windows))
+    unit = Unit(**own, feature=choices["feature"], pooling=choices["pooling"], segments=segments)
+    if not (augmentation := choices.get("augmentation")):
+        return [unit]
+    copies = COPIES if config.augmented_copies is None else config.augmented_copies
+    return [unit, *(replace(unit, copy=Copy(augmentation, number + 1, config.seed)) for number in range(copies))]
+
+
+def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
+    """Turn clips into a table, with what an earlier run has kept."""
+    options = {"on_error": config.data.on_error, **options}
+    with open_shelf(config, unit.recipe(), clips) as shelf:
+        return tabulate(
+            clips,
+            unit,
+            n_jobs=config.n_jobs,
+            pad_to=config.pad.to,
+            pad_value=config.pad.value,
+            shelf=shelf,
+            **options,
+        )
+
+
+def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config, table: Table) -> list[Table]:
+    """Turn changed copies of clips into tables of one width with theirs; a copy that fails is left out."""
+    copies = []
+    for number, unit in enumerate(units, 1):
+        what = f"augment {number}/{len(units)}"
+        copies.append(extract(clips, unit, config, on_error="skip", width=width_of(table), progress=what))
+    if lost := [failure for copy in copies for failure in copy.failures]:
+        log.warning(
+            "augmentation: %d changed copies left out, %s the first: %s", len(lost), lost[0].name, lost[0].reason
+        )
+    return copies
+
+
+def width_of(table: Table) -> int | None:
+    """Give the width that other tables must have for the same model; None for pictures."""
+    return table.X.shape[1] if table.X.ndim > 1 else None
+
+
+@contextmanager
+def open_shelf(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Iterator[Shelf | None]:
+    """Open the cache at what was made by this recipe before; None where it is switched off.
+
+    Another process that is making the same of the same clips is waited for: its work is ours, too.
+    """
+    if not config.cache.enabled:
+        yield None
+        return
+    folder = cache_root() / "features"
+    with Cache(folder, max_gb=config.cache.max_gb, verify=config.cache.verify) as cache:
+        shelf = cache.shelf(recipe)
+        with alone(_lock(folder, recipe, clips), "extracting the same features"):
+            yield shelf
+
+
+def _lock(folder: Path, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Path:
+    name = recipe_digest({"recipe": recipe, "clips": [str(clip.path) for clip in clips]})
+    return folder.parent / "locks" / f"{name}.lock"

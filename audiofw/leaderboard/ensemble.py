@@ -1,0 +1,286 @@
+"""An ensemble for free: greedy selection over the out-of-fold probabilities that runs have left.
+
+Averaged probabilities of a few good and different models mostly beat the best of them. Which to average, and how
+often each, is chosen by adding, step by step, the one that helps most; a model may be added again. Chosen and scored
+on the same clips, any pile of models would look good, so each part of the clips is scored with weights that were
+chosen on the other parts.
+
+References
+----------
+Caruana, R. et al.: Ensemble selection from libraries of models. ICML 2004.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from audiofw.evaluation.intervals import bootstrap_interval, score_counts
+from audiofw.evaluation.scores import scores
+from audiofw.leaderboard.runs import Predictions, Row, Run, fold_scores, run_of
+from audiofw.leaderboard.significance import compare, same_clips, same_folds
+
+MOST_PARTS = 10  # more folds than this are taken together: each part costs a selection of its own
+HOLDOUT_PARTS = 5
+CANDIDATES = 25  # the best models by themselves, from which is chosen; weak ones hardly ever help
+LARGEST_START = 5  # begin with the best one, or the best few of these together: a start that overfits less
+STEPS = 25
+
+
+# --- choosing ---------------------------------------------------------------------------------------------
+
+
+class Ensemble(NamedTuple):
+    """What averaging gives.
+
+    ``probabilities``, ``predictions`` and the scores are honest: no clip helped to choose the weights it is scored
+    with. ``weights``, chosen on all clips, are those to use from now on; they sum to 1.
+    """
+
+    weights: np.ndarray  # (runs,)
+    probabilities: np.ndarray  # (clips, classes)
+    predictions: np.ndarray  # (clips,)
+    value: float | None
+    folds: list[float | None]
+    interval: tuple[float, float] | None
+
+
+def build_ensemble(
+    proba: np.ndarray,
+    y: np.ndarray,
+    folds: np.ndarray,
+    parts: np.ndarray,
+    score: str,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Ensemble:
+    """Choose an ensemble and score it on clips that had no part in the choice.
+
+    Parameters
+    ----------
+    proba : np.ndarray [shape=(runs, clips, classes)]
+        Out-of-fold probabilities; float32 is enough.
+    y : np.ndarray [shape=(clips,)]
+        True classes, as 0 .. classes-1.
+    folds : np.ndarray [shape=(clips,)]
+        The fold that each clip was tested in, of any numbers.
+    parts : np.ndarray [shape=(clips,)]
+        As `make_parts` gives them.
+    score : str
+        What to be good at, and what is reported; ``roc_auc`` is approached by log loss.
+    groups : sequence [shape=(clips,)], optional
+        For the interval, as in `audiofw.evaluation.scores.bootstrap_intervals`.
+    seed : int
+        Of the interval.
+    """
+    honest = average_across(proba, y, parts, score)
+    predictions = honest.argmax(axis=1)
+    n_classes = proba.shape[2]
+    options = {"n_classes": n_classes, "groups": groups, "seed": seed}
+    return Ensemble(
+        weights=select(proba, y, score),
+        probabilities=honest,
+        predictions=predictions,
+        value=scores(y, predictions, honest, n_classes)[score],
+        folds=[
+            scores(y[fold], predictions[fold], honest[fold], n_classes)[score]
+            for fold in (folds == number for number in np.unique(folds))
+        ],
+        interval=bootstrap_interval(y, predictions, honest, score, **options),
+    )
+
+
+def make_parts(folds: np.ndarray, groups: Sequence[str] | None, seed: int) -> np.ndarray | None:
+    """Cut the tested clips into the parts between which choosing and scoring are kept apart.
+
+    Parameters
+    ----------
+    folds : np.ndarray [shape=(clips,)]
+        Parts are folds, or several together. The clips of a single fold are dealt out at random.
+    groups : sequence [shape=(clips,)], optional
+        Dealt out whole.
+    seed : int
+        Of the dealing.
+
+    Returns
+    -------
+    np.ndarray [shape=(clips,)] or None
+        Numbers from 0; None where there is but one clip or group, which cannot be cut.
+    """
+    numbers = np.unique(folds, return_inverse=True)[1]
+    if numbers.max() > 0:
+        return numbers % MOST_PARTS
+    units = np.arange(len(folds)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    n_units = units.max() + 1
+    dealt = np.random.default_rng(seed).permutation(n_units) % HOLDOUT_PARTS
+    return dealt[units] if n_units > 1 else None
+
+
+def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: str) -> np.ndarray:
+    """Average each part's probabilities with the weights that were chosen on the other parts.
+
+    Returns
+    -------
+    np.ndarray [shape=(clips, classes)]
+        Each row sums to 1.
+    """
+    averaged = np.empty(proba.shape[1:])
+    for part in np.unique(parts):
+        inside = parts == part
+        weights = select(proba[:, ~inside], y[~inside], score)
+        used = np.flatnonzero(weights)
+        averaged[inside] = np.tensordot(weights[used], proba[used][:, inside].astype(float), axes=1)
+    return averaged / averaged.sum(axis=1, keepdims=True)
+
+
+def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
+    """Choose how much weight each run has in the average, by greedy selection with replacement.
+
+    Parameters
+    ----------
+    proba : np.ndarray [shape=(runs, clips, classes)]
+    y : np.ndarray [shape=(clips,)]
+    score : str
+        What to make good on these clips; among equals the lower log loss.
+
+    Returns
+    -------
+    np.ndarray [shape=(runs,)]
+        Sums to 1; most are 0.
+    """
+    best_first = _order(*_measure(proba, y, score))[:CANDIDATES]
+    candidates = proba[best_first]
+    counts = _start(candidates, y, score)
+    total = np.tensordot(counts.astype(proba.dtype), candidates, axes=1)
+    best_counts, best_goodness = counts, _goodness(total[None] / counts.sum(), y, score)
+    for size in range(counts.sum() + 1, counts.sum() + STEPS + 1):
+        good, loss = _measure((total + candidates) / np.float32(size), y, score)
+        added = _order(good, loss)[0]
+        total, counts = total + candidates[added], counts + (np.arange(counts.size) == added)
+        if (good[added], -loss[added]) > best_goodness:
+            best_counts, best_goodness = counts, (good[added], -loss[added])
+    weights = np.zeros(len(proba))
+    weights[best_first] = best_counts / best_counts.sum()
+    return weights
+
+
+def _start(candidates: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
+    """Take the best one, or the best two, …: counts of shape (candidates,)."""
+    first = candidates[:LARGEST_START]
+    sizes = np.arange(1, len(first) + 1, dtype=np.float32)
+    together = np.cumsum(first, axis=0) / sizes[:, None, None]
+    n_taken = _order(*_measure(together, y, score))[0] + 1
+    return (np.arange(len(candidates)) < n_taken).astype(int)
+
+
+def _order(good: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    return np.lexsort((loss, -good))
+
+
+def _goodness(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[float, float]:
+    good, loss = _measure(proba, y, score)
+    return good[0], -loss[0]
+
+
+def _measure(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
+    """Measure several sets of probabilities, (sets, clips, classes): how good, and the log loss, each (sets,)."""
+    own = proba[:, np.arange(len(y)), y]
+    loss = -np.log(np.clip(own, np.finfo(np.float32).eps, 1)).mean(axis=1, dtype=float)
+    if score in ("log_loss", "roc_auc"):
+        return -loss, loss
+    confusions = _count(proba.argmax(axis=2), y, proba.shape[2])
+    good = np.nan_to_num(score_counts(confusions, positive=1)[score], nan=-np.inf)
+    return good.round(12), loss  # equal scores must be equal for the log loss to decide
+
+
+def _count(predicted: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count confusion matrices of predictions of shape (sets, clips)."""
+    n_cells, sets = n_classes**2, np.arange(len(predicted))[:, None]
+    cells = sets * n_cells + y * n_classes + predicted
+    counts = np.bincount(cells.ravel(), minlength=len(predicted) * n_cells)
+    return counts.reshape(-1, n_classes, n_classes).astype(float)
+
+
+# --- as a row of the table --------------------------------------------------------------------------------
+
+
+def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], score: str) -> tuple[Row | None, list[str]]:
+    """Make an ensemble of the runs that share the best's clips, folds and classes.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Best first.
+    tested : sequence of Predictions or None [shape=(rows,)]
+        What each row's run predicted, with probabilities where it may take part.
+    score : str
+
+    Returns
+    -------
+    row, notes
+        None where there are too few runs or clips; what has to be said below the table. Its p value is of one
+        comparison, so it is not raised.
+    """
+    best, first = tested[0], run_of(rows[0])
+    joining = [
+        (row, theirs.probabilities)
+        for row, theirs in zip(rows, tested, strict=True)
+        if theirs and best and theirs.probabilities is not None and _shares_all(run_of(row), theirs, first, best)
+    ]
+    if best is None or len(joining) < 2:
+        return None, ["no ensemble: it takes two runs with probabilities on the clips and folds of the best"]
+    folds, groups, seed = np.array(best.folds), best.groups if all(best.groups) else None, _seed(first)
+    parts = make_parts(folds, groups, seed)
+    if parts is None:
+        return None, ["no ensemble: one clip or group alone cannot both choose the weights and be scored"]
+    classes = first.metrics["classes"]
+    y = np.array([classes.index(label) for label in best.labels])
+    proba = np.stack([probabilities for _, probabilities in joining])
+    made = build_ensemble(proba, y, folds, parts, score, groups=groups, seed=seed)
+    used = [(row, float(weight)) for (row, _), weight in zip(joining, made.weights, strict=True) if weight > 0]
+    predictions = best._replace(predicted=tuple(classes[i] for i in made.predictions))
+    row = _make_row(made, used)
+    row = row._replace(comparison=compare(predictions, best, made.folds, fold_scores(first, score), first))
+    return row, [_say(len(used), len(joining), len(np.unique(folds)), len(np.unique(parts)))]
+
+
+def _shares_all(run: Run, theirs: Predictions, first: Run, best: Predictions) -> bool:
+    same_classes = run.metrics["classes"] == first.metrics["classes"]
+    return same_classes and same_clips(theirs, best) and same_folds(run, theirs, first, best)
+
+
+def _seed(run: Run) -> int:
+    seed = run.options.get("seed")
+    return seed if isinstance(seed, int) and seed >= 0 else 0
+
+
+def _make_row(made: Ensemble, used: Sequence[tuple[Row, float]]) -> Row:
+    defined = [value for value in made.folds if value is not None]
+    return Row(
+        run=None,
+        options={},
+        value=made.value,
+        std=float(np.std(defined, ddof=1)) if len(defined) > 1 else None,
+        interval=made.interval,
+        fit_seconds=_sum(row.fit_seconds for row, _ in used),
+        predict_seconds=_sum(row.predict_seconds for row, _ in used),
+        model_bytes=_sum(row.model_bytes for row, _ in used),
+        members=tuple((run_of(row), weight) for row, weight in used),
+    )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    listed = list(values)
+    known = [value for value in listed if value is not None]
+    return sum(known) if len(known) == len(listed) else None
+
+
+def _say(n_used: int, n_joining: int, n_folds: int, n_parts: int) -> str:
+    if n_folds == 1:
+        how = f"there is one test part, so its clips are dealt into {n_parts}, and each"
+    else:
+        how = "each fold" if n_parts == n_folds else f"each of {n_parts} parts of the {n_folds} folds"
+    return f"ensemble: average of {n_used} of {n_joining} runs; {how} is scored with weights chosen on the others"

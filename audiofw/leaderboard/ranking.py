@@ -1,0 +1,99 @@
+"""Runs ranked: which is best, which are not distinguishable from it, and what an ensemble of them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audiofw.evaluation.scores import check_score
+from audiofw.leaderboard.ensemble import average_rows
+from audiofw.leaderboard.runs import Predictions, Row, Run, find_columns, line_up, read_predictions, run_of
+from audiofw.leaderboard.significance import compare_rows
+
+MOST_MEMBERS = 1000  # runs that an ensemble is chosen from; their probabilities are in memory together
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Runs, best first, and what cannot be ranked."""
+
+    score: str
+    columns: tuple[str, ...]  # the options that differ
+    rows: tuple[Row, ...]
+    ensemble: Row | None
+    failures: tuple[Run, ...]
+    pruned: tuple[Run, ...]
+    running: tuple[Run, ...]
+    notes: tuple[str, ...]
+
+
+def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True) -> Leaderboard:
+    """Rank the finished runs and compare them with the best.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        As `audiofw.leaderboard.runs.read_runs` gives them.
+    score : str, optional
+        What to rank by; the main score of the first run by default.
+    ensemble : bool
+        Also make an ensemble of the runs that can be compared with the best.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown score.
+    """
+    finished = [run for run in runs if run.status == "finished"]
+    score, notes = _choose_score(finished, score)
+    columns = find_columns(finished)
+    rows, averaged = line_up(finished, score, columns), None
+    if len(rows) > 1:
+        tested = _read_all(rows, probabilities=ensemble)
+        rows, more = compare_rows(rows, tested, score)
+        notes += more
+        if ensemble:
+            averaged, more = average_rows(rows, tested, score)
+            notes += more
+    return Leaderboard(
+        score=score,
+        columns=tuple(columns),
+        rows=tuple(rows),
+        ensemble=averaged,
+        failures=tuple(run for run in runs if run.status == "failed"),
+        pruned=tuple(run for run in runs if run.status == "pruned"),
+        running=tuple(run for run in runs if run.status == "running"),
+        notes=tuple(notes),
+    )
+
+
+def _choose_score(finished: Sequence[Run], score: str | None) -> tuple[str, list[str]]:
+    if score is not None:
+        check_score(score)
+        return score, []
+    asked = list(dict.fromkeys(run.metrics["score"] for run in finished)) or ["accuracy"]
+    if len(asked) == 1:
+        return asked[0], []
+    return asked[0], [f"the runs' main scores differ ({', '.join(asked)}): ranked by {asked[0]}; --score chooses"]
+
+
+def _read_all(rows: Sequence[Row], *, probabilities: bool) -> list[Predictions | None]:
+    """Read each row's predictions; what is the same as the best's is kept once, since there may be thousands."""
+    oldest = sorted(range(len(rows)), key=lambda i: run_of(rows[i]).started)[:MOST_MEMBERS]
+    wanted = set(oldest if probabilities else [])  # chosen by score, they would make the ensemble look too good
+    best = read_predictions(run_of(rows[0]), probabilities=0 in wanted)
+    tested = [best]
+    for i, row in enumerate(rows[1:], 1):
+        tested.append(_share(read_predictions(run_of(row), probabilities=i in wanted), best))
+    return tested
+
+
+def _share(theirs: Predictions | None, best: Predictions | None) -> Predictions | None:
+    if theirs is None or best is None or theirs.paths != best.paths:
+        return theirs
+    columns = ("paths", "labels", "folds", "groups")
+    same: dict[str, Any] = {
+        name: getattr(best, name) for name in columns if getattr(best, name) == getattr(theirs, name)
+    }
+    return theirs._replace(**same)

@@ -1,0 +1,395 @@
+"""Runs, read from their files alone and lined up best first: of one sweep or several, finished, stopped or running."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+import operator
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from audiofw.contract.hookspecs import KINDS
+from audiofw.errors import DataError
+from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.system.atomic import is_alive
+from audiofw.system.paths import HELD_OUT
+
+log = logging.getLogger(__name__)
+
+WITHOUT_EFFECT = ("cache", "n_jobs", "report", "score", "sweep", "data.max_unpacked_gb", "data.max_ratio")
+"""Options that change how a job runs or what is shown of it, not what it predicts."""
+
+STOPPED = "stopped before it finished"
+
+Status = Literal["finished", "failed", "pruned", "running"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one run's folder says."""
+
+    folder: Path
+    job: str
+    status: Status
+    started: float  # seconds since 1970
+    reason: str = ""
+    seconds: float | None = None
+    overrides: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the whole config, by dotted key
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Predictions(NamedTuple):
+    """The tested clips of a run, in the order of their paths."""
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    predicted: tuple[str, ...]
+    folds: tuple[int, ...]
+    groups: tuple[str, ...]
+    probabilities: np.ndarray | None  # (clips, classes)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Mask of the clips whose class was predicted."""
+        return np.fromiter(map(operator.eq, self.labels, self.predicted), bool)
+
+
+class Comparison(NamedTuple):
+    """How a row compares with the best; None where nothing can be said."""
+
+    t_test: float | None = None  # p value of itself
+    mcnemar: float | None = None
+    test: str = ""  # which of the two decides
+    p: float | None = None  # of that one, raised for the number of rows compared
+    tied: bool | None = None  # not distinguishable from the best
+
+
+class Row(NamedTuple):
+    """One row of the table; seconds are those of a fold."""
+
+    run: Run | None  # None: the ensemble
+    options: Mapping[str, str]
+    value: float | None
+    std: float | None
+    interval: tuple[float, float] | None
+    fit_seconds: float | None
+    predict_seconds: float | None
+    model_bytes: float | None
+    comparison: Comparison = Comparison()
+    members: tuple[tuple[Run, float], ...] = ()  # of the ensemble, with their weights
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+def read_runs(folders: Iterable[Path]) -> list[Run]:
+    """Read every run below some folders, oldest first.
+
+    A job that is there more than once counts once: its newest finished run, else its newest. A file that cannot be
+    read is passed over with a warning.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Folders of sweeps or of single runs, at any depth.
+
+    Raises
+    ------
+    DataError
+        If a folder does not exist, or there is no run in any.
+    """
+    folders = list(folders)
+    places = dict.fromkeys(place for folder in folders for place in _find(folder))
+    runs = [run for place in places if (run := _read_run(place)) is not None]
+    if not runs:
+        where = ", ".join(map(str, folders))
+        raise DataError(f"{where}: there is no run here: no result.json or metrics.json that audiofw has written")
+    return _newest(runs)
+
+
+def _find(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; give that of a sweep, as multirun/2026-01-31/12-00-00")
+    for place, below, files in os.walk(folder.resolve()):
+        below[:] = sorted(set(below) - {HELD_OUT})  # of other clips than the trials, so it has no rank
+        if "result.json" in files or "metrics.json" in files:
+            yield Path(place)
+
+
+def _newest(runs: Sequence[Run]) -> list[Run]:
+    newest = {run.job: run for run in sorted(runs, key=lambda run: (run.status == "finished", run.started))}
+    return sorted(newest.values(), key=lambda run: (run.started, run.folder))
+
+
+def _read_run(folder: Path) -> Run | None:
+    record, metrics = _read_json(folder / "result.json"), _read_json(folder / "metrics.json")
+    if record is not None and record.get("status") not in get_args(Status):
+        _pass_over(folder / "result.json", "it is not one of audiofw's")
+        record = None
+    if metrics is not None and not _are_metrics(metrics):
+        _pass_over(folder / "metrics.json", "it is not one of audiofw's")
+        metrics = None
+    if record is None and metrics is None:
+        return None
+    return _make_run(folder, record or {"status": "finished"}, metrics)
+
+
+def _make_run(folder: Path, record: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Run:
+    status, reason = record["status"], _first_line(record.get("reason"))
+    if status == "running" and not _runs_on(record.get("pid")):
+        status, reason = "failed", STOPPED
+    if status == "finished" and metrics is None:
+        status, reason = "failed", "metrics.json is missing or damaged"
+    overrides = record.get("overrides")
+    return Run(
+        folder=folder,
+        job=str(record.get("job") or folder),
+        status=status,
+        started=_when(record.get("started"), folder),
+        reason=reason if status != "failed" else reason or "no reason was recorded",
+        seconds=as_number(record.get("seconds")),
+        overrides=tuple(map(str, overrides)) if isinstance(overrides, list) else (),
+        options=_read_options(folder / "config.yaml") if status == "finished" else {},
+        metrics=metrics if metrics and status == "finished" else {},
+    )
+
+
+def _runs_on(pid: Any) -> bool:
+    return isinstance(pid, int) and pid > 0 and is_alive(pid)
+
+
+def _when(started: Any, folder: Path) -> float:
+    try:
+        return datetime.fromisoformat(started).timestamp()
+    except (TypeError, ValueError):
+        return folder.stat().st_mtime
+
+
+def _first_line(reason: Any) -> str:
+    return next((line.strip() for line in str(reason or "").splitlines() if line.strip()), "")
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        _pass_over(file, error)
+        return None
+    if isinstance(values, dict):
+        return values
+    _pass_over(file, "it is not one of audiofw's")
+    return None
+
+
+def _are_metrics(metrics: Mapping[str, Any]) -> bool:
+    scores, classes = metrics.get("scores"), metrics.get("classes")
+    return (
+        metrics.get("score") in GREATER_IS_BETTER
+        and isinstance(classes, list)
+        and all(isinstance(name, str) for name in classes)
+        and isinstance(scores, dict)
+        and all(isinstance(parts, dict) for parts in scores.values())
+    )
+
+
+def _read_options(file: Path) -> dict[str, Any]:
+    import yaml  # type: ignore[import-untyped]
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as quick, where it was built
+    try:
+        return dict(_flatten(yaml.load(file.read_text(encoding="utf-8"), loader)))
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        _pass_over(file, error)
+        return {}
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _pass_over(file: Path, why: object) -> None:
+    log.warning("passed over: %s: %s", file, _first_line(why))
+
+
+def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | None:
+    """Read ``predictions.csv`` of a finished run; None, with a warning, if it is missing or damaged.
+
+    Parameters
+    ----------
+    run : Run
+    probabilities : bool
+        Also read those, which takes longer; they are None if the model gave none.
+    """
+    file, classes = run.folder / "predictions.csv", run.metrics["classes"]
+    try:
+        head, rows = _read_rows(file.read_text(encoding="utf-8"))
+        _check_whole(head, rows, run.metrics.get("n_tested"))
+        rows.sort()
+        paths, labels, predicted, folds, groups, *shares = zip(*rows, strict=True)
+        known = {name: name for name in classes}  # one string for all its clips: there may be thousands of runs
+        labels, predicted = (tuple(map(known.get, column)) for column in (labels, predicted))
+        if None in labels or None in predicted:
+            raise ValueError("it has classes that metrics.json has not")
+        wanted = probabilities and head[5:] == [f"p({name})" for name in classes]
+        proba = _read_probabilities(shares[0], len(classes)) if wanted else None
+        return Predictions(paths, labels, predicted, tuple(map(int, folds)), groups, proba)
+    except (OSError, ValueError, csv.Error) as error:
+        _pass_over(file, error)
+        return None
+
+
+def _check_whole(head: Sequence[str], rows: Sequence[Sequence[str]], n_tested: int | None) -> None:
+    if list(head[:5]) != ["path", "label", "predicted", "fold", "group"]:
+        raise ValueError("it is not one of audiofw's")
+    if not rows or len(rows) != (n_tested or len(rows)) or set(map(len, rows)) != {min(len(head), 6)}:
+        raise ValueError("it is not whole")
+
+
+def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
+    """Read five columns, and what follows as one text."""
+    if '"' in text:
+        head, *rows = csv.reader(io.StringIO(text))
+        return head, [[*row[:5], ",".join(row[5:])] if len(row) > 5 else row for row in rows]
+    first, *lines = text.split("\n")  # several times as quick as the csv module
+    return first.split(","), [line.split(",", 5) for line in lines if line]
+
+
+def _read_probabilities(rows: Sequence[str], n_classes: int) -> np.ndarray:
+    shares = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2)
+    if shares.shape[1] != n_classes:
+        raise ValueError("its probabilities are not whole")
+    sums = shares.sum(axis=1, keepdims=True)
+    if not np.isfinite(shares).all() or (shares < 0).any() or not np.allclose(sums, 1, atol=1e-3):
+        raise ValueError("its probabilities do not sum to 1")
+    return (shares / sums).astype(np.float32)
+
+
+# --- columns ----------------------------------------------------------------------------------------------
+
+
+def find_columns(runs: Sequence[Run]) -> list[str]:
+    """List the options that differ among runs: the plugins first, by their kind alone, as ``model``.
+
+    An option of a plugin is listed only if it differs among runs of that plugin: that another plugin lacks it, or
+    has another default, its name tells already. Where options do not tell all runs apart, ``run`` does.
+    """
+    columns = _find_options(runs)
+    several = len({tuple(show_option(run, column) for column in columns) for run in runs}) < len(runs)
+    return [*columns, "run"] if several or not columns else columns
+
+
+def _find_options(runs: Sequence[Run]) -> list[str]:
+    runs = [run for run in runs if run.options]
+    kinds: list[str] = [kind for kind in KINDS if _differ(run.options.get(f"{kind}.name") for run in runs)]
+    keys = dict.fromkeys(key for run in runs for key in run.options)
+    return [*kinds, *(key for key in keys if _matters(key) and _differs_within(key, runs))]
+
+
+def _matters(key: str) -> bool:
+    names_plugin = key.endswith(".name") and key.removesuffix(".name") in KINDS
+    return not names_plugin and not any(key == name or key.startswith(f"{name}.") for name in WITHOUT_EFFECT)
+
+
+def _differs_within(key: str, runs: Sequence[Run]) -> bool:
+    kind = key.partition(".")[0]
+    by_plugin = defaultdict(list)
+    for run in runs:
+        by_plugin[run.options.get(f"{kind}.name") if kind in KINDS else None].append(show_option(run, key))
+    return any(map(_differ, by_plugin.values()))
+
+
+def _differ(values: Iterable[Any]) -> bool:
+    return len(set(map(str, values))) > 1
+
+
+def show_option(run: Run, column: str) -> str:
+    """Write a run's option as on the command line; "–" where it has none."""
+    if column == "run":
+        return f"{run.folder.parent.name}/{run.folder.name}"
+    key = f"{column}.name" if column in KINDS else column
+    return _show(run.options[key]) if key in run.options else "–"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_show, value))}]"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+# --- rows
+
+
+def line_up(runs: Sequence[Run], score: str, columns: Sequence[str]) -> list[Row]:
+    """Make the rows of finished runs, best first; among equals the one that is fitted quicker, at last the older."""
+    return sorted((_make_row(run, score, columns) for run in runs), key=lambda row: _place(row, score))
+
+
+def run_of(row: Row) -> Run:
+    """Name the run of a row that is not the ensemble's."""
+    assert row.run is not None
+    return row.run
+
+
+def fold_scores(run: Run, score: str) -> list[float | None]:
+    """List a run's scores fold by fold; None for an undefined one."""
+    folds = run.metrics["scores"].get(score, {}).get("folds")
+    return [as_number(value) for value in folds] if isinstance(folds, list) else []
+
+
+def _make_row(run: Run, score: str, columns: Sequence[str]) -> Row:
+    parts = run.metrics["scores"].get(score, {})
+    return Row(
+        run=run,
+        options={column: show_option(run, column) for column in columns},
+        value=as_number(parts.get("pooled")),
+        std=as_number(parts.get("std")),
+        interval=_read_interval(parts.get("interval")),
+        fit_seconds=_mean(run.metrics.get("fit_seconds")),
+        predict_seconds=_mean(run.metrics.get("predict_seconds")),
+        model_bytes=as_number(run.metrics.get("model_bytes")),
+    )
+
+
+def _place(row: Row, score: str) -> tuple[float, float]:
+    slow = math.inf if row.fit_seconds is None else row.fit_seconds
+    if row.value is None:
+        return math.inf, slow
+    return round(-row.value if GREATER_IS_BETTER[score] else row.value, 12), slow
+
+
+def as_number(value: Any) -> float | None:
+    """Take what a file says as a number; None for anything else, also for NaN."""
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return value if usable else None
+
+
+def _numbers(values: Any) -> list[float]:
+    found = [as_number(value) for value in values] if isinstance(values, list) else []
+    return [value for value in found if value is not None]
+
+
+def _mean(values: Any) -> float | None:
+    numbers = _numbers(values)
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _read_interval(values: Any) -> tuple[float, float] | None:
+    numbers = _numbers(values)
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None

@@ -1,0 +1,248 @@
+"""From a run's folder, and its recordings where they are still there, to ``report.html``."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audiofw.audit import run as leaks
+from audiofw.config.options import Config
+from audiofw.data.dataset import Clip
+from audiofw.data.splits import Fold
+from audiofw.evaluation.cross_validate import Evaluation
+from audiofw.evaluation.importance import importance
+from audiofw.parallel.workers import Lost, outcomes
+from audiofw.report import advice, figures, health, media, view
+from audiofw.report.facts import FILE, IMPORTANCE, Facts, read_facts
+from audiofw.report.importance_view import listening
+from audiofw.report.recordings import (
+    Found,
+    Mistake,
+    choose_classes,
+    choose_examples,
+    find_again,
+    hear,
+    most_doubtful,
+    most_wrong,
+    spread,
+)
+from audiofw.report.render import render
+from audiofw.results.files import write_json, write_text
+from audiofw.version import __version__
+
+log = logging.getLogger(__name__)
+
+LONGEST = 4.0  # seconds of a clip that are shown and played
+AVERAGED = 8  # clips of a class that its mean spectrogram is made of
+SHARE_OF_FIT = 0.15  # of the time that the folds took, for permutations
+LEAST_SECONDS = 1.0
+
+
+Hear = Callable[[Path], tuple[np.ndarray, int]]
+
+
+class Shown(NamedTuple):
+    """A clip as the page has it."""
+
+    name: str
+    seconds: float
+    sr: int
+    picture: media.Picture
+    waveform: str
+    sound: str | None
+    db: np.ndarray
+
+
+def write_after_run(
+    folder: Path,
+    config: Config,
+    clips: Sequence[Clip],
+    evaluation: Evaluation,
+    X: np.ndarray,
+    folds: Sequence[Fold],
+    names: Sequence[str],
+) -> None:
+    """Write ``importance.json`` and ``report.html`` at the end of a run.
+
+    The run's results are there already: whatever goes wrong here is a warning.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run, with its results.
+    config : Config
+    clips : sequence of Clip
+        All that the run was given.
+    evaluation : Evaluation
+        With the classifiers of the last folds, or of the last one.
+    X : np.ndarray [shape=(clips, d)]
+        What they see of each clip.
+    folds : sequence of Fold
+    names : sequence of str [shape=(d,)]
+        Of the columns of X.
+    """
+    try:
+        seconds = max(LEAST_SECONDS, SHARE_OF_FIT * sum(fold.fit_seconds for fold in evaluation.folds))
+        models, y = evaluation.models, evaluation.y
+        if measured := importance(models, folds, X, y, names, seed=config.seed, seconds=seconds):
+            write_json(folder / IMPORTANCE, measured)
+        write_report(folder, Found({clip.name: clip for clip in clips}, config), audio=config.report.audio)
+    except Exception as error:
+        log.warning("no report: %s: %s (audiofw report %s tries again)", type(error).__name__, error, folder)
+        log.debug("in full:", exc_info=True)
+
+
+def write_report(folder: Path, found: Found | None = None, *, audio: bool = True, n_jobs: int | None = None) -> Path:
+    """Make ``report.html`` of a run's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    found : Found, optional
+        The recordings; looked for by the run's own config if need be. Without them the report comes all the same.
+    audio : bool
+        Put sounds into it.
+    n_jobs : int, optional
+        Workers; those of the run by default.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        If there are no results in the folder.
+    """
+    facts = read_facts(folder)
+    found = find_again(facts) if found is None else found
+    workers = n_jobs or (found.config.n_jobs if found.config else 1)
+    write_text(folder / FILE, render("run.html", **gather(facts, found, audio=audio, n_jobs=workers)))
+    return folder / FILE
+
+
+def gather(facts: Facts, found: Found, *, audio: bool, n_jobs: int) -> dict[str, Any]:
+    """Gather all that the page shows."""
+    usable = _usable(facts, found)
+    counts = _count(facts, usable)
+    classes = choose_classes(facts)
+    examples = choose_examples(list(usable.values()), classes)
+    wrong, doubtful = most_wrong(facts), most_doubtful(facts)
+    heard = partial(hear, config=found.config, most=LONGEST)
+    wanted = {clip.name: clip for clips in examples.values() for clip in clips}
+    wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
+    shown = {one.name: one for one in _show(list(wanted.values()), heard, audio, n_jobs)}
+    rows = _probe(list(usable.values()), found.config, counts, n_jobs)
+    reliable, matrix = figures.reliability(facts), figures.matrix(facts)
+    return {
+        **view.of_run(facts, counts, matrix, rows, len(usable)),
+        "facts": facts,
+        "metrics": facts.metrics,
+        "version": __version__,
+        "advice": advice.advise(facts, rows, reliable, counts),
+        "matrix": matrix,
+        "confusions": figures.confusions(facts),
+        "curves": figures.curves(facts),
+        "reliability": reliable,
+        "classes": classes,
+        "examples": {name: [shown[c.name] for c in clips if c.name in shown] for name, clips in examples.items()},
+        "means": _means(list(usable.values()), classes, heard, shown, n_jobs),
+        "wrong": [(one, shown.get(one.name)) for one in wrong],
+        "doubtful": [(one, shown.get(one.name)) for one in doubtful],
+        "n_wrong": int(np.sum(facts.truth != facts.said)),
+        "listening": listening(facts),
+        "health": rows,
+        "gone": _say_gone(facts, found, usable, [*wrong, *doubtful]),
+        "audio": audio,
+        "longest_shown": LONGEST,
+    }
+
+
+def _usable(facts: Facts, found: Found) -> Mapping[str, Clip]:
+    """The clips that the run could use and that are still there."""
+    failed = {row.get("name") for row in facts.failures}
+    return {name: clip for name, clip in found.clips.items() if name not in failed and clip.path.is_file()}
+
+
+def _count(facts: Facts, usable: Mapping[str, Clip]) -> dict[str, int]:
+    """Clips of each class: of the whole run where its recordings are known, else of those tested."""
+    each = Counter(clip.label for clip in usable.values())
+    if not each:
+        each = Counter({row["class"]: row["support"] for row in facts.metrics["per_class"]})
+    return {name: each[name] for name in facts.classes}
+
+
+def _show(clips: Sequence[Clip], heard: Hear, audio: bool, n_jobs: int) -> list[Shown]:
+    """Decode clips in parallel, and make each small; one that cannot be read any more is passed over."""
+    made = outcomes(partial(_shown, heard=heard, audio=audio), clips, n_jobs=n_jobs)
+    return [one for one in made if not isinstance(one, Lost)]
+
+
+def _shown(clip: Clip, heard: Hear, audio: bool) -> Shown:
+    y, sr = heard(clip.path)
+    db = media.decibels(y, sr)
+    uri = media.sound_uri(y, sr) if audio else None
+    return Shown(clip.name, len(y) / sr, sr, media.picture(db, sr), media.waveform(y), uri, db)
+
+
+def _means(
+    clips: Sequence[Clip], classes: Sequence[str], heard: Hear, shown: Mapping[str, Shown], n_jobs: int
+) -> dict[str, Any]:
+    """Mean spectrogram of some clips of each class, with the number of them."""
+    found = {}
+    for name in classes:
+        some = spread([clip for clip in clips if clip.label == name], AVERAGED)
+        new = [clip for clip in some if clip.name not in shown]
+        made = outcomes(partial(_decibels, heard=heard), new, n_jobs=n_jobs)
+        pairs = [pair for pair in made if not isinstance(pair, Lost)]
+        pairs += [(shown[clip.name].db, shown[clip.name].sr) for clip in some if clip.name in shown]
+        rates = {sr for _, sr in pairs}
+        if len(rates) == 1:  # at different rates a row is not one frequency
+            sr = rates.pop()
+            found[name] = (_mean_picture([db for db, _ in pairs], sr), len(pairs))
+    return found
+
+
+def _decibels(clip: Clip, heard: Hear) -> tuple[np.ndarray, int]:
+    y, sr = heard(clip.path)
+    return media.decibels(y, sr), sr
+
+
+def _mean_picture(pictures: Sequence[np.ndarray], sr: int) -> media.Picture:
+    mean = media.mean_decibels(pictures)
+    return media.picture(mean - mean.max(), sr)
+
+
+def _probe(
+    clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
+) -> list[health.ClassHealth]:
+    """Take the measures of the recordings: from the cache, where the audit has left them."""
+    from audiofw.extraction.table import open_shelf
+
+    if not clips or config is None:
+        return []
+    some = health.sample(clips)
+    with open_shelf(config, leaks.recipe(), some) as shelf:
+        probes = leaks.probe_all(some, n_jobs=n_jobs, shelf=shelf)
+    return health.by_class(some, probes, counts)
+
+
+def _say_gone(
+    facts: Facts, found: Found, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
+) -> tuple[str, Sequence[str]] | None:
+    """Say which recordings are missing; None when none is."""
+    if found.gone:
+        return f"The recordings are not there any more, so nothing can be shown or played of them: {found.gone}.", ()
+    known = facts.predictions.paths if facts.predictions else tuple(one.name for one in mistakes)
+    missing = [name for name in known if name not in usable]
+    if not missing:
+        return None
+    text = f"{len(missing)} of {len(known)} tested recordings are not there any more: they cannot be shown or played."
+    return text, missing

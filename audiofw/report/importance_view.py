@@ -1,0 +1,141 @@
+"""What the model listens to, made ready to be drawn: over frequency, by row, by statistic, by part of the clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from audiofw.evaluation.importance import axis_of
+from audiofw.report.facts import Facts
+from audiofw.report.media import mel
+from audiofw.report.render import hz
+
+MOST_BARS = 18
+LEAST_FOR_CURVE = 12
+MOST_BANDS = 32
+MARKS_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000)
+_HZ = re.compile(r"(.*)_(\d+(?:\.\d+)?)Hz")
+WORDS = {
+    "std": "standard deviation",
+    "min": "minimum",
+    "max": "maximum",
+    "delta": "change",
+    "50th percentile": "median",
+}
+
+
+class Bar(NamedTuple):
+    """One name on an axis, and how much of the importance it has; `length` is that of the longest bar's, 0 to 1."""
+
+    name: str
+    value: float
+    length: float
+
+
+class Curve(NamedTuple):
+    """Importance over frequency, in the unit square; frequencies on the mel scale."""
+
+    points: list[tuple[float, float]]
+    ticks: list[tuple[str, float]]
+    peak: str
+
+
+class Axis(NamedTuple):
+    """One axis of the feature: bars, or, for rows with a frequency, a curve."""
+
+    title: str
+    bars: list[Bar]
+    left_out: int = 0
+    curve: Curve | None = None
+
+
+def listening(facts: Facts) -> dict[str, Any] | None:
+    """Read ``importance.json``; None where the run left none."""
+    measured = facts.importance
+    if not measured:
+        return None
+    rows, statistics, parts = (axis_of(measured, axis) for axis in ("row", "statistic", "part"))
+    over, *kinds = _of_rows(rows)
+    axes = [
+        over,
+        _ranked("Statistics over time", [(_say(name), value) for name, value in statistics]),
+        _in_order("Parts of the clip", parts),
+        *kinds,
+    ]
+    return {
+        "axes": [axis for axis in axes if axis.bars or axis.curve],
+        "method": measured.get("method"),
+        "unit": measured.get("unit"),
+        "n_columns": measured.get("n_columns"),
+        "feature": _name(facts.config, "feature"),
+    }
+
+
+def _of_rows(rows: Sequence[tuple[str, float]]) -> list[Axis]:
+    """Sum rows that stand at one frequency, and those of one kind, where names tell both: ``mel_1200Hz``."""
+    found = [match for name, _ in rows if (match := _HZ.fullmatch(name))]
+    if len(found) < max(len(rows), 2):
+        return [_ranked("Rows of the feature", rows)]
+    at: dict[float, float] = {}
+    kinds: dict[str, float] = {}
+    for match, (_, value) in zip(found, rows, strict=True):
+        at[float(match[2])] = at.get(float(match[2]), 0.0) + value
+        kinds[match[1]] = kinds.get(match[1], 0.0) + value
+    places = sorted(at.items())
+    if len(places) < LEAST_FOR_CURVE:
+        over = _in_order("Over frequency", [(hz(f), value) for f, value in places])
+    else:
+        over = Axis("Over frequency", [], curve=_curve(places))
+    return [over, _ranked("Kinds of rows", list(kinds.items()))] if len(kinds) > 1 else [over]
+
+
+def _curve(places: list[tuple[float, float]]) -> Curve:
+    found = _in_bands(places)
+    top, most = mel(found[-1][0]) or 1.0, max(value for _, value in found)
+    points = [(mel(f) / top, max(0.0, value / most) if most > 0 else 0.0) for f, value in found]
+    marks = [(hz(f), mel(f) / top) for f in MARKS_HZ if mel(f) < 0.97 * top]
+    return Curve(points, marks, hz(max(found, key=lambda pair: pair[1])[0]))
+
+
+def _in_bands(values: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Sum neighbours, so that few enough are left for a line to be calm; each band has its mean frequency."""
+    size = -(-len(values) // MOST_BANDS)
+    bands = [values[i : i + size] for i in range(0, len(values), size)]
+    scaled = [size / len(band) for band in bands]  # the last one may hold fewer
+    return [
+        (sum(f for f, _ in band) / len(band), scale * sum(value for _, value in band))
+        for band, scale in zip(bands, scaled, strict=True)
+    ]
+
+
+def _ranked(title: str, values: Sequence[tuple[str, float]]) -> Axis:
+    best = sorted(values, key=lambda pair: -pair[1])[:MOST_BARS]
+    return Axis(title, _bars(best), len(values) - len(best))
+
+
+def _in_order(title: str, values: Sequence[tuple[str, float]]) -> Axis:
+    if len(values) <= MOST_BARS:
+        return Axis(title, _bars(values))
+    # single frames: their sums over equal stretches
+    stretches = 10
+    sums = [0.0] * stretches
+    for i, (_, value) in enumerate(values):
+        sums[i * stretches // len(values)] += value
+    return Axis(title, _bars([(f"{10 * i}–{10 * i + 10} %", value) for i, value in enumerate(sums)]))
+
+
+def _bars(values: Sequence[tuple[str, float]]) -> list[Bar]:
+    longest = max((value for _, value in values), default=0.0)
+    return [Bar(name, value, max(0.0, value / longest) if longest > 0 else 0.0) for name, value in values]
+
+
+def _say(name: str) -> str:
+    """Write a statistic in words: ``delta.p90`` is the "change, 90th percentile"."""
+    *before, last = name.split(".")
+    last = re.sub(r"[pq](\d+)", r"\1th percentile", last) if re.fullmatch(r"[pq]\d+", last) else last
+    return ", ".join(WORDS.get(word, word) for word in [*before, last])
+
+
+def _name(config: Mapping[str, Any], kind: str) -> str:
+    return str((config.get(kind) or {}).get("name", kind))

@@ -1,0 +1,241 @@
+"""A leaderboard on the terminal and in files: the best run, those not distinguishable from it, and the failed ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from audiofw.contract.hookspecs import KINDS
+from audiofw.errors import DataError
+from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.leaderboard.ranking import Leaderboard, rank
+from audiofw.leaderboard.runs import (
+    Row,
+    Run,
+    as_number,
+    read_runs,
+    run_of,
+    show_option,
+)
+from audiofw.system.atomic import write_whole
+from audiofw.system.tables import new_table, open_console, size
+
+FILE = "leaderboard.csv"
+MOST_ROWS = 50  # on the terminal; the file has all
+FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_seconds")  # of metrics.json
+
+
+def show_leaderboard(folder: Path) -> int:
+    """Print a sweep's leaderboard, write ``leaderboard.csv`` and ``report.html``; return how many of its runs failed.
+
+    Raises
+    ------
+    DataError
+        If there is no run in the folder, or the file cannot be written.
+    """
+    board = rank(read_runs([folder]))
+    write_csv(board, folder / FILE)
+    console = open_console()
+    show(board, console)
+    if file := _write_report(folder, board):
+        console.print(f"report in {_short(file)}", soft_wrap=True)
+    return len(board.failures)
+
+
+def _write_report(folder: Path, board: Leaderboard) -> Path | None:
+    from audiofw.report import sweep  # templates: not for ranking alone
+
+    return sweep.write_sweep_report(folder, board) if sweep.wanted(board) else None
+
+
+def write_leaderboard_csv(folder: Path) -> None:
+    """Write a sweep's ``leaderboard.csv`` as it stands now, without the ensemble, which takes longer."""
+    write_csv(rank(read_runs([folder]), ensemble=False), folder / FILE)
+
+
+# --- on the terminal --------------------------------------------------------------------------------------
+
+
+def show(board: Leaderboard, console: Console) -> None:
+    """Print the ranking, what has to be said of it, and the failures with their reasons."""
+    if board.rows:
+        table = _rank_table(board)
+        if console.measure(table, options=console.options.update(max_width=10_000)).maximum > console.width:
+            table = _rank_table(board, costs=False)  # rather than break names; the file has them
+        console.print(table, end="\n\n")
+    if len(board.rows) > MOST_ROWS:
+        console.print(f"… and {len(board.rows) - MOST_ROWS} more rows in {FILE}")
+    for note in [*_say_direction(board), *board.notes, *_say_unfinished(board)]:
+        console.print(note, soft_wrap=True)
+    if board.failures:
+        console.print(f"\n{len(board.failures)} of {_n_runs(board)} runs failed", end="\n\n")
+        console.print(_failure_table(board))
+
+
+def _say_direction(board: Leaderboard) -> list[str]:
+    return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: less is better"]
+
+
+def _say_unfinished(board: Leaderboard) -> list[str]:
+    said = {"are still running": board.running, "were stopped early, their first folds being worse": board.pruned}
+    return [f"{len(runs)} of {_n_runs(board)} runs {what}" for what, runs in said.items() if runs]
+
+
+def _n_runs(board: Leaderboard) -> int:
+    return len(board.rows) + len(board.failures) + len(board.pruned) + len(board.running)
+
+
+def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
+    level = next((f"{run_of(row).metrics.get('interval_level', 0.95):.0%} interval" for row in board.rows), "interval")
+    figures = (f"{board.score} ± std", level, "p", *(("fit s/fold", "predict s/fold", "size") if costs else ()))
+    table = new_table("", *board.columns, *figures, right=len(figures))
+    for column in table.columns[-len(figures) :]:
+        column.header, column.no_wrap = str(column.header).replace(" ", "\n", 1), True  # figures stay whole
+    for i, row in enumerate(board.rows[:MOST_ROWS]):
+        mark = "best" if i == 0 and row.value is not None else _mark(row)
+        table.add_row(mark, *row.options.values(), *_figures(row)[: len(figures)])
+    if board.ensemble:
+        blanks = [""] * (len(board.columns) - 1)
+        table.add_row(_mark_ensemble(board), "ensemble", *blanks, *_figures(board.ensemble)[: len(figures)])
+    return table
+
+
+def _mark(row: Row) -> str:
+    return {True: "≈", False: "", None: "–"}[row.comparison.tied]
+
+
+def _mark_ensemble(board: Leaderboard) -> str:
+    averaged, best = board.ensemble, board.rows[0]
+    if averaged is None or averaged.comparison.tied is not False or averaged.value is None or best.value is None:
+        return _mark(averaged) if averaged else ""
+    return "better" if (averaged.value > best.value) == GREATER_IS_BETTER[board.score] else ""
+
+
+def _figures(row: Row) -> list[str]:
+    spread = "" if row.std is None else f" ± {row.std:.3f}"
+    p = row.comparison.p
+    return [
+        "–" if row.value is None else f"{row.value:.3f}{spread}",
+        "–" if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
+        "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}",
+        _show_seconds(row.fit_seconds),
+        _show_seconds(row.predict_seconds),
+        size(row.model_bytes),
+    ]
+
+
+def _show_seconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
+
+
+def _failure_table(board: Leaderboard) -> Table:
+    table = new_table("failed", "reason", "folder")
+    runs = [*map(run_of, board.rows), *board.failures, *board.pruned, *board.running]
+    shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
+    for run in board.failures[:MOST_ROWS]:
+        own = " ".join(word for word in run.overrides if word not in shared)
+        table.add_row(own or "–", run.reason, _short(run.folder))
+    if len(board.failures) > MOST_ROWS:
+        table.add_row("…", f"and {len(board.failures) - MOST_ROWS} more in {FILE}")
+    return table
+
+
+def _short(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
+# --- in files ---------------------------------------------------------------------------------------------
+
+
+def write_csv(board: Leaderboard, file: Path) -> None:
+    """Write the ranking with full precision, and the failures below it; the file is replaced as a whole.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    records = _records(board)
+    text = io.StringIO()
+    columns = dict.fromkeys(key for record in records for key in record)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    try:
+        write_whole(file, text.getvalue().encode())
+    except OSError as error:
+        raise DataError(
+            f"{file}: the leaderboard cannot be written: {os.strerror(error.errno or 0)}; --csv FILE"
+        ) from error
+
+
+def as_json(board: Leaderboard) -> dict[str, Any]:
+    """Give the same as plain values, ready for JSON."""
+    members = board.ensemble.members if board.ensemble else ()
+    return {
+        "score": board.score,
+        "greater_is_better": GREATER_IS_BETTER[board.score],
+        "options": list(board.columns),
+        "runs": _records(board),
+        "ensemble": [{"folder": str(run.folder), "weight": weight} for run, weight in members],
+        "notes": list(board.notes),
+    }
+
+
+def _records(board: Leaderboard) -> list[dict[str, Any]]:
+    """List the ranked runs, the ensemble, and what could not be ranked."""
+    columns = list(dict.fromkeys([*KINDS, *board.columns]))
+    weights = {run.folder: weight for run, weight in board.ensemble.members} if board.ensemble else {}
+    ranked = [
+        {
+            "rank": i,
+            "status": "finished",
+            **{column: show_option(run_of(row), column) for column in columns},
+            **_figures_of(row, board.score),
+            "ensemble_weight": weights.get(run_of(row).folder, 0.0) if weights else None,
+            **_facts(run_of(row)),
+        }
+        for i, row in enumerate(board.rows, 1)
+    ]
+    averaged = [{"status": "ensemble", **_figures_of(board.ensemble, board.score)}] if board.ensemble else []
+    unranked = [{"status": run.status, **_facts(run)} for run in (*board.failures, *board.pruned, *board.running)]
+    return [*ranked, *averaged, *unranked]
+
+
+def _figures_of(row: Row, score: str) -> dict[str, Any]:
+    low, high = row.interval or (None, None)
+    comparison = row.comparison
+    return {
+        "score": score,
+        "value": row.value,
+        "std": row.std,
+        "low": low,
+        "high": high,
+        "fit_seconds": row.fit_seconds,
+        "predict_seconds": row.predict_seconds,
+        "model_bytes": row.model_bytes,
+        "p_t_test": comparison.t_test,
+        "p_mcnemar": comparison.mcnemar,
+        "test": comparison.test or None,
+        "p": comparison.p,
+        "not_distinguishable": comparison.tied,
+    }
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    metrics = run.metrics
+    facts: dict[str, Any] = {name: as_number(parts.get("pooled")) for name, parts in metrics.get("scores", {}).items()}
+    facts |= {key: as_number(metrics[key]) for key in FACTS if key in metrics}
+    return facts | {
+        "seconds": run.seconds,
+        "job": run.job,
+        "folder": str(run.folder),
+        "overrides": " ".join(run.overrides),
+        "reason": run.reason,
+    }

@@ -1,0 +1,83 @@
+"""Templates to pages: one file with its style and script inside, and nothing that a browser would fetch."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from audiofw.system.tables import size
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template in; every value is escaped."""
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    from markupsafe import Markup
+
+    return str(_environment().get_template(template).render(**values, script=Markup(script), script_hash=_hash(script)))
+
+
+@functools.cache  # reading the templates takes longer than filling them in
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, percent=percent, path=path, hz=hz, seconds=seconds, size=size, signed=signed, clean=clean
+    )
+    return environment
+
+
+def _hash(script: str) -> str:
+    """Name the one script that the page's policy lets run, so that no label ever can."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def clean(text: Any) -> str:
+    """Take out what UTF-8 cannot write: a file's name may hold any bytes."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a score; "–" for none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def percent(value: float | None) -> str:
+    """Write a share."""
+    return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign, a true minus."""
+    return f"{value:.3f}".replace("-", "−")
+
+
+def hz(value: float) -> str:
+    """Write a frequency."""
+    text = f"{value / 1000:.3g} kHz" if value >= 1000 else f"{value:.0f} Hz"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration."""
+    if value is None:
+        return "–"
+    return f"{value * 1000:.0f} ms" if value < 0.1 else f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
+
+
+def path(points: Iterable[tuple[float, float]], left: float, top: float, width: float, height: float) -> str:
+    """Write points of the unit square as the path of a drawing, y upwards."""
+    return "M" + "L".join(f"{left + width * x:.4g},{top + height * (1 - y):.4g}" for x, y in points)

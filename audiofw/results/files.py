@@ -1,0 +1,98 @@
+"""The files that a run leaves: scores, predictions, failures, its config and the versions it ran with."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from omegaconf import OmegaConf
+
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.data.dataset import Clip
+from audiofw.evaluation.cross_validate import Evaluation
+from audiofw.extraction.extract import Failure
+from audiofw.system.atomic import write_whole
+from audiofw.version import __version__
+
+LIBRARIES = (
+    "hydra-core",
+    "librosa",
+    "lightgbm",
+    "numpy",
+    "pluggy",
+    "scikit-learn",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "xgboost",
+)
+"""The libraries whose versions may change a figure."""
+
+
+def save(
+    folder: Path,
+    config: Config,
+    choices: Mapping[str, Choice],
+    clips: Sequence[Clip],
+    failures: Sequence[Failure],
+    evaluation: Evaluation,
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write a run's results, each file whole or not at all, ``metrics.json`` last: where it is, all are there."""
+    chosen = {kind: {"name": choice.name, **choice.options} for kind, choice in choices.items()}
+    write_text(folder / "config.yaml", OmegaConf.to_yaml({**asdict(config), **chosen}))
+    write_json(folder / "versions.json", versions(choices))
+    write_csv(folder / "predictions.csv", _predictions(clips, evaluation, metrics["classes"]))
+    write_csv(folder / "failures.csv", [Failure._fields, *failures])
+    write_json(folder / "metrics.json", metrics)
+
+
+def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequence[str]) -> Iterable[Sequence[Any]]:
+    """Give a row for each clip that a fold tested."""
+    probabilities = evaluation.probabilities
+    columns = [] if probabilities is None else [f"p({name})" for name in classes]
+    yield ["path", "label", "predicted", "fold", "group", *columns]
+    for i, clip in enumerate(clips):
+        if evaluation.tested[i]:
+            shares = [] if probabilities is None else [f"{share:.6g}" for share in probabilities[i]]
+            predicted = classes[evaluation.predictions[i]]
+            yield [clip.name, clip.label, predicted, evaluation.fold_of[i], clip.group or "", *shares]
+
+
+def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """List what the figures depend on beside the config and the data: Python, libraries, plugins."""
+    parts = ("name", "owner", "code")
+    return {
+        "audiofw": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libsndfile": soundfile.__libsndfile_version__,
+        "plugins": {kind: {part: choice.identity[part] for part in parts} for kind, choice in choices.items()},
+    }
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text file whole or not at all, in UTF-8."""
+    write_whole(file, text.encode())
+
+
+def write_json(file: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON that every reader takes: NaN is refused."""
+    write_text(file, json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(file, text.getvalue())

@@ -1,0 +1,196 @@
+"""A job is known by its config, data and code: what it left is found again, and not made twice.
+
+Each run's folder holds ``result.json``, which says how it went. ``jobs/<id>`` in the cache folder points at the
+newest folder of a job, whatever sweep it was part of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from audiofw.bundle.files import FOLDER
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.data.dataset import Dataset
+from audiofw.errors import AudiofwError, first_line
+from audiofw.results.files import LIBRARIES
+from audiofw.system.atomic import is_alive, write_whole
+from audiofw.system.hashing import digest_of
+from audiofw.system.paths import cache_root
+
+WITHOUT_EFFECT = ("audit", "bundle", "cache", "n_jobs", "report", "sweep", "tune")
+"""Sections of the config that change how a job runs, not what it gives."""
+
+Status = Literal["running", "finished", "failed", "pruned"]
+
+
+@dataclass
+class Record:
+    """What ``result.json`` holds."""
+
+    job: str
+    status: Status
+    overrides: list[str]
+    score: str
+    value: float | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    started: str = ""
+    pid: int = 0
+    reused: str | None = None  #: the folder of the earlier run that this one repeats
+
+
+def identify(config: Config, choices: Mapping[str, Choice], dataset: Dataset) -> str:
+    """Name a job by all that its result depends on.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    # of the data, the clips themselves say more than where they were found
+    without = (*WITHOUT_EFFECT, "data")
+    facts = {
+        "config": {key: value for key, value in asdict(config).items() if key not in without},
+        "plugins": {kind: choice.identity for kind, choice in choices.items()},
+        "data": _data(dataset),
+        "code": _sources(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+    }
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _data(dataset: Dataset) -> list[Any]:
+    """List the clips with their labels, and what tells that a file has changed."""
+    root = dataset.root
+    if root.is_relative_to(cache_root()):  # its name holds the hash of the archive
+        return [str(root.relative_to(cache_root())), [clip[1:] for clip in dataset.clips]]
+    stats = [clip.path.stat() for clip in dataset.clips]
+    return [(*clip[1:], s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
+
+
+def _sources() -> str:
+    return digest_of(sorted(Path(__file__).parents[1].rglob("*.py")))
+
+
+def read(folder: Path) -> Record | None:
+    """Read what a folder's run says of itself; None where it says nothing that can be read."""
+    try:
+        return Record(**json.loads((folder / "result.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write(folder: Path, record: Record) -> None:
+    """Write ``result.json`` whole."""
+    write_whole(folder / "result.json", (json.dumps(asdict(record), indent=2) + "\n").encode())
+
+
+def begin(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
+    """Say that a job runs here now; its name may be empty while it is not known yet."""
+    record = Record(job, "running", list(overrides), score, started=now(), pid=os.getpid())
+    write(folder, record)
+    if job:
+        _point(job, folder)
+    return record
+
+
+def end(
+    folder: Path, record: Record, *, value: float | None = None, reason: str | None = None, pruned: bool = False
+) -> None:
+    """Say how a job ended: with a value, or with the reason why there is none."""
+    record.status = "pruned" if pruned else "finished" if reason is None else "failed"
+    record.value, record.reason = value, reason
+    record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
+    write(folder, record)
+
+
+def end_failed(folder: Path, overrides: Sequence[str], reason: str) -> None:
+    """Say that a job failed, perhaps before it was known which job it is."""
+    record = read(folder)
+    if record is None or record.status != "failed":
+        end(folder, record or Record("", "failed", list(overrides), "", started=now()), reason=reason)
+
+
+def describe(error: BaseException) -> str:
+    """Give an error's reason on one line, with its name where it is not one of ours."""
+    if isinstance(error, AudiofwError):
+        return " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by Ctrl-C"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def now() -> str:
+    """Give the time in ISO 8601, with its zone."""
+    return datetime.now().astimezone().isoformat()
+
+
+def earlier(job: str) -> tuple[Path, Record] | None:
+    """Find the newest folder of a job and what it says; None where it never ran or is gone."""
+    try:
+        folder = Path(_pointer(job).read_text())
+    except OSError:
+        return None
+    record = read(folder)
+    return (folder, record) if record and record.job == job else None
+
+
+def settled(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | None:
+    """Find the earlier run that makes it needless to run a job: a finished one, or a failed one not to be tried again.
+
+    Parameters
+    ----------
+    job : str
+    rerun : {"failed", "all", "none"}
+        Which settled jobs are run again all the same.
+    since : str
+        Of the failed ones, those begun after this time are not, in ISO 8601.
+    """
+    found = earlier(job) if rerun != "all" else None
+    if not found:
+        return None
+    record = found[1]
+    finished = record.status == "finished" and record.value is not None
+    failed = record.status == "failed" and (rerun == "none" or record.started >= since)
+    return found if finished or failed else None
+
+
+def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
+    """Take over what an earlier run of the same job has left, ``result.json`` last."""
+    if found == folder.resolve():  # a sweep that was started again comes by its own folders
+        return
+    for file in found.iterdir():
+        if file.is_file() and file.name not in ("result.json", "audiofw.log"):
+            shutil.copy2(file, folder / file.name)
+    if (found / FOLDER).is_dir():
+        shutil.copytree(found / FOLDER, folder / FOLDER, dirs_exist_ok=True)
+    write(folder, replace(record, overrides=list(overrides), reused=str(found)))
+    _point(record.job, folder)
+
+
+def lost(folder: Path) -> list[Path]:
+    """Find the folders below one whose runs say that they are running, in a process that is gone."""
+    folders = [file.parent for file in folder.rglob("result.json")]
+    return [f for f in folders if (record := read(f)) and record.status == "running" and not is_alive(record.pid)]
+
+
+def _pointer(job: str) -> Path:
+    return cache_root() / "jobs" / job
+
+
+def _point(job: str, folder: Path) -> None:
+    _pointer(job).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(_pointer(job), str(folder.resolve()).encode())

@@ -1,0 +1,28 @@
+"""Where things lie: what ships with audiofw, and what it keeps between runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HELD_OUT = "held_out"
+"""The folder, in a search's, of the winner's run on the clips that no trial has seen."""
+
+
+def bundled(folder: str) -> Path:
+    """Find ``conf`` or ``plugins``: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def cache_root() -> Path:
+    """Name the folder of unpacked archives and computed features; safe to delete, not made by asking.
+
+    The environment variable ``AUDIOFW_CACHE`` says where; else it is the platform's own cache folder.
+    """
+    if chosen := os.environ.get("AUDIOFW_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs  # not needed by the menus
+
+    return platformdirs.user_cache_path("audiofw", appauthor=False)

@@ -1,0 +1,294 @@
+"""The command line as people use it, and every wrong use in one line."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tone, write_wav
+
+QUICK = ("report=false",)
+
+
+def one_line(outcome) -> str:
+    """Check that a command failed with one line, and give it."""
+    assert outcome.code != 0
+    assert outcome.out == ""
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1, outcome.err
+    assert lines[0].startswith("audiofw: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model=xgbost"], "there is no such model (did you mean 'xgboost'?)"),
+        (["+experiment=artcle"], "(did you mean 'article'?)"),
+        (
+            ["model=xgboost", "model.max_dept=3"],
+            "model.max_dept: there is no such key (did you mean 'model.max_depth'?)",
+        ),
+        (["sed=1"], "sed: there is no such key (did you mean 'seed'?)"),
+        (["feature.n_mels=many"], "feature.n_mels: Value 'many'"),
+        (["feature.n_mels=0"], "feature.n_mels=0: must be int ≥ 1"),
+        (["split.test_size=2"], "split.test_size=2.0: must be float > 0, < 1"),
+        (["+feature.typo=1"], "feature.typo: there is no such option"),
+        (["+model.typo=1"], "model.typo: there is no such option"),
+        (["+data.limt=1"], "data.limt: there is no such option (did you mean 'limit'?)"),
+        (["+data.columns.lable=x"], "data.columns.lable: there is no such option (did you mean 'label'?)"),
+        (["pad.to=longer"], "pad.to=longer: must be duration | longest"),
+        (["score=acuracy"], "there is no such score (did you mean 'accuracy'?)"),
+        (["seed=-1"], "seed=-1: must be int ≥ 0"),
+        (["audio.duration=0"], "audio.duration=0.0: must be float > 0 or null"),
+        (["data.include=[a"], "[a"),
+        (["audio.trim=abc"], "audio.trim: Value 'abc' is not a number"),
+        (["data.limit=1.5"], "data.limit: Value '1.5' is not a whole number"),
+        (["robustness=maybe"], "robustness: Value 'maybe' is neither true nor false"),
+        (["data.include=dog"], "data.include: give a list, as [a,b]"),
+        (["bundle=maybe"], "bundle: a section: set its keys, as bundle.key=value"),
+        (["windows.hop=1", "audio.duration=null"], "windows.hop=1 needs audio.duration"),
+        (["pooling.parts=[100000]"], "pooling.parts=[100000]: must be list of int ≥ 1, ≤ 100"),
+        (["plugins", "show"], "the following arguments are required: name"),
+        (["pluginz"], "there is no command 'pluginz' (did you mean 'plugins'?)"),
+        (["--plugins-dir"], "--plugins-dir needs a folder"),
+        (["--plugins-dir", "nowhere"], "no such plugins folder"),
+        (["plugins", "show", "mell"], "there is no plugin 'mell' (did you mean 'mel'?)"),
+        (["data.source=nowhere.zip"], "nowhere.zip"),
+        (["split=group_kfold"], "data.pattern"),
+        (["split=predefined"], "data.pattern"),
+    ],
+)
+def test_a_wrong_word_is_refused_in_one_line(audiofw, words, said):
+    assert said in one_line(audiofw(*words))
+    assert list(Path.cwd().iterdir()) == []  # nothing half-written is left behind
+
+
+def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):
+    outcome = audiofw(f"data.source={sounds()}", "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err == ""
+    assert "accuracy" in outcome.out
+    files = {file.name for file in (tmp_path / "run").iterdir()}
+    assert files >= {
+        "metrics.json",
+        "predictions.csv",
+        "failures.csv",
+        "config.yaml",
+        "versions.json",
+        "importance.json",
+        "report.html",
+    }
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["value"] == metrics["scores"]["accuracy"]["pooled"]
+    rows = list(csv.DictReader((tmp_path / "run/predictions.csv").open()))
+    assert len(rows) == metrics["n_tested"] == 4
+    assert {row["label"] for row in rows} == {"low", "high"}
+    right = sum(row["label"] == row["predicted"] for row in rows) / len(rows)
+    assert right == metrics["value"]
+    for row in rows:
+        best = max(("low", "high"), key=lambda name: float(row[f"p({name})"]))
+        assert best == row["predicted"]
+
+
+def test_the_source_may_have_any_name(audiofw, sounds, tmp_path):
+    folder = sounds(folder="My Pets (1), new = {odd}")
+    assert audiofw(f"data.source={folder.name}", *QUICK).code == 0
+
+
+def test_a_pattern_reads_labels_and_groups_as_the_shell_hands_it_over(audiofw, tmp_path):
+    for i in range(20):
+        write_wav(tmp_path / f"flat/{i % 2}_{'ann' if i < 10 else 'bob'}_{i}.wav", tone(200 + 900 * (i % 2), seed=i))
+    words = ["data.source=flat", r"data.pattern=(?P<label>\d)_(?P<group>\w+)_", "split=leave_one_group_out", *QUICK]
+    outcome = audiofw(*words, "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    rows = list(csv.DictReader((tmp_path / "run/predictions.csv").open()))
+    assert {(row["label"], row["group"]) for row in rows} == {(a, b) for a in "01" for b in ("ann", "bob")}
+    assert len({(row["group"], row["fold"]) for row in rows}) == 2
+
+
+def test_bad_files_are_listed_and_the_run_goes_on(audiofw, sounds, tmp_path):
+    folder = sounds()
+    (folder / "low/empty.wav").write_bytes(b"")
+    (folder / "low/text.wav").write_text("no sound at all " * 20)
+    write_wav(folder / "high/nothing.wav", np.zeros(0))
+    write_wav(folder / "high/silent.wav", np.zeros(4000))
+    outcome = audiofw(f"data.source={folder}", *QUICK, "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    rows = list(csv.DictReader((tmp_path / "run/failures.csv").open()))
+    assert {row["name"] for row in rows} == {"low/empty.wav", "low/text.wav", "high/nothing.wav", "high/silent.wav"}
+    assert all(row["reason"] for row in rows)
+    assert "left out: 4 of 24 clips" in outcome.out
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["n_clips"] == 20
+
+
+def test_the_first_bad_file_stops_the_run_if_wanted(audiofw, sounds):
+    folder = sounds()
+    (folder / "low/empty.wav").write_bytes(b"")
+    assert "low/empty.wav" in one_line(audiofw(f"data.source={folder}", "data.on_error=raise", *QUICK))
+
+
+def test_all_bad_files_are_an_error(audiofw, tmp_path):
+    for i in range(8):
+        (tmp_path / f"bad/{'ab'[i % 2]}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"bad/{'ab'[i % 2]}/{i}.wav").write_bytes(b"RIFFnothing")
+    assert "8" in one_line(audiofw("data.source=bad", *QUICK))
+    assert {item.name for item in tmp_path.iterdir()} == {"bad"}
+
+
+def test_one_class_names_the_option_that_helps(audiofw, sounds):
+    assert "'only'" in one_line(audiofw(f"data.source={sounds(only=300)}", *QUICK))
+
+
+def test_a_class_of_one_clip_is_named_before_the_long_work(audiofw, sounds):
+    folder = sounds()
+    write_wav(folder / "rare/1.wav", tone(900))
+    line = one_line(audiofw(f"data.source={folder}", *QUICK))
+    assert "'rare'" in line
+    assert "data.exclude=[rare]" in line
+
+
+def test_fewer_clips_than_folds(audiofw, sounds):
+    line = one_line(audiofw(f"data.source={sounds(clips=3)}", "split=kfold", "split.n_splits=5", *QUICK))
+    assert "split.n_splits=3" in line
+
+
+def test_a_second_run_takes_features_from_the_cache(audiofw, sounds, tmp_path):
+    words = [f"data.source={sounds()}", *QUICK]
+    audiofw(*words, "hydra.run.dir=cold")
+    audiofw(*words, "hydra.run.dir=warm")
+    cold, warm = (json.loads((tmp_path / run / "metrics.json").read_text()) for run in ("cold", "warm"))
+    assert (cold["n_from_cache"], warm["n_from_cache"]) == (0, 20)
+    assert cold["scores"] == warm["scores"]
+    predictions = [(tmp_path / run / "predictions.csv").read_text() for run in ("cold", "warm")]
+    assert predictions[0] == predictions[1]
+
+
+def test_a_sweep_runs_every_choice(audiofw, sounds, tmp_path):
+    words = ["-m", f"data.source={sounds()}", "feature=mel,mfcc", "model=lightgbm,xgboost", "hydra.sweep.dir=sweep"]
+    outcome = audiofw(*words, *QUICK)
+    assert outcome.code == 0, outcome.err
+    runs = [json.loads(file.read_text()) for file in sorted((tmp_path / "sweep").glob("*/metrics.json"))]
+    assert len(runs) == 4
+    chosen = {tuple(sorted(p.read_text().split())) for p in (tmp_path / "sweep").glob("*/.hydra/overrides.yaml")}
+    assert len(chosen) == 4
+
+
+PLUGIN = """
+    import numpy as np
+    from audiofw import hookimpl
+
+    @hookimpl
+    def register_features(register):
+        register(loudness)
+
+    def loudness(y, sr, *, hop_length: int = 512):
+        "Level of each frame."
+        return np.array([[np.abs(y[i : i + hop_length]).mean() for i in range(0, len(y), hop_length)]])
+"""
+
+
+def test_a_dropped_plugin_runs_validates_and_is_in_the_help(audiofw, sounds, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/loudness.py").write_text(textwrap.dedent(PLUGIN))
+    words = ["--plugins-dir", "mine", f"data.source={sounds()}", "feature=loudness", *QUICK]
+    assert audiofw(*words, "feature.hop_length=256").code == 0
+    assert "(did you mean 'feature.hop_length'?)" in one_line(audiofw(*words, "feature.hop_lenght=256"))
+    assert "loudness" in audiofw("--plugins-dir", "mine", "--help").out
+    shown = audiofw("--plugins-dir", "mine", "plugins", "show", "loudness").out
+    assert "feature.hop_length" in shown
+
+
+def test_a_broken_plugin_warns_and_stops_only_who_chooses_it(audiofw, sounds, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/loudness.py").write_text("import nonsense_that_is_not_there\n")
+    words = ["--plugins-dir", "mine", f"data.source={sounds()}", *QUICK]
+    outcome = audiofw(*words)
+    assert outcome.code == 0
+    assert "plugin left out" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert "nonsense_that_is_not_there" in one_line(audiofw(*words, "feature=loudness"))
+
+
+def test_a_model_that_fails_is_named(audiofw, sounds, tmp_path):
+    (tmp_path / "mine").mkdir()
+    code = """
+        from audiofw import hookimpl
+
+        @hookimpl
+        def register_models(register):
+            register(tree)
+
+        def tree(seed, *, depth: int = 3):
+            "A tree."
+            raise RuntimeError("no wood")
+    """
+    (tmp_path / "mine/tree.py").write_text(textwrap.dedent(code))
+    outcome = audiofw("--plugins-dir", "mine", f"data.source={sounds()}", "model=tree", "report=false")
+    assert "model=tree" in one_line(outcome)
+    assert "no wood" in outcome.err
+
+
+def test_plugins_lists_every_menu(audiofw):
+    outcome = audiofw("plugins")
+    assert outcome.code == 0
+    for name in ("mel", "stft", "mfcc", "stats", "flatten", "sklearn_gbm", "xgboost", "lightgbm", "holdout", "kfold"):
+        assert f" {name} " in outcome.out
+
+
+def test_help_shows_menus_and_config_without_heavy_imports():
+    code = (
+        "import sys; from audiofw.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = [m for m in ('numpy', 'scipy', 'sklearn', 'matplotlib', 'xgboost', 'lightgbm') if m in sys.modules]\n"
+        "print(heavy, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    (models,) = re.findall(r"^model: (.*)$", done.stdout, re.MULTILINE)
+    assert {"lightgbm", "svm", "vote", "xgboost"} <= set(models.split(", "))
+    assert "sample_rate: 22050" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "among"),
+    [
+        ("audiofw mod", "model="),
+        ("audiofw model=x", "model=xgboost"),
+        ("audiofw feature=", "feature=mfcc"),
+        ("audiofw feature.n_", "feature.n_mels="),
+        ("audiofw model=xgboost model.max_d", "model.max_depth="),
+        ("audiofw data.s", "data.source="),
+    ],
+)
+def test_completion_knows_menus_choices_and_keys(audiofw, monkeypatch, line, among):
+    monkeypatch.setenv("COMP_LINE", line)
+    outcome = audiofw("-sc", "query=bash")
+    assert any(word.startswith(among) for word in outcome.out.split()), outcome.out
+
+
+def test_ctrl_c_stops_promptly_without_a_traceback(sounds, tmp_path):
+    folder = sounds(clips=200, seconds=2)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "audiofw", f"data.source={folder}", "model=sklearn_gbm", "model.n_estimators=100000"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        start_new_session=True,
+    )
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.strip().splitlines() == ["audiofw: stopped"]
+    assert not list(tmp_path.rglob("metrics.json"))

@@ -1,0 +1,117 @@
+"""What people really type reaches Hydra as they mean it."""
+
+import os
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from audiofw.config.options import SWITCHES
+from audiofw.config.overrides import as_typed, quote_text, take_plugin_folders
+from audiofw.errors import ConfigError
+
+ODD = [
+    "My Pets (1), new.zip",
+    r"(?P<fold>\d)-",
+    r"(?P<label>\d)_(?P<group>\w+)_",
+    "a=b.zip",
+    "{braces}.zip",
+    "[brackets].zip",
+    "it's.zip",
+    'two "words".zip',
+    r"C:\sounds\pets.zip",
+    "trailing\\",
+    "quote\\'.zip",
+    "$HOME:?*#!%&;|<>~`^.zip",
+    " blanks around ",
+    "42",
+    "true",
+    "ünïcödé 音.zip",
+]
+
+
+@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize("key", ["data.source", "data.pattern", "+data.source", "++data.source"])
+def test_plain_text_arrives_as_it_was_typed(key, text):
+    (override,) = OverridesParser.create().parse_overrides(quote_text([f"{key}={text}"]))
+    assert override.value() == text
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_plain_text_survives_hydras_sweeper(text):
+    parser = OverridesParser.create()
+    (override,) = parser.parse_overrides(quote_text([f"data.source={text}"]))
+    (again,) = parser.parse_overrides([f"data.source={override.get_value_element_as_str()}"])
+    assert again.value() == text
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "data.source=choice(a.zip,b.zip)",
+        "data.source='quoted already'",
+        'data.source="quoted, already"',
+        "data.pattern=null",
+        "data.pattern=",
+        "data.limit=3",
+        "feature=mel,stft",
+        "-m",
+    ],
+)
+def test_hydras_own_is_left_alone(word):
+    assert quote_text([word]) == [word]
+
+
+def test_sources_are_swept_by_choice():
+    (override,) = OverridesParser.create().parse_overrides(quote_text(["data.source=choice(a.zip,b.zip)"]))
+    assert list(override.sweep_string_iterator()) == ["a.zip", "b.zip"]
+
+
+def test_plugin_folders_move_to_the_environment(tmp_path):
+    words = take_plugin_folders(["--plugins-dir", f"{tmp_path}/a", "model=x", f"--plugins-dir={tmp_path}/b"])
+    assert words == ["model=x"]
+    assert os.environ["AUDIOFW_PLUGINS_PATH"].split(os.pathsep) == [f"{tmp_path}/a", f"{tmp_path}/b"]
+
+
+def test_a_plugin_folder_must_be_named():
+    with pytest.raises(ConfigError, match="--plugins-dir needs a folder"):
+        take_plugin_folders(["--plugins-dir"])
+
+
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("report=false", "report.enabled=false"),
+        ("report=True", "report.enabled=True"),
+        ("++report=false", "++report.enabled=false"),
+        ("report=true,false", "report.enabled=true,false"),
+        ("report.audio=false", "report.audio=false"),
+        ("report=pdf", "report=pdf"),
+    ],
+)
+def test_report_has_a_switch_although_it_is_a_section(word, read):
+    assert quote_text([word]) == [read]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_what_was_typed_can_be_shown_again(text):
+    word = f"data.source={text}"
+    assert quote_text([as_typed(quote_text([word])[0])]) == quote_text([word])
+
+
+def test_words_without_quotes_of_ours_are_shown_as_they_are():
+    assert as_typed("data.source='My Pets.zip'") == "data.source=My Pets.zip"
+    assert as_typed("feature=mel") == "feature=mel"
+    assert as_typed("+model.words='a b'") == "+model.words='a b'"
+
+
+@pytest.mark.parametrize("section", SWITCHES)
+def test_a_section_with_a_switch_can_be_switched_as_a_whole(section):
+    assert quote_text([f"{section}=false"]) == [f"{section}.enabled=false"]
+    assert quote_text([f"++{section}=True"]) == [f"++{section}.enabled=True"]
+    assert quote_text([f"{section}=true,false"]) == [f"{section}.enabled=true,false"]
+    for word in (f"{section}=null", f"{section}.enabled=false", f"x{section}=false", f"{section}=falsely"):
+        assert quote_text([word]) == [word]
+
+
+def test_these_sections_have_a_switch():
+    assert {"bundle", "cache", "report"} <= set(SWITCHES)

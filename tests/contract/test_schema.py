@@ -1,0 +1,92 @@
+"""Types, choices and ranges of options."""
+
+from typing import Annotated, Literal
+
+import pytest
+from annotated_types import Ge, Interval
+from omegaconf import OmegaConf
+
+from audiofw.contract.schema import Option, allows, check, make_schema, plain, show_type
+from audiofw.errors import ConfigError
+
+SHARE = Annotated[float, Interval(gt=0, le=1)]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "allowed"),
+    [
+        (int, 3, True),
+        (int, True, False),
+        (float, 3, True),
+        (float, True, False),
+        (bool, True, True),
+        (str, "a", True),
+        (Annotated[int, Ge(1)], 1, True),
+        (Annotated[int, Ge(1)], 0, False),
+        (SHARE, 0, False),
+        (SHARE, 1, True),
+        (SHARE, 1.5, False),
+        (SHARE, float("nan"), False),
+        (Literal["a", "b"], "a", True),
+        (Literal["a", "b"], "c", False),
+        (Literal["a", "b"] | None, None, True),
+        (int | None, None, True),
+        (int, None, False),
+        (list[SHARE], [0.5, 1.0], True),
+        (list[SHARE], [0.5, 2.0], False),
+        (Annotated[int, Ge(1)] | SHARE | str, 0.5, True),
+        (Annotated[int, Ge(1)] | SHARE | str, "sqrt", True),
+        (Annotated[int, Ge(1)] | SHARE, -2, False),
+    ],
+)
+def test_a_value_is_allowed_by_its_type_choice_and_range(annotation, value, allowed):
+    assert allows(annotation, value) is allowed
+
+
+@pytest.mark.parametrize(
+    ("annotation", "shown"),
+    [
+        (Annotated[int, Ge(1)], "int ≥ 1"),
+        (SHARE | None, "float > 0, ≤ 1 or null"),
+        (Literal["hann", "hamming"], "hann | hamming"),
+        (list[float], "list of float"),
+    ],
+)
+def test_a_type_is_shown_in_the_users_words(annotation, shown):
+    assert show_type(annotation) == shown
+
+
+@pytest.mark.parametrize("annotation", [set, dict[str, int], bytes, list])
+def test_a_type_that_a_config_cannot_hold_is_refused(annotation):
+    with pytest.raises(TypeError, match="no type for an option"):
+        plain(annotation)
+
+
+def test_the_stored_schema_converts_and_refuses():
+    schema = make_schema("S", [Option("size", Annotated[int, Ge(1)], 3), Option("shares", list[SHARE], (0.1, 0.9))])
+    config = OmegaConf.structured(schema)
+    config.size = "7"
+    assert config == {"size": 7, "shares": [0.1, 0.9]}
+    with pytest.raises(Exception, match="could not be converted"):
+        config.size = "seven"
+
+
+def test_two_sections_do_not_share_a_list():
+    schema = make_schema("S", [Option("shares", list[float], [0.5])])
+    first = schema()
+    first.shares.append(0.7)
+    assert schema().shares == [0.5]
+
+
+def test_a_stranger_is_refused_with_the_nearest_name():
+    with pytest.raises(ConfigError, match=r"model\.depht: .* \(did you mean 'depth'\?\); known: depth"):
+        check("model", {"depht": 3}, [Option("depth", int, 1)])
+
+
+def test_a_stranger_passes_where_options_are_open():
+    check("model", {"gamma": 3}, [Option("depth", int, 1)], open_ended=True)
+
+
+def test_a_value_out_of_range_is_named_with_its_range():
+    with pytest.raises(ConfigError, match=r"split\.test_size=2: must be float > 0, ≤ 1"):
+        check("split", {"test_size": 2}, [Option("test_size", SHARE, 0.2)])

@@ -1,0 +1,141 @@
+"""Labels, groups and folds from folders and data.pattern."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from folders import fill, folds, groups, labels, names
+
+from audiofw.data.dataset import find_clips
+from audiofw.errors import ConfigError, DataError
+
+
+def test_clips_at_the_root_have_no_label_and_three_ways_to_get_one(tmp_path: Path):
+    fill(tmp_path, "1.wav", "2.wav")
+    with pytest.raises(DataError, match=r"2 of 2 clips have no label, e\.g\. 1\.wav; put .* data\.pattern, .*metadata"):
+        find_clips(tmp_path)
+
+
+def test_a_few_clips_at_the_root_are_counted_and_told(tmp_path: Path, caplog):
+    fill(tmp_path, "stray.wav", "dog/1.wav")
+    found = find_clips(tmp_path)
+    assert names(found) == ["dog/1.wav"]
+    assert found.passed_over == {"no label": 1}
+    assert "1 of 2 clips have no label, e.g. stray.wav" in caplog.text
+
+
+# --- pattern -------------------------------------------------------------------------------------------------------
+
+
+def test_pattern_reads_label_and_group_of_spoken_digits(tmp_path: Path):
+    fill(tmp_path, "0_george_0.wav", "7_lucas_12.wav")
+    found = find_clips(tmp_path, pattern=r"(?P<label>\d)_(?P<group>\w+)_")
+    assert [(clip.label, clip.group) for clip in found.clips] == [("0", "george"), ("7", "lucas")]
+
+
+def test_pattern_adds_folds_to_folder_labels(tmp_path: Path):
+    fill(tmp_path, "esc10/001 - Dog bark/1-100032-A.ogg", "esc10/002-Rain/5-2-A.ogg")
+    found = find_clips(tmp_path, pattern=r"(?P<fold>\d)-")
+    assert [(clip.label, clip.fold) for clip in found.clips] == [("001 - Dog bark", "1"), ("002-Rain", "5")]
+
+
+def test_pattern_is_searched_in_the_path_if_not_in_the_file_name(tmp_path: Path):
+    fill(tmp_path, "s1/dog/a.wav", "s2/dog/b.wav")
+    found = find_clips(tmp_path, pattern=r"^(?P<group>s\d)/")
+    assert groups(found) == {"s1/dog/a.wav": "s1", "s2/dog/b.wav": "s2"}
+    assert set(labels(found).values()) == {"dog"}
+
+
+def test_clips_without_the_patterns_label_are_counted_and_told(tmp_path: Path, caplog):
+    fill(tmp_path, "dog_1.wav", "cat_1.wav", "noise.wav")
+    found = find_clips(tmp_path, pattern="(?P<label>[a-z]+)_")
+    assert labels(found) == {"cat_1.wav": "cat", "dog_1.wav": "dog"}
+    assert found.passed_over == {"no match for data.pattern": 1}
+    assert "does not match 1 of 3 clips, e.g. noise.wav" in caplog.text
+
+
+def test_clips_without_the_patterns_group_stay(tmp_path: Path, caplog):
+    fill(tmp_path, "dog/s1_1.wav", "dog/odd.wav")
+    found = find_clips(tmp_path, pattern="(?P<group>s[0-9])_")
+    assert groups(found) == {"dog/odd.wav": None, "dog/s1_1.wav": "s1"}
+    assert found.passed_over == {}
+    assert "does not match 1 of 2 clips, e.g. dog/odd.wav" in caplog.text
+
+
+@pytest.mark.parametrize("pattern", ["(?P<label>x+)_", "(?P<fold>x+)_", "(?P<group>dog)|(?P<label>x)"])
+def test_pattern_that_matches_no_clip_shows_one(tmp_path: Path, pattern: str):
+    fill(tmp_path, "dog/1.wav", "dog/2.wav")
+    with pytest.raises(DataError, match=r"does not match 2 of 2 clips of .*, e\.g\. dog/1.wav"):
+        find_clips(tmp_path, pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(?P<label>", "is not a regular expression"),
+        ("[a-z]+", "names none of label, group, fold; write e.g."),
+        ("(?P<lable>x)", r"no such group 'lable' \(did you mean 'label'\?\)"),
+    ],
+)
+def test_wrong_pattern_is_refused_before_the_data_are_touched(pattern: str, says: str):
+    with pytest.raises(ConfigError, match=says):
+        find_clips("nowhere", pattern=pattern)
+
+
+# --- splits --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("top", ["", "wrapped/twice/"])
+def test_split_folders_are_folds_and_not_labels(tmp_path: Path, top: str):
+    fill(tmp_path, f"{top}train/dog/1.wav", f"{top}Test/dog/2.wav", f"{top}valid/deep/cat/3.wav")
+    found = find_clips(tmp_path)
+    assert {clip.name.removeprefix(top): (clip.label, clip.fold) for clip in found.clips} == {
+        "Test/dog/2.wav": ("dog", "test"),
+        "train/dog/1.wav": ("dog", "train"),
+        "valid/deep/cat/3.wav": ("cat", "validation"),
+    }
+
+
+def test_split_folder_that_stands_alone_is_a_fold(tmp_path: Path):
+    found = find_clips(fill(tmp_path, "pets/train/dog/1.wav", "pets/train/cat/2.wav"))
+    assert set(folds(found).values()) == {"train"}
+
+
+def test_classes_that_are_called_like_splits_are_labels(tmp_path: Path):
+    found = find_clips(fill(tmp_path, "train/1.wav", "test/2.wav"))
+    assert labels(found) == {"test/2.wav": "test", "train/1.wav": "train"}
+    assert set(folds(found).values()) == {None}
+
+
+def test_vehicle_called_train_beside_a_bus_is_a_label(tmp_path: Path):
+    found = find_clips(fill(tmp_path, "train/1.wav", "bus/2.wav"))
+    assert labels(found) == {"bus/2.wav": "bus", "train/1.wav": "train"}
+
+
+def test_clip_directly_in_a_split_folder_has_no_label_where_others_have(tmp_path: Path):
+    found = find_clips(fill(tmp_path, "train/dog/1.wav", "test/stray.wav"))
+    assert names(found) == ["train/dog/1.wav"]
+    assert found.passed_over == {"no label": 1}
+
+
+def test_split_folders_are_folds_when_the_pattern_gives_labels(tmp_path: Path):
+    found = find_clips(fill(tmp_path, "train/dog_1.wav", "test/cat_1.wav"), pattern="(?P<label>[a-z]+)_")
+    assert [(clip.label, clip.fold) for clip in found.clips] == [("cat", "test"), ("dog", "train")]
+
+
+# --- one class only ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dog_{}.wav", "dog-1-{}.wav", "dog.{}.wav", "dog {}.wav", "dog{}.wav"])
+def test_labels_in_file_names_are_found_by_the_pattern_that_the_error_suggests(audiofw, tmp_path: Path, name: str):
+    kinds = [name, name.replace("dog", "cat")]
+    fill(tmp_path / "x/recordings", *(kind.format(i) for kind in kinds for i in range(10)))
+    outcome = audiofw(f"data.source={tmp_path / 'x'}")
+    assert outcome.code == 1
+    assert "only one class, 'recordings' (20 clips)" in outcome.err
+    assert f"as in recordings/{kinds[1].format(0)}, say where, e.g. data.pattern=" in outcome.err
+    suggested = re.search(r"data\.pattern='(.*?)'", outcome.err)
+    assert suggested
+    assert set(labels(find_clips(tmp_path / "x", pattern=suggested[1])).values()) == {"cat", "dog"}

@@ -1,0 +1,324 @@
+"""The endpoint answers for every sound, refuses with one reason, and keeps nothing of what was sent."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pitches import PITCHES, SR, ByPitch, wav
+
+pytest.importorskip("gradio", reason='needs pip install "audiofw[serve]"')
+pytest.importorskip("httpx", reason="needs httpx, which Gradio brings")
+
+from fastapi.testclient import TestClient
+
+from audiofw.errors import ConfigError
+from audiofw.serve import html
+from audiofw.serve.endpoint import make_endpoint
+from audiofw.serve.page import show
+from audiofw.serve.server import is_loopback, make_app, quiet_gradio
+from audiofw.serve.service import Limits, Listener
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch) -> Path:
+    """Where temporary files go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def model() -> ByPitch:
+    return ByPitch()
+
+
+@pytest.fixture
+def ask(model, uploads):
+    """Post something to an endpoint: ``ask(files=…)`` or ``ask(content=…)``, with limits; code and answer."""
+
+    def post(megabytes: float = 1, seconds: float = 5, confidence: float = 0, **request):
+        client = TestClient(make_endpoint(Listener(model, Limits(megabytes, seconds, confidence))))
+        response = client.post("/predict", **request)
+        return response.status_code, response.json()
+
+    return post
+
+
+def test_a_form_and_a_raw_body_get_the_same_answer(ask):
+    code, by_form = ask(files={"file": ("a.wav", wav(3200))})
+    assert (code, by_form["label"]) == (200, "high")
+    assert ask(content=wav(3200)) == (200, by_form)
+
+
+def test_an_answer_has_the_likeliest_first_and_adds_up(ask):
+    _, answer = ask(content=wav(800))
+    assert answer["label"] == answer["likeliest"] == next(iter(answer["probabilities"])) == "middle <b>"
+    assert set(answer["probabilities"]) == set(PITCHES)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    assert list(answer["probabilities"].values()) == sorted(answer["probabilities"].values(), reverse=True)
+    assert answer["confidence"] == answer["probabilities"]["middle <b>"]
+    assert answer["seconds"] == 0.5
+
+
+@pytest.mark.parametrize("format", ["FLAC", "OGG", "MP3"])
+def test_other_formats_are_known_by_their_content(ask, format):
+    assert ask(content=wav(3200, format=format))[1]["label"] == "high"
+
+
+def test_not_sure_is_unknown_but_says_what_was_likeliest(ask):
+    code, answer = ask(content=wav(1600), confidence=0.9)
+    assert (code, answer["label"]) == (200, "unknown")
+    assert answer["likeliest"] in PITCHES
+    assert answer["confidence"] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"this is no sound", "not audio, or damaged"),
+        (b"\x1a\x45\xdf\xa3" + bytes(50), "webm/mkv is not read by libsndfile"),
+        (wav()[:40], "not audio, or damaged"),
+        (wav(seconds=0), "no samples in it"),
+    ],
+    ids=["text", "webm", "cut in its header", "no samples"],
+)
+def test_a_bad_sound_is_refused_with_its_reason(ask, uploads, sent, reason):
+    code, answer = ask(content=sent)
+    assert (code, list(answer)) == (422, ["error"])
+    assert reason in answer["error"]
+    assert str(uploads) not in answer["error"]
+
+
+def test_what_the_model_refuses_is_told_without_the_path_or_a_remedy_for_trainers(ask):
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros(SR), SR, format="WAV")
+    assert ask(content=silence.getvalue()) == (422, {"error": "silent: every sample is zero"})
+
+
+def test_too_large_is_refused_however_it_comes(ask, model):
+    big = wav(seconds=1)
+    limit = (len(big) - 1) / 2**20
+    for request in (
+        {"content": big},
+        {"files": {"file": ("a.wav", big)}},
+        {"content": (big[i : i + 999] for i in range(0, len(big), 999))},
+    ):
+        code, answer = ask(megabytes=limit, **request)
+        assert code == 413, answer
+        assert "larger than" in answer["error"]
+    assert not model.asked
+    assert ask(megabytes=len(big) / 2**20, content=big)[0] == 200
+
+
+def test_a_declared_size_is_refused_before_anything_is_read(model):
+    client = TestClient(make_endpoint(Listener(model, Limits(megabytes=1))))
+
+    def never():
+        raise AssertionError("it was read")
+        yield b""
+
+    code = client.post("/predict", content=never(), headers={"content-length": str(2**21)}).status_code
+    assert code == 413
+
+
+def test_too_long_is_refused_though_it_is_small(ask, model):
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros(SR * 60), SR, format="FLAC")
+    code, answer = ask(content=silence.getvalue())
+    assert code == 413
+    assert answer["error"] == "longer than 5 s, the most that this server takes"
+    assert not model.asked
+
+
+def test_many_channels_are_too_much(ask, model):
+    wide = io.BytesIO()
+    soundfile.write(wide, np.zeros((4 * 192_000, 8), np.float32), 192_000, format="FLAC")
+    code, answer = ask(content=wide.getvalue())
+    assert code == 413
+    assert "8 channels" in answer["error"]
+    assert not model.asked
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"content": b""},
+        {"files": {"file": ("a.wav", b"")}},
+        {"files": {"file": (None, "a.wav")}},
+        {"files": [("file", ("a.wav", wav())), ("file", ("b.wav", wav()))]},
+        {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+    ],
+    ids=["nothing", "empty file", "a field", "two files", "no boundary"],
+)
+def test_a_request_without_one_sound_says_how_to_send_one(ask, request_):
+    code, answer = ask(**request_)
+    assert code == 400, answer
+    assert "curl" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.wav", "/etc/evil.wav", "..\\evil.wav", "a.wav\0.sh", "x" * 2000, "a/../b.%2e"]
+)
+def test_a_name_that_leads_elsewhere_leads_nowhere(ask, model, uploads, name):
+    code, answer = ask(files={"file": (name, wav(3200))})
+    assert (code, answer["label"]) == (200, "high")
+    (asked,) = map(Path, model.asked)
+    assert asked.parent.parent == uploads
+    assert asked.name in ("sound", "sound.wav", "sound.sh")
+    assert not list(uploads.rglob("*evil*"))
+
+
+def test_nothing_sent_is_kept(ask, uploads):
+    ask(content=wav())
+    ask(files={"file": ("a.wav", wav())})
+    ask(content=b"no sound")
+    ask(content=wav(), megabytes=0.001)
+    assert list(uploads.iterdir()) == []
+
+
+def test_requests_at_once_each_get_their_own_answer(model, uploads):
+    client = TestClient(make_endpoint(Listener(model)))
+    labels = [list(PITCHES)[i % 3] for i in range(24)]
+
+    def label(wanted: str) -> str:
+        return client.post("/predict", content=wav(PITCHES[wanted])).json()["label"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(label, labels)) == labels
+    assert len(model.asked) == 24
+
+
+def test_a_bug_is_an_answer_too(ask, model, monkeypatch):
+    monkeypatch.setattr(model, "predict_proba", lambda files: 1 / 0)
+    code, answer = ask(content=wav())
+    assert code == 500
+    assert "log" in answer["error"]
+
+
+def test_a_model_without_probabilities_answers_with_its_label(model, uploads):
+    model.gives_probabilities = False
+    listener = Listener(model)
+    listener.warm()
+    answer = TestClient(make_endpoint(listener)).post("/predict", content=wav(3200)).json()
+    assert (answer["label"], answer["probabilities"], answer["confidence"]) == ("high", None, None)
+    with pytest.raises(ConfigError, match="no probabilities"):
+        Listener(model, Limits(confidence=0.5)).warm()
+
+
+def test_health_names_the_classes(model):
+    answer = TestClient(make_endpoint(Listener(model))).get("/health").json()
+    assert (answer["status"], answer["classes"]) == ("ok", list(PITCHES))
+
+
+def test_the_page_stands_beside_the_endpoint_and_loads_nothing_from_elsewhere(model, uploads):
+    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+        assert client.get("/health").json()["status"] == "ok"
+        assert client.get("/predict").status_code == 405
+        page = client.get("/")
+        assert page.status_code == 200
+        assert not [
+            tag for tag in page.text.split("<")[1:] if tag.startswith(("link", "script")) and "//" in tag.split(">")[0]
+        ]
+        assert "@import" not in client.get("/theme.css").text
+        assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
+    assert list(uploads.iterdir()) == []
+
+
+def ask_page(client: TestClient, path: str, **more) -> str:
+    """Ask as the page's own script does; what came of it."""
+    sound = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}, **more}
+    client.post("/gradio_api/queue/join", json={"data": [sound], "fn_index": 0, "session_hash": "me"})
+    told = client.get("/gradio_api/queue/data", params={"session_hash": "me"}).text
+    (done,) = [line for line in told.splitlines() if '"process_completed"' in line]
+    return done
+
+
+def test_the_page_takes_uploads_and_no_other_file_or_address(model, uploads, monkeypatch):
+    fetched = []
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", lambda *a, **k: fetched.append(a))
+    (uploads / "private.wav").write_bytes(wav(3200))
+    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+        (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
+        assert Path(sent).parents[2] == uploads
+        assert "said sure" in ask_page(client, sent)
+        for other in (str(uploads / "private.wav"), "http://93.184.215.14/a.wav", "HTTPS://example.com/a.wav"):
+            done = ask_page(client, other)
+            assert '"success":false' in done
+            assert "said" not in done
+        large = client.post("/gradio_api/upload", files={"files": ("a.wav", bytes(26 * 2**20))})
+        assert large.status_code == 413
+        assert [file.name for file in uploads.rglob("*.wav")].count("private.wav") == 1  # and no copy to be asked for
+    assert fetched == []
+    assert len(model.asked) == 1
+
+
+def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
+    monkeypatch.setattr("audiofw.serve.page.SWEEP", 0.05)
+    monkeypatch.setattr("audiofw.serve.page.KEEP", 0.05)
+    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+        (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
+        for _ in range(200):
+            if not Path(sent).exists():
+                break
+            threading.Event().wait(0.05)
+        assert not Path(sent).exists()
+
+
+def test_what_is_shown_is_escaped(model, tmp_path):
+    file = tmp_path / "a.wav"
+    file.write_bytes(wav(800))
+    said, bars, picture = show(Listener(model), str(file))
+    assert "middle &lt;b&gt;" in said["value"]
+    assert next(iter(bars["value"])) == "middle <b>"
+    assert "<img" in picture["value"]
+    assert "<b>" not in said["value"] + html.about(model)
+
+
+def test_the_page_shows_one_reason_for_a_bad_sound_and_no_old_answer(model, tmp_path):
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"no sound")
+    said, bars, picture = show(Listener(model), str(file))
+    assert "not audio, or damaged" in said["value"]
+    assert (bars["visible"], picture["visible"]) == (False, False)
+
+
+def test_the_page_tells_model_score_classes_and_what_a_label_means(model):
+    told = html.head(model) + html.about(model) + html.heard(model.facts, Limits())
+    for said in (
+        "pitch on fft",
+        "accuracy 90.0%",
+        "80.0% to 95.0%",
+        "all 30 clips",
+        "high",
+        html.HONESTY,
+        "first 3 s",
+    ):
+        assert said in told
+
+
+def test_the_page_does_without_facts(model, monkeypatch):
+    monkeypatch.setattr(model, "facts", {})
+    assert "a model" in html.head(model) + html.about(model) + html.heard({}, Limits())
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("example", False),
+    ],
+)
+def test_loopback_is_told_from_the_rest(host, loopback):
+    assert is_loopback(host) is loopback
