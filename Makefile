@@ -7,6 +7,7 @@ lint:
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	codespell
 
 bench:

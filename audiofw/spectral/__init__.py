@@ -14,6 +14,7 @@ Source: librosa 0.11, https://librosa.org, with whose results the tests compare 
 from __future__ import annotations
 
 from audiofw.spectral.chroma import chroma_filterbank, chroma_stft
+from audiofw.spectral.combined import feature_set
 from audiofw.spectral.decibels import amplitude_to_db, power_to_db
 from audiofw.spectral.descriptors import (
     octaves_below_half,
@@ -23,7 +24,6 @@ from audiofw.spectral.descriptors import (
     spectral_flatness,
     spectral_rolloff,
 )
-from audiofw.spectral.combined import feature_set
 from audiofw.spectral.filterbanks import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz
 from audiofw.spectral.fourier import fft_frequencies, spectrogram, stft
 from audiofw.spectral.frames import Framing
