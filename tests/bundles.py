@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from conftest import tone, write_wav
 
 import audiofw
-from audiofw.bundle.files import digest_of, digest_of_facts
+from audiofw.bundle.files import digest_bytes, digest_of_facts
 
 QUICK = ["n_jobs=1", "audit=false", "report=false", "feature=mfcc", "pooling=stats"]
 BOOSTING = ["model=lightgbm", "model.n_estimators=8"]
@@ -46,7 +46,7 @@ def copy_of(run: Path, tmp_path: Path) -> Path:
 def rewrite(bundle: Path, name: str, data: bytes) -> None:
     """Replace a file, and make the digests agree: whoever makes a bundle makes those, too."""
     (bundle / name).write_bytes(data)
-    change_facts(bundle, lambda facts: facts["files"].update({name: digest_of(data)}))
+    change_facts(bundle, lambda facts: facts["files"].update({name: digest_bytes(data)}))
 
 
 def change_facts(bundle: Path, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -14,42 +14,45 @@ import soundfile
 from audiofw.audio import load as audio
 from audiofw.audit import fingerprint, probe
 from audiofw.audit.findings import Finding, audit, with_effects
+from audiofw.cache.store import RecipeCache
 from audiofw.data.dataset import Clip
 from audiofw.data.splits import Fold
 from audiofw.evaluation.cross_validate import Evaluation
-from audiofw.extraction.extract import Shelf, finder
+from audiofw.extraction.extract import cached_or_made
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
-from audiofw.system.hashing import digest_of
+from audiofw.system.hashing import digest_files
 from audiofw.system.progress import counting
 
 log = logging.getLogger(__name__)
 
 
-def recipe() -> dict[str, Any]:
+def probe_recipe() -> dict[str, Any]:
     """Say what a probe depends on beside its file, for the cache."""
     files = [Path(str(module.__file__)) for module in (audio, fingerprint, probe)]
     return {
-        "feature": {"name": "audit", "code": digest_of(files)},
+        "feature": {"name": "audit", "code": digest_files(files)},
         "libsndfile": soundfile.__libsndfile_version__,
     }
 
 
 def find_leaks(
-    clips: Sequence[Clip], folds: Sequence[Fold], *, seed: int, n_jobs: int, shelf: Shelf | None
+    clips: Sequence[Clip], folds: Sequence[Fold], *, seed: int, n_jobs: int, recipe_cache: RecipeCache | None
 ) -> list[Finding]:
     """Look for copies, shared sources and shortcuts among clips that are to be split so.
 
     A clip that cannot be read is passed over here: extraction will say why.
     """
-    return audit(clips, probe_all(clips, n_jobs=n_jobs, shelf=shelf), folds, seed=seed)
+    return audit(clips, probe_all(clips, n_jobs=n_jobs, recipe_cache=recipe_cache), folds, seed=seed)
 
 
-def probe_all(clips: Sequence[Clip], *, n_jobs: int, shelf: Shelf | None) -> list[probe.Probe | None]:
+def probe_all(clips: Sequence[Clip], *, n_jobs: int, recipe_cache: RecipeCache | None) -> list[probe.Probe | None]:
     """Probe clips in parallel, or find their probes in the cache; None for one that cannot be read."""
     probes: list[probe.Probe | None] = []
     with (
-        closing(outcomes(finder(_measure, shelf), (clip.path for clip in clips), n_jobs=n_jobs)) as results,
+        closing(
+            outcomes(cached_or_made(_measure, recipe_cache), (clip.path for clip in clips), n_jobs=n_jobs)
+        ) as results,
         counting("audit", len(clips)) as advance,
     ):
         for result in results:
@@ -70,14 +73,14 @@ def measure_effects(
     return list(with_effects(findings, y, predictions, [(kept[fold.train], kept[fold.test]) for fold in folds]))
 
 
-def as_record(finding: Finding) -> dict[str, Any]:
+def finding_record(finding: Finding) -> dict[str, Any]:
     """Give a finding for JSON."""
     record = finding._asdict()
     del record["sets"]  # places in a list that the reader does not have
     return {**record, "files": list(finding.files)}
 
 
-def tell(finding: Mapping[str, Any]) -> str:
+def finding_line(finding: Mapping[str, Any]) -> str:
     """Say a finding's record in one line."""
     effect = f"; {finding['effect']}" if finding["effect"] else ""
     return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"

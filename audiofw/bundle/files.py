@@ -161,7 +161,7 @@ def _check_digests(files: Mapping[str, bytes], listed: Mapping[str, str], place:
     for name, digest in listed.items():
         if name not in files:
             raise DataError(f"{place}: {name} is missing")
-        if digest_of(files[name]) != digest:
+        if digest_bytes(files[name]) != digest:
             raise DataError(f"{place}: {name} was changed after the bundle was made, refused")
 
 
@@ -170,11 +170,11 @@ def _pickled(name: str, data: bytes) -> str:
     return ": a pickle runs code when it is loaded" if pickles else ""
 
 
-def digest_of(data: bytes) -> str:
+def digest_bytes(data: bytes) -> str:
     """Hash a file's content to 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def digest_of_facts(facts: Mapping[str, Any]) -> str:
     """Hash what ``bundle.json`` says, however it is written."""
-    return digest_of(json.dumps(facts, sort_keys=True).encode())
+    return digest_bytes(json.dumps(facts, sort_keys=True).encode())

@@ -30,7 +30,7 @@ LARGEST = MOST_BYTES // 3  # of one before it is packed, so that there are alway
 TOLERANCE = 1e-4  # of a probability: libraries differ in the last digits
 
 
-class Answer(NamedTuple):
+class GoldenAnswer(NamedTuple):
     """One golden clip: its file in the bundle, and what the model that was saved said of it."""
 
     file: str
@@ -49,7 +49,7 @@ def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
         Files of the bundle: flac, and ``golden.json`` with the answers of ``model``.
     """
     files: dict[str, bytes] = {}
-    answers: list[Answer] = []
+    answers: list[GoldenAnswer] = []
     for clip in _one_of_each(clips):
         name = f"golden/{len(answers)}.flac"
         data = _shortened(clip, model)
@@ -59,7 +59,7 @@ def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
         if isinstance(verdict, Lost):
             continue
         files[name] = data
-        answers.append(Answer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities)))
+        answers.append(GoldenAnswer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities)))
         if len(answers) == MOST_CLIPS:
             break
     text = json.dumps([answer._asdict() for answer in answers], indent=1, ensure_ascii=False)
@@ -111,15 +111,15 @@ def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
     return made
 
 
-class Comparison(NamedTuple):
+class GoldenCheck(NamedTuple):
     """A golden clip, what was said of it, and what is said now."""
 
-    answer: Answer
+    answer: GoldenAnswer
     now: str
     difference: float  #: the largest of its probabilities; infinite if there is no answer now, or another label
 
 
-def read_answers(files: Mapping[str, bytes]) -> list[Answer]:
+def read_answers(files: Mapping[str, bytes]) -> list[GoldenAnswer]:
     """Read ``golden.json``.
 
     Raises
@@ -128,7 +128,7 @@ def read_answers(files: Mapping[str, bytes]) -> list[Answer]:
         If it is damaged.
     """
     try:
-        answers = [Answer(**each) for each in json.loads(files[ANSWERS])]
+        answers = [GoldenAnswer(**each) for each in json.loads(files[ANSWERS])]
         for answer in answers:
             files[answer.file]
     except (ValueError, TypeError, LookupError) as error:
@@ -136,18 +136,18 @@ def read_answers(files: Mapping[str, bytes]) -> list[Answer]:
     return answers
 
 
-def compare(model: Model, files: Mapping[str, bytes]) -> list[Comparison]:
+def check_golden(model: Model, files: Mapping[str, bytes]) -> list[GoldenCheck]:
     """Replay a bundle's golden set beside what it says."""
     answers = read_answers(files)
     verdicts = replay(model, [files[answer.file] for answer in answers])
     return [_compare(answer, verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
 
 
-def _compare(answer: Answer, verdict: Any) -> Comparison:
+def _compare(answer: GoldenAnswer, verdict: Any) -> GoldenCheck:
     if isinstance(verdict, Lost):
-        return Comparison(answer, verdict.reason, math.inf)
+        return GoldenCheck(answer, verdict.reason, math.inf)
     if (verdict.probabilities is None) != (answer.probabilities is None):
-        return Comparison(answer, verdict.label, math.inf)
+        return GoldenCheck(answer, verdict.label, math.inf)
     if answer.probabilities is None:
-        return Comparison(answer, verdict.label, 0.0 if verdict.label == answer.predicted else math.inf)
-    return Comparison(answer, verdict.label, float(np.max(np.abs(verdict.probabilities - answer.probabilities))))
+        return GoldenCheck(answer, verdict.label, 0.0 if verdict.label == answer.predicted else math.inf)
+    return GoldenCheck(answer, verdict.label, float(np.max(np.abs(verdict.probabilities - answer.probabilities))))

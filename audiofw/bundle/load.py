@@ -18,7 +18,7 @@ from audiofw.bundle.files import read_bundle
 from audiofw.bundle.model import Model
 from audiofw.bundle.trees import check_trees, walk
 from audiofw.bundle.trust import only_trusted
-from audiofw.bundle.versions import differences
+from audiofw.bundle.versions import version_differences
 from audiofw.config.options import Audio, Pad, Windows, build_section
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Menus, Origin, load_menus
@@ -78,7 +78,7 @@ def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> M
     menus = load_menus(only=[*origins.values(), *(Origin(*origin) for origin in facts["made_of"])])
     choices = {kind: _choose(menus, kind, facts[kind], origins[kind]) for kind in ("feature", "pooling")}
     unit, pad = unit_of(facts, choices), build_section(Pad, "pad", facts["pad"])
-    held = unpack(files[MODEL], f"{where}: {MODEL}", menus.trusted)
+    held = load_estimator(files[MODEL], f"{where}: {MODEL}", menus.trusted)
     classes = np.array(held["encoder"].classes_, dtype=str)
     if classes.tolist() != facts["classes"]:
         raise DataError(f"{where}: bundle.json and {MODEL} name other classes, refused")
@@ -109,7 +109,7 @@ def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) ->
     return menus.choose(kind, {"name": said["name"], **said["options"]})
 
 
-def unpack(data: bytes, where: str, plugins: set[str]) -> Any:
+def load_estimator(data: bytes, where: str, plugins: set[str]) -> Any:
     """Make the object that a skops file holds, if it holds nothing but trusted types.
 
     Parameters
@@ -159,5 +159,5 @@ def _warn_of_differences(facts: Mapping[str, Any], menus: Menus, choices: Mappin
     here = {kind: choice.plugin for kind, choice in choices.items()}
     if model := menus.plugins["model"].get(facts["model"]["name"]):
         here["model"] = model
-    if found := differences(facts, here, own_code()):
+    if found := version_differences(facts, here, own_code()):
         log.warning("%s: made with %s: answers may differ, `audiofw verify` tells", where, "; ".join(found))

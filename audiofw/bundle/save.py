@@ -16,9 +16,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from audiofw.bundle.files import FACTS, FOLDER, digest_of, digest_of_facts
+from audiofw.bundle.files import FACTS, FOLDER, digest_bytes, digest_of_facts
 from audiofw.bundle.golden import make_golden
-from audiofw.bundle.load import FORMAT, KINDS, MODEL, unpack
+from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
 from audiofw.bundle.model import Model
 from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
@@ -67,16 +67,16 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
         For a model that fails on all clips, cannot be saved, or could not be loaded again.
     """
     classifier = _fit_on_all(run, make_model) if run.config.bundle.refit else run.evaluation.models[-1]
-    saved, trusted = save(classifier, run.classes), load_menus(only=_origins(run.choices)).trusted
+    saved, trusted = dump_estimator(classifier, run.classes), load_menus(only=_origins(run.choices)).trusted
     try:
-        unpack(saved, f"model={run.choices['model'].name}", trusted)
+        load_estimator(saved, f"model={run.choices['model'].name}", trusted)
     except AudiofwError as error:
         raise PluginError(str(error)) from error
     width = run.rows.X.shape[1] if run.rows.X.ndim > 1 else None
     model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value)
     files = {MODEL: saved, **make_golden(run.clips, model)}
     facts = {**_facts(run, width), "versions": versions_for(_modules(saved))}
-    facts["files"] = {name: digest_of(data) for name, data in files.items()}
+    facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
     facts["digest"] = digest_of_facts(facts)
     return {**files, FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()}
 
@@ -101,7 +101,7 @@ def _fit_on_all(run: Finished, make_model: Callable[[], Any]) -> Any:
     return fit(make_model, sample, np.arange(len(evaluation.y)), where=" on all clips")
 
 
-def save(classifier: Any, classes: Sequence[str]) -> bytes:
+def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
     """Save a fitted classifier and the encoder of its classes by skops.
 
     Raises

@@ -50,7 +50,7 @@ def distribution_of(module: str) -> str:
     return next(iter(importlib.metadata.packages_distributions().get(module, [""])))
 
 
-def differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], own_code: str) -> list[str]:
+def version_differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], own_code: str) -> list[str]:
     """Say what is not as a bundle says: ``numpy 2.0 (here 2.4)``, ``other code of feature=mfcc``."""
     said = facts["versions"]
     basics = _basics()

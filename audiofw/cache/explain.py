@@ -13,7 +13,7 @@ from audiofw.errors import DataError
 COMPARED = 4
 
 
-class Known(NamedTuple):
+class RecipeUse(NamedTuple):
     """A recipe of the cache; ``used`` is seconds since 1970."""
 
     name: str
@@ -30,12 +30,12 @@ class Explanation(NamedTuple):
     """
 
     digest: str
-    recipes: list[Known]
+    recipes: list[RecipeUse]
     compared: list[str]
     differences: dict[str, dict[str, Any]]
 
 
-def explain(folder: Path, clip: Path) -> Explanation:
+def explain_clip(folder: Path, clip: Path) -> Explanation:
     """Look a recording up under every recipe, and compare the last used recipe with those nearest to it.
 
     Raises
@@ -47,10 +47,10 @@ def explain(folder: Path, clip: Path) -> Explanation:
     known = [_known(recipe_folder, digest) for recipe_folder in recipe_folders(folder)]
     recipes = sorted(known, key=lambda each: -each.used)
     compared = {each.name: each.recipe for each in _nearest([each for each in recipes if each.recipe])}
-    return Explanation(digest, recipes, list(compared), differences(compared))
+    return Explanation(digest, recipes, list(compared), recipe_differences(compared))
 
 
-def differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def recipe_differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The nested keys in which recipes differ, each with its value in every recipe that has it."""
     flat = {name: dict(_leaves(recipe)) for name, recipe in recipes.items()}
     keys = sorted({key for leaves in flat.values() for key in leaves})
@@ -70,14 +70,14 @@ def _digest(clip: Path) -> str:
     return content.digest.hex()
 
 
-def _known(recipe_folder: Path, digest: str) -> Known:
+def _known(recipe_folder: Path, digest: str) -> RecipeUse:
     holds = Path(entry_path(recipe_folder, digest)).exists()
-    return Known(recipe_folder.name, read_recipe(recipe_folder) or {}, holds, last_used(recipe_folder))
+    return RecipeUse(recipe_folder.name, read_recipe(recipe_folder) or {}, holds, last_used(recipe_folder))
 
 
-def _nearest(newest_first: list[Known]) -> list[Known]:
-    def distance(other: Known) -> int:
-        return len(differences({"": newest_first[0].recipe, "other": other.recipe}))
+def _nearest(newest_first: list[RecipeUse]) -> list[RecipeUse]:
+    def distance(other: RecipeUse) -> int:
+        return len(recipe_differences({"": newest_first[0].recipe, "other": other.recipe}))
 
     return newest_first[:1] + sorted(newest_first[1:], key=distance)[: COMPARED - 1]
 

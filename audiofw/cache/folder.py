@@ -37,7 +37,7 @@ _PAIR = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"[0-9a-f]{40}\.npy")
 
 
-class Stored(NamedTuple):
+class Entry(NamedTuple):
     """A file of the cache: bytes on the disk, and when it was last used (seconds since 1970)."""
 
     path: str
@@ -57,7 +57,7 @@ def entry_path(recipe_folder: str | Path, digest: str) -> str:
     return f"{recipe_folder}{os.sep}{digest[:2]}{os.sep}{digest}.npy"
 
 
-def found(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make the folder and mark it as a cache, unless it holds what is not ours.
 
     Raises
@@ -83,7 +83,7 @@ def is_marked(folder: Path) -> bool:
 
 def recipe_folders(folder: Path) -> list[Path]:
     """The folders of recipes, sorted."""
-    return sorted(Path(found.path) for found in _list(folder) if _is_folder(found, _RECIPE_FOLDER))
+    return sorted(Path(make_folder.path) for make_folder in _list(folder) if _is_folder(make_folder, _RECIPE_FOLDER))
 
 
 def read_recipe(recipe_folder: Path) -> dict[str, Any] | None:
@@ -103,15 +103,15 @@ def last_used(recipe_folder: Path) -> float:
         return 0.0
 
 
-def entries(recipe_folder: Path) -> Iterator[Stored]:
+def recipe_entries(recipe_folder: Path) -> Iterator[Entry]:
     """The stored vectors of one recipe."""
-    return _stored(_files(recipe_folder), lambda name: _ENTRY.fullmatch(name) is not None)
+    return _as_entries(_files(recipe_folder), lambda name: _ENTRY.fullmatch(name) is not None)
 
 
-def all_entries(folder: Path) -> Iterator[Stored]:
+def all_entries(folder: Path) -> Iterator[Entry]:
     """The stored vectors of all recipes."""
     for recipe_folder in recipe_folders(folder):
-        yield from entries(recipe_folder)
+        yield from recipe_entries(recipe_folder)
 
 
 # --- cleaning ----------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def make_room(folder: Path, limit: float, written: int) -> None:
             log.write(_line(written))
 
 
-def evict(folder: Path, limit: float) -> Freed:
+def evict_entries(folder: Path, limit: float) -> Freed:
     """Remove the least recently used vectors if all together take more than ``limit`` bytes."""
     return _remove(_surplus(list(all_entries(folder)), limit))
 
@@ -149,15 +149,15 @@ def remove_unused(folder: Path, since: float) -> Freed:
 def remove_leftovers(folder: Path) -> Freed:
     """Remove the temporaries of killed writers, and folders that hold nothing any more."""
     now = time.time()
-    temporaries = _stored(_all_files(folder), is_temporary)
+    temporaries = _as_entries(_all_files(folder), is_temporary)
     freed = _remove(s for s in temporaries if is_abandoned(Path(s.path).name, now - s.used))
     _remove_empty(folder)
     return freed
 
 
-def clear(folder: Path) -> Freed:
+def clear_folder(folder: Path) -> Freed:
     """Remove all that is ours in the folder, and the folder itself if nothing else is left."""
-    freed = _remove(_stored(_all_files(folder), _ours))
+    freed = _remove(_as_entries(_all_files(folder), _ours))
     _remove_empty(folder)
     for name in (INDEX, SIZES, TAG):
         (folder / name).unlink(missing_ok=True)
@@ -205,15 +205,15 @@ def _all_files(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from _files(recipe_folder)
 
 
-def _stored(items: Iterable[os.DirEntry[str]], wanted: Callable[[str], bool]) -> Iterator[Stored]:
+def _as_entries(items: Iterable[os.DirEntry[str]], wanted: Callable[[str], bool]) -> Iterator[Entry]:
     for item in items:
         with suppress(OSError):
             if wanted(item.name) and item.is_file(follow_symlinks=False):
                 status = item.stat(follow_symlinks=False)
-                yield Stored(item.path, on_disk(status.st_size), status.st_mtime)
+                yield Entry(item.path, on_disk(status.st_size), status.st_mtime)
 
 
-def _surplus(stored: list[Stored], limit: float) -> Iterator[Stored]:
+def _surplus(stored: list[Entry], limit: float) -> Iterator[Entry]:
     total = sum(entry.size for entry in stored)
     if total <= limit:
         return
@@ -224,7 +224,7 @@ def _surplus(stored: list[Stored], limit: float) -> Iterator[Stored]:
             return
 
 
-def _remove(unwanted: Iterable[Stored]) -> Freed:
+def _remove(unwanted: Iterable[Entry]) -> Freed:
     files = size = 0
     for stored in list(unwanted):
         with suppress(OSError):

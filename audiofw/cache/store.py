@@ -23,7 +23,7 @@ import numpy as np
 
 from audiofw.cache.checksums import Damaged, seal, unseal
 from audiofw.cache.fileindex import Content, FileIndex
-from audiofw.cache.folder import GB, INDEX, RECIPE, entry_path, found, make_room, on_disk
+from audiofw.cache.folder import GB, INDEX, RECIPE, entry_path, make_folder, make_room, on_disk
 from audiofw.system.atomic import read_whole, write_whole
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Cache:
     Parameters
     ----------
     folder : Path
-        Made at the first `Shelf.put`.
+        Made at the first `RecipeCache.put`.
     max_gb : float, optional
         On closing, the least recently used vectors beyond this many GB are removed.
     verify : {"stat", "content"}
@@ -85,7 +85,7 @@ class Cache:
         self._stored = self._damaged = 0
         self._stopped = False
 
-    def shelf(self, recipe: Mapping[str, Any]) -> Shelf:
+    def recipe_cache(self, recipe: Mapping[str, Any]) -> RecipeCache:
         """The vectors that are made by one recipe.
 
         Raises
@@ -93,13 +93,13 @@ class Cache:
         TypeError
             For a recipe that JSON does not hold exactly.
         """
-        return Shelf(self, recipe)
+        return RecipeCache(self, recipe)
 
     def close(self) -> None:
         """Save the index of files and make room if ``max_gb`` is passed."""
         try:
             if self.writable:
-                found(self.folder)
+                make_folder(self.folder)
                 self.files.save()
             if self._max_gb is not None:
                 make_room(self.folder, self._max_gb * GB, self._stored)
@@ -143,7 +143,7 @@ class Cache:
         log.log(level, "%s: damaged (%s); it is made again, as is any other like it", entry, damage)
 
 
-class Shelf:
+class RecipeCache:
     """The vectors of one recipe; `get` and `put` may be called from many threads at once."""
 
     def __init__(self, cache: Cache, recipe: Mapping[str, Any]) -> None:
@@ -228,7 +228,7 @@ class Shelf:
 
     def _introduce(self, entry: str) -> None:
         """Make an entry's folder, and say in the recipe's own folder what it holds."""
-        found(self._cache.folder)
+        make_folder(self._cache.folder)
         Path(entry).parent.mkdir(parents=True, exist_ok=True)
         if not (self.folder / RECIPE).exists():
             write_whole(self.folder / RECIPE, self._recipe)

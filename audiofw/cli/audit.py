@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from audiofw.audit import run as leaks
 from audiofw.audit.findings import refuse
+from audiofw.audit.run import find_leaks, finding_line, finding_record, probe_recipe
 from audiofw.config.options import Config
 from audiofw.data.inputs import printable
 from audiofw.experiment.hydra_app import compose
 from audiofw.experiment.run import Choices
 from audiofw.extraction.clips import find, split
-from audiofw.extraction.table import open_shelf
+from audiofw.extraction.table import open_recipe_cache
 from audiofw.system.tables import open_console
 
 
@@ -35,11 +35,11 @@ def show_audit(config: Config, choices: Choices) -> None:
     """
     dataset = find(config)
     folds, _, _ = split(dataset.clips, choices["split"], config.seed)
-    with open_shelf(config, leaks.recipe(), dataset.clips) as shelf:
-        findings = leaks.find_leaks(dataset.clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
+    with open_recipe_cache(config, probe_recipe(), dataset.clips) as recipe_cache:
+        findings = find_leaks(dataset.clips, folds, seed=config.seed, n_jobs=config.n_jobs, recipe_cache=recipe_cache)
     console = open_console()
     for finding in findings:
-        console.print(leaks.tell(leaks.as_record(finding)), soft_wrap=True)
+        console.print(finding_line(finding_record(finding)), soft_wrap=True)
         for name in finding.files:
             console.print(f"  {printable(name)}", soft_wrap=True)
     if not findings:

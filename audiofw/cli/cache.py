@@ -15,9 +15,24 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from audiofw.cache import folder as cache_folder
-from audiofw.cache.explain import Explanation, explain
-from audiofw.cache.folder import DAY, GB, TAG, Freed
+from audiofw.cache.explain import Explanation, explain_clip
+from audiofw.cache.folder import (
+    DAY,
+    GB,
+    TAG,
+    Freed,
+    all_entries,
+    clear_folder,
+    evict_entries,
+    is_marked,
+    last_used,
+    on_disk,
+    read_recipe,
+    recipe_entries,
+    recipe_folders,
+    remove_leftovers,
+    remove_unused,
+)
 from audiofw.errors import ConfigError
 from audiofw.system.paths import cache_root
 from audiofw.system.tables import new_table, open_console
@@ -75,8 +90,8 @@ def _info(options: argparse.Namespace, folder: Path, console: Console) -> int:
     """Where the cache is, and how much is in it (the default)."""
     console.print(f"{folder.parent}  (AUDIOFW_CACHE names another folder)\n", soft_wrap=True)
     table = new_table("kind", "entries", "size", right=2)
-    stored = list(cache_folder.all_entries(folder))
-    recipes = len(cache_folder.recipe_folders(folder))
+    stored = list(all_entries(folder))
+    recipes = len(recipe_folders(folder))
     table.add_row(f"features, of {recipes} recipes", f"{len(stored)}", show_size(sum(each.size for each in stored)))
     for other in sorted(_folders(folder.parent)):
         if other.name != folder.name:
@@ -89,10 +104,10 @@ def _info(options: argparse.Namespace, folder: Path, console: Console) -> int:
 def _ls(options: argparse.Namespace, folder: Path, console: Console) -> int:
     """The recipes by which features were made, last used first."""
     table = new_table("recipe", "feature", "pooling", "entries", "size", "last used", right=3)
-    for recipe_folder in sorted(cache_folder.recipe_folders(folder), key=cache_folder.last_used, reverse=True):
-        recipe = cache_folder.read_recipe(recipe_folder) or {}
-        sizes = [each.size for each in cache_folder.entries(recipe_folder)]
-        used = _ago(cache_folder.last_used(recipe_folder))
+    for recipe_folder in sorted(recipe_folders(folder), key=last_used, reverse=True):
+        recipe = read_recipe(recipe_folder) or {}
+        sizes = [each.size for each in recipe_entries(recipe_folder)]
+        used = _ago(last_used(recipe_folder))
         parts = [_in_short(recipe.get(part)) for part in ("feature", "pooling")]
         table.add_row(recipe_folder.name[:SHOWN], *parts, f"{len(sizes)}", show_size(sum(sizes)), used)
     console.print(table if table.row_count else f"{folder}: no features are kept")
@@ -101,7 +116,7 @@ def _ls(options: argparse.Namespace, folder: Path, console: Console) -> int:
 
 def _explain(options: argparse.Namespace, folder: Path, console: Console) -> int:
     """Which recipes have a recording, and in what the recipes differ."""
-    found = explain(folder, options.clip)
+    found = explain_clip(folder, options.clip)
     if options.json:
         console.print(json.dumps(_as_json(options.clip, found), indent=2), soft_wrap=True)
         return 0
@@ -121,11 +136,11 @@ def _gc(options: argparse.Namespace, folder: Path, console: Console) -> int:
     """Remove what killed runs left, and on request what is old or too much."""
     table = new_table("removed", "files", "size", right=2)
     if options.older_than is not None:
-        freed = cache_folder.remove_unused(folder, time.time() - options.older_than * DAY)
+        freed = remove_unused(folder, time.time() - options.older_than * DAY)
         table.add_row(f"not used for {options.older_than:g} days", *_show(freed))
     if options.max_gb is not None:
-        table.add_row(f"beyond {options.max_gb:g} GB", *_show(cache_folder.evict(folder, options.max_gb * GB)))
-    table.add_row("left by killed runs", *_show(cache_folder.remove_leftovers(folder)))
+        table.add_row(f"beyond {options.max_gb:g} GB", *_show(evict_entries(folder, options.max_gb * GB)))
+    table.add_row("left by killed runs", *_show(remove_leftovers(folder)))
     console.print(table)
     return 0
 
@@ -135,12 +150,12 @@ def _clear(options: argparse.Namespace, folder: Path, console: Console) -> int:
     if not folder.exists():
         console.print(f"{folder}: no features are kept", soft_wrap=True)
         return 0
-    if not cache_folder.is_marked(folder):
+    if not is_marked(folder):
         raise ConfigError(f"{folder}: without a {TAG} it may be no cache; nothing was removed, see AUDIOFW_CACHE")
     if not (options.yes or _agreed(folder)):
         console.print("nothing was removed")
         return 1
-    files, size = _show(cache_folder.clear(folder))
+    files, size = _show(clear_folder(folder))
     kept = f"; what is not audiofw's stays in {folder}" if folder.exists() else ""
     console.print(f"removed {files} files, {size}{kept}", soft_wrap=True)
     return 0
@@ -228,4 +243,4 @@ def _count(folder: Path) -> int:
 
 def _size(folder: Path) -> int:
     files = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
-    return sum(cache_folder.on_disk(file.lstat().st_size) for file in files if file.exists())
+    return sum(on_disk(file.lstat().st_size) for file in files if file.exists())

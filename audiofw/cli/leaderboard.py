@@ -9,7 +9,7 @@ from pathlib import Path
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import rank
 from audiofw.leaderboard.runs import read_runs
-from audiofw.report.leaderboard import FILE, as_json, show, write_csv
+from audiofw.report.leaderboard import FILE, as_json, print_leaderboard, write_csv
 from audiofw.system.tables import open_console
 
 
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         console.print(json.dumps(as_json(board), indent=2, allow_nan=False, ensure_ascii=False), soft_wrap=True)
     else:
-        show(board, console)
+        print_leaderboard(board, console)
     return 1 if board.failures else 0
 
 

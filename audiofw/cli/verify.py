@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from audiofw.bundle.files import read_bundle
-from audiofw.bundle.golden import TOLERANCE, compare
+from audiofw.bundle.golden import TOLERANCE, check_golden
 from audiofw.bundle.load import read_model
 from audiofw.cli.arguments import OneLineParser
 from audiofw.errors import DataError
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
 def _verify(options: argparse.Namespace) -> int:
     facts, files = read_bundle(Path(options.bundle).expanduser())
     model = read_model(facts, files, options.bundle)
-    compared = compare(model, files)
+    compared = check_golden(model, files)
     if not compared:
         raise DataError(f"{options.bundle}: it has no golden clips, so nothing can be compared")
     console, table = open_console(), new_table("golden clip", "said then", "says now", "largest difference", right=1)

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from audiofw.contract.hookspecs import Kind
 from audiofw.contract.schema import Option, allows, plain, show_type
 from audiofw.errors import AudiofwError, PluginError
-from audiofw.system.hashing import digest_of
+from audiofw.system.hashing import digest_files
 
 MADE_UP = (0, 1)  # a seed and a number of threads, to see what a model is made of
 
@@ -154,7 +154,7 @@ def code_digest(function: Callable[..., Any]) -> str:
     module = sys.modules.get(function.__module__)
     in_package = bool(module and "." in module.__name__ and (file.parent / "__init__.py").exists())
     files = sorted(file.parent.rglob("*.py")) if in_package or file.name == "__init__.py" else [file]
-    return digest_of(files)
+    return digest_files(files)
 
 
 def read_plugin(

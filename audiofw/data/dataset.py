@@ -18,7 +18,7 @@ from audiofw.data.archive import ACCEPTED, is_archive
 from audiofw.data.labels import Facts, compile_pattern, read_facts
 from audiofw.data.manifest import apply_metadata, choose_columns, read_manifest
 from audiofw.data.select import leave_out, limit_each, of_classes, read_skip_list
-from audiofw.data.unpack import unpack
+from audiofw.data.unpack import unpack_archive
 from audiofw.errors import ConfigError, DataError, nearest
 from audiofw.system.paths import cache_root
 
@@ -151,4 +151,4 @@ def _unpacked(path: Path, max_unpacked_gb: float, max_ratio: float, cache_dir: P
         raise DataError(f"{path}: a single recording; give the folder or archive that holds all of them")
     if not is_archive(path):
         raise DataError(f"{path}: not an archive, or damaged; give {ACCEPTED}, a folder, a CSV manifest or 'demo'")
-    return unpack(path, max_unpacked_gb=max_unpacked_gb, max_ratio=max_ratio, cache_dir=cache_dir)
+    return unpack_archive(path, max_unpacked_gb=max_unpacked_gb, max_ratio=max_ratio, cache_dir=cache_dir)

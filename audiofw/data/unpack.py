@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MARKER, FILES, INDEX = "complete.json", "files", "files.index"
 
 
-def unpack(
+def unpack_archive(
     archive: Path, *, max_unpacked_gb: float = 100, max_ratio: float = 200, cache_dir: Path | None = None
 ) -> Path:
     """Folder with the files of an archive, unpacked now or by an earlier run.

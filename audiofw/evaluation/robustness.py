@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.audio import effects as changes
+from audiofw.audio import effects
 from audiofw.data.splits import Fold
 from audiofw.errors import AudiofwError
 from audiofw.evaluation.cross_validate import Evaluation, Pooled, pool, test_fold
@@ -22,7 +22,7 @@ from audiofw.evaluation.fit import Sample
 from audiofw.evaluation.intervals import bootstrap_interval
 from audiofw.extraction.extract import Table
 from audiofw.extraction.recording import Copy, Unit
-from audiofw.system.hashing import digest_of
+from audiofw.system.hashing import digest_files
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +31,17 @@ Extract = Callable[[np.ndarray, Unit], Table]
 
 UNCHANGED = "none"
 CHANGES: Mapping[str, Change] = {
-    "white noise, SNR 20 dB": lambda y, sr, rng: changes.noisy(y, 20, rng),
-    "white noise, SNR 10 dB": lambda y, sr, rng: changes.noisy(y, 10, rng),
-    "white noise, SNR 0 dB": lambda y, sr, rng: changes.noisy(y, 0, rng),
-    "pink noise, SNR 20 dB": lambda y, sr, rng: changes.noisy(y, 20, rng, fall=1),
-    "pink noise, SNR 10 dB": lambda y, sr, rng: changes.noisy(y, 10, rng, fall=1),
-    "pink noise, SNR 0 dB": lambda y, sr, rng: changes.noisy(y, 0, rng, fall=1),
-    "12 dB quieter": lambda y, sr, rng: changes.amplified(y, -12),
-    "8 kHz": lambda y, sr, rng: changes.band_limited(y, sr, 8000),
-    "mp3, low bit rate": lambda y, sr, rng: changes.encoded(y, sr, "mp3"),
-    "ogg, low bit rate": lambda y, sr, rng: changes.encoded(y, sr, "ogg"),
-    "reverberation, 0.5 s": lambda y, sr, rng: changes.reverberant(y, sr, 0.5, rng),
+    "white noise, SNR 20 dB": lambda y, sr, rng: effects.noisy(y, 20, rng),
+    "white noise, SNR 10 dB": lambda y, sr, rng: effects.noisy(y, 10, rng),
+    "white noise, SNR 0 dB": lambda y, sr, rng: effects.noisy(y, 0, rng),
+    "pink noise, SNR 20 dB": lambda y, sr, rng: effects.noisy(y, 20, rng, fall=1),
+    "pink noise, SNR 10 dB": lambda y, sr, rng: effects.noisy(y, 10, rng, fall=1),
+    "pink noise, SNR 0 dB": lambda y, sr, rng: effects.noisy(y, 0, rng, fall=1),
+    "12 dB quieter": lambda y, sr, rng: effects.amplified(y, -12),
+    "8 kHz": lambda y, sr, rng: effects.band_limited(y, sr, 8000),
+    "mp3, low bit rate": lambda y, sr, rng: effects.encoded(y, sr, "mp3"),
+    "ogg, low bit rate": lambda y, sr, rng: effects.encoded(y, sr, "ogg"),
+    "reverberation, 0.5 s": lambda y, sr, rng: effects.reverberant(y, sr, 0.5, rng),
 }
 """What a model has to withstand, by the name that is shown."""
 
@@ -60,15 +60,15 @@ class Changed:
     @property
     def identity(self) -> dict[str, Any]:
         """What the changed samples depend on, beside ``changes.py``."""
-        return {"name": self.name, "code": digest_of([Path(__file__)])}
+        return {"name": self.name, "code": digest_files([Path(__file__)])}
 
 
-def units(unit: Unit, seed: int) -> dict[str, Unit]:
+def changed_units(unit: Unit, seed: int) -> dict[str, Unit]:
     """Give for each change what turns a recording, changed so, into rows as ``unit`` does."""
     return {name: replace(unit, copy=Copy(Changed(name), 1, seed)) for name in CHANGES}
 
 
-def measure(
+def measure_robustness(
     evaluation: Evaluation, folds: Sequence[Fold], unit: Unit, extract: Extract, *, score: str, seed: int
 ) -> list[dict[str, Any]]:
     """Score every fold's model, as it is, on its test clips as they are and in every change.
@@ -96,7 +96,7 @@ def measure(
     tested = np.flatnonzero(evaluation.tested)
     as_they_are = Pooled(evaluation.predictions, evaluation.probabilities, evaluation.scores)
     lines = [_line(UNCHANGED, as_they_are, evaluation, score, seed)]
-    for name, changed in units(unit, seed).items():
+    for name, changed in changed_units(unit, seed).items():
         pooled = None
         try:
             table = extract(tested, changed)

@@ -31,8 +31,8 @@ from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Menus, load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options
 from audiofw.errors import AudiofwError, ConfigError, nearest
-from audiofw.experiment import supervisor as supervise
-from audiofw.experiment.tune.part import Pruned, part_of
+from audiofw.experiment.supervisor import is_supervised, report_folder
+from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
 from audiofw.system.paths import bundled
 
@@ -69,7 +69,7 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     except JobError:  # the leaderboard tells of it
         return 1
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, menus, words) from error
+        raise plain_error(error, menus, words) from error
     return 0
 
 
@@ -88,7 +88,7 @@ def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
     try:
         return resolve(_compose(quote_text(words)), menus)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, menus, words) from error
+        raise plain_error(error, menus, words) from error
 
 
 @contextmanager
@@ -131,12 +131,12 @@ def task(cfg: DictConfig) -> float:
         menus.warn()
         config, choices = resolve(cfg, menus)
         config = share_cores(config, hydra_config.launcher)
-        part = part_of(hydra_config)
-        from audiofw.experiment import job as sweep  # a refused config should not wait for numpy
+        part = trial_role(hydra_config)
+        from audiofw.experiment.job import run_alone, run_in_sweep  # a refused config should not wait for numpy
 
         if hydra_config.mode == RunMode.MULTIRUN:
-            return sweep.run_in_sweep(config, choices, folder, overrides, part)
-        return sweep.run_alone(config, choices, folder, overrides)
+            return run_in_sweep(config, choices, folder, overrides, part)
+        return run_alone(config, choices, folder, overrides)
     except Pruned:
         raise
     except (Exception, SystemExit) as error:
@@ -163,8 +163,8 @@ class Announce(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Report the folder."""
-        if supervise.is_supervised():
-            supervise.report_folder(Path(config.hydra.sweep.dir))
+        if is_supervised():
+            report_folder(Path(config.hydra.sweep.dir))
 
 
 class JobError(Exception):
@@ -173,12 +173,12 @@ class JobError(Exception):
 
 def note_failure(folder: Path, overrides: Sequence[str], error: BaseException) -> JobError:
     """Say in one line, and in ``result.json``, why a job of a sweep failed."""
-    from audiofw.results import record as jobs
+    from audiofw.results.record import describe_error, end_failed_job
 
-    reason = jobs.describe(error)
+    reason = describe_error(error)
     log.error("job failed: %s", reason)
     log.debug("in full:", exc_info=error)
-    jobs.end_failed(folder, overrides, reason)
+    end_failed_job(folder, overrides, reason)
     return JobError(reason)
 
 
@@ -211,7 +211,7 @@ def remove_unused(folder: Path) -> None:
             parent.rmdir() if parent.exists() else None
 
 
-def explain(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:
+def plain_error(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:
     """Turn what Hydra or OmegaConf says over several lines into one line with a remedy."""
     said = str(error)
     if isinstance(error, MissingConfigException) and (found := re.search(r"'([\w/]+)/([^/']*)'", said)):

@@ -11,13 +11,21 @@ from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError
-from audiofw.experiment import supervisor as supervise
 from audiofw.experiment.run import Result, Watch, rehearse, run
-from audiofw.experiment.tune.part import Part, Pruned
+from audiofw.experiment.supervisor import session_start
+from audiofw.experiment.tune.part import Pruned, TrialRole
 from audiofw.experiment.tune.trial import narrow, watch
 from audiofw.extraction.clips import find
-from audiofw.results import record as jobs
-from audiofw.results.console import show
+from audiofw.results.console import print_summary
+from audiofw.results.record import (
+    begin_job,
+    describe_error,
+    end_job,
+    job_identity,
+    read_record,
+    repeat_run,
+    settled_run,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +35,7 @@ Choices = Mapping[str, Choice]
 def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
     """Run the one job of a plain run, show its outcome and return its main score."""
     result, dataset = run_found(config, choices, folder, overrides)
-    show(result.metrics, dataset, result.failures, choices, folder)
+    print_summary(result.metrics, dataset, result.failures, choices, folder)
     return result.score
 
 
@@ -35,11 +43,11 @@ def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequenc
     """Run one job on the clips that its config names, and say nothing on stdout."""
     rehearse(config, choices)
     dataset = find(config)
-    return _run_noted(config, choices, dataset, folder, overrides, jobs.identify(config, choices, dataset)), dataset
+    return _run_noted(config, choices, dataset, folder, overrides, job_identity(config, choices, dataset)), dataset
 
 
 def run_in_sweep(
-    config: Config, choices: Choices, folder: Path, overrides: Sequence[str], part: Part | None = None
+    config: Config, choices: Choices, folder: Path, overrides: Sequence[str], part: TrialRole | None = None
 ) -> float:
     """Run one job of a sweep, unless an earlier sweep has, and return its main score."""
     _announce(config, folder, overrides)
@@ -48,7 +56,7 @@ def run_in_sweep(
     if part:
         dataset, choices = narrow(part, config, dataset, choices)
         config = replace(config, robustness=config.robustness and part.final)  # a search asks for the winner's alone
-    job = jobs.identify(config, choices, dataset)
+    job = job_identity(config, choices, dataset)
     if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
         return value
     watcher = watch(part, config) if part else None
@@ -62,21 +70,21 @@ def _announce(config: Config, folder: Path, overrides: Sequence[str]) -> None:
 
     What failed here since the sweep was begun is not tried again: the sweep was started again because of it.
     """
-    record = jobs.read(folder)
+    record = read_record(folder)
     failed = record if record and record.status == "failed" else None
-    if failed and failed.started >= supervise.session_start():
+    if failed and failed.started >= session_start():
         raise AudiofwError(failed.reason or "it failed before")
     if record is None or (failed and config.sweep.rerun != "none"):
-        jobs.begin(folder, "", overrides, config.score)
+        begin_job(folder, "", overrides, config.score)
 
 
 def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> float | None:
     """Repeat what an earlier run of the same job gave, its failure too if failures are not to be run again."""
-    found = jobs.settled(job, rerun, since=supervise.session_start())
+    found = settled_run(job, rerun, since=session_start())
     if not found:
         return None
     where, record = found
-    jobs.repeat(where, record, folder, overrides)
+    repeat_run(where, record, folder, overrides)
     if record.value is None:
         raise AudiofwError(f"{record.reason} (in {where}; sweep.rerun=failed runs it again)")
     log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
@@ -92,14 +100,14 @@ def _run_noted(
     job: str,
     watcher: Watch | None = None,
 ) -> Result:
-    record = jobs.begin(folder, job, overrides, config.score)
+    record = begin_job(folder, job, overrides, config.score)
     try:
         result = run(config, choices, dataset, folder, watcher)
     except Pruned as pruned:
-        jobs.end(folder, record, reason=str(pruned), pruned=True)
+        end_job(folder, record, reason=str(pruned), pruned=True)
         raise
     except BaseException as error:  # the note must be true after Ctrl-C, too
-        jobs.end(folder, record, reason=jobs.describe(error))
+        end_job(folder, record, reason=describe_error(error))
         raise
-    jobs.end(folder, record, value=result.score)
+    end_job(folder, record, value=result.score)
     return result

@@ -12,24 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.audit import run as leaks
 from audiofw.audit.findings import Finding, refuse
+from audiofw.audit.run import find_leaks, finding_record, measure_effects, probe_recipe
 from audiofw.bundle.save import Finished, leave_bundle
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold, warn_of_shared_groups
 from audiofw.errors import ConfigError
-from audiofw.evaluation import robustness
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
+from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score
 from audiofw.evaluation.summary import main_value, summarise
 from audiofw.extraction.clips import known, split
 from audiofw.extraction.columns import name_columns
 from audiofw.extraction.extract import Failure, Rows, Table, join
 from audiofw.extraction.recording import Unit
-from audiofw.extraction.table import extract, extract_copies, open_shelf, units_of, width_of
-from audiofw.results.files import save
+from audiofw.extraction.table import extract, extract_copies, open_recipe_cache, units_of, width_of
+from audiofw.results.files import save_results
 from audiofw.system.progress import counting
 
 Choices = Mapping[str, Choice]
@@ -80,18 +80,18 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         warn_of_shared_groups(folds, known(clips, "group"))
     evaluation = evaluate(partial(make_model, config, choices), folds, rows, y, clips, classes, config, watch)
 
-    findings = leaks.measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
+    findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
         **summarise(evaluation, classes=classes, score=config.score, seed=config.seed, coverage=config.coverage),
         "n_failures": len(table.failures),
         "n_from_cache": table.cached,
         "n_columns": count_columns(rows.X, evaluation.models[-1]),
-        "audit": [leaks.as_record(finding) for finding in findings],
+        "audit": [finding_record(finding) for finding in findings],
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
     }
-    save(folder, config, choices, clips, table.failures, evaluation, metrics)
+    save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
     if config.bundle.enabled:
         run_ended = Finished(config, choices, clips, classes, unit, rows, evaluation, metrics)
         leave_bundle(folder, run_ended, partial(make_model, config, choices))
@@ -120,8 +120,8 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
     """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
     if not config.audit:
         return []
-    with open_shelf(config, leaks.recipe(), clips) as shelf:
-        findings = leaks.find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, shelf=shelf)
+    with open_recipe_cache(config, probe_recipe(), clips) as recipe_cache:
+        findings = find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, recipe_cache=recipe_cache)
     if config.audit == "raise":
         refuse(findings)
     return findings
@@ -186,7 +186,7 @@ def try_changes(
         some, width = [clips[i] for i in numbers], width_of(table)
         return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
 
-    return robustness.measure(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
+    return measure_robustness(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
 
 
 def count_columns(X: np.ndarray, model: Any) -> int:

@@ -50,9 +50,9 @@ def supervise(words: Sequence[str]) -> int:
 
 def _lost(note: Path) -> list[Path]:
     """Find what the sweep had in its hands when it died."""
-    from audiofw.results import record as jobs  # numpy, which this process needs only now
+    from audiofw.results.record import interrupted_jobs  # numpy, which this process needs only now
 
-    return jobs.lost(Path(note.read_text()))
+    return interrupted_jobs(Path(note.read_text()))
 
 
 def _again(words: Sequence[str], note: Path, lost: Sequence[Path], code: int) -> list[str]:
@@ -61,12 +61,12 @@ def _again(words: Sequence[str], note: Path, lost: Sequence[Path], code: int) ->
     One job that was under way when the sweep died is to blame. Of several, which a launcher ran side by side, any may
     be: they are run again one by one.
     """
-    from audiofw.results import record as jobs
+    from audiofw.results.record import end_failed_job
 
     here = f"hydra.sweep.dir={note.read_text()}"
     if len(lost) == 1:
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"its process ended with exit code {code}"
-        jobs.end_failed(lost[0], [], how)
+        end_failed_job(lost[0], [], how)
         return [*words, here]
     for folder in lost:
         (folder / "result.json").unlink()

@@ -8,19 +8,19 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from audiofw.errors import DataError
 from audiofw.extraction.padding import Even, Gatherer, Longest, PadValue, Pictures
-from audiofw.extraction.recording import Choice, Unit
-from audiofw.parallel.workers import Known, Lost, count_workers, outcomes
+from audiofw.extraction.recording import Unit
+from audiofw.parallel.executors import Lost, Ready
+from audiofw.parallel.workers import count_workers, outcomes
 
 if TYPE_CHECKING:
+    from audiofw.cache.store import RecipeCache
     from audiofw.data.dataset import Clip
-
-__all__ = ["Choice", "Failure", "Shelf", "Table", "Unit", "tabulate"]
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +65,6 @@ def join(table: Table, copies: Sequence[Table]) -> Rows:
     return Rows(X, np.concatenate(clip_of), augmented)
 
 
-class Shelf(Protocol):
-    """Where rows are kept between runs; many threads ask it at once."""
-
-    def get(self, path: Path) -> np.ndarray | None: ...
-    def put(self, path: Path, array: np.ndarray) -> None: ...
-
-
 def tabulate(
     clips: Sequence[Clip],
     unit: Unit,
@@ -80,11 +73,11 @@ def tabulate(
     pad_to: Literal["duration", "longest"] = "duration",
     pad_value: PadValue = "floor",
     on_error: Literal["skip", "raise"] = "skip",
-    shelf: Shelf | None = None,
+    recipe_cache: RecipeCache | None = None,
     width: int | None = None,
     progress: str = "extract",
 ) -> Table:
-    """Make the table of some clips; the same one whatever ``n_jobs`` and whatever the shelf holds.
+    """Make the table of some clips; the same one whatever ``n_jobs`` and whatever the recipe_cache holds.
 
     Parameters
     ----------
@@ -100,7 +93,7 @@ def tabulate(
         What shorter rows end with: zeros, or the row's own minimum.
     on_error : {"skip", "raise"}
         Whether a clip that fails is listed among the failures, or ends the work.
-    shelf : Shelf, optional
+    recipe_cache : RecipeCache, optional
         Rows made earlier.
     width : int, optional
         Of another table, that this one is to have, too.
@@ -124,11 +117,11 @@ def tabulate(
     elif pad_to == "longest" and width is None:
         rows = Longest(pad_value)
     kept, counts, failures, cached = [], [], [], 0
-    with closing(_found(clips, unit, shelf, n_jobs)) as results, _bar(progress, len(clips)) as advance:
+    with closing(_extracted(clips, unit, recipe_cache, n_jobs)) as results, _bar(progress, len(clips)) as advance:
         for i, (clip, result) in enumerate(zip(clips, results, strict=True)):
-            if isinstance(result, Found):
+            if isinstance(result, Extracted):
                 result = rows.add(result.made, clip.name) or result
-            if isinstance(result, Found):
+            if isinstance(result, Extracted):
                 kept.append(i)
                 counts.append(len(result.made))
                 cached += result.cached
@@ -144,54 +137,56 @@ def tabulate(
     return table
 
 
-class Found(NamedTuple):
+class Extracted(NamedTuple):
     """What was made of a clip, and whether it was found in the cache."""
 
     made: np.ndarray
     cached: bool
 
 
-def _found(clips: Sequence[Clip], unit: Unit, shelf: Shelf | None, n_jobs: int) -> Generator[Found | Lost, None, None]:
+def _extracted(
+    clips: Sequence[Clip], unit: Unit, recipe_cache: RecipeCache | None, n_jobs: int
+) -> Generator[Extracted | Lost, None, None]:
     n = min(count_workers(n_jobs), len(clips))
     paths = (clip.path for clip in clips)
     if not unit.holds_gil:
-        return outcomes(finder(unit, shelf), paths, n_jobs=n)
-    if shelf is None:
-        return outcomes(finder(unit, None), paths, n_jobs=n, processes=True)
-    return _found_beside_processes(clips, unit, shelf, n)
+        return outcomes(cached_or_made(unit, recipe_cache), paths, n_jobs=n)
+    if recipe_cache is None:
+        return outcomes(cached_or_made(unit, None), paths, n_jobs=n, processes=True)
+    return _extracted_by_processes(clips, unit, recipe_cache, n)
 
 
-def finder(make: Callable[[Path], np.ndarray], shelf: Shelf | None) -> Callable[[Path], Found]:
-    """Give what finds on the shelf what was made of a recording, or makes it and puts it there."""
+def cached_or_made(make: Callable[[Path], np.ndarray], recipe_cache: RecipeCache | None) -> Callable[[Path], Extracted]:
+    """Give what finds on the recipe_cache what was made of a recording, or makes it and puts it there."""
 
-    def find_or_make(path: Path) -> Found:
-        made = shelf.get(path) if shelf else None
+    def find_or_make(path: Path) -> Extracted:
+        made = recipe_cache.get(path) if recipe_cache else None
         if made is not None:
-            return Found(made, cached=True)
+            return Extracted(made, cached=True)
         made = make(path)
-        if shelf:
-            shelf.put(path, made)
-        return Found(made, cached=False)
+        if recipe_cache:
+            recipe_cache.put(path, made)
+        return Extracted(made, cached=False)
 
     return find_or_make
 
 
-def _found_beside_processes(
-    clips: Sequence[Clip], unit: Unit, shelf: Shelf, n: int
-) -> Generator[Found | Lost, None, None]:
-    """Look rows up here, have the missing ones made elsewhere: the shelf stays in this process."""
+def _extracted_by_processes(
+    clips: Sequence[Clip], unit: Unit, recipe_cache: RecipeCache, n: int
+) -> Generator[Extracted | Lost, None, None]:
+    """Look rows up here, have the missing ones made elsewhere: the recipe_cache stays in this process."""
 
-    def look_up(path: Path) -> Known | Path:
-        made = shelf.get(path)
-        return path if made is None else Known(Found(made, cached=True))
+    def look_up(path: Path) -> Ready | Path:
+        made = recipe_cache.get(path)
+        return path if made is None else Ready(Extracted(made, cached=True))
 
     with closing(outcomes(unit, (look_up(clip.path) for clip in clips), n_jobs=n, processes=True)) as results:
         for clip, result in zip(clips, results, strict=True):
-            if isinstance(result, (Found, Lost)):
+            if isinstance(result, (Extracted, Lost)):
                 yield result
             else:
-                shelf.put(clip.path, result)
-                yield Found(result, cached=False)
+                recipe_cache.put(clip.path, result)
+                yield Extracted(result, cached=False)
 
 
 def _check_any(kept: Sequence[int], failures: Sequence[Failure]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import soundfile
@@ -17,7 +17,10 @@ from audiofw.audio.load import load
 from audiofw.audio.segments import Segments
 from audiofw.errors import AudiofwError, PluginError
 from audiofw.parallel.executors import one_line
-from audiofw.system.hashing import digest_of
+from audiofw.system.hashing import digest_files
+
+if TYPE_CHECKING:
+    from audiofw.contract.plugin import Choice
 
 LONGEST_FRAME = 2**14  # samples; a shorter clip may lack what a feature needs for one frame
 LONGEST_TRIAL = 3600.0  # seconds; a longer duration means "all of it", and is not tried out in full
@@ -31,8 +34,8 @@ PICTURES = {"name": "none", "options": {}}
 """What stands for a pooling that learns in a row's recipe: all of them begin with the same pictures."""
 
 
-class Choice(Protocol):
-    """A feature, a pooling or an augmentation with its options bound."""
+class Change(Protocol):
+    """What changes a copy of a recording: an augmentation with its options bound, or a test of robustness."""
 
     def __call__(self, *given: Any) -> Any: ...
 
@@ -45,14 +48,11 @@ class Choice(Protocol):
     @property
     def holds_gil(self) -> bool: ...
 
-    @property
-    def learns(self) -> bool: ...
-
 
 class Copy(NamedTuple):
     """A changed copy of every recording: by which augmentation, its number from 1 on, and the seed of its chance."""
 
-    augmentation: Choice
+    augmentation: Change
     number: int
     seed: int
 
@@ -210,7 +210,7 @@ def _lengthened(y: np.ndarray) -> Iterator[np.ndarray]:
         size *= 2
 
 
-def _call(who: str, plugin: Choice, *given: Any) -> np.ndarray:
+def _call(who: str, plugin: Callable[..., Any], *given: Any) -> np.ndarray:
     try:
         return np.asarray(plugin(*given))
     except AudiofwError:
@@ -237,7 +237,7 @@ def own_code(*more: str) -> str:
     """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
     package = Path(__file__).parents[1]
     own = [package / f"{name}.py" for name in ("audio/load", "audio/segments", "extraction/recording", *more)]
-    return digest_of([*own, *sorted((package / "spectral").glob("*.py"))])
+    return digest_files([*own, *sorted((package / "spectral").glob("*.py"))])
 
 
 def _version(distribution: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audiofw.audio.segments import Segments
-from audiofw.cache.store import Cache, Shelf, recipe_digest
+from audiofw.cache.store import Cache, RecipeCache, recipe_digest
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
@@ -39,14 +39,14 @@ def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
 def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
     """Turn clips into a table, with what an earlier run has kept."""
     options = {"on_error": config.data.on_error, **options}
-    with open_shelf(config, unit.recipe(), clips) as shelf:
+    with open_recipe_cache(config, unit.recipe(), clips) as recipe_cache:
         return tabulate(
             clips,
             unit,
             n_jobs=config.n_jobs,
             pad_to=config.pad.to,
             pad_value=config.pad.value,
-            shelf=shelf,
+            recipe_cache=recipe_cache,
             **options,
         )
 
@@ -70,7 +70,7 @@ def width_of(table: Table) -> int | None:
 
 
 @contextmanager
-def open_shelf(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Iterator[Shelf | None]:
+def open_recipe_cache(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Iterator[RecipeCache | None]:
     """Open the cache at what was made by this recipe before; None where it is switched off.
 
     Another process that is making the same of the same clips is waited for: its work is ours, too.
@@ -80,9 +80,9 @@ def open_shelf(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip])
         return
     folder = cache_root() / "features"
     with Cache(folder, max_gb=config.cache.max_gb, verify=config.cache.verify) as cache:
-        shelf = cache.shelf(recipe)
+        recipe_cache = cache.recipe_cache(recipe)
         with alone(_lock(folder, recipe, clips), "extracting the same features"):
-            yield shelf
+            yield recipe_cache
 
 
 def _lock(folder: Path, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Path:

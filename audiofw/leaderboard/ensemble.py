@@ -20,7 +20,7 @@ import numpy as np
 from audiofw.evaluation.intervals import bootstrap_interval, score_counts
 from audiofw.evaluation.scores import scores
 from audiofw.leaderboard.runs import Predictions, Row, Run, fold_scores, run_of
-from audiofw.leaderboard.significance import compare, same_clips, same_folds
+from audiofw.leaderboard.significance import compare_with_best, same_clips, same_folds
 
 MOST_PARTS = 10  # more folds than this are taken together: each part costs a selection of its own
 HOLDOUT_PARTS = 5
@@ -243,7 +243,7 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
     used = [(row, float(weight)) for (row, _), weight in zip(joining, made.weights, strict=True) if weight > 0]
     predictions = best._replace(predicted=tuple(classes[i] for i in made.predictions))
     row = _make_row(made, used)
-    row = row._replace(comparison=compare(predictions, best, made.folds, fold_scores(first, score), first))
+    row = row._replace(comparison=compare_with_best(predictions, best, made.folds, fold_scores(first, score), first))
     return row, [_say(len(used), len(joining), len(np.unique(folds)), len(np.unique(parts)))]
 
 

@@ -136,7 +136,7 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
     return [rows[0], *compared], [*notes, *_say_rule(compared, best, score)]
 
 
-def compare(
+def compare_with_best(
     predictions: Predictions,
     best: Predictions,
     folds: Sequence[float | None],
@@ -175,7 +175,7 @@ def _split_options(run: Run) -> dict[str, Any]:
 
 def _compare_runs(run: Run, theirs: Predictions, first: Run, best: Predictions, score: str) -> Comparison:
     folds = fold_scores(run, score) if same_folds(run, theirs, first, best) else []
-    return compare(theirs, best, folds, fold_scores(first, score), first)
+    return compare_with_best(theirs, best, folds, fold_scores(first, score), first)
 
 
 def _test_over_train(best: Predictions, first: Run) -> float:

@@ -15,7 +15,7 @@ from audiofw.learn.inner_splits import Inner
 ROUNDS = {"catboost": "iterations", "sklearn": "max_iter"}  # n_estimators in the others
 
 
-class Part(NamedTuple):
+class Rows(NamedTuple):
     """Some rows, their classes and weights."""
 
     X: np.ndarray
@@ -47,7 +47,7 @@ def find_rounds(
     """
     seen = np.unique(codes[split.train])  # without a gap, as some libraries want them
     train, test = (
-        Part(X[rows], np.searchsorted(seen, codes[rows]), take(sample_weight, rows))
+        Rows(X[rows], np.searchsorted(seen, codes[rows]), take(sample_weight, rows))
         for rows in (split.train, split.test)
     )
     return max(1, FINDERS[library_of(estimator)](clone(estimator), train, test, patience))
@@ -64,7 +64,7 @@ def library_of(estimator: Any) -> str:
     return next((base for cls in type(estimator).__mro__ if (base := cls.__module__.partition(".")[0]) in FINDERS), "")
 
 
-def _lightgbm(model: Any, train: Part, test: Part, patience: int) -> int:
+def _lightgbm(model: Any, train: Rows, test: Rows, patience: int) -> int:
     from lightgbm import early_stopping
 
     newer = has_fit_parameter(model, "eval_X")  # from 4.7 on
@@ -80,7 +80,7 @@ def _lightgbm(model: Any, train: Part, test: Part, patience: int) -> int:
     return int(model.best_iteration_)
 
 
-def _xgboost(model: Any, train: Part, test: Part, patience: int) -> int:
+def _xgboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
     model.set_params(early_stopping_rounds=patience)
     weights = None if test.weight is None else [test.weight]
     watched = {"eval_set": [(test.X, test.codes)], "sample_weight_eval_set": weights, "verbose": False}
@@ -88,7 +88,7 @@ def _xgboost(model: Any, train: Part, test: Part, patience: int) -> int:
     return int(model.best_iteration) + 1
 
 
-def _catboost(model: Any, train: Part, test: Part, patience: int) -> int:
+def _catboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
     from catboost import Pool
 
     watched = {"eval_set": Pool(test.X, test.codes, weight=test.weight), "early_stopping_rounds": patience}
@@ -96,7 +96,7 @@ def _catboost(model: Any, train: Part, test: Part, patience: int) -> int:
     return int(model.get_best_iteration()) + 1
 
 
-def _sklearn(model: Any, train: Part, test: Part, patience: int) -> int:
+def _sklearn(model: Any, train: Rows, test: Rows, patience: int) -> int:
     """Look at the stages of a whole fit: scikit-learn's own early stopping draws its split regardless of groups."""
     model.fit(train.X, train.codes, sample_weight=train.weight)
     losses = (log_loss(proba, test.codes, test.weight) for proba in model.staged_predict_proba(test.X))

@@ -34,13 +34,13 @@ class Lost(NamedTuple):
     reason: str
 
 
-class Known(NamedTuple):
+class Ready(NamedTuple):
     """An item whose result is there already: it is passed on in its place."""
 
     value: Any
 
 
-class Work(NamedTuple):
+class ChunkResult(NamedTuple):
     """The outcomes of a chunk, and the time they took."""
 
     outcomes: list[Any]
@@ -49,7 +49,7 @@ class Work(NamedTuple):
 
 def outcome(function: Callable[[Any], Any], item: Any) -> Any:
     """Call ``function`` on one item; what it raises becomes `Lost`."""
-    if isinstance(item, Known):
+    if isinstance(item, Ready):
         return item.value
     try:
         return function(item)
@@ -66,10 +66,10 @@ def one_line(error: BaseException, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _work(function: Callable[[Any], Any], chunk: list[Any], stopped: Callable[[], bool] = lambda: False) -> Work:
+def _work(function: Callable[[Any], Any], chunk: list[Any], stopped: Callable[[], bool] = lambda: False) -> ChunkResult:
     start = time.perf_counter()
     results = [outcome(function, item) for item in chunk if not stopped()]
-    return Work(results, time.perf_counter() - start)
+    return ChunkResult(results, time.perf_counter() - start)
 
 
 class Threads:
@@ -82,10 +82,10 @@ class Threads:
         self._stopped = threading.Event()
         self._work = partial(_work, function, stopped=self._stopped.is_set)
 
-    def submit(self, chunk: list[Any]) -> Future[Work]:
+    def submit(self, chunk: list[Any]) -> Future[ChunkResult]:
         return self._executor.submit(self._work, chunk)
 
-    def settle(self, chunk: list[Any], future: Future[Work]) -> Work:
+    def settle(self, chunk: list[Any], future: Future[ChunkResult]) -> ChunkResult:
         return future.result()
 
     def close(self) -> None:
@@ -107,14 +107,14 @@ class Processes:
 
     def __init__(self, function: Callable[[Any], Any], n: int) -> None:
         self._n = n
-        self._parcel = pack(function)
+        self._parcel = pack_function(function)
         self._executor: Any = None
-        self._under_way: set[Future[Work]] = set()
+        self._under_way: set[Future[ChunkResult]] = set()
         self._deaths = 0
 
-    def submit(self, chunk: list[Any]) -> Future[Work]:
-        if all(isinstance(item, Known) for item in chunk):
-            return _finished(Work([item.value for item in chunk], 0.0))
+    def submit(self, chunk: list[Any]) -> Future[ChunkResult]:
+        if all(isinstance(item, Ready) for item in chunk):
+            return _finished(ChunkResult([item.value for item in chunk], 0.0))
         try:
             future = self._workers().submit(_work_elsewhere, self._parcel, chunk)
         except BrokenExecutor as error:  # a worker died just now
@@ -122,11 +122,11 @@ class Processes:
         self._under_way.add(future)
         return future
 
-    def settle(self, chunk: list[Any], future: Future[Work]) -> Work:
+    def settle(self, chunk: list[Any], future: Future[ChunkResult]) -> ChunkResult:
         try:
             work = future.result()
         except BrokenExecutor:
-            return Work([self._alone(item) for item in chunk], self.worth)
+            return ChunkResult([self._alone(item) for item in chunk], self.worth)
         finally:
             self._under_way.discard(future)
         self._deaths = 0
@@ -166,9 +166,9 @@ class Processes:
             raise PluginError(f"{HOPELESS} worker processes died one after another: killed or out of memory") from error
 
 
-def _finished(result: Work | BrokenExecutor) -> Future[Work]:
-    future: Future[Work] = Future()
-    if isinstance(result, Work):
+def _finished(result: ChunkResult | BrokenExecutor) -> Future[ChunkResult]:
+    future: Future[ChunkResult] = Future()
+    if isinstance(result, ChunkResult):
         future.set_result(result)
     else:
         future.set_exception(result)
@@ -182,7 +182,7 @@ class Parcel(NamedTuple):
     function: bytes
 
 
-def pack(function: Callable[[Any], Any]) -> Parcel:
+def pack_function(function: Callable[[Any], Any]) -> Parcel:
     """Make a function ready to travel to another process.
 
     Raises
@@ -208,7 +208,7 @@ def _plugin_modules() -> list[str]:
 
 
 @lru_cache(maxsize=2)  # a worker unpacks once, however many chunks it gets
-def unpack(parcel: Parcel) -> Callable[[Any], Any]:
+def unpack_function(parcel: Parcel) -> Callable[[Any], Any]:
     """Take the function out, in the process where it is to run.
 
     Raises
@@ -239,5 +239,5 @@ def _found_package(name: str) -> None:
     sys.modules.setdefault(package, ModuleType(package))
 
 
-def _work_elsewhere(parcel: Parcel, chunk: list[Any]) -> Work:
-    return _work(unpack(parcel), chunk)
+def _work_elsewhere(parcel: Parcel, chunk: list[Any]) -> ChunkResult:
+    return _work(unpack_function(parcel), chunk)

@@ -15,9 +15,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from audiofw.errors import ConfigError
-from audiofw.parallel.executors import Known, Lost, Processes, Threads, Work, outcome
-
-__all__ = ["Known", "Lost", "cores", "count_workers", "outcomes"]
+from audiofw.parallel.executors import ChunkResult, Processes, Threads, outcome
 
 AHEAD = 4  # chunks under way for each worker: enough that a slow one does not leave the others idle
 LARGEST = 16  # items of a chunk: their results are held until their turn comes
@@ -53,7 +51,7 @@ def outcomes(
     function : callable of one item
         Whatever it raises costs that item alone. BLAS is held to one thread around it.
     items : iterable
-        Taken as they are needed, in the caller's thread. A `Known` one is passed on.
+        Taken as they are needed, in the caller's thread. A `Ready` one is passed on.
     n_jobs : int
         Workers, in scikit-learn's sense; 1 works in the caller's thread.
     processes : bool
@@ -89,7 +87,7 @@ def outcomes(
 
 def _in_order(lane: Threads | Processes, items: Iterator[Any], most: int) -> Iterator[Any]:
     """Keep at most so many chunks under way, and yield the outcomes of the oldest."""
-    pending: deque[tuple[list[Any], Future[Work]]] = deque()
+    pending: deque[tuple[list[Any], Future[ChunkResult]]] = deque()
     size = 1
     while True:
         while len(pending) < most and (chunk := list(islice(items, size))):

@@ -11,19 +11,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.audit import run as leaks
+from audiofw.audit.run import probe_all, probe_recipe
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.splits import Fold
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.importance import importance
-from audiofw.parallel.workers import Lost, outcomes
+from audiofw.parallel.executors import Lost
+from audiofw.parallel.workers import outcomes
 from audiofw.report import advice, figures, health, media, view
 from audiofw.report.facts import FILE, IMPORTANCE, Facts, read_facts
 from audiofw.report.importance_view import listening
 from audiofw.report.recordings import (
-    Found,
     Mistake,
+    Recordings,
     choose_classes,
     choose_examples,
     find_again,
@@ -92,13 +93,15 @@ def write_after_run(
         models, y = evaluation.models, evaluation.y
         if measured := importance(models, folds, X, y, names, seed=config.seed, seconds=seconds):
             write_json(folder / IMPORTANCE, measured)
-        write_report(folder, Found({clip.name: clip for clip in clips}, config), audio=config.report.audio)
+        write_report(folder, Recordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
         log.warning("no report: %s: %s (audiofw report %s tries again)", type(error).__name__, error, folder)
         log.debug("in full:", exc_info=True)
 
 
-def write_report(folder: Path, found: Found | None = None, *, audio: bool = True, n_jobs: int | None = None) -> Path:
+def write_report(
+    folder: Path, found: Recordings | None = None, *, audio: bool = True, n_jobs: int | None = None
+) -> Path:
     """Make ``report.html`` of a run's folder.
 
     Parameters
@@ -124,11 +127,11 @@ def write_report(folder: Path, found: Found | None = None, *, audio: bool = True
     facts = read_facts(folder)
     found = find_again(facts) if found is None else found
     workers = n_jobs or (found.config.n_jobs if found.config else 1)
-    write_text(folder / FILE, render("run.html", **gather(facts, found, audio=audio, n_jobs=workers)))
+    write_text(folder / FILE, render("run.html", **collect_run(facts, found, audio=audio, n_jobs=workers)))
     return folder / FILE
 
 
-def gather(facts: Facts, found: Found, *, audio: bool, n_jobs: int) -> dict[str, Any]:
+def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) -> dict[str, Any]:
     """Gather all that the page shows."""
     usable = _usable(facts, found)
     counts = _count(facts, usable)
@@ -165,7 +168,7 @@ def gather(facts: Facts, found: Found, *, audio: bool, n_jobs: int) -> dict[str,
     }
 
 
-def _usable(facts: Facts, found: Found) -> Mapping[str, Clip]:
+def _usable(facts: Facts, found: Recordings) -> Mapping[str, Clip]:
     """The clips that the run could use and that are still there."""
     failed = {row.get("name") for row in facts.failures}
     return {name: clip for name, clip in found.clips.items() if name not in failed and clip.path.is_file()}
@@ -224,18 +227,18 @@ def _probe(
     clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
 ) -> list[health.ClassHealth]:
     """Take the measures of the recordings: from the cache, where the audit has left them."""
-    from audiofw.extraction.table import open_shelf
+    from audiofw.extraction.table import open_recipe_cache
 
     if not clips or config is None:
         return []
     some = health.sample(clips)
-    with open_shelf(config, leaks.recipe(), some) as shelf:
-        probes = leaks.probe_all(some, n_jobs=n_jobs, shelf=shelf)
+    with open_recipe_cache(config, probe_recipe(), some) as recipe_cache:
+        probes = probe_all(some, n_jobs=n_jobs, recipe_cache=recipe_cache)
     return health.by_class(some, probes, counts)
 
 
 def _say_gone(
-    facts: Facts, found: Found, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
+    facts: Facts, found: Recordings, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
 ) -> tuple[str, Sequence[str]] | None:
     """Say which recordings are missing; None when none is."""
     if found.gone:

@@ -33,7 +33,7 @@ class Bar(NamedTuple):
     length: float
 
 
-class Curve(NamedTuple):
+class ImportanceCurve(NamedTuple):
     """Importance over frequency, in the unit square; frequencies on the mel scale."""
 
     points: list[tuple[float, float]]
@@ -47,7 +47,7 @@ class Axis(NamedTuple):
     title: str
     bars: list[Bar]
     left_out: int = 0
-    curve: Curve | None = None
+    curve: ImportanceCurve | None = None
 
 
 def listening(facts: Facts) -> dict[str, Any] | None:
@@ -90,12 +90,12 @@ def _of_rows(rows: Sequence[tuple[str, float]]) -> list[Axis]:
     return [over, _ranked("Kinds of rows", list(kinds.items()))] if len(kinds) > 1 else [over]
 
 
-def _curve(places: list[tuple[float, float]]) -> Curve:
+def _curve(places: list[tuple[float, float]]) -> ImportanceCurve:
     found = _in_bands(places)
     top, most = mel(found[-1][0]) or 1.0, max(value for _, value in found)
     points = [(mel(f) / top, max(0.0, value / most) if most > 0 else 0.0) for f, value in found]
     marks = [(hz(f), mel(f) / top) for f in MARKS_HZ if mel(f) < 0.97 * top]
-    return Curve(points, marks, hz(max(found, key=lambda pair: pair[1])[0]))
+    return ImportanceCurve(points, marks, hz(max(found, key=lambda pair: pair[1])[0]))
 
 
 def _in_bands(values: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -42,16 +42,16 @@ def show_leaderboard(folder: Path) -> int:
     board = rank(read_runs([folder]))
     write_csv(board, folder / FILE)
     console = open_console()
-    show(board, console)
+    print_leaderboard(board, console)
     if file := _write_report(folder, board):
         console.print(f"report in {_short(file)}", soft_wrap=True)
     return len(board.failures)
 
 
 def _write_report(folder: Path, board: Leaderboard) -> Path | None:
-    from audiofw.report import sweep  # templates: not for ranking alone
+    from audiofw.report.sweep import wanted, write_sweep_report  # templates: not for ranking alone
 
-    return sweep.write_sweep_report(folder, board) if sweep.wanted(board) else None
+    return write_sweep_report(folder, board) if wanted(board) else None
 
 
 def write_leaderboard_csv(folder: Path) -> None:
@@ -62,7 +62,7 @@ def write_leaderboard_csv(folder: Path) -> None:
 # --- on the terminal --------------------------------------------------------------------------------------
 
 
-def show(board: Leaderboard, console: Console) -> None:
+def print_leaderboard(board: Leaderboard, console: Console) -> None:
     """Print the ranking, what has to be said of it, and the failures with their reasons."""
     if board.rows:
         table = _rank_table(board)

@@ -24,7 +24,7 @@ MOST_EXAMPLES = 24  # in all
 MOST_WRONG, MOST_DOUBTFUL = 8, 4
 
 
-class Found(NamedTuple):
+class Recordings(NamedTuple):
     """The clips of a run by their names; `gone` says in words why there are none."""
 
     clips: Mapping[str, Clip]
@@ -42,19 +42,19 @@ class Mistake(NamedTuple):
     shares: Sequence[tuple[str, float]]  # the likeliest classes, and the true one
 
 
-def find_again(facts: Facts) -> Found:
+def find_again(facts: Facts) -> Recordings:
     """Find a run's recordings by its ``config.yaml``; what a run takes from its source it takes again."""
     from audiofw.extraction.clips import find
 
     if "data" not in facts.config:
-        return Found({}, None, "config.yaml is missing, which would tell where they are")
+        return Recordings({}, None, "config.yaml is missing, which would tell where they are")
     try:
         config = read_config(_completed(facts.config))
         with _inside(facts.cwd):
             found = find(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
     except AudiofwError as error:
-        return Found({}, None, str(error))
-    return Found({clip.name: clip for clip in found.clips}, config)
+        return Recordings({}, None, str(error))
+    return Recordings({clip.name: clip for clip in found.clips}, config)
 
 
 def _completed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def write_sweep_report(folder: Path, board: Leaderboard | None = None) -> Path:
         If there is no run in the folder.
     """
     board = board or rank(read_runs([folder]))
-    write_text(folder / FILE, render("sweep.html", **gather(folder, board)))
+    write_text(folder / FILE, render("sweep.html", **collect_sweep(folder, board)))
     return folder / FILE
 
 
@@ -52,7 +52,7 @@ def wanted(board: Leaderboard) -> bool:
     return not board.rows or any(run_of(row).options.get("report.enabled", True) for row in board.rows)
 
 
-def gather(folder: Path, board: Leaderboard) -> dict[str, Any]:
+def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
     """Gather all that the page shows."""
     rows = list(board.rows[:MOST_ROWS])
     runs = [*map(run_of, board.rows), *board.failures, *board.pruned, *board.running]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from audiofw.audit import run as leaks
+from audiofw.audit.run import finding_line
 from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
@@ -30,7 +30,7 @@ MOST_CLASSES = 40
 MOST_FAILURES = 10
 
 
-def show(
+def print_summary(
     metrics: Mapping[str, Any],
     dataset: Dataset,
     failures: Sequence[Failure],
@@ -48,7 +48,7 @@ def show(
         console.print(_robustness_table(metrics), "", sep="\n")
     if metrics["scores"]["accuracy"]["pooled"] == 1:
         console.print(_flawless(metrics), "", sep="\n", soft_wrap=True)
-    findings = [leaks.tell(finding) for finding in metrics["audit"]]
+    findings = [finding_line(finding) for finding in metrics["audit"]]
     for line in [*findings, *_left_out(dataset, failures), *_model_left(folder), f"results in {_short(folder)}"]:
         console.print(line, soft_wrap=True)
 

@@ -38,7 +38,7 @@ LIBRARIES = (
 """The libraries whose versions may change a figure."""
 
 
-def save(
+def save_results(
     folder: Path,
     config: Config,
     choices: Mapping[str, Choice],

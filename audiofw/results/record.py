@@ -25,7 +25,7 @@ from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line
 from audiofw.results.files import LIBRARIES
 from audiofw.system.atomic import is_alive, write_whole
-from audiofw.system.hashing import digest_of
+from audiofw.system.hashing import digest_files
 from audiofw.system.paths import cache_root
 
 WITHOUT_EFFECT = ("audit", "bundle", "cache", "n_jobs", "report", "sweep", "tune")
@@ -50,7 +50,7 @@ class Record:
     reused: str | None = None  #: the folder of the earlier run that this one repeats
 
 
-def identify(config: Config, choices: Mapping[str, Choice], dataset: Dataset) -> str:
+def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset) -> str:
     """Name a job by all that its result depends on.
 
     Returns
@@ -82,10 +82,10 @@ def _data(dataset: Dataset) -> list[Any]:
 
 
 def _sources() -> str:
-    return digest_of(sorted(Path(__file__).parents[1].rglob("*.py")))
+    return digest_files(sorted(Path(__file__).parents[1].rglob("*.py")))
 
 
-def read(folder: Path) -> Record | None:
+def read_record(folder: Path) -> Record | None:
     """Read what a folder's run says of itself; None where it says nothing that can be read."""
     try:
         return Record(**json.loads((folder / "result.json").read_text()))
@@ -93,38 +93,38 @@ def read(folder: Path) -> Record | None:
         return None
 
 
-def write(folder: Path, record: Record) -> None:
+def write_record(folder: Path, record: Record) -> None:
     """Write ``result.json`` whole."""
     write_whole(folder / "result.json", (json.dumps(asdict(record), indent=2) + "\n").encode())
 
 
-def begin(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
+def begin_job(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
     """Say that a job runs here now; its name may be empty while it is not known yet."""
     record = Record(job, "running", list(overrides), score, started=now(), pid=os.getpid())
-    write(folder, record)
+    write_record(folder, record)
     if job:
         _point(job, folder)
     return record
 
 
-def end(
+def end_job(
     folder: Path, record: Record, *, value: float | None = None, reason: str | None = None, pruned: bool = False
 ) -> None:
     """Say how a job ended: with a value, or with the reason why there is none."""
     record.status = "pruned" if pruned else "finished" if reason is None else "failed"
     record.value, record.reason = value, reason
     record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
-    write(folder, record)
+    write_record(folder, record)
 
 
-def end_failed(folder: Path, overrides: Sequence[str], reason: str) -> None:
+def end_failed_job(folder: Path, overrides: Sequence[str], reason: str) -> None:
     """Say that a job failed, perhaps before it was known which job it is."""
-    record = read(folder)
+    record = read_record(folder)
     if record is None or record.status != "failed":
-        end(folder, record or Record("", "failed", list(overrides), "", started=now()), reason=reason)
+        end_job(folder, record or Record("", "failed", list(overrides), "", started=now()), reason=reason)
 
 
-def describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Give an error's reason on one line, with its name where it is not one of ours."""
     if isinstance(error, AudiofwError):
         return " ".join(str(error).split())
@@ -138,17 +138,17 @@ def now() -> str:
     return datetime.now().astimezone().isoformat()
 
 
-def earlier(job: str) -> tuple[Path, Record] | None:
+def earlier_run(job: str) -> tuple[Path, Record] | None:
     """Find the newest folder of a job and what it says; None where it never ran or is gone."""
     try:
         folder = Path(_pointer(job).read_text())
     except OSError:
         return None
-    record = read(folder)
+    record = read_record(folder)
     return (folder, record) if record and record.job == job else None
 
 
-def settled(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | None:
+def settled_run(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | None:
     """Find the earlier run that makes it needless to run a job: a finished one, or a failed one not to be tried again.
 
     Parameters
@@ -159,7 +159,7 @@ def settled(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | 
     since : str
         Of the failed ones, those begun after this time are not, in ISO 8601.
     """
-    found = earlier(job) if rerun != "all" else None
+    found = earlier_run(job) if rerun != "all" else None
     if not found:
         return None
     record = found[1]
@@ -168,7 +168,7 @@ def settled(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | 
     return found if finished or failed else None
 
 
-def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
+def repeat_run(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
     """Take over what an earlier run of the same job has left, ``result.json`` last."""
     if found == folder.resolve():  # a sweep that was started again comes by its own folders
         return
@@ -177,14 +177,16 @@ def repeat(found: Path, record: Record, folder: Path, overrides: Sequence[str]) 
             shutil.copy2(file, folder / file.name)
     if (found / FOLDER).is_dir():
         shutil.copytree(found / FOLDER, folder / FOLDER, dirs_exist_ok=True)
-    write(folder, replace(record, overrides=list(overrides), reused=str(found)))
+    write_record(folder, replace(record, overrides=list(overrides), reused=str(found)))
     _point(record.job, folder)
 
 
-def lost(folder: Path) -> list[Path]:
+def interrupted_jobs(folder: Path) -> list[Path]:
     """Find the folders below one whose runs say that they are running, in a process that is gone."""
     folders = [file.parent for file in folder.rglob("result.json")]
-    return [f for f in folders if (record := read(f)) and record.status == "running" and not is_alive(record.pid)]
+    return [
+        f for f in folders if (record := read_record(f)) and record.status == "running" and not is_alive(record.pid)
+    ]
 
 
 def _pointer(job: str) -> Path:

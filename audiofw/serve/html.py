@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from audiofw.bundle.model import Model
 from audiofw.report import media
-from audiofw.serve.service import Answer, Limits, Model
+from audiofw.serve.service import Limits, ServedAnswer
 
 HONESTY = "A label is the likeliest of the classes that the model knows. It has no word for any other sound."
 WAITING = '<div class="said waiting" role="status">Upload or record a sound: the answer will stand here.</div>'
@@ -65,7 +66,7 @@ def heard(facts: Mapping[str, Any], limits: Limits) -> str:
     return f"{taken} The model listens to the {part} {duration:g} s."
 
 
-def verdict(answer: Answer, limits: Limits) -> str:
+def verdict(answer: ServedAnswer, limits: Limits) -> str:
     """Say what a sound is, and how sure that is."""
     sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:

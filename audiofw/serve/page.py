@@ -58,7 +58,7 @@ def make_page(listener: Listener) -> gradio.Blocks:
                 picture = gradio.HTML(visible=False)
         gradio.HTML(html.about(model), elem_classes="about")
         sound.change(
-            lambda path: show(listener, path),
+            lambda path: show_answer(listener, path),
             sound,
             [said, bars, picture],
             api_visibility="private",
@@ -105,7 +105,7 @@ def _theme() -> gradio.themes.Base:
     return theme.set(**light, **{f"{name}_dark": colour for name, colour in dark.items()}, block_radius="12px")
 
 
-def show(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
+def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
     """Answer for an uploaded or recorded file: verdict, bars, spectrogram, as far as there are any."""
     if path is None:
         return _shown(html.WAITING), _hidden(), _hidden()

@@ -5,35 +5,21 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
 from audiofw.audio.load import load
+from audiofw.bundle.model import Model
 from audiofw.bundle.timeline import UNKNOWN
 from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, first_line
 
 log = logging.getLogger(__name__)
 
 MOST_SAMPLES_A_SECOND = 2 * 192_000  # of all channels: a small flac of silence can hold many GB
-
-
-class Model(Protocol):
-    """What is served: `audiofw.load_model` gives it."""
-
-    @property
-    def classes_(self) -> np.ndarray: ...
-
-    @property
-    def facts(self) -> Mapping[str, Any]: ...
-
-    def predict(self, files: Sequence[Path]) -> np.ndarray: ...
-
-    def predict_proba(self, files: Sequence[Path]) -> np.ndarray: ...
 
 
 class TooMuchError(DataError):
@@ -80,7 +66,7 @@ class Limits:
         return seconds
 
 
-class Answer(NamedTuple):
+class ServedAnswer(NamedTuple):
     """What the model says of one recording."""
 
     label: str  #: the likeliest class, or `UNKNOWN` where that is not sure enough
@@ -102,7 +88,7 @@ class Listener:
     gives_probabilities: bool = True
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def __call__(self, path: Path) -> Answer:
+    def __call__(self, path: Path) -> ServedAnswer:
         """Say what one recording is.
 
         Raises
@@ -120,16 +106,16 @@ class Listener:
         except DataError as error:
             raise DataError(_reason(error, path)) from error
 
-    def _answer(self, path: Path, seconds: float) -> Answer:
+    def _answer(self, path: Path, seconds: float) -> ServedAnswer:
         if not self.gives_probabilities:
             label = str(self.model.predict([path])[0])
-            return Answer(label, label, None, None, seconds)
+            return ServedAnswer(label, label, None, None, seconds)
         row = self.model.predict_proba([path])[0]
         order = np.argsort(-row, kind="stable")
         probabilities = {str(self.model.classes_[i]): float(row[i]) for i in order}
         likeliest, confidence = next(iter(probabilities.items()))
         sure = confidence >= self.limits.confidence
-        return Answer(likeliest if sure else UNKNOWN, likeliest, confidence, probabilities, seconds)
+        return ServedAnswer(likeliest if sure else UNKNOWN, likeliest, confidence, probabilities, seconds)
 
     def hear(self, path: Path) -> tuple[np.ndarray, int]:
         """Load a recording that was answered, ``y`` and ``sr``, as the model hears it but in whole."""

@@ -26,7 +26,7 @@ from audiofw.spectral.descriptors import (
 from audiofw.spectral.filterbanks import mel_bands, normalize
 from audiofw.spectral.fourier import fft_frequencies, fill_powers
 from audiofw.spectral.frames import Cut, Framing, cut, one_of
-from audiofw.spectral.mel import gather, mfcc, onset_strength
+from audiofw.spectral.mel import mfcc, onset_strength, sum_bands
 from audiofw.spectral.temporal import level, rise_of, zero_crossing_rate
 
 Picture = NDArray[np.float32]
@@ -97,7 +97,7 @@ class _Shared:
     @cached_property
     def mel(self) -> Picture:
         bands = mel_bands(self.sr, self.signal.frames.n_fft, self.n_mels, 0.0, None, False, "slaney")
-        return gather(bands, self.power, np.empty((self.signal.n_frames, self.n_mels), np.float32)).T
+        return sum_bands(bands, self.power, np.empty((self.signal.n_frames, self.n_mels), np.float32)).T
 
     @cached_property
     def decibels(self) -> Picture:

@@ -60,7 +60,7 @@ def melspectrogram(
     if S is not None:
         S = checked_spectrogram(S)
         bands = mel_bands(sr, n_fft_of(S, **framing), n_mels, fmin, fmax, htk, norm)
-        return gather(bands, S.T.astype(np.float32, copy=False), np.empty((S.shape[1], n_mels), np.float32)).T
+        return sum_bands(bands, S.T.astype(np.float32, copy=False), np.empty((S.shape[1], n_mels), np.float32)).T
     signal = cut(y, **framing)
     bands = mel_bands(sr, signal.frames.n_fft, n_mels, fmin, fmax, htk, norm)
     return _mel_of_signal(signal, bands, n_mels, positive("power", power))
@@ -72,11 +72,11 @@ def _mel_of_signal(signal: Cut, bands: tuple[Band, ...], n_mels: int, power: flo
     for first, rows in even_blocks(0, signal.n_frames, CHUNK_VALUES // signal.bins):
         powers = scratch("powers", (rows, signal.bins), np.float32)
         fill_powers(powers, signal, first, power)
-        gather(bands, powers, out[first : first + rows])
+        sum_bands(bands, powers, out[first : first + rows])
     return out.T
 
 
-def gather(bands: tuple[Band, ...], rows: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
+def sum_bands(bands: tuple[Band, ...], rows: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
     """``out[...] = rows @ filter bank``, without its zeros; frames are rows, here, since BLAS is quicker so."""
     for filters, bins, weights in bands:
         np.matmul(rows[:, bins], weights, out=out[:, filters])

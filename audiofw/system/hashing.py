@@ -7,6 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def digest_of(files: Iterable[Path]) -> str:
+def digest_files(files: Iterable[Path]) -> str:
     """Hash the text of some source files, in their order, to 32 hexadecimal digits."""
     return hashlib.blake2b(b"\0".join(file.read_bytes() for file in files), digest_size=16).hexdigest()

@@ -56,7 +56,7 @@ def waveform(
     gain
         Make it louder or quieter by up to so many dB.
     """
-    from audiofw.audio import effects as changes
+    from audiofw.audio import effects
 
     _refuse_odd_range(noise)
 
@@ -64,23 +64,23 @@ def waveform(
         return strength and rng.random() < probability
 
     if by_chance(shift):
-        y = changes.rolled(y, rng.uniform(-shift, shift))
+        y = effects.rolled(y, rng.uniform(-shift, shift))
     if by_chance(speed):
-        y = changes.resampled(y, 1 + rng.uniform(-speed, speed))
+        y = effects.resampled(y, 1 + rng.uniform(-speed, speed))
     if by_chance(stretch or pitch):
-        y = changes.stretched(y, sr, 1 + rng.uniform(-stretch, stretch), rng.uniform(-pitch, pitch))
+        y = effects.stretched(y, sr, 1 + rng.uniform(-stretch, stretch), rng.uniform(-pitch, pitch))
     if by_chance(equalise):
-        y = changes.equalised(y, sr, equalise, rng)
+        y = effects.equalised(y, sr, equalise, rng)
     if by_chance(low_pass):
-        y = changes.low_passed(y, sr, sr / 2 ** (1 + rng.uniform(0, low_pass)))
+        y = effects.low_passed(y, sr, sr / 2 ** (1 + rng.uniform(0, low_pass)))
     if by_chance(freq_mask):
-        y = changes.without_a_band(y, sr, rng.uniform(0, freq_mask), rng)
+        y = effects.without_a_band(y, sr, rng.uniform(0, freq_mask), rng)
     if by_chance(time_mask):
-        y = changes.with_a_gap(y, sr, rng.uniform(0, time_mask), rng)
+        y = effects.with_a_gap(y, sr, rng.uniform(0, time_mask), rng)
     if by_chance(noise):
-        y = changes.noisy(y, rng.uniform(*noise), rng, fall=rng.uniform(0, 2))
+        y = effects.noisy(y, rng.uniform(*noise), rng, fall=rng.uniform(0, 2))
     if by_chance(gain):
-        y = changes.amplified(y, rng.uniform(-gain, gain))
+        y = effects.amplified(y, rng.uniform(-gain, gain))
     return y
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from folders import fill, names, zipped
 
-from audiofw.audio import discover as walk
+from audiofw.audio import discover
 from audiofw.data.dataset import find_clips
 from audiofw.errors import DataError
 
@@ -90,5 +90,5 @@ def test_every_readable_extension_is_one_of_libsndfiles():
     soundfile = pytest.importorskip("soundfile")
     known = {f".{name.lower()}" for name in soundfile.available_formats()}
     aliases = {".wave", ".oga", ".opus", ".mp2", ".aif", ".aifc", ".snd", ".sph", ".sf", ".8svx", ".iff"}
-    assert walk.READABLE - aliases <= known
-    assert not walk.UNREADABLE & known
+    assert discover.READABLE - aliases <= known
+    assert not discover.UNREADABLE & known

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiofw.audit import findings as audits
-from audiofw.audit import fingerprint as prints
+from audiofw.audit import findings
+from audiofw.audit import fingerprint as fingerprints
 from audiofw.audit.findings import audit, effect, find_duplicates, leaked, refuse, source_overlap
 from audiofw.audit.fingerprint import fingerprint, near_pairs, same_waveform
 from audiofw.audit.probe import Probe, from_vector, probe, to_vector
@@ -199,9 +199,9 @@ def test_same_waveform_ignores_gain_shift_and_polarity_but_not_another_take():
 def test_bits_are_counted_alike_by_old_and_new_numpy(monkeypatch):
     words = np.random.default_rng(0).integers(0, 2**32, 100, dtype=np.uint32)
     counts = [bin(word).count("1") for word in words.tolist()]
-    assert prints._ones(words).tolist() == counts
+    assert fingerprints._ones(words).tolist() == counts
     monkeypatch.delattr(np, "bitwise_count", raising=False)
-    assert prints._ones(words).tolist() == counts
+    assert fingerprints._ones(words).tolist() == counts
 
 
 # --- probes -----------------------------------------------------------------------------------------------
@@ -438,7 +438,7 @@ def test_effect_is_the_score_without_the_leaked_clips():
 
 def test_findings_get_their_effects():
     clips = clips_named("1.wav", "2.wav", "3.wav", "4.wav", groups=("x", "x", "y", "z"))
-    (found,) = audits.with_effects(
+    (found,) = findings.with_effects(
         source_overlap(clips, halves(4)), np.zeros(4, int), np.array([0, 0, 1, 1]), halves(4)
     )
     assert found.effect == "accuracy 50.0% with them, 0.0% without (2 of 4 clips)"

@@ -18,13 +18,13 @@ from bundles import QUICK, change_facts, copy_of, make_run, rewrite, rewrite_sch
 
 import audiofw as fw
 from audiofw.bundle.golden import MOST_BYTES
-from audiofw.bundle.load import unpack
-from audiofw.bundle.save import save
+from audiofw.bundle.load import load_estimator
+from audiofw.bundle.save import dump_estimator
 from audiofw.bundle.trees import check_trees
 from audiofw.bundle.trust import ESTIMATORS, LOADERS
 from audiofw.contract.registry import load_menus
 from audiofw.errors import DataError, PluginError
-from audiofw.results import record as jobs
+from audiofw.results.record import read_record, repeat_run
 
 MODELS = sorted(load_menus().plugins["model"])
 
@@ -72,7 +72,7 @@ def test_every_model_comes_back_with_equal_probabilities(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y)
-    loaded = unpack(save(model, ["a", "b", "c"]), name, set())
+    loaded = load_estimator(dump_estimator(model, ["a", "b", "c"]), name, set())
     assert loaded["encoder"].classes_.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(loaded["model"].predict_proba(X), model.predict_proba(X))
 
@@ -134,7 +134,7 @@ def test_the_bundle_can_be_left_out(tmp_path):
 
 
 def test_a_job_that_is_taken_over_brings_its_model(run, tmp_path):
-    jobs.repeat(run, jobs.read(run), tmp_path, [])
+    repeat_run(run, read_record(run), tmp_path, [])
     files = {file.relative_to(run) for file in (run / "model").rglob("*")}
     assert files == {file.relative_to(tmp_path) for file in (tmp_path / "model").rglob("*")}
     assert fw.load_model(tmp_path).facts == fw.load_model(run).facts

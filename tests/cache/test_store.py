@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from audiofw.cache import fileindex
 from audiofw.cache import folder as cache_folder
 from audiofw.cache.checksums import Damaged, seal, unseal
-from audiofw.cache.store import Cache, Shelf, recipe_digest, recipe_text
+from audiofw.cache.store import Cache, RecipeCache, recipe_digest, recipe_text
 from audiofw.system.atomic import is_abandoned, is_temporary, write_whole
 
 RECIPE = {
@@ -76,14 +76,14 @@ def let_rest() -> None:
 
 def store(folder: Path, clip: Path, array: np.ndarray = X, recipe: dict = RECIPE) -> None:
     with Cache(folder) as cache:
-        shelf = cache.shelf(recipe)
-        assert shelf.get(clip) is None
-        shelf.put(clip, array)
+        recipe_cache = cache.recipe_cache(recipe)
+        assert recipe_cache.get(clip) is None
+        recipe_cache.put(clip, array)
 
 
 def look_up(folder: Path, clip: Path, recipe: dict = RECIPE) -> np.ndarray | None:
     with Cache(folder) as cache:
-        return cache.shelf(recipe).get(clip)
+        return cache.recipe_cache(recipe).get(clip)
 
 
 def entry_of(folder: Path) -> Path:
@@ -126,10 +126,10 @@ def test_what_comes_back_may_be_changed_without_changing_the_cache(folder, clip)
 
 def test_array_of_python_objects_is_refused(folder, clip):
     with Cache(folder) as cache:
-        shelf = cache.shelf(RECIPE)
-        shelf.get(clip)
+        recipe_cache = cache.recipe_cache(RECIPE)
+        recipe_cache.get(clip)
         with pytest.raises(ValueError, match="Python objects"):
-            shelf.put(clip, np.array([object()]))
+            recipe_cache.put(clip, np.array([object()]))
 
 
 def test_same_content_under_another_name_is_found(folder, clip, tmp_path):
@@ -192,7 +192,7 @@ def test_order_of_keys_and_kind_of_sequence_do_not_matter(folder, clip):
 )
 def test_recipe_that_json_does_not_hold_exactly_is_an_error(folder, odd, where):
     with pytest.raises(TypeError, match=where):
-        Cache(folder).shelf(odd)
+        Cache(folder).recipe_cache(odd)
 
 
 values = st.recursive(
@@ -290,7 +290,7 @@ def test_verify_content_hashes_even_what_is_known(folder, clip, short_quiet, has
     store(folder, clip)
     hashed.clear()
     with Cache(folder, verify="content") as cache:
-        assert cache.shelf(RECIPE).get(clip) is not None
+        assert cache.recipe_cache(RECIPE).get(clip) is not None
     assert hashed == ["clip.wav"]
 
 
@@ -300,18 +300,18 @@ def test_file_rewritten_while_it_was_decoded_is_not_stored(folder, clip, trusted
         request.getfixturevalue("short_quiet")
         let_rest()
     with Cache(folder) as cache:
-        shelf = cache.shelf(RECIPE)
-        shelf.get(clip)
+        recipe_cache = cache.recipe_cache(RECIPE)
+        recipe_cache.get(clip)
         rewrite_in_place(clip, b"other sound")
-        shelf.put(clip, X)
-        assert shelf.get(clip) is None
+        recipe_cache.put(clip, X)
+        assert recipe_cache.get(clip) is None
     rewrite_in_place(clip, b"first sound")
     assert look_up(folder, clip) is None
 
 
 def test_put_without_a_miss_stores_nothing(folder, clip):
     with Cache(folder) as cache:
-        cache.shelf(RECIPE).put(clip, X)
+        cache.recipe_cache(RECIPE).put(clip, X)
     assert look_up(folder, clip) is None
 
 
@@ -335,7 +335,7 @@ def test_index_keeps_what_two_runs_learnt(folder, tmp_path, short_quiet, hashed)
     let_rest()
     runs = [Cache(folder), Cache(folder)]
     for run, clip in zip(runs, clips, strict=True):
-        run.shelf(RECIPE).get(clip)
+        run.recipe_cache(RECIPE).get(clip)
     for run in runs:
         run.close()
     hashed.clear()
@@ -349,7 +349,7 @@ def test_index_is_bounded(folder, tmp_path, short_quiet, monkeypatch):
     let_rest()
     with Cache(folder) as cache:
         for clip in clips:
-            cache.shelf(RECIPE).get(clip)
+            cache.recipe_cache(RECIPE).get(clip)
     assert len(fileindex._load(folder / cache_folder.INDEX)) == 3
 
 
@@ -414,8 +414,8 @@ def test_many_damaged_entries_make_one_line(folder, tmp_path, caplog):
     for stored in cache_folder.all_entries(folder):
         write(Path(stored.path), b"")
     with Cache(folder) as cache:
-        shelf = cache.shelf(RECIPE)
-        assert [shelf.get(clip) for clip in clips] == [None] * 5
+        recipe_cache = cache.recipe_cache(RECIPE)
+        assert [recipe_cache.get(clip) for clip in clips] == [None] * 5
     assert len(caplog.records) == 1
 
 
@@ -425,10 +425,10 @@ def test_many_damaged_entries_make_one_line(folder, tmp_path, caplog):
 def go_on_without(folder: Path, clips: list[Path]) -> None:
     """A run that meets no obstacle but its cache."""
     with Cache(folder, max_gb=1) as cache:
-        shelf = cache.shelf(RECIPE)
+        recipe_cache = cache.recipe_cache(RECIPE)
         for clip in clips:
-            assert shelf.get(clip) is None
-            shelf.put(clip, X)
+            assert recipe_cache.get(clip) is None
+            recipe_cache.put(clip, X)
 
 
 def fail_with(number: int) -> Callable[..., int]:
@@ -493,19 +493,19 @@ def test_store_that_stopped_is_still_read(folder, clip, tmp_path, caplog):
     store(folder, clip)
     with Cache(folder) as cache:
         cache.stop(OSError(errno.EROFS, "Read-only file system"))
-        assert cache.shelf(RECIPE).get(clip) is not None
+        assert cache.recipe_cache(RECIPE).get(clip) is not None
     assert len(caplog.records) == 1
 
 
 def test_folder_cleared_under_a_running_run_is_made_again(folder, tmp_path, caplog):
     clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(2)]
     with Cache(folder) as cache:
-        shelf = cache.shelf(RECIPE)
+        recipe_cache = cache.recipe_cache(RECIPE)
         for clip in clips:
-            shelf.get(clip)
-            shelf.put(clip, X)
+            recipe_cache.get(clip)
+            recipe_cache.put(clip, X)
             if clip == clips[0]:
-                cache_folder.clear(folder)
+                cache_folder.clear_folder(folder)
                 assert not folder.exists()
     assert look_up(folder, clips[1]) is not None
     assert cache_folder.read_recipe(folder / recipe_digest(RECIPE)) == RECIPE
@@ -547,9 +547,9 @@ def test_room_is_made_for_what_was_stored_since_the_last_count(folder, tmp_path)
     for i in range(9):
         clip = write(tmp_path / f"{i}.wav", b"sound %d" % i)
         with Cache(folder, max_gb=4 * 4096 / 1e9) as cache:
-            shelf = cache.shelf(RECIPE)
-            shelf.get(clip)
-            shelf.put(clip, X)
+            recipe_cache = cache.recipe_cache(RECIPE)
+            recipe_cache.get(clip)
+            recipe_cache.put(clip, X)
         assert len(list(cache_folder.all_entries(folder))) <= 4
 
 
@@ -559,10 +559,10 @@ def test_files_are_not_counted_while_the_limit_is_far(folder, tmp_path, monkeypa
         pass
     monkeypatch.setattr(cache_folder, "all_entries", fail_with(errno.EIO))
     with Cache(folder, max_gb=1) as cache:
-        shelf = cache.shelf(RECIPE)
+        recipe_cache = cache.recipe_cache(RECIPE)
         clip = write(tmp_path / "new.wav", b"new")
-        shelf.get(clip)
-        shelf.put(clip, X)
+        recipe_cache.get(clip)
+        recipe_cache.put(clip, X)
     assert cache.writable
 
 
@@ -655,16 +655,16 @@ def test_temporary_removed_under_its_writer_costs_nothing(folder, clip, monkeypa
 def test_threads_share_a_shelf(folder, tmp_path):
     clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(40)]
 
-    def work(shelf: Shelf, i: int) -> bool:
-        found = shelf.get(clips[i % 40])
+    def work(recipe_cache: RecipeCache, i: int) -> bool:
+        found = recipe_cache.get(clips[i % 40])
         if found is None:
-            shelf.put(clips[i % 40], X + i % 40)
+            recipe_cache.put(clips[i % 40], X + i % 40)
         return found is None or bool((found == X + i % 40).all())
 
     with Cache(folder) as cache, ThreadPoolExecutor(16) as threads:
-        shelf = cache.shelf(RECIPE)
-        assert all(threads.map(lambda i: work(shelf, i), range(400)))
-        assert all((shelf.get(clip) == X + i).all() for i, clip in enumerate(clips))
+        recipe_cache = cache.recipe_cache(RECIPE)
+        assert all(threads.map(lambda i: work(recipe_cache, i), range(400)))
+        assert all((recipe_cache.get(clip) == X + i).all() for i, clip in enumerate(clips))
 
 
 NURSERY = """
@@ -687,11 +687,11 @@ class Alarm(logging.Handler):
 def write_forever(rng):
     while True:
         with Cache(folder, max_gb=rng.choice([None, 12 * 4096 / 1e9])) as cache:
-            shelf = cache.shelf({"n": rng.randrange(2)})
+            recipe_cache = cache.recipe_cache({"n": rng.randrange(2)})
             for sound in rng.sample(sounds, len(sounds)):
-                found = shelf.get(sound)
+                found = recipe_cache.get(sound)
                 if found is None:
-                    shelf.put(sound, vector(sound))
+                    recipe_cache.put(sound, vector(sound))
                 elif not np.array_equal(found, vector(sound)):
                     os._exit(3)
         if rng.random() < 0.2:
@@ -734,8 +734,8 @@ def test_twenty_writers_killed_a_hundred_times_leave_nothing_wrong(folder, tmp_p
     assert list(cache_folder.all_entries(folder)), "the writers must have had the time to store something"
     with caplog.at_level(logging.DEBUG), Cache(folder) as cache:
         for n in range(2):
-            shelf = cache.shelf({"n": n})
-            found = [shelf.get(clip) for clip in clips]
+            recipe_cache = cache.recipe_cache({"n": n})
+            found = [recipe_cache.get(clip) for clip in clips]
             assert all(row is None or (row.shape == (500,) and (row == i).all()) for i, row in enumerate(found))
     assert not caplog.records, "no entry nor index may be damaged"
     cache_folder.remove_leftovers(folder)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from audiofw.cache import folder as cache_folder
-from audiofw.cache.explain import differences
+from audiofw.cache.explain import recipe_differences
 from audiofw.cache.store import Cache, recipe_digest
 from audiofw.cli.cache import show_size
 from audiofw.system.paths import cache_root
@@ -52,10 +52,10 @@ def filled(folder: Path, clips: list[Path]) -> Path:
 
 def store(folder: Path, recipe: dict, clips: list[Path]) -> None:
     with Cache(folder) as cache:
-        shelf = cache.shelf(recipe)
+        recipe_cache = cache.recipe_cache(recipe)
         for clip in clips:
-            shelf.get(clip)
-            shelf.put(clip, np.ones(3, np.float32))
+            recipe_cache.get(clip)
+            recipe_cache.put(clip, np.ones(3, np.float32))
 
 
 def set_used(file: Path, days_ago: float) -> None:
@@ -141,14 +141,14 @@ def test_explain_of_a_file_that_is_not_there_is_one_line(audiofw, filled, tmp_pa
 def test_differences_are_by_nested_key_and_tell_kinds_apart():
     a = {"same": {"x": 1}, "list": [1, 2], "gone": {"k": None}, "number": 1, "empty": {}}
     b = {"same": {"x": 1}, "list": [2, 1], "number": 1.0, "empty": {"now": 0}}
-    assert differences({"a": a, "b": b}) == {
+    assert recipe_differences({"a": a, "b": b}) == {
         "list": {"a": [1, 2], "b": [2, 1]},
         "gone.k": {"a": None},
         "number": {"a": 1, "b": 1.0},
         "empty": {"a": {}},
         "empty.now": {"b": 0},
     }
-    assert differences({"a": a}) == {}
+    assert recipe_differences({"a": a}) == {}
 
 
 # --- removing ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from packing import SOUND, make_tar, make_zip, names_in
 
 from audiofw.data.archive import is_archive
-from audiofw.data.unpack import unpack
+from audiofw.data.unpack import unpack_archive
 from audiofw.errors import DataError
 
 
@@ -31,19 +31,19 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_tar_of_any_packing_is_unpacked_whatever_its_name(tmp_path: Path, cache: Path, mode: str):
-    folder = unpack(make_tar(tmp_path / "odd.name", {"./dog/1.wav": SOUND}, mode), cache_dir=cache)
+    folder = unpack_archive(make_tar(tmp_path / "odd.name", {"./dog/1.wav": SOUND}, mode), cache_dir=cache)
     assert (folder / "dog/1.wav").read_bytes() == SOUND
 
 
 def test_zip_is_unpacked_whatever_its_name(tmp_path: Path, cache: Path):
-    folder = unpack(make_zip(tmp_path / "a.tar", {"dog/1.wav": SOUND, "cat//2.wav": b""}), cache_dir=cache)
+    folder = unpack_archive(make_zip(tmp_path / "a.tar", {"dog/1.wav": SOUND, "cat//2.wav": b""}), cache_dir=cache)
     assert names_in(folder) == ["cat/2.wav", "dog/1.wav"]
 
 
 def test_tar_that_ends_in_a_zip_is_a_tar(tmp_path: Path, cache: Path):
     inner = make_zip(tmp_path / "inner.zip", {"x.txt": b"x"}).read_bytes()
     outer = make_tar(tmp_path / "outer.tar", {"dog/1.wav": SOUND, "inner.zip": inner})
-    assert names_in(unpack(outer, cache_dir=cache)) == ["dog/1.wav", "inner.zip"]
+    assert names_in(unpack_archive(outer, cache_dir=cache)) == ["dog/1.wav", "inner.zip"]
 
 
 def test_other_files_are_no_archives(tmp_path: Path):
@@ -69,7 +69,7 @@ def test_zip_cut_short_is_still_known_for_an_archive(tmp_path: Path):
 
 
 def test_backslashes_of_old_windows_zips_are_folders(tmp_path: Path, cache: Path):
-    folder = unpack(make_zip(tmp_path / "a.zip", {"dog\\1.wav": SOUND}), cache_dir=cache)
+    folder = unpack_archive(make_zip(tmp_path / "a.zip", {"dog\\1.wav": SOUND}), cache_dir=cache)
     assert names_in(folder) == ["dog/1.wav"]
 
 
@@ -80,7 +80,7 @@ def test_members_never_keep_the_archives_modes(tmp_path: Path, cache: Path):
             info = tarfile.TarInfo(name)
             info.mode, info.size = mode, len(SOUND)
             archive.addfile(info, io.BytesIO(SOUND))
-    for file in unpack(path, cache_dir=cache).rglob("*.wav"):
+    for file in unpack_archive(path, cache_dir=cache).rglob("*.wav"):
         assert file.stat().st_mode & (stat.S_ISUID | stat.S_IXUSR) == 0
         assert file.stat().st_mode & stat.S_IRUSR
 
@@ -99,7 +99,7 @@ def test_archive_cut_short_is_refused_and_leaves_nothing(tmp_path: Path, cache: 
     used = 8 * (512 + 3072) if kind == "w" else len(whole)
     path.write_bytes(whole[: int(part * used)])
     with pytest.raises(DataError, match=r"damaged or cut short .*; download or pack it again"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
     assert not list(cache.rglob("*.wav"))
     assert not list(cache.rglob("*.part"))
 
@@ -108,7 +108,7 @@ def test_tar_cut_exactly_between_two_members_is_refused(tmp_path: Path, cache: P
     path = make_tar(tmp_path / "a.tar", {"dog/1.wav": bytes(512), "dog/2.wav": bytes(512)})
     path.write_bytes(path.read_bytes()[:1024])
     with pytest.raises(DataError, match="no end mark"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 def test_flipped_bit_in_a_zip_is_noticed(tmp_path: Path, cache: Path):
@@ -117,7 +117,7 @@ def test_flipped_bit_in_a_zip_is_noticed(tmp_path: Path, cache: Path):
     content[200] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="Bad CRC-32"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
@@ -127,7 +127,7 @@ def test_wrong_checksum_of_a_packed_tar_is_noticed(tmp_path: Path, cache: Path, 
     content[400_000] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged or cut short"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 def test_zip_whose_directory_lost_an_entry_is_refused(tmp_path: Path, cache: Path):
@@ -137,7 +137,7 @@ def test_zip_whose_directory_lost_an_entry_is_refused(tmp_path: Path, cache: Pat
     content[content.index(b"PK\1\2") + 32] = 46 + len("dog/2.wav")
     path.write_bytes(content)
     with pytest.raises(DataError, match="its directory has lost entries"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 @settings(deadline=None, max_examples=60)
@@ -154,4 +154,4 @@ def test_damage_anywhere_is_an_error_of_ours_or_harmless(tmp_path_factory, kind:
     content[place : place + len(byte)] = byte
     path.write_bytes(content)
     with contextlib.suppress(DataError):
-        assert len(names_in(unpack(path, cache_dir=folder / "cache"))) == 2
+        assert len(names_in(unpack_archive(path, cache_dir=folder / "cache"))) == 2

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from packing import SOUND, make_odd_tar, make_tar, make_zip, names_in
 
-from audiofw.data import limits as unsafe
-from audiofw.data import unpack as unpacking
+from audiofw.data import limits, unpack
 from audiofw.data.archive import Member
-from audiofw.data.unpack import unpack
+from audiofw.data.unpack import unpack_archive
 from audiofw.errors import DataError
 
 
@@ -33,20 +32,20 @@ def test_path_that_leads_out_is_refused(tmp_path: Path, cache: Path, make, name:
     path = make(tmp_path / "a", {"dog/1.wav": SOUND, name: SOUND})
     before = names_in(tmp_path)
     with pytest.raises(DataError, match="leads out of the archive; pack it with plain relative paths"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
     assert [name for name in names_in(tmp_path) if not name.endswith((".index", ".lock"))] == before
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 def test_links_are_refused(tmp_path: Path, cache: Path, kind: bytes):
     with pytest.raises(DataError, match=r"'dog/odd.wav' is a link; pack plain files"):
-        unpack(make_odd_tar(tmp_path / "a.tar", kind, "/etc/passwd"), cache_dir=cache)
+        unpack_archive(make_odd_tar(tmp_path / "a.tar", kind, "/etc/passwd"), cache_dir=cache)
 
 
 @pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
 def test_devices_and_pipes_are_refused(tmp_path: Path, cache: Path, kind: bytes):
     with pytest.raises(DataError, match=r"'dog/odd.wav' is a device or pipe"):
-        unpack(make_odd_tar(tmp_path / "a.tar", kind), cache_dir=cache)
+        unpack_archive(make_odd_tar(tmp_path / "a.tar", kind), cache_dir=cache)
 
 
 def test_link_in_a_zip_is_refused(tmp_path: Path, cache: Path):
@@ -55,32 +54,32 @@ def test_link_in_a_zip_is_refused(tmp_path: Path, cache: Path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(DataError, match="is a link"):
-        unpack(tmp_path / "a.zip", cache_dir=cache)
+        unpack_archive(tmp_path / "a.zip", cache_dir=cache)
 
 
 def test_name_held_twice_is_refused(tmp_path: Path, cache: Path):
     path = tmp_path / "a.tar"
     make_tar(path, {"dog/1.wav": SOUND, "./dog//1.wav": SOUND})
     with pytest.raises(DataError, match="twice; pack each file once"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 def test_names_that_differ_in_case_only_are_two_files(tmp_path: Path, cache: Path):
     if (tmp_path / "CASE").mkdir() or (tmp_path / "case").exists():
         pytest.skip("this file system knows no case")
-    folder = unpack(make_zip(tmp_path / "a.zip", {"Dog/1.wav": SOUND, "dog/1.wav": SOUND}), cache_dir=cache)
+    folder = unpack_archive(make_zip(tmp_path / "a.zip", {"Dog/1.wav": SOUND, "dog/1.wav": SOUND}), cache_dir=cache)
     assert len(names_in(folder)) == 2
 
 
 def test_file_that_is_also_a_folder_is_refused(tmp_path: Path, cache: Path):
     with pytest.raises(DataError, match="cannot be unpacked"):
-        unpack(make_zip(tmp_path / "a.zip", {"dog": SOUND, "dog/1.wav": SOUND}), cache_dir=cache)
+        unpack_archive(make_zip(tmp_path / "a.zip", {"dog": SOUND, "dog/1.wav": SOUND}), cache_dir=cache)
 
 
 def test_empty_archive_is_refused(tmp_path: Path, cache: Path):
     for path in (make_zip(tmp_path / "a.zip", {}), make_tar(tmp_path / "a.tar", {})):
         with pytest.raises(DataError, match="empty archive"):
-            unpack(path, cache_dir=cache)
+            unpack_archive(path, cache_dir=cache)
 
 
 def test_encrypted_zip_is_refused(tmp_path: Path, cache: Path):
@@ -90,7 +89,7 @@ def test_encrypted_zip_is_refused(tmp_path: Path, cache: Path):
     content[content.rindex(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="encrypted; decrypt it and pack it again without a password"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 def test_unknown_packing_method_is_named(tmp_path: Path, cache: Path):
@@ -99,36 +98,36 @@ def test_unknown_packing_method_is_named(tmp_path: Path, cache: Path):
     content[8] = content[content.rindex(b"PK\1\2") + 10] = 97
     path.write_bytes(content)
     with pytest.raises(DataError, match="pack it with plain deflate"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
 
 
 def test_too_large_an_archive_is_refused_before_a_byte_is_written(tmp_path: Path, cache: Path, monkeypatch):
-    monkeypatch.setattr(unpacking, "_write_all", lambda *_: pytest.fail("it wrote"))
+    monkeypatch.setattr(unpack, "_write_all", lambda *_: pytest.fail("it wrote"))
     with pytest.raises(DataError, match=r"more than 1e-06 GB; if you trust it, raise data\.max_unpacked_gb"):
-        unpack(make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND}), cache_dir=cache, max_unpacked_gb=1e-6)
+        unpack_archive(make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND}), cache_dir=cache, max_unpacked_gb=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_zip_bomb_is_refused_by_its_ratio(tmp_path: Path, cache: Path, monkeypatch, kind: str):
-    monkeypatch.setattr(unsafe, "RATIO_FLOOR", 10**6)
+    monkeypatch.setattr(limits, "RATIO_FLOOR", 10**6)
     silence = {"dog/1.wav": bytes(2 * 10**6)}
     path = tmp_path / f"a.{kind}"
     make_zip(path, silence, packing=zipfile.ZIP_DEFLATED) if kind == "zip" else make_tar(path, silence, "w:gz")
     with pytest.raises(DataError, match=r"200 times its size, as a zip bomb does; .* raise data\.max_ratio"):
-        unpack(path, cache_dir=cache)
-    assert names_in(unpack(path, cache_dir=cache, max_ratio=10_000)) == ["dog/1.wav"]
+        unpack_archive(path, cache_dir=cache)
+    assert names_in(unpack_archive(path, cache_dir=cache, max_ratio=10_000)) == ["dog/1.wav"]
 
 
 def test_some_silence_is_no_bomb(tmp_path: Path, cache: Path):
     path = make_tar(tmp_path / "a.tgz", {"dog/1.wav": bytes(2 * 10**6)}, "w:gz")
     assert path.stat().st_size * 200 < 2 * 10**6
-    assert names_in(unpack(path, cache_dir=cache)) == ["dog/1.wav"]
+    assert names_in(unpack_archive(path, cache_dir=cache)) == ["dog/1.wav"]
 
 
 def test_member_longer_than_it_declares_is_refused(tmp_path: Path):
     member = Member("dog/1.wav", 100, "file", lambda: io.BytesIO(bytes(101)))
     with pytest.raises(zipfile.BadZipFile, match="not as long as it declares"):
-        unpacking._write(member, tmp_path / "1.wav", lambda _: None)
+        unpack._write(member, tmp_path / "1.wav", lambda _: None)
     assert (tmp_path / "1.wav").stat().st_size <= 100
 
 
@@ -139,21 +138,21 @@ def test_lying_size_in_a_zip_is_refused(tmp_path: Path, cache: Path):
     content[directory + 24 : directory + 28] = (10).to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged or cut short"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
     assert not list(cache.rglob("*.wav"))
 
 
 def test_full_disk_is_foreseen(tmp_path: Path, cache: Path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(DataError, match=r"has 0\.0 GB free; make room, or set AUDIOFW_CACHE"):
-        unpack(make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND}), cache_dir=cache)
+        unpack_archive(make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND}), cache_dir=cache)
 
 
 def test_cache_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
     with pytest.raises(DataError, match="set AUDIOFW_CACHE to another folder"):
-        unpack(path, cache_dir=tmp_path / "file")
+        unpack_archive(path, cache_dir=tmp_path / "file")
 
 
 def test_negative_tar_size_does_not_loop(tmp_path: Path, cache: Path):
@@ -164,7 +163,7 @@ def test_negative_tar_size_does_not_loop(tmp_path: Path, cache: Path):
     header[148:156] = b"%06o\0 " % sum(header)
     (tmp_path / "a.tar").write_bytes(first.tobuf() + bytes(header) + bytes(1024))
     with pytest.raises(DataError, match=r"damaged or cut short .*a negative size"):
-        unpack(tmp_path / "a.tar", cache_dir=cache)
+        unpack_archive(tmp_path / "a.tar", cache_dir=cache)
 
 
 def test_tar_header_with_a_name_of_megabytes_is_refused(tmp_path: Path, cache: Path):
@@ -175,4 +174,4 @@ def test_tar_header_with_a_name_of_megabytes_is_refused(tmp_path: Path, cache: P
         archive.addfile(info, io.BytesIO(b"x" * info.size))
         archive.addfile(tarfile.TarInfo("dog/2.wav"))
     with pytest.raises(DataError, match="a name of impossible length"):
-        unpack(tmp_path / "a.tgz", cache_dir=cache)
+        unpack_archive(tmp_path / "a.tgz", cache_dir=cache)

@@ -16,8 +16,8 @@ import pytest
 from packing import SOUND, make_zip, names_in
 
 from audiofw.cache import fileindex
-from audiofw.data import unpack as unpacking
-from audiofw.data.unpack import unpack
+from audiofw.data import unpack
+from audiofw.data.unpack import unpack_archive
 from audiofw.errors import DataError
 from audiofw.system import locks
 
@@ -41,21 +41,21 @@ def parts(cache: Path) -> list[Path]:
 
 def test_second_call_reuses_what_the_first_unpacked(tmp_path: Path, cache: Path, monkeypatch):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
-    first = unpack(path, cache_dir=cache)
-    monkeypatch.setattr(unpacking, "_unpack_to", lambda *_: pytest.fail("unpacked again"))
-    assert unpack(path, cache_dir=cache) == first
+    first = unpack_archive(path, cache_dir=cache)
+    monkeypatch.setattr(unpack, "_unpack_to", lambda *_: pytest.fail("unpacked again"))
+    assert unpack_archive(path, cache_dir=cache) == first
 
 
 def test_copy_under_another_name_shares_the_folder(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
     copy = Path(shutil.copy(path, tmp_path / "b.zip"))
-    assert unpack(path, cache_dir=cache) == unpack(copy, cache_dir=cache)
+    assert unpack_archive(path, cache_dir=cache) == unpack_archive(copy, cache_dir=cache)
 
 
 @pytest.mark.parametrize("harm", ["deleted", "cut", "added", "no marker", "bad marker"])
 def test_half_done_folder_is_unpacked_again(tmp_path: Path, cache: Path, harm: str):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND, "dog/2.wav": SOUND})
-    folder = unpack(path, cache_dir=cache)
+    folder = unpack_archive(path, cache_dir=cache)
     marker = folder.parent / "complete.json"
     match harm:
         case "deleted":
@@ -68,7 +68,7 @@ def test_half_done_folder_is_unpacked_again(tmp_path: Path, cache: Path, harm: s
             marker.unlink()
         case "bad marker":
             marker.write_text("{")
-    assert unpack(path, cache_dir=cache) == folder
+    assert unpack_archive(path, cache_dir=cache) == folder
     assert names_in(folder) == ["dog/1.wav", "dog/2.wav"]
     assert (folder / "dog/1.wav").read_bytes() == SOUND
     assert json.loads(marker.read_text()) == {"files": 2, "bytes": 2 * len(SOUND)}
@@ -81,31 +81,31 @@ def test_interrupt_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch):
 
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
     with monkeypatch.context() as patch:
-        patch.setattr(unpacking, "_write", interrupted)
+        patch.setattr(unpack, "_write", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            unpack(path, cache_dir=cache)
+            unpack_archive(path, cache_dir=cache)
     assert not parts(cache)
-    assert names_in(unpack(path, cache_dir=cache)) == ["dog/1.wav"]
+    assert names_in(unpack_archive(path, cache_dir=cache)) == ["dog/1.wav"]
 
 
 SLOW_UNPACKER = """
 import sys, time
 from pathlib import Path
-from audiofw.data import unpack as unpacking
+from audiofw.data import unpack
 
-write = unpacking._write
+write = unpack._write
 def slowly(*args):
     write(*args)
     print("wrote", flush=True)
     time.sleep(float(sys.argv[3]))
-unpacking._write = slowly
-print(unpacking.unpack(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])))
+unpack._write = slowly
+print(unpack.unpack_archive(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])))
 """
 
 
 def unpacker(path: Path, cache: Path, pause: float) -> subprocess.Popen[str]:
     # -P and PYTHONPATH: the checkout that this test belongs to, wherever pytest was started
-    here = {**os.environ, "PYTHONPATH": str(Path(unpacking.__file__).parents[2])}
+    here = {**os.environ, "PYTHONPATH": str(Path(unpack.__file__).parents[2])}
     words = [sys.executable, "-c", SLOW_UNPACKER, str(path), str(cache), str(pause)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here)
 
@@ -123,9 +123,9 @@ def test_killed_unpacker_leaves_a_part_that_the_next_one_removes(tmp_path: Path,
     [part] = parts(cache)
     assert names_in(part) == ["files/dog/1.wav"]
 
-    unpack(tmp_path / next_one, cache_dir=cache)
+    unpack_archive(tmp_path / next_one, cache_dir=cache)
     assert not parts(cache)
-    assert names_in(unpack(path, cache_dir=cache)) == ["dog/1.wav", "dog/2.wav"]
+    assert names_in(unpack_archive(path, cache_dir=cache)) == ["dog/1.wav", "dog/2.wav"]
 
 
 def test_part_of_a_living_process_is_left_alone(tmp_path: Path, cache: Path):
@@ -133,7 +133,7 @@ def test_part_of_a_living_process_is_left_alone(tmp_path: Path, cache: Path):
     process = unpacker(path, cache, pause=1)
     assert process.stdout is not None
     process.stdout.readline()
-    unpack(make_zip(tmp_path / "b.zip", {"cat/1.wav": SOUND}), cache_dir=cache)
+    unpack_archive(make_zip(tmp_path / "b.zip", {"cat/1.wav": SOUND}), cache_dir=cache)
     assert len(parts(cache)) == 1
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -153,17 +153,17 @@ def test_two_processes_unpack_once(tmp_path: Path, cache: Path):
 def test_where_locks_do_not_exist_two_at_once_still_agree(tmp_path: Path, cache: Path, monkeypatch):
     path = make_zip(tmp_path / "a.zip", {f"dog/{n}.wav": SOUND for n in range(5)})
     together = threading.Barrier(2, timeout=20)
-    settle = unpacking._settle
+    settle = unpack._settle
 
     def settle_together(*args: Path) -> None:
         together.wait()
         settle(*args)
 
-    for module in (unpacking, locks):
+    for module in (unpack, locks):
         monkeypatch.setattr(module, "try_lock", lambda _: None)
-    monkeypatch.setattr(unpacking, "_settle", settle_together)
+    monkeypatch.setattr(unpack, "_settle", settle_together)
     folders: list[Path] = []
-    threads = [threading.Thread(target=lambda: folders.append(unpack(path, cache_dir=cache))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: folders.append(unpack_archive(path, cache_dir=cache))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -180,13 +180,13 @@ def test_where_locks_do_not_exist_two_at_once_still_agree(tmp_path: Path, cache:
 def test_archive_rewritten_in_place_with_the_same_size_and_time_is_noticed(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": b"old old"})
     age(path)
-    old = unpack(path, cache_dir=cache)
+    old = unpack_archive(path, cache_dir=cache)
     times, size = (path.stat().st_atime_ns, path.stat().st_mtime_ns), path.stat().st_size
     new_content = make_zip(tmp_path / "b.zip", {"dog/1.wav": b"new new"}).read_bytes()
     path.write_bytes(new_content)
     os.utime(path, ns=times)
     assert path.stat().st_size == size
-    new = unpack(path, cache_dir=cache)
+    new = unpack_archive(path, cache_dir=cache)
     assert (new / "dog/1.wav").read_bytes() == b"new new"
     assert (old / "dog/1.wav").read_bytes() == b"old old"
 
@@ -214,16 +214,16 @@ def seem_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quiet_archive_is_hashed_once(tmp_path: Path, cache: Path, monkeypatch, hashed: list[str]):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
     seem_quiet(monkeypatch)
-    first = unpack(path, cache_dir=cache)
-    assert unpack(path, cache_dir=cache) == first
+    first = unpack_archive(path, cache_dir=cache)
+    assert unpack_archive(path, cache_dir=cache) == first
     assert hashed == ["a.zip"]
 
 
 def test_archive_written_a_moment_ago_is_hashed_again(tmp_path: Path, cache: Path, hashed: list[str]):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
-    unpack(path, cache_dir=cache)
+    unpack_archive(path, cache_dir=cache)
     before = len(hashed)
-    unpack(path, cache_dir=cache)
+    unpack_archive(path, cache_dir=cache)
     assert len(hashed) == before + 1
 
 
@@ -231,25 +231,25 @@ def test_archive_that_changes_between_naming_and_unpacking_is_refused(tmp_path: 
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": b"old old"})
     other = make_zip(tmp_path / "b.zip", {"dog/1.wav": b"new new"}).read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(unpacking, "_remove_leftovers", lambda *_: path.write_bytes(other))
+        patch.setattr(unpack, "_remove_leftovers", lambda *_: path.write_bytes(other))
         with pytest.raises(DataError, match="changed while it was being read"):
-            unpack(path, cache_dir=cache)
+            unpack_archive(path, cache_dir=cache)
     assert not list(cache.rglob("*.wav"))
-    assert (unpack(path, cache_dir=cache) / "dog/1.wav").read_bytes() == b"new new"
+    assert (unpack_archive(path, cache_dir=cache) / "dog/1.wav").read_bytes() == b"new new"
 
 
 def test_archive_that_grows_while_it_is_read_is_refused(tmp_path: Path, cache: Path, monkeypatch):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
-    write = unpacking._write
+    write = unpack._write
 
     def meanwhile(*args) -> None:
         with path.open("ab") as file:
             file.write(b"more")
         write(*args)
 
-    monkeypatch.setattr(unpacking, "_write", meanwhile)
+    monkeypatch.setattr(unpack, "_write", meanwhile)
     with pytest.raises(DataError, match="changed while it was being read"):
-        unpack(path, cache_dir=cache)
+        unpack_archive(path, cache_dir=cache)
     assert not list(cache.rglob("*.wav"))
 
 
@@ -259,26 +259,26 @@ def test_archive_that_grows_while_it_is_read_is_refused(tmp_path: Path, cache: P
 def test_broken_index_costs_only_hashing(tmp_path: Path, cache: Path, monkeypatch, hashed: list[str], harm):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
     seem_quiet(monkeypatch)
-    first = unpack(path, cache_dir=cache)
+    first = unpack_archive(path, cache_dir=cache)
     index = cache / "archives/files.index"
     index.unlink()
     index.mkdir() if harm is None else index.write_bytes(harm)
-    assert unpack(path, cache_dir=cache) == first
+    assert unpack_archive(path, cache_dir=cache) == first
     assert hashed == ["a.zip", "a.zip"]
 
 
 def test_archive_that_cannot_be_read_is_said_to_be(tmp_path: Path, cache: Path):
     with pytest.raises(DataError, match=r"gone\.zip: cannot be read \(No such file"):
-        unpack(tmp_path / "gone.zip", cache_dir=cache)
+        unpack_archive(tmp_path / "gone.zip", cache_dir=cache)
 
 
 def test_progress_is_shown_on_a_terminal_only(tmp_path: Path, cache: Path, monkeypatch, capsys):
     assert not sys.stderr.isatty()
-    with unpacking._progress("a.zip", 10**9) as advance:
+    with unpack._progress("a.zip", 10**9) as advance:
         advance(5 * 10**8)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with unpacking._progress("a.zip", 10**9) as advance:
+    with unpack._progress("a.zip", 10**9) as advance:
         advance(5 * 10**8)
     captured = capsys.readouterr()
     assert "a.zip" in captured.err

@@ -23,8 +23,8 @@ from audiofw.audio.segments import Segments
 from audiofw.cache.store import Cache
 from audiofw.contract.registry import load_menus
 from audiofw.errors import ConfigError, DataError, PluginError
-from audiofw.extraction.extract import Failure, Unit, join, tabulate
-from audiofw.extraction.recording import Copy
+from audiofw.extraction.extract import Failure, join, tabulate
+from audiofw.extraction.recording import Copy, Unit
 
 SR = 8000
 
@@ -134,26 +134,26 @@ def test_the_table_is_the_same_whatever_the_workers(clips, pad_to):
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_the_table_is_the_same_from_a_cold_a_half_warm_and_a_warm_cache(clips, tmp_path, holds_gil, n_jobs):
     unit = make_unit(holds_gil=holds_gil)
-    shelf = Cache(tmp_path / "cache").shelf(unit.recipe())
+    recipe_cache = Cache(tmp_path / "cache").recipe_cache(unit.recipe())
     bare = tabulate(clips, unit, n_jobs=1)
-    half = tabulate(clips[::2], unit, n_jobs=n_jobs, shelf=shelf)
-    mixed = tabulate(clips, unit, n_jobs=n_jobs, shelf=shelf)
-    warm = tabulate(clips, unit, n_jobs=n_jobs, shelf=shelf)
+    half = tabulate(clips[::2], unit, n_jobs=n_jobs, recipe_cache=recipe_cache)
+    mixed = tabulate(clips, unit, n_jobs=n_jobs, recipe_cache=recipe_cache)
+    warm = tabulate(clips, unit, n_jobs=n_jobs, recipe_cache=recipe_cache)
     assert (bare.cached, half.cached, mixed.cached, warm.cached) == (0, 0, len(half.kept), 40)
     assert_same(bare, mixed)
     assert_same(bare, warm)
 
 
 def test_a_warm_cache_is_not_computed_again(clips, tmp_path):
-    shelf = Cache(tmp_path / "cache").shelf(make_unit().recipe())
-    cold = tabulate(clips, make_unit(), shelf=shelf)
+    recipe_cache = Cache(tmp_path / "cache").recipe_cache(make_unit().recipe())
+    cold = tabulate(clips, make_unit(), recipe_cache=recipe_cache)
 
     def broken(y, sr):
         if y.size != SR // 2 + 1:  # lets the trial pass
             raise AssertionError
         return levels(y, sr)
 
-    assert_same(cold, tabulate(clips, make_unit(broken), shelf=shelf))
+    assert_same(cold, tabulate(clips, make_unit(broken), recipe_cache=recipe_cache))
 
 
 def test_short_clip_is_padded_with_its_floor(record):
@@ -414,7 +414,7 @@ def test_an_interrupt_leaves_no_thread_behind(clips):
                 signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        tabulate(clips, make_unit(), n_jobs=2, shelf=Interrupting())
+        tabulate(clips, make_unit(), n_jobs=2, recipe_cache=Interrupting())
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("audiofw")]
 
 
@@ -464,8 +464,8 @@ def test_each_window_is_a_row_of_its_clip(record, pad_to):
 
 
 def test_windows_come_from_the_cache_as_they_went_in(clips, tmp_path):
-    shelf = Cache(tmp_path / "cache").shelf(windowed().recipe())
-    cold, warm = (tabulate(clips, windowed(), shelf=shelf) for _ in range(2))
+    recipe_cache = Cache(tmp_path / "cache").recipe_cache(windowed().recipe())
+    cold, warm = (tabulate(clips, windowed(), recipe_cache=recipe_cache) for _ in range(2))
     assert warm.cached == len(warm.kept) < len(warm.X)
     assert_same(cold, warm)
     np.testing.assert_array_equal(cold.clip_of, warm.clip_of)

@@ -25,7 +25,7 @@ from audiofw.leaderboard.runs import find_columns, read_predictions, read_runs, 
 from audiofw.report.leaderboard import (
     FILE,
     as_json,
-    show,
+    print_leaderboard,
     show_leaderboard,
     write_csv,
     write_leaderboard_csv,
@@ -527,7 +527,7 @@ def test_long_tables_are_cut_on_the_terminal_only(tmp_path, capsys, monkeypatch)
 @pytest.mark.parametrize(("width", "costs"), [(200, True), (60, False)])
 def test_a_narrow_terminal_shows_no_costs_rather_than_broken_names(sweep, width, costs):
     said = Console(file=io.StringIO(), width=width)
-    show(board_of(sweep), said)
+    print_leaderboard(board_of(sweep), said)
     text = said.file.getvalue()
     assert ("size" in text) == costs
     assert all(name in text for name in ("95%", "best", "ensemble"))

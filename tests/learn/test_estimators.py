@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from audiofw.bundle.load import unpack
-from audiofw.bundle.save import save
+from audiofw.bundle.load import load_estimator
+from audiofw.bundle.save import dump_estimator
 from audiofw.errors import ConfigError
 from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, calibrated
@@ -218,7 +218,7 @@ def takes_groups(model) -> bool:
 def test_a_bundle_holds_it(model):
     X, y, _ = make_table(30)
     fitted = clone(model).fit(X, y)
-    held = unpack(save(fitted, ["a", "b", "c"]), "here", set())
+    held = load_estimator(dump_estimator(fitted, ["a", "b", "c"]), "here", set())
     assert np.array_equal(held["model"].predict_proba(X), fitted.predict_proba(X))
 
 

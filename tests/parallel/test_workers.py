@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from audiofw.contract.registry import import_file
 from audiofw.errors import ConfigError, DataError, PluginError
 from audiofw.parallel import workers
-from audiofw.parallel.executors import Processes, pack, unpack
-from audiofw.parallel.workers import Known, Lost, cores, count_workers, outcomes
+from audiofw.parallel.executors import Lost, Processes, Ready, pack_function, unpack_function
+from audiofw.parallel.workers import cores, count_workers, outcomes
 
 LANES = pytest.mark.parametrize("processes", [False, True], ids=["threads", "processes"])
 MOST = 3 * workers.AHEAD * workers.LARGEST
@@ -82,7 +82,7 @@ def test_a_failure_costs_one_item_and_keeps_its_reason(processes):
 @LANES
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_known_items_pass_in_their_place(processes, n_jobs):
-    items = [Known(-i) if i % 3 else i for i in range(20)]
+    items = [Ready(-i) if i % 3 else i for i in range(20)]
     results = list(outcomes(lambda i: i, items, n_jobs=n_jobs, processes=processes))
     assert results == [-i if i % 3 else i for i in range(20)]
 
@@ -237,7 +237,7 @@ def test_an_item_is_tried_again_only_when_nothing_deadly_runs_beside_it(tmp_path
 
 def test_blas_is_held_to_one_thread_where_a_function_is_unpacked():
     with threadpool_limits(2):
-        assert unpack(pack(lambda i: i))(3) == 3
+        assert unpack_function(pack_function(lambda i: i))(3) == 3
         assert blas_threads() == {1}
 
 

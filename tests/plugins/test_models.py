@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from quick import QUICK
 
-from audiofw.bundle.load import unpack
-from audiofw.bundle.save import save
+from audiofw.bundle.load import load_estimator
+from audiofw.bundle.save import dump_estimator
 from audiofw.contract.plugin import Plugin
 from audiofw.contract.registry import load_menus
 from audiofw.errors import ConfigError, PluginError
@@ -74,7 +74,7 @@ def test_weights_move_the_answer_or_are_refused(plugin):
 def test_a_bundle_holds_every_model(plugin, calibration):
     X, y = odd_table()
     model = calibrated(lambda: make(plugin), calibration)().fit(X, y)
-    held = unpack(save(model, ["a", "b", "c"]), "here", set())
+    held = load_estimator(dump_estimator(model, ["a", "b", "c"]), "here", set())
     assert np.allclose(held["model"].predict_proba(X), model.predict_proba(X))
 
 

@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from audiofw.errors import ConfigError
 from audiofw.serve import html
 from audiofw.serve.endpoint import make_endpoint
-from audiofw.serve.page import show
+from audiofw.serve.page import show_answer
 from audiofw.serve.server import is_loopback, make_app, quiet_gradio
 from audiofw.serve.service import Limits, Listener
 
@@ -275,7 +275,7 @@ def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
 def test_what_is_shown_is_escaped(model, tmp_path):
     file = tmp_path / "a.wav"
     file.write_bytes(wav(800))
-    said, bars, picture = show(Listener(model), str(file))
+    said, bars, picture = show_answer(Listener(model), str(file))
     assert "middle &lt;b&gt;" in said["value"]
     assert next(iter(bars["value"])) == "middle <b>"
     assert "<img" in picture["value"]
@@ -285,7 +285,7 @@ def test_what_is_shown_is_escaped(model, tmp_path):
 def test_the_page_shows_one_reason_for_a_bad_sound_and_no_old_answer(model, tmp_path):
     file = tmp_path / "a.wav"
     file.write_bytes(b"no sound")
-    said, bars, picture = show(Listener(model), str(file))
+    said, bars, picture = show_answer(Listener(model), str(file))
     assert "not audio, or damaged" in said["value"]
     assert (bars["visible"], picture["visible"]) == (False, False)
 

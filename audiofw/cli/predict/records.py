@@ -15,7 +15,7 @@ from audiofw.bundle.timeline import UNKNOWN, Window, cells, make_row, segments, 
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
 from audiofw.errors import AudiofwError
-from audiofw.parallel.executors import Known, Lost
+from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
 
 
@@ -38,10 +38,10 @@ class Clips:
         """Work on the sounds, several at a time unless there is but one."""
         names: deque[str] = deque()
 
-        def paths() -> Iterator[Path | Known]:
+        def paths() -> Iterator[Path | Ready]:
             for sound in sounds:
                 names.append(sound.name)
-                yield sound.path or Known(Lost(sound.reason))
+                yield sound.path or Ready(Lost(sound.reason))
 
         model, n_jobs = self._model, 1 if alone else self._n_jobs
         with closing(
@@ -112,7 +112,7 @@ class Timeline:
         """Say of each window, in order, what is heard in it; why nothing is goes among what is lost."""
         model, ends = self._model, deque[float]()
 
-        def each() -> Iterator[Window | Known]:
+        def each() -> Iterator[Window | Ready]:
             try:
                 for window in windows(path, model.unit.sample_rate, self._seconds, self._hop):
                     ends.append(window.end)

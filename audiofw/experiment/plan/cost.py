@@ -16,10 +16,10 @@ import numpy as np
 
 from audiofw.cache.checksums import seal
 from audiofw.cache.fileindex import FileIndex
-from audiofw.cache.folder import INDEX, entries, entry_path, on_disk
+from audiofw.cache.folder import INDEX, entry_path, on_disk, recipe_entries
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
-from audiofw.results import record as jobs
+from audiofw.results.record import read_record
 from audiofw.system.paths import cache_root
 
 SAMPLE = 8  # clips of an extraction that are timed
@@ -55,7 +55,7 @@ class Cost(NamedTuple):
     reason: str = ""  #: why no clip could be measured
 
 
-class Stored:
+class CacheContents:
     """What the cache of features holds now; asking changes nothing in it."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Stored:
     def lacks(self, recipe: str, paths: Sequence[Path]) -> list[Path]:
         """List the files of which nothing is stored that this recipe has made."""
         folder = self._folder / recipe
-        there = {entry.path for entry in entries(folder)}
+        there = {entry.path for entry in recipe_entries(folder)}
         return [path for path in paths if self._entry(folder, path) not in there] if there else list(paths)
 
     def _entry(self, folder: Path, path: Path) -> str | None:
@@ -73,14 +73,14 @@ class Stored:
         return content and entry_path(folder, content.digest.hex())
 
 
-def measure(extraction: Extraction, stored: Stored) -> Cost:
+def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
     """Make the rows of a few clips that are not in the cache yet, keeping none, and conclude to all of them."""
     paths, kept = extraction.paths, extraction.kept
     new = stored.lacks(extraction.recipe, paths) if kept else list(paths)
     cached = len(paths) - len(new)
     if not new:
         return Cost(cached, 0, seconds=0.0, size=0.0, columns=None)
-    seconds, results = _time(extraction.make, spread(new, SAMPLE))
+    seconds, results = _time(extraction.make, spread_evenly(new, SAMPLE))
     rows = [result for result in results if not isinstance(result, Lost)]
     if not rows:
         return Cost(cached, len(new), None, None, None, reason=results[0].reason)
@@ -107,7 +107,7 @@ def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[fl
     return (perf_counter() - started) / len(results), results
 
 
-def spread(paths: Sequence[Path], count: int) -> list[Path]:
+def spread_evenly(paths: Sequence[Path], count: int) -> list[Path]:
     """Pick at most so many, from the middle of equal stretches: neighbours are often alike."""
     count = min(count, len(paths))
     return [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
@@ -142,7 +142,7 @@ def _read_past(pointer: Path) -> Past | None:
 
     try:
         folder = Path(pointer.read_text())
-        record, metrics = jobs.read(folder), json.loads((folder / "metrics.json").read_text())
+        record, metrics = read_record(folder), json.loads((folder / "metrics.json").read_text())
         if record is None or record.status != "finished":
             return None
         config = yaml.load((folder / "config.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -158,7 +158,7 @@ def _read_past(pointer: Path) -> Past | None:
         return None
 
 
-def expect(
+def expected_seconds(
     past: Sequence[Past], model: Mapping[str, Any], *, clips: int, columns: int | None, folds: int
 ) -> float | None:
     """Conclude from earlier jobs how many seconds one takes without its extraction.

@@ -15,20 +15,20 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw.audit import run as leaks
+from audiofw.audit.run import probe_recipe
 from audiofw.cache.store import recipe_digest
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.data.dataset import Dataset
 from audiofw.errors import ConfigError
-from audiofw.evaluation import robustness
+from audiofw.evaluation.robustness import Changed, changed_units
 from audiofw.experiment.hydra_app import Refused, resolve, run_app
 from audiofw.experiment.run import rehearse
 from audiofw.extraction.clips import find, split
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import units_of
-from audiofw.results import record as jobs
+from audiofw.results.record import Record, describe_error, earlier_run, job_identity, settled_run
 
 ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run
 GRIDS = ("basic", "filter")  # sweepers whose jobs do not depend on the results of others
@@ -41,7 +41,7 @@ class Key(NamedTuple):
     kept: bool
 
 
-class Work(NamedTuple):
+class JobPlan(NamedTuple):
     """What a job that would be run is made of."""
 
     config: Config
@@ -59,13 +59,13 @@ class Work(NamedTuple):
     def part(self, key: Key) -> frozenset[int] | None:
         """Give the numbers of the clips that an extraction is of; None for all."""
         unit = self.units.get(key)
-        changed = unit and unit.copy and isinstance(unit.copy.augmentation, robustness.Changed)
+        changed = unit and unit.copy and isinstance(unit.copy.augmentation, Changed)
         return self.tested if changed else None
 
     @property
     def probes(self) -> Key | None:
         """The extraction of what the audit looks at."""
-        return Key(recipe_digest(leaks.recipe()), self.config.cache.enabled) if self.config.audit else None
+        return Key(recipe_digest(probe_recipe()), self.config.cache.enabled) if self.config.audit else None
 
 
 class Job(NamedTuple):
@@ -74,13 +74,13 @@ class Job(NamedTuple):
     number: int
     options: Mapping[str, Any]  #: of the whole config, by dotted key
     status: str
-    work: Work | None = None  #: None for one that would not be run
+    work: JobPlan | None = None  #: None for one that would not be run
     refused: bool = False
     seconds: float | None = 0.0  #: without the extraction; None if unknown
 
     def refuse(self, error: BaseException) -> Job:
         """Say why it cannot be run."""
-        return self._replace(status=f"cannot run: {jobs.describe(error)}", work=None, refused=True)
+        return self._replace(status=f"cannot run: {describe_error(error)}", work=None, refused=True)
 
 
 def list_jobs(words: Sequence[str]) -> list[Job]:
@@ -143,10 +143,10 @@ class Survey:
         folds, _, _ = split(dataset.clips, choices["split"], config.seed)
         units = units_of(config, choices)
         if config.robustness:
-            units += robustness.units(units[0], config.seed).values()
+            units += changed_units(units[0], config.seed).values()
         known = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units}
         tested = frozenset(int(i) for fold in folds for i in fold.test)
-        work = Work(config, choices, dataset, len(folds), tested, known)
+        work = JobPlan(config, choices, dataset, len(folds), tested, known)
         alone = HydraConfig.get().mode != RunMode.MULTIRUN  # a plain run is always run
         return self._settle(job, work, "all" if alone else config.sweep.rerun)
 
@@ -156,23 +156,23 @@ class Survey:
             self._datasets[key] = find(config)
         return self._datasets[key]
 
-    def _settle(self, job: Job, work: Work, rerun: str) -> Job:
+    def _settle(self, job: Job, work: JobPlan, rerun: str) -> Job:
         """Say whether a sweep would run it, as `audiofw.experiment.job.run_in_sweep` decides."""
         if rerun == "all":
             return job._replace(work=work)
-        identity = jobs.identify(work.config, work.choices, work.dataset)
+        identity = job_identity(work.config, work.choices, work.dataset)
         first = self._seen.setdefault(identity, job.number)
         if first != job.number:
             return job._replace(status=f"same as {first}")
-        if found := jobs.settled(identity, rerun):
+        if found := settled_run(identity, rerun):
             return job._replace(status=_say(*found))
-        found = jobs.earlier(identity)
+        found = earlier_run(identity)
         if found and found[1].status == "failed":
             return job._replace(status=f"to run again, {_say(*found)}", work=work)
         return job._replace(work=work)
 
 
-def _say(where: Path, record: jobs.Record) -> str:
+def _say(where: Path, record: Record) -> str:
     reason = f": {record.reason}" if record.reason else ""
     return f"{record.status} in {_short(where)}{reason}"
 

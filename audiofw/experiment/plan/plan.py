@@ -8,11 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.audit import probe
+from audiofw.audit.probe import probe, to_vector
 from audiofw.errors import AudiofwError
-from audiofw.experiment.plan import cost as estimate
-from audiofw.experiment.plan.cost import Cost, Extraction
-from audiofw.experiment.plan.jobs import Job, Key, Work, list_jobs
+from audiofw.experiment.plan.cost import (
+    CacheContents,
+    Cost,
+    Extraction,
+    Past,
+    expected_seconds,
+    measure_cost,
+    read_past,
+)
+from audiofw.experiment.plan.jobs import Job, JobPlan, Key, list_jobs
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.workers import count_workers
 from audiofw.system.progress import counting
@@ -38,13 +45,13 @@ def make_plan(words: Sequence[str]) -> Plan:
     """
     widths: dict[Key, Width] = {}
     listed = [_try_out(job, widths) for job in list_jobs(words)]
-    shared, stored = gather(listed), estimate.Stored()
+    shared, stored = group_extractions(listed), CacheContents()
     costs: dict[Key, Cost] = {}
     with counting("measure", len(shared)) as advance:
         for key, extraction in shared.items():
-            costs[key] = estimate.measure(extraction, stored)
+            costs[key] = measure_cost(extraction, stored)
             advance()
-    past = estimate.read_past()
+    past = read_past()
     timed = [_time(job, widths, costs, past) for job in listed]
     return Plan(timed, [(extraction, costs[key]) for key, extraction in shared.items()])
 
@@ -62,7 +69,7 @@ def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
     return job.refuse(width) if isinstance(width, AudiofwError) else job
 
 
-def gather(listed: Sequence[Job]) -> dict[Key, Extraction]:
+def group_extractions(listed: Sequence[Job]) -> dict[Key, Extraction]:
     """Gather what the jobs to be run extract: what several need is there once."""
     needed: dict[Key, list[Job]] = {}
     for job in listed:
@@ -93,10 +100,10 @@ def _name(unit: Unit) -> str:
 
 
 def _probe(path: Path) -> np.ndarray:
-    return probe.to_vector(probe.probe(path))
+    return to_vector(probe(path))
 
 
-def _paths(works: Sequence[Work], key: Key) -> list[Path]:
+def _paths(works: Sequence[JobPlan], key: Key) -> list[Path]:
     """List the clips, each once if what is made of it is kept."""
     if not key.kept:
         return [path for work in works for path in _clips(work, key)]
@@ -104,17 +111,17 @@ def _paths(works: Sequence[Work], key: Key) -> list[Path]:
     return list(dict.fromkeys(path for work in distinct.values() for path in _clips(work, key)))
 
 
-def _clips(work: Work, key: Key) -> list[Path]:
+def _clips(work: JobPlan, key: Key) -> list[Path]:
     part, clips = work.part(key), work.dataset.clips
     return [clip.path for clip in clips] if part is None else [clips[i].path for i in sorted(part)]
 
 
-def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[estimate.Past]) -> Job:
+def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[Past]) -> Job:
     if job.work is None:
         return job
     key, model = job.work.features, job.work.choices["model"]
     width = widths[key]
-    seconds = estimate.expect(
+    seconds = expected_seconds(
         past,
         {"name": model.name, **model.options},
         clips=len(job.work.dataset.clips),

@@ -17,7 +17,7 @@ class Pruned(Exception):  # noqa: N818  # said of a trial; it is no error
     """A trial that was stopped early, since its folds were worse than those of most others."""
 
 
-class Part(NamedTuple):
+class TrialRole(NamedTuple):
     """What part a job plays in a search."""
 
     folder: Path  #: of the sweep
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     final: bool  #: the winner's run on the clips held out
 
 
-def part_of(hydra: HydraConf) -> Part | None:
+def trial_role(hydra: HydraConf) -> TrialRole | None:
     """Read from a job's ``hydra`` config what part it plays; None where there is no search.
 
     Raises
@@ -37,4 +37,4 @@ def part_of(hydra: HydraConf) -> Part | None:
         return None
     if hydra.mode != RunMode.MULTIRUN:
         raise ConfigError("a search is a sweep: begin with -m, as audiofw -m +tune=lightgbm")
-    return Part(Path(hydra.sweep.dir), int(hydra.job.num), hydra.sweeper.final)
+    return TrialRole(Path(hydra.sweep.dir), int(hydra.job.num), hydra.sweeper.final)

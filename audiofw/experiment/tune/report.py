@@ -31,12 +31,12 @@ def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | N
     honest : Path, str or None
         Where the winner's results on the clips held out are; why there are none; None where none were asked for.
     """
-    found = gather(study, folder, tune, honest)
+    found = summarise_search(study, folder, tune, honest)
     write_json(folder / FILE, found)
     _show(found)
 
 
-def gather(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> dict[str, Any]:
+def summarise_search(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> dict[str, Any]:
     """Gather what `report` writes."""
     best, score = study.best_trial, study.user_attrs["score"]
     counts = Counter(trial.state.name.lower() for trial in own_trials(study))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiofw.config.options import Tune
 from audiofw.errors import ConfigError, PluginError, first_line
-from audiofw.experiment.tune.part import Part
+from audiofw.experiment.tune.part import TrialRole
 from audiofw.system.atomic import is_alive
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def make_sampler(tune: Tune, seed: int, number: int) -> optuna.samplers.BaseSamp
         return TPESampler(seed=own, constant_liar=tune.n_jobs > 1)
 
 
-def is_hopeless(part: Part, tune: Tune, *, step: int, value: float) -> bool:
+def is_hopeless(part: TrialRole, tune: Tune, *, step: int, value: float) -> bool:
     """Tell the study how far a trial has come, and ask whether most others were better by then.
 
     The study is opened anew, so this works in whatever process the trial runs.

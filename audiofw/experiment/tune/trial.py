@@ -10,12 +10,12 @@ from audiofw.data.dataset import Dataset
 from audiofw.evaluation.cross_validate import FoldResult
 from audiofw.experiment.run import Watch
 from audiofw.experiment.tune.holdout import mark, set_aside, split_aside
-from audiofw.experiment.tune.part import Part, Pruned
+from audiofw.experiment.tune.part import Pruned, TrialRole
 from audiofw.experiment.tune.study import is_hopeless
 
 
 def narrow(
-    part: Part, config: Config, dataset: Dataset, choices: Mapping[str, Choice]
+    part: TrialRole, config: Config, dataset: Dataset, choices: Mapping[str, Choice]
 ) -> tuple[Dataset, Mapping[str, Choice]]:
     """Leave a trial the clips that were not set aside; for the last run, split the two from each other."""
     tune = config.tune
@@ -27,7 +27,7 @@ def narrow(
     return dataset._replace(clips=rest), choices
 
 
-def watch(part: Part, config: Config) -> Watch | None:
+def watch(part: TrialRole, config: Config) -> Watch | None:
     """Make what tells the study of each fold, and stops the trial where most others were better by then.
 
     It opens the study anew, so it works in whatever process the job runs. None where trials are never stopped.

@@ -16,9 +16,9 @@ from audiofw.cache.folder import all_entries
 from audiofw.cache.store import Cache
 from audiofw.cli.cache import show_size
 from audiofw.cli.plan import show_time
-from audiofw.experiment.plan import cost as estimate
-from audiofw.experiment.plan.cost import Extraction, Past, Stored, expect, measure, read_past
-from audiofw.results import record as jobs
+from audiofw.experiment.plan import cost
+from audiofw.experiment.plan.cost import CacheContents, Extraction, Past, expected_seconds, measure_cost, read_past
+from audiofw.results.record import read_record
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -252,7 +252,7 @@ def test_clips_that_all_fail_leave_the_estimate_open(tmp_path):
     def fail(path: Path) -> np.ndarray:
         raise ValueError("no sound in it")
 
-    cost = measure(extraction(fail, [tmp_path / "a.wav"]), Stored())
+    cost = measure_cost(extraction(fail, [tmp_path / "a.wav"]), CacheContents())
     assert (cost.seconds, cost.size, cost.new) == (None, None, 1)
     assert "no sound in it" in cost.reason
 
@@ -264,20 +264,20 @@ def test_only_a_few_clips_are_measured_and_they_are_spread(tmp_path):
         met.append(path)
         return np.zeros(10, np.float32)
 
-    cost = measure(extraction(make, paths), Stored())
+    cost = measure_cost(extraction(make, paths), CacheContents())
     assert [int(path.stem) for path in met] == [6, 18, 31, 43, 56, 68, 81, 93]
     assert (cost.cached, cost.new, cost.columns, cost.size) == (0, 100, 10, 100 * 4096)
 
 
 def test_looking_into_the_cache_leaves_no_trace_in_it(tmp_path, sounds):
     clips, recipe = sorted(sounds().rglob("*.wav")), {"recipe": 1}
-    with Cache(estimate.cache_root() / "features") as cache:
-        shelf = cache.shelf(recipe)
+    with Cache(cost.cache_root() / "features") as cache:
+        recipe_cache = cache.recipe_cache(recipe)
         for clip in clips[:3]:
-            shelf.get(clip)
-            shelf.put(clip, np.zeros(3, np.float32))
+            recipe_cache.get(clip)
+            recipe_cache.put(clip, np.zeros(3, np.float32))
     before = {file: file.stat().st_mtime_ns for file in cache.folder.rglob("*")}
-    assert Stored().lacks(shelf.folder.name, clips) == clips[3:]
+    assert CacheContents().lacks(recipe_cache.folder.name, clips) == clips[3:]
     assert {file: file.stat().st_mtime_ns for file in cache.folder.rglob("*")} == before
 
 
@@ -307,7 +307,7 @@ def test_a_job_is_expected_to_take_what_the_jobs_most_like_it_took():
     ]
 
     def expected(**known):
-        return expect(past, **{"model": TREE, "clips": 100, "columns": 50, "folds": 5, **known})
+        return expected_seconds(past, **{"model": TREE, "clips": 100, "columns": 50, "folds": 5, **known})
 
     assert expected() == 1 + 5 * 2  # the median of the same
     assert expected(folds=1, clips=115) == 3
@@ -323,7 +323,7 @@ def test_the_time_of_finished_jobs_is_read_from_their_folders(plan, tmp_path, au
     assert "no job with model=noted has finished on as many clips" in unknown.out
     audiofw(*fixed(tmp_path / "sounds", "hydra.run.dir=one", "feature.rows=7"))
     (past,) = read_past()
-    record, metrics = jobs.read(tmp_path / "one"), json.loads((tmp_path / "one/metrics.json").read_text())
+    record, metrics = read_record(tmp_path / "one"), json.loads((tmp_path / "one/metrics.json").read_text())
     assert (past.clips, past.columns) == (12, metrics["n_columns"])
     assert past.model == {"name": "noted", "depth": 1, "how": "well"}
     total = past.fold_seconds + past.other_seconds + metrics["extract_seconds"]

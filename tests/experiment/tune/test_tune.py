@@ -16,10 +16,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from audiofw.contract.registry import load_menus
 from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
-from audiofw.experiment import hydra_app as app
+from audiofw.experiment import hydra_app
 from audiofw.experiment.tune.holdout import ASIDE, held_out, mark, set_aside
 from audiofw.leaderboard.runs import read_runs
-from audiofw.results import record as jobs
+from audiofw.results.record import read_record
 from audiofw.system.paths import HELD_OUT, bundled
 
 optuna = pytest.importorskip("optuna", minversion="4.0")
@@ -42,13 +42,15 @@ def with_options(words) -> list[str]:
 def space():
     """Read a space from words, as the command line has them."""
     menus = load_menus()
-    app.store_schema(menus)
-    app.register()
+    hydra_app.store_schema(menus)
+    hydra_app.register()
 
     def read(*words: str):
         parsed = OverridesParser.create().parse_overrides(list(words))
         fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
-        return read_space(parsed, app._compose(with_options(fixed)), lambda given: app._compose(with_options(given)))
+        return read_space(
+            parsed, hydra_app._compose(with_options(fixed)), lambda given: hydra_app._compose(with_options(given))
+        )
 
     return read
 
@@ -136,7 +138,7 @@ def test_a_space_that_cannot_be_is_refused(space, words, said):
 
 @pytest.mark.parametrize("preset", sorted(file.stem for file in bundled("conf").glob("tune/*.yaml")))
 def test_every_preset_stays_within_what_its_plugins_take(space, preset):
-    with hydra.initialize_config_dir(app.CONFIG["config_path"], version_base=app.CONFIG["version_base"]):
+    with hydra.initialize_config_dir(hydra_app.CONFIG["config_path"], version_base=hydra_app.CONFIG["version_base"]):
         params = hydra.compose("config", [f"+tune={preset}"], return_hydra_config=True).hydra.sweeper.params
     words = [f"+tune={preset}", *(f"{key}={value}" for key, value in params.items())]
     menus = load_menus()
@@ -211,7 +213,7 @@ def options(space):
 
     def make(**changes):
         words = [f"tune.{key}={'null' if value is None else value}" for key, value in changes.items()]
-        config, _ = app.resolve(app._compose(words), load_menus())
+        config, _ = hydra_app.resolve(hydra_app._compose(words), load_menus())
         return config.tune
 
     return make
@@ -298,7 +300,7 @@ def search(tmp_path, monkeypatch, sounds):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/tree.py").write_text(textwrap.dedent(MODEL))
     monkeypatch.setenv("AUDIOFW_PLUGINS_PATH", str(tmp_path / "mine"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(app.__file__).parents[2]))  # of the processes that it starts
+    monkeypatch.setenv("PYTHONPATH", str(Path(hydra_app.__file__).parents[2]))  # of the processes that it starts
     monkeypatch.chdir(tmp_path)
     sounds(clips=15, low=200, high=230)
     quick = ["data.source=sounds", "audio.duration=0.2", "pooling.delta=false", "feature.n_mels=8", "report=false"]
@@ -315,7 +317,7 @@ def search(tmp_path, monkeypatch, sounds):
     ]
 
     def run(folder: str, *words: str, base=common) -> dict:
-        assert app.run_app([*base, f"hydra.sweep.dir={folder}", *words]) == 0
+        assert hydra_app.run_app([*base, f"hydra.sweep.dir={folder}", *words]) == 0
         return json.loads((tmp_path / folder / "tune.json").read_text())
 
     run.words = common  # type: ignore[attr-defined]
@@ -328,7 +330,7 @@ def read_tested(folder: Path) -> set[str]:
 
 def trials(folder: Path) -> list[tuple]:
     """Give words and score of each trial, in order."""
-    records = [jobs.read(folder / str(i)) for i in range(len(list(folder.glob("[0-9]*"))))]
+    records = [read_record(folder / str(i)) for i in range(len(list(folder.glob("[0-9]*"))))]
     return [(r.status, r.value, [w for w in r.overrides if w.startswith("model.depth")]) for r in records if r]
 
 
@@ -367,7 +369,7 @@ def test_a_search_that_goes_on_gives_what_one_in_a_row_gives(search, tmp_path, c
 
 def test_the_same_suggestion_is_not_run_twice(search, tmp_path):
     search("sweep", "model.depth=range(1,4)", "tune.n_trials=5", "tune.prune=false", "tune.holdout=0")
-    records = [jobs.read(tmp_path / "sweep" / str(i)) for i in range(5)]
+    records = [read_record(tmp_path / "sweep" / str(i)) for i in range(5)]
     assert sum(record.reused is None for record in records) == len({record.job for record in records}) <= 3
 
 
