@@ -28,7 +28,7 @@ from audiofw.contract.registry import Origin, load_menus, origin_of
 from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError, PluginError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
-from audiofw.evaluation.fit import Sample, fit
+from audiofw.evaluation.fit import Sample, fit_clips
 from audiofw.extraction.extract import Rows
 from audiofw.extraction.recording import Unit, own_code
 from audiofw.system.atomic import write_whole
@@ -98,7 +98,7 @@ def _fit_on_all(run: Finished, make_model: Callable[[], Any]) -> Any:
         groups=[clip.group for clip in run.clips] if evaluation.groups is not None else None,
         balance=run.config.balance,
     )
-    return fit(make_model, sample, np.arange(len(evaluation.y)), where=" on all clips")
+    return fit_clips(make_model, sample, np.arange(len(evaluation.y)), where=" on all clips")
 
 
 def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from audiofw.data.splits import Fold, Groups, read_groups
-from audiofw.evaluation.fit import Sample, fit, predict, rows_of
+from audiofw.evaluation.fit import Sample, fit_clips, predict, rows_of
 from audiofw.evaluation.scores import Scores, scores
 
 
@@ -157,7 +157,7 @@ def _make_baseline() -> Any:
 
 def _run_fold(make_model: Callable[[], Any], number: int, fold: Fold, sample: Sample) -> tuple[FoldResult, Any]:
     started = time.perf_counter()
-    model = fit(make_model, sample, fold.train, where=f" in fold {number}")
+    model = fit_clips(make_model, sample, fold.train, where=f" in fold {number}")
     fit_seconds = time.perf_counter() - started
     return test_fold(model, number, fold, sample)._replace(fit_seconds=fit_seconds), model
 

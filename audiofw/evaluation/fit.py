@@ -12,7 +12,7 @@ import numpy as np
 
 from audiofw.data.splits import Groups, read_groups
 from audiofw.errors import AudiofwError, ConfigError, PluginError, first_line
-from audiofw.learn.steps import last_step
+from audiofw.learn.steps import fit, last_step, takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def rows_of(clips: np.ndarray, clip_of: np.ndarray, without: np.ndarray | None =
     return rows if without is None else rows[~without[rows]]
 
 
-def fit(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str = "") -> Any:
+def fit_clips(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str = "") -> Any:
     """Fit a fresh model on all rows of some clips.
 
     Parameters
@@ -94,10 +94,10 @@ def fit(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where:
     with blame("model: it cannot be made"):
         model = make_model()
     rows = rows_of(clips, sample.clip_of)
-    given = {**_weights(model, sample, rows), **_groups(model, sample, rows)}
+    of_row = sample.clip_of[rows]
+    X, y, weights, groups = sample.X[rows], sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
     with blame(f"model: {last_step(model)[1]} failed{where}"):
-        model.fit(sample.X[rows], sample.y[sample.clip_of[rows]], **given)
-    return model
+        return fit(model, X, y, weights, groups)
 
 
 def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -153,33 +153,19 @@ def blame(where: str) -> Iterator[None]:
         raise PluginError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
 
 
-def _weights(model: Any, sample: Sample, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Make each row's weight, under the name by which it reaches the classifier.
+def _weights(model: Any, sample: Sample, rows: np.ndarray) -> np.ndarray | None:
+    """Make each row's weight; None where all weigh the same.
 
     Classes weigh alike if they are to be balanced, and clips do however many rows each has, if the model takes weights.
     """
     from sklearn.utils.class_weight import compute_sample_weight
-    from sklearn.utils.validation import has_fit_parameter
 
-    last, name, prefix = last_step(model)
     clips, each, counts = np.unique(sample.clip_of[rows], return_inverse=True, return_counts=True)
-    balanced, takes_weights = sample.balance == "balanced", has_fit_parameter(last, "sample_weight")
-    if balanced and not takes_weights:
-        raise ConfigError(
-            f"balance=balanced: {name} takes no sample_weight, so it cannot be balanced: balance=none, or another model"
-        )
-    if not takes_weights or not (balanced or np.ptp(counts)):
-        return {}
+    balanced = sample.balance == "balanced"
+    if not balanced and not (np.ptp(counts) and takes(model, "sample_weight")):
+        return None
     weights = compute_sample_weight("balanced", sample.y[clips]) if balanced else np.ones(len(clips))
-    return {f"{prefix}sample_weight": (weights / counts)[each] * (len(rows) / len(clips))}
-
-
-def _groups(model: Any, sample: Sample, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Hand the rows' groups to a classifier that splits again inside, so that it can keep them whole."""
-    from sklearn.utils.validation import has_fit_parameter
-
-    last, _, prefix = last_step(model)
-    return {f"{prefix}groups": sample.groups[sample.clip_of[rows]]} if has_fit_parameter(last, "groups") else {}
+    return (weights / counts)[each] * (len(rows) / len(clips))
 
 
 def _predict(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:

@@ -12,9 +12,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils.validation import check_is_fitted
 
 from audiofw.errors import ConfigError
-from audiofw.learn.fitting import fit, out_of_fold, take
-from audiofw.learn.inner_splits import inner_splits
-from audiofw.learn.steps import last_step
+from audiofw.learn.inner_splits import inner_splits, out_of_fold, take
+from audiofw.learn.steps import fit, last_step
 from audiofw.learn.temperature import find_sharpness
 from audiofw.learn.voting import LEAST
 

@@ -1,4 +1,4 @@
-"""Splits inside a training part that keep each group on one side."""
+"""Splits inside a training part that keep each group on one side, and what a model says of rows it has not seen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
+
+from audiofw.learn.steps import fit
 
 
 class Inner(NamedTuple):
@@ -74,3 +77,36 @@ def _is_enough(codes: np.ndarray) -> bool:
 def _split(codes: np.ndarray, testable: np.ndarray, held: np.ndarray) -> Inner:
     train = np.flatnonzero(~held)
     return Inner(train, np.flatnonzero(held & testable & np.isin(codes, codes[train])))
+
+
+def out_of_fold(
+    model: Any, X: Any, codes: np.ndarray, splits: Sequence[Inner], sample_weight: Any = None, groups: Any = None
+) -> np.ndarray:
+    """Let a fresh copy of a model, fitted on each split's training rows, predict its test rows.
+
+    Parameters
+    ----------
+    model : classifier
+        It stays unfitted.
+    X : array [shape=(n, …)]
+    codes : np.ndarray [shape=(n,)]
+        Classes as 0 .. n_classes-1.
+    splits : sequence of Inner
+
+    Returns
+    -------
+    np.ndarray [shape=(n, n_classes)]
+        Probabilities; NaN for a row that no split tests, 0 for a class that was not trained on.
+    """
+    proba = np.full((len(codes), int(codes.max()) + 1), np.nan)
+    for train, test in splits:
+        seen, inner = np.unique(codes[train], return_inverse=True)  # some models want 0 .. k-1 without a gap
+        fitted = fit(clone(model), X[train], inner, take(sample_weight, train), take(groups, train))
+        proba[test] = 0.0
+        proba[np.ix_(test, seen)] = fitted.predict_proba(X[test])
+    return proba
+
+
+def take(values: Any, rows: np.ndarray) -> Any:
+    """Take some rows of an array, or of nothing."""
+    return None if values is None else np.asarray(values)[rows]

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from audiofw.learn.fitting import log_loss, out_of_fold, take
-from audiofw.learn.inner_splits import inner_splits
+from audiofw.learn.inner_splits import inner_splits, out_of_fold, take
+from audiofw.learn.temperature import log_loss
 from audiofw.learn.voting import LEAST, Vote, multiply
 
 LEAN = 1e-2

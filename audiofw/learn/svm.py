@@ -12,8 +12,7 @@ from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from audiofw.learn.fitting import take
-from audiofw.learn.inner_splits import inner_splits
+from audiofw.learn.inner_splits import inner_splits, take
 from audiofw.learn.temperature import find_sharpness
 
 SLOPE = 6.0  # from a pair's decision to its log-odds: near to counting wins, as SVC does, without its ties

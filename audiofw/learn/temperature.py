@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from audiofw.learn.fitting import log_loss, take
+from audiofw.learn.inner_splits import take
 
 SHARPEST = 1e4
 
@@ -39,3 +39,9 @@ def find_sharpness(scores: np.ndarray, codes: np.ndarray, sample_weight: Any = N
 
     found = minimize_scalar(loss, bounds=(-np.log(SHARPEST), np.log(SHARPEST)), method="bounded")
     return float(np.exp(found.x)), float(found.fun)
+
+
+def log_loss(proba: np.ndarray, codes: np.ndarray, sample_weight: Any = None) -> float:
+    """Average minus the logarithm of the true class's probability, none being taken as less than 1e-15."""
+    of_true = proba[np.arange(len(codes)), codes]
+    return float(np.average(-np.log(np.clip(of_true, 1e-15, 1.0)), weights=sample_weight))

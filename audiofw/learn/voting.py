@@ -13,7 +13,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from audiofw.learn.fitting import fit
+from audiofw.learn.steps import fit
 
 LEAST = 1e-3  # a probability below this counts as this, or one member's 0 would forbid what all others say
 

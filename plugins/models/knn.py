@@ -39,8 +39,8 @@ def knn(
     """
     from sklearn.pipeline import Pipeline
 
-    from audiofw.learn.columns import prepare
     from audiofw.learn.neighbours import Neighbours
+    from audiofw.learn.preprocessing import prepare
 
     model = Neighbours(n_neighbors=n_neighbors, weights=weights, metric=metric, n_jobs=n_jobs)
     return Pipeline([*prepare(select=select, pca=pca, seed=seed), ("knn", model)])

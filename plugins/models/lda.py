@@ -35,8 +35,8 @@ def lda(
     """
     from sklearn.pipeline import Pipeline
 
-    from audiofw.learn.columns import prepare
     from audiofw.learn.discriminant import ShrunkDiscriminant
+    from audiofw.learn.preprocessing import prepare
 
     model = ShrunkDiscriminant(shrinkage=shrinkage, random_state=seed)
     return Pipeline([*prepare(scale=scale, select=select, pca=pca, seed=seed), ("lda", model)])

@@ -38,7 +38,7 @@ def logistic_regression(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
 
-    from audiofw.learn.columns import prepare
+    from audiofw.learn.preprocessing import prepare
 
     refuse_strangers("model", params, LogisticRegression().get_params())
     model = LogisticRegression(C=C, max_iter=max_iter, **{"random_state": seed, **params})

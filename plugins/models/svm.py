@@ -44,7 +44,7 @@ def svm(
     """
     from sklearn.pipeline import Pipeline
 
-    from audiofw.learn.columns import prepare
+    from audiofw.learn.preprocessing import prepare
     from audiofw.learn.svm import SoftSVC
 
     refuse_strangers("model", params, SoftSVC().get_params())

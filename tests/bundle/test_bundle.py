@@ -395,9 +395,9 @@ ATTACKS = {
     },
     "builtins.int": {"__class__": "int", "__module__": "builtins", "__loader__": "ConstructorFromReduceNode"},
     "trap.Trap": {"__class__": "Trap", "__module__": "trap", "__loader__": "ObjectNode"},
-    "audiofw.learn.early.clone": {
+    "audiofw.learn.boosting.clone": {
         "__class__": "clone",
-        "__module__": "audiofw.learn.early",
+        "__module__": "audiofw.learn.boosting",
         "__loader__": "ObjectNode",
     },
     "audiofw.api.run": {"__class__": "run", "__module__": "audiofw.api", "__loader__": "FunctionNode"},

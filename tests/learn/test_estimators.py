@@ -16,14 +16,12 @@ from sklearn.tree import DecisionTreeClassifier
 from audiofw.bundle.load import load_estimator
 from audiofw.bundle.save import dump_estimator
 from audiofw.errors import ConfigError
-from audiofw.learn.boosting import Boosted
+from audiofw.learn.boosting import Boosted, best_before_pause, find_rounds
 from audiofw.learn.calibration import Calibrated, calibrated
-from audiofw.learn.columns import Best, Directions
 from audiofw.learn.discriminant import ShrunkDiscriminant, discriminate
-from audiofw.learn.early import best_before_pause, find_rounds
 from audiofw.learn.inner_splits import inner_splits
 from audiofw.learn.neighbours import Neighbours
-from audiofw.learn.scaling import Standard
+from audiofw.learn.preprocessing import Best, Directions, Standard
 from audiofw.learn.stacking import Stack
 from audiofw.learn.svm import SoftSVC
 from audiofw.learn.voting import LEAST, Vote
@@ -460,8 +458,6 @@ def test_probabilities_from_a_table_wider_than_long_do_not_boast():
 
 
 def test_columns_in_one_unit_keep_their_proportions():
-    from audiofw.learn.scaling import Standard
-
     X = np.random.default_rng(0).normal(size=(50, 3)) * [1.0, 0.1, 3.0]
     scaled = Standard(alike=10.0).fit_transform(X)
     np.testing.assert_allclose(scaled.std(axis=0) / scaled.std(axis=0)[0], X.std(axis=0) / X.std(axis=0)[0])

@@ -12,7 +12,7 @@ from audiofw.contract.plugin import Plugin
 from audiofw.contract.registry import load_menus
 from audiofw.errors import ConfigError, PluginError
 from audiofw.learn.calibration import calibrated
-from audiofw.learn.fitting import fit
+from audiofw.learn.steps import fit
 
 MENUS = load_menus()
 BUILT_IN = [plugin for plugin in MENUS.plugins["model"].values() if plugin.owner == "built in"]

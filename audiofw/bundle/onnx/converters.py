@@ -36,10 +36,9 @@ from audiofw.bundle.onnx.nodes import (
 )
 from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, Sharpened
-from audiofw.learn.columns import Best, Directions
 from audiofw.learn.discriminant import ShrunkDiscriminant
 from audiofw.learn.neighbours import Neighbours
-from audiofw.learn.scaling import Standard
+from audiofw.learn.preprocessing import Best, Directions, Standard
 from audiofw.learn.stacking import Stack
 from audiofw.learn.svm import SLOPE, SoftSVC
 from audiofw.learn.voting import Vote

@@ -12,8 +12,8 @@ from audiofw.bundle.onnx.export import ABLE, _answers, _blame, convert
 from audiofw.contract.registry import load_menus
 from audiofw.errors import PluginError
 from audiofw.learn.calibration import calibrated
-from audiofw.learn.columns import prepare
 from audiofw.learn.discriminant import ShrunkDiscriminant
+from audiofw.learn.preprocessing import prepare
 
 MENUS = load_menus()
 MODELS = sorted(MENUS.plugins["model"])
