@@ -13,7 +13,8 @@ from audiofw.contract.hookspecs import KINDS
 from audiofw.experiment.plan.cost import SAMPLE, Extraction
 from audiofw.experiment.plan.jobs import Job
 from audiofw.experiment.plan.plan import AUDIT, Plan, make_plan
-from audiofw.leaderboard.runs import Run, find_columns, show_option
+from audiofw.leaderboard.runs import Run
+from audiofw.leaderboard.table import find_columns, show_option
 from audiofw.system.tables import new_table, open_console
 
 SHAPING = ("feature.", "pooling.", "audio.")  # the options that tell extractions apart

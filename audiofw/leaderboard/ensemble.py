@@ -19,8 +19,9 @@ import numpy as np
 
 from audiofw.evaluation.intervals import bootstrap_interval, score_counts
 from audiofw.evaluation.scores import scores
-from audiofw.leaderboard.runs import Predictions, Row, Run, fold_scores, run_of
+from audiofw.leaderboard.runs import Predictions, Run, fold_scores
 from audiofw.leaderboard.significance import compare_with_best, same_clips, same_folds
+from audiofw.leaderboard.table import Row, run_of
 
 MOST_PARTS = 10  # more folds than this are taken together: each part costs a selection of its own
 HOLDOUT_PARTS = 5

@@ -8,8 +8,9 @@ from typing import Any
 
 from audiofw.evaluation.scores import check_score
 from audiofw.leaderboard.ensemble import average_rows
-from audiofw.leaderboard.runs import Predictions, Row, Run, find_columns, line_up, read_predictions, run_of
+from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 from audiofw.leaderboard.significance import compare_rows
+from audiofw.leaderboard.table import Row, find_columns, line_up, run_of
 
 MOST_MEMBERS = 1000  # runs that an ensemble is chosen from; their probabilities are in memory together
 

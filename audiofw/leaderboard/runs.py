@@ -1,4 +1,4 @@
-"""Runs, read from their files alone and lined up best first: of one sweep or several, finished, stopped or running."""
+"""Runs and their predictions, read from their files alone: of one sweep or several, finished, stopped or running."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import logging
 import math
 import operator
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,16 +17,12 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import DataError
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
 
 log = logging.getLogger(__name__)
-
-WITHOUT_EFFECT = ("cache", "n_jobs", "report", "score", "sweep", "data.max_unpacked_gb", "data.max_ratio")
-"""Options that change how a job runs or what is shown of it, not what it predicts."""
 
 STOPPED = "stopped before it finished"
 
@@ -63,31 +58,6 @@ class Predictions(NamedTuple):
     def right(self) -> np.ndarray:
         """Mask of the clips whose class was predicted."""
         return np.fromiter(map(operator.eq, self.labels, self.predicted), bool)
-
-
-class Comparison(NamedTuple):
-    """How a row compares with the best; None where nothing can be said."""
-
-    t_test: float | None = None  # p value of itself
-    mcnemar: float | None = None
-    test: str = ""  # which of the two decides
-    p: float | None = None  # of that one, raised for the number of rows compared
-    tied: bool | None = None  # not distinguishable from the best
-
-
-class Row(NamedTuple):
-    """One row of the table; seconds are those of a fold."""
-
-    run: Run | None  # None: the ensemble
-    options: Mapping[str, str]
-    value: float | None
-    std: float | None
-    interval: tuple[float, float] | None
-    fit_seconds: float | None
-    predict_seconds: float | None
-    model_bytes: float | None
-    comparison: Comparison = Comparison()
-    members: tuple[tuple[Run, float], ...] = ()  # of the ensemble, with their weights
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -281,70 +251,7 @@ def _read_probabilities(rows: Sequence[str], n_classes: int) -> np.ndarray:
     return (shares / sums).astype(np.float32)
 
 
-# --- columns ----------------------------------------------------------------------------------------------
-
-
-def find_columns(runs: Sequence[Run]) -> list[str]:
-    """List the options that differ among runs: the plugins first, by their kind alone, as ``model``.
-
-    An option of a plugin is listed only if it differs among runs of that plugin: that another plugin lacks it, or
-    has another default, its name tells already. Where options do not tell all runs apart, ``run`` does.
-    """
-    columns = _find_options(runs)
-    several = len({tuple(show_option(run, column) for column in columns) for run in runs}) < len(runs)
-    return [*columns, "run"] if several or not columns else columns
-
-
-def _find_options(runs: Sequence[Run]) -> list[str]:
-    runs = [run for run in runs if run.options]
-    kinds: list[str] = [kind for kind in KINDS if _differ(run.options.get(f"{kind}.name") for run in runs)]
-    keys = dict.fromkeys(key for run in runs for key in run.options)
-    return [*kinds, *(key for key in keys if _matters(key) and _differs_within(key, runs))]
-
-
-def _matters(key: str) -> bool:
-    names_plugin = key.endswith(".name") and key.removesuffix(".name") in KINDS
-    return not names_plugin and not any(key == name or key.startswith(f"{name}.") for name in WITHOUT_EFFECT)
-
-
-def _differs_within(key: str, runs: Sequence[Run]) -> bool:
-    kind = key.partition(".")[0]
-    by_plugin = defaultdict(list)
-    for run in runs:
-        by_plugin[run.options.get(f"{kind}.name") if kind in KINDS else None].append(show_option(run, key))
-    return any(map(_differ, by_plugin.values()))
-
-
-def _differ(values: Iterable[Any]) -> bool:
-    return len(set(map(str, values))) > 1
-
-
-def show_option(run: Run, column: str) -> str:
-    """Write a run's option as on the command line; "–" where it has none."""
-    if column == "run":
-        return f"{run.folder.parent.name}/{run.folder.name}"
-    key = f"{column}.name" if column in KINDS else column
-    return _show(run.options[key]) if key in run.options else "–"
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(map(_show, value))}]"
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-# --- rows
-
-
-def line_up(runs: Sequence[Run], score: str, columns: Sequence[str]) -> list[Row]:
-    """Make the rows of finished runs, best first; among equals the one that is fitted quicker, at last the older."""
-    return sorted((_make_row(run, score, columns) for run in runs), key=lambda row: _place(row, score))
-
-
-def run_of(row: Row) -> Run:
-    """Name the run of a row that is not the ensemble's."""
-    assert row.run is not None
-    return row.run
+# --- what a run says of its folds
 
 
 def fold_scores(run: Run, score: str) -> list[float | None]:
@@ -353,43 +260,7 @@ def fold_scores(run: Run, score: str) -> list[float | None]:
     return [as_number(value) for value in folds] if isinstance(folds, list) else []
 
 
-def _make_row(run: Run, score: str, columns: Sequence[str]) -> Row:
-    parts = run.metrics["scores"].get(score, {})
-    return Row(
-        run=run,
-        options={column: show_option(run, column) for column in columns},
-        value=as_number(parts.get("pooled")),
-        std=as_number(parts.get("std")),
-        interval=_read_interval(parts.get("interval")),
-        fit_seconds=_mean(run.metrics.get("fit_seconds")),
-        predict_seconds=_mean(run.metrics.get("predict_seconds")),
-        model_bytes=as_number(run.metrics.get("model_bytes")),
-    )
-
-
-def _place(row: Row, score: str) -> tuple[float, float]:
-    slow = math.inf if row.fit_seconds is None else row.fit_seconds
-    if row.value is None:
-        return math.inf, slow
-    return round(-row.value if GREATER_IS_BETTER[score] else row.value, 12), slow
-
-
 def as_number(value: Any) -> float | None:
     """Take what a file says as a number; None for anything else, also for NaN."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return value if usable else None
-
-
-def _numbers(values: Any) -> list[float]:
-    found = [as_number(value) for value in values] if isinstance(values, list) else []
-    return [value for value in found if value is not None]
-
-
-def _mean(values: Any) -> float | None:
-    numbers = _numbers(values)
-    return sum(numbers) / len(numbers) if numbers else None
-
-
-def _read_interval(values: Any) -> tuple[float, float] | None:
-    numbers = _numbers(values)
-    return (numbers[0], numbers[1]) if len(numbers) == 2 else None

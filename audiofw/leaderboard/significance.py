@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.leaderboard.runs import Comparison, Predictions, Row, Run, fold_scores, run_of
+from audiofw.leaderboard.runs import Predictions, Run, fold_scores
+from audiofw.leaderboard.table import Comparison, Row, run_of
 
 LEVEL = 0.05  # a p value below this tells two models apart
 FEWEST_FOLDS = 3  # with two folds the t-test has one degree of freedom, and tells next to nothing apart

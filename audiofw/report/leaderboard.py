@@ -15,14 +15,8 @@ from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import DataError
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
-from audiofw.leaderboard.runs import (
-    Row,
-    Run,
-    as_number,
-    read_runs,
-    run_of,
-    show_option,
-)
+from audiofw.leaderboard.runs import Run, as_number, read_runs
+from audiofw.leaderboard.table import Row, run_of, show_option
 from audiofw.system.atomic import write_whole
 from audiofw.system.tables import new_table, open_console, size
 

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from audiofw.config.overrides import as_typed
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
-from audiofw.leaderboard.runs import Row, Run, read_runs, run_of
+from audiofw.leaderboard.runs import Run, read_runs
+from audiofw.leaderboard.table import Row, run_of
 from audiofw.report.facts import FILE
 from audiofw.report.render import render
 from audiofw.results.console import NAMES

@@ -21,7 +21,8 @@ from audiofw.cli.leaderboard import main
 from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.intervals import score_counts
 from audiofw.leaderboard.ranking import Leaderboard, rank
-from audiofw.leaderboard.runs import find_columns, read_predictions, read_runs, show_option
+from audiofw.leaderboard.runs import read_predictions, read_runs
+from audiofw.leaderboard.table import find_columns, show_option
 from audiofw.report.leaderboard import (
     FILE,
     as_json,

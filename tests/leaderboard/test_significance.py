@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from audiofw.leaderboard.runs import Predictions, Row, Run
+from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.significance import LEVEL, compare_rows, corrected_t_test, holm, mcnemar
+from audiofw.leaderboard.table import Row
 
 # --- the t-test -------------------------------------------------------------------------------------------
 
