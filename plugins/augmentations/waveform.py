@@ -1,4 +1,4 @@
-"""Changes of the samples themselves: each training clip as another day, room, microphone or voice would give it."""
+"""Waveform augmentation: training clips as another day, room, microphone or voice might have produced them."""
 
 from typing import Annotated
 
@@ -29,36 +29,38 @@ def waveform(
     noise: list[float] | None = (15.0, 45.0),
     gain: Annotated[float, Ge(0)] = 6.0,
 ):
-    """A chain of moderate changes, each made or not and of a strength by chance; 0 switches one off.
+    """A chain of random changes to the waveform: speed, equalisation, noise, gain and more.
+
+    Each change is applied with the given probability and a random strength; a strength of 0 switches it off.
 
     Parameters
     ----------
     probability
-        How often each change is made.
+        Probability of each change.
     shift
-        Turn the clip round by up to this share of its length: what leaves at one end comes in at the other.
+        Circular time shift, up to this fraction of the clip.
     speed
-        Play it faster or slower by up to this share, as a tape: tempo and pitch change together.
+        Playback speed, up to this fraction faster or slower; changes tempo and pitch together, like a tape.
     stretch
-        Change its tempo alone by up to this share.
+        Time stretching, up to this fraction faster or slower; keeps the pitch.
     pitch
-        Change its pitch alone by up to so many semitones.
+        Pitch shift, up to this many semitones up or down; keeps the tempo.
     equalise
-        Raise or lower each octave by up to so many dB, as another microphone would.
+        Random equaliser, up to this many dB up or down per octave, like a different microphone.
     low_pass
-        Take out all above a frequency, up to so many octaves below half the sampling rate, as a telephone does.
+        Low-pass filter, with a cutoff up to this many octaves below half the sampling rate, like a telephone.
     freq_mask
-        Take out a band of up to so many octaves.
+        Frequency masking: attenuate a band up to this many octaves wide.
     time_mask
-        Turn down a stretch of up to this share of its length.
+        Time masking: attenuate a passage up to this fraction of the clip.
     noise
-        Add noise, white to brown, at a ratio of signal to noise in this range of dB; null for none.
+        Add noise between white and brown, with a signal-to-noise ratio in this range [min, max], in dB; null: none.
     gain
-        Make it louder or quieter by up to so many dB.
+        Gain, up to this many dB up or down.
     """
     from audiofw.audio import effects
 
-    _refuse_odd_range(noise)
+    _check_range(noise)
 
     def by_chance(strength):
         return strength and rng.random() < probability
@@ -84,10 +86,10 @@ def waveform(
     return y
 
 
-def _refuse_odd_range(limits):
-    """Refuse what is no range of two numbers, also where chance would not have come to it."""
+def _check_range(limits):
+    """Raise even when noise happens not to be drawn, so that a bad range is always reported."""
     if limits is None or (len(limits) == 2 and limits[0] <= limits[1]):
         return
     from audiofw import ConfigError
 
-    raise ConfigError(f"augmentation.noise={list(limits)}: give the least and the most, as [10, 40], or null")
+    raise ConfigError(f"augmentation.noise={list(limits)}: give a range [min, max] in dB, e.g. [10, 40], or null")

@@ -1,4 +1,4 @@
-"""The classical descriptors of sound, all of one transform."""
+"""Classical audio descriptors, all computed from one STFT."""
 
 from typing import Annotated
 
@@ -32,42 +32,42 @@ def descriptors(
     n_fft: Annotated[int, Ge(1)] = 2048,
     hop_length: Annotated[int, Ge(1)] = 512,
 ):
-    """Mel bands, cepstra and ten more descriptors of each frame, as librosa's, from one transform.
+    """Mel bands, MFCCs and ten more frame-wise descriptors from one STFT; same values as librosa.
 
-    What is switched off costs no time.
+    A descriptor that is switched off is not computed.
 
     Parameters
     ----------
     n_mels
-        Mel bands, in dB below the loudest; 0: none, and cepstra and onset strength are made of 128.
+        Number of mel bands, in dB relative to the maximum; 0: none (MFCCs and onset strength then use 128 bands).
     n_mfcc
-        Mel-frequency cepstral coefficients, up to as many as there are bands; 0: none.
+        Number of mel-frequency cepstral coefficients, at most the number of mel bands; 0: none.
     centroid
-        Mean frequency, in Hz.
+        Spectral centroid, in Hz.
     bandwidth
-        Spread around the centroid, in Hz.
+        Spectral bandwidth: spread around the centroid, in Hz.
     rolloff
-        Frequency below which 85 % of the magnitude lies, in Hz.
+        Spectral roll-off: frequency below which 85 % of the magnitude lies, in Hz.
     flatness
-        1 for noise, near 0 for a tone.
+        Spectral flatness: 1 for white noise, near 0 for a pure tone.
     contrast
-        Peaks over valleys below 200 Hz and in up to six octaves above, in dB.
+        Spectral contrast: peak minus valley below 200 Hz and in up to six octaves above, in dB.
     flux
-        Mean rise of the magnitudes from the frame before.
+        Spectral flux: mean increase of the magnitudes since the previous frame.
     zero_crossings
-        Share of the samples where the sign changes.
+        Zero-crossing rate: fraction of samples at which the sign changes.
     rms
-        Level: root of the mean square of the samples.
+        Root-mean-square level.
     chroma
-        Energy of the twelve pitch classes, the strongest being 1.
+        Energy of the twelve pitch classes, normalised so that the strongest is 1.
     onset
-        Onset strength: mean rise of the mel bands, in dB.
+        Onset strength: mean increase of the mel bands since the previous frame, in dB.
     top_db
-        Dynamic range of the mel bands: what lies further below the loudest is raised to this floor.
+        Dynamic range of the mel bands in dB: lower values are clipped to top_db below the maximum.
     n_fft
-        Samples in a frame, and length of its FFT.
+        Frame length and FFT size, in samples.
     hop_length
-        Samples from one frame to the next.
+        Samples between successive frames.
     """
     import numpy as np
 
@@ -85,9 +85,9 @@ def descriptors(
     return np.concatenate([made[SOURCES[part]] for part in wanted])
 
 
-MEL_BANDS = 128  # librosa's, where none are asked for as rows
+MEL_BANDS = 128  # librosa's default, for MFCCs and onset strength when n_mels=0
 
-# In the order of the rows: the parts, and the functions of audiofw.spectral that make them
+# Descriptor -> function of audiofw.spectral, in row order
 SOURCES = {
     "mel": "melspectrogram",
     "mfcc": "mfcc",
@@ -106,7 +106,7 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 
 
 def names(sr, *, n_mels, n_mfcc, top_db, n_fft, hop_length, **switches):
-    """Name the rows, as ``mel_1200Hz``, ``mfcc3``, ``centroid``, ``contrast2`` and ``chroma_C#``."""
+    """Name the rows: ``mel_1200Hz``, ``mfcc3``, ``centroid``, ``contrast2``, ``chroma_C#``, …"""
     from audiofw.spectral import octaves_below_half
 
     several = {
@@ -120,17 +120,17 @@ def names(sr, *, n_mels, n_mfcc, top_db, n_fft, hop_length, **switches):
 
 
 def _wanted(**switches):
-    """Give the parts that are on, in the order of the rows."""
+    """List the descriptors that are switched on, in row order."""
     from audiofw import ConfigError
 
     wanted = [part for part in SOURCES if switches[part]]
     if not wanted:
-        raise ConfigError("feature: all descriptors are switched off: choose at least one, as in feature.n_mfcc=20")
+        raise ConfigError("feature=descriptors: all are switched off; switch at least one on, e.g. feature.n_mfcc=20")
     return wanted
 
 
 def _mel_names(sr, n_mels):
-    """Name the bands by their middle frequencies."""
+    """Name the bands by their centre frequencies."""
     from audiofw.spectral import mel_frequencies
 
     return [f"mel_{middle:.0f}Hz" for middle in mel_frequencies(n_mels + 2, fmin=0.0, fmax=sr / 2)[1:-1]]

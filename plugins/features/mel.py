@@ -34,22 +34,22 @@ def mel(
     dtype: Literal["float64", "float32"] = "float64",
     engine: Literal["audiofw", "librosa"] = "audiofw",
 ):
-    """Mel spectrogram in dB: one row per mel band, one column per frame; librosa's, faster.
+    """Mel spectrogram in dB, one row per mel band; same values as librosa, computed faster.
 
     Parameters
     ----------
     n_fft
-        Samples in a frame, and length of its FFT.
+        Frame length and FFT size, in samples.
     hop_length
-        Samples from one frame to the next.
+        Samples between successive frames.
     win_length
-        Samples under the window, amid zeros up to n_fft; null: n_fft.
+        Window length in samples, zero-padded to n_fft; null: n_fft.
     window
-        Window of each frame: hann, hamming, blackman, boxcar, or another of scipy.signal.get_window.
+        Window function: hann, hamming, blackman, boxcar or any other name that scipy.signal.get_window accepts.
     center
-        Centre the frames on every hop_length-th sample, padding both ends; false: begin them there.
+        Centre frame t on sample t × hop_length by padding both ends; false: frame t starts at that sample.
     pad_mode
-        What is padded at the ends: constant is silence.
+        How the ends are padded when center=true, as in numpy.pad; constant pads with zeros.
     n_mels
         Number of mel bands.
     fmin
@@ -57,21 +57,21 @@ def mel(
     fmax
         Highest frequency, in Hz; null: half the sampling rate.
     htk
-        HTK's formula for mels in place of Slaney's.
+        Use the HTK mel formula instead of Slaney's.
     norm
-        slaney gives the bands' filters equal area; null gives them peaks of 1.
+        Normalisation of the mel filters: slaney for equal area, null for a peak of 1.
     power
-        Power of the magnitude: 2 for energy, 1 for amplitude.
+        Exponent of the magnitude: 2 for power, 1 for amplitude.
     ref
-        What 0 dB is: max, the loudest value of the clip, or a power.
+        Reference for 0 dB: max (the clip's maximum) or a power.
     amin
-        Power below this counts as this.
+        Smallest power; lower values are raised to it before taking the logarithm.
     top_db
-        Dynamic range: levels further below the loudest are raised to this floor; null: no floor.
+        Dynamic range in dB: lower values are clipped to top_db below the maximum; null: no clipping.
     dtype
-        Precision of the FFT: float32 is quicker and up to 0.001 dB off.
+        FFT precision; float32 is faster, with errors of up to 0.001 dB.
     engine
-        Whose code: audiofw's own is several times quicker and at most 0.00005 dB off; librosa's gives its very bits.
+        Implementation: audiofw is several times faster and within 0.00005 dB; librosa is bit-identical to librosa.
     """
     bands, to_db, extra = _choose(engine, dtype)
     S = bands(
@@ -95,7 +95,7 @@ def mel(
 
 
 def names(sr, *, n_mels, fmin, fmax, htk, **_):
-    """Name the bands by their middle frequencies."""
+    """Name the bands by their centre frequencies."""
     from audiofw.spectral import mel_frequencies
 
     middles = mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sr / 2, htk=htk)[1:-1]
@@ -103,7 +103,7 @@ def names(sr, *, n_mels, fmin, fmax, htk, **_):
 
 
 def _choose(engine, dtype):
-    """Give the two functions, which have the same names and arguments in both, and what only ours takes."""
+    """Return melspectrogram, power_to_db and the arguments that only audiofw's melspectrogram accepts."""
     if engine == "audiofw":
         from audiofw import spectral
 

@@ -37,30 +37,30 @@ def mfcc(
     top_db: Annotated[float, Ge(0)] | None = 80.0,
     dtype: Literal["float64", "float32"] = "float64",
 ):
-    """Mel-frequency cepstral coefficients: one row each, one column per frame; librosa's, faster.
+    """Mel-frequency cepstral coefficients (MFCCs), one row each; same values as librosa, computed faster.
 
     Parameters
     ----------
     n_mfcc
-        Number of coefficients, up to n_mels.
+        Number of coefficients, at most n_mels.
     dct_type
-        Type of the discrete cosine transform.
+        Type of the discrete cosine transform, as in scipy.fft.dct.
     norm
-        ortho keeps the transform's scale; null is SciPy's plain one.
+        Normalisation of the DCT: ortho for an orthonormal transform, null for SciPy's unnormalised one.
     lifter
-        Liftering, which raises the higher coefficients; 0: none.
+        Cepstral liftering, which emphasises higher coefficients; 0: none.
     n_fft
-        Samples in a frame, and length of its FFT.
+        Frame length and FFT size, in samples.
     hop_length
-        Samples from one frame to the next.
+        Samples between successive frames.
     win_length
-        Samples under the window, amid zeros up to n_fft; null: n_fft.
+        Window length in samples, zero-padded to n_fft; null: n_fft.
     window
-        Window of each frame: hann, hamming, blackman, boxcar, or another of scipy.signal.get_window.
+        Window function: hann, hamming, blackman, boxcar or any other name that scipy.signal.get_window accepts.
     center
-        Centre the frames on every hop_length-th sample, padding both ends; false: begin them there.
+        Centre frame t on sample t × hop_length by padding both ends; false: frame t starts at that sample.
     pad_mode
-        What is padded at the ends: constant is silence.
+        How the ends are padded when center=true, as in numpy.pad; constant pads with zeros.
     n_mels
         Number of mel bands.
     fmin
@@ -68,19 +68,19 @@ def mfcc(
     fmax
         Highest frequency, in Hz; null: half the sampling rate.
     htk
-        HTK's formula for mels in place of Slaney's.
+        Use the HTK mel formula instead of Slaney's.
     mel_norm
-        slaney gives the bands' filters equal area; null gives them peaks of 1.
+        Normalisation of the mel filters: slaney for equal area, null for a peak of 1.
     power
-        Power of the magnitude: 2 for energy, 1 for amplitude.
+        Exponent of the magnitude: 2 for power, 1 for amplitude.
     ref
-        What 0 dB is: a power, or max, the loudest value of the clip.
+        Reference for 0 dB: a power, or max (the clip's maximum).
     amin
-        Power below this counts as this.
+        Smallest power; lower values are raised to it before taking the logarithm.
     top_db
-        Dynamic range: levels further below the loudest are raised to this floor; null: no floor.
+        Dynamic range in dB: lower values are clipped to top_db below the maximum; null: no clipping.
     dtype
-        Precision of the FFT: float32 is quicker and less exact.
+        FFT precision; float32 is faster and less accurate.
     """
     from audiofw import spectral
 
@@ -106,5 +106,5 @@ def mfcc(
 
 
 def names(sr, *, n_mfcc, **_):
-    """Name the coefficients by their number."""
+    """Name the coefficients ``mfcc0``, ``mfcc1``, …"""
     return [f"mfcc{i}" for i in range(n_mfcc)]

@@ -1,4 +1,4 @@
-"""Ripples of the mel spectrogram: modulation in time, in frequency and in both."""
+"""Spectro-temporal modulation of the mel spectrogram."""
 
 from typing import Annotated
 
@@ -27,31 +27,31 @@ def ripples(
     fmin: Annotated[float, Ge(0)] = 0.0,
     fmax: Annotated[float, Gt(0)] | None = None,
 ):
-    """Strength of the mel spectrogram's ripples along time, along frequency, and rising or falling in pitch.
+    """Spectro-temporal modulation: ripples of the mel spectrogram along time, frequency and both.
 
-    It tells rhythm, roughness, harmonics, formants and glides, wherever they begin and about wherever they lie in
-    pitch, so that it depends little on the speaker, the microphone and the moment. The loudness of the clip does not
-    count. Best pooled by `functionals` and told apart by `svm`.
+    Wavelets measure how strongly the levels fluctuate at each modulation rate (rhythm, roughness), spectral scale
+    (harmonics, formants) and rising or falling combination of the two (glides). The magnitudes barely change when a
+    sound starts later, is slightly higher or was recorded with another microphone, and not at all with the loudness
+    of the clip. Works best with pooling=functionals and model=svm or lda.
 
     Parameters
     ----------
     rates
-        Ripples along time, in cycles a second.
+        Temporal modulation rates, in Hz.
     scales
-        Ripples along frequency, in bands a cycle.
+        Spectral modulation scales, in mel bands per cycle.
     group
-        Bands whose ripples are averaged: more forgive larger differences in pitch.
+        Neighbouring mel bands averaged into one output row; a larger group tolerates larger differences in pitch.
     root
-        Power of the mel bands that counts as level, relative to the loudest: like decibels, with quiet noise nearer to
-        nothing.
+        Exponent that compresses the mel power, relative to its maximum; like dB, but quiet noise counts for less.
     top_db
-        Dynamic range: what lies further below the loudest is raised to this floor.
+        Dynamic range in dB: lower values are clipped to top_db below the maximum.
     n_mels
         Number of mel bands.
     n_fft
-        Samples in a frame, and length of its FFT.
+        Frame length and FFT size, in samples.
     hop_length
-        Samples from one frame to the next.
+        Samples between successive frames.
     fmin
         Lowest frequency, in Hz.
     fmax
@@ -65,11 +65,11 @@ def ripples(
     return spectral.ripples(levels, frame_rate=sr / hop_length, rates=tuple(rates), scales=tuple(scales), group=group)
 
 
-FULL = 50.0  # level of the loudest band: a unit in which ripples of a hearable strength are about 1
+FULL = 50.0  # level of the loudest band, chosen so that clearly audible modulation has a magnitude of about 1
 
 
 def names(sr, *, rates, scales, group, n_mels, fmin, fmax, **_):
-    """Name each kind of ripple at the middle of each group of bands, as ``6Hz_per8_up_500Hz``."""
+    """Name each ripple by rate, scale, direction and centre frequency of its band group: ``6Hz_per8_up_500Hz``."""
     from audiofw.spectral import mel_frequencies, ripple_kinds
 
     middles = mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sr / 2)[1:-1]
@@ -78,8 +78,8 @@ def names(sr, *, rates, scales, group, n_mels, fmin, fmax, **_):
 
 
 def _kind(rate, scale):
-    """Name a kind: ``level``, ``per8``, ``6Hz`` or ``6Hz_per8_up``."""
+    """Name a ripple: ``level``, ``per8``, ``6Hz`` or ``6Hz_per8_up``."""
     words = [f"{abs(rate):g}Hz"] * bool(rate) + [f"per{scale:g}"] * bool(scale)
     if rate and scale:
         words.append("up" if rate > 0 else "down")
-    return "_".join(words or ["level"]).replace(".", ",")  # a dot would end the row's name
+    return "_".join(words or ["level"]).replace(".", ",")  # row names must not contain a dot

@@ -1,4 +1,4 @@
-"""The magnitude of the short-time Fourier transform."""
+"""Magnitude of the short-time Fourier transform."""
 
 from typing import Annotated, Literal
 
@@ -28,32 +28,32 @@ def stft(
     top_db: Annotated[float, Ge(0)] | None = 80.0,
     dtype: Literal["float64", "float32"] = "float64",
 ):
-    """Spectrogram, in dB unless db=false: one row per FFT bin, one column per frame; librosa's, faster.
+    """STFT magnitude spectrogram, in dB unless db=false, one row per FFT bin; same values as librosa, faster.
 
     Parameters
     ----------
     n_fft
-        Samples in a frame, and length of its FFT; n_fft / 2 + 1 rows come of it.
+        Frame length and FFT size, in samples; gives n_fft / 2 + 1 rows.
     hop_length
-        Samples from one frame to the next; null: a quarter of win_length.
+        Samples between successive frames; null: a quarter of win_length.
     win_length
-        Samples under the window, amid zeros up to n_fft; null: n_fft.
+        Window length in samples, zero-padded to n_fft; null: n_fft.
     window
-        Window of each frame: hann, hamming, blackman, boxcar, or another of scipy.signal.get_window.
+        Window function: hann, hamming, blackman, boxcar or any other name that scipy.signal.get_window accepts.
     center
-        Centre the frames on every hop_length-th sample, padding both ends; false: begin them there.
+        Centre frame t on sample t × hop_length by padding both ends; false: frame t starts at that sample.
     pad_mode
-        What is padded at the ends: constant is silence.
+        How the ends are padded when center=true, as in numpy.pad; constant pads with zeros.
     db
-        Levels in dB; false: plain magnitude, and ref, amin and top_db have no effect.
+        Convert to dB; false: linear magnitude, and ref, amin and top_db are ignored.
     ref
-        What 0 dB is: max, the loudest value of the clip, or an amplitude.
+        Reference for 0 dB: max (the clip's maximum) or an amplitude.
     amin
-        Amplitude below this counts as this.
+        Smallest amplitude; lower values are raised to it before taking the logarithm.
     top_db
-        Dynamic range: levels further below the loudest are raised to this floor; null: no floor.
+        Dynamic range in dB: lower values are clipped to top_db below the maximum; null: no clipping.
     dtype
-        Precision of the FFT: float32 is quicker and up to 0.001 dB off.
+        FFT precision; float32 is faster, with errors of up to 0.001 dB.
     """
     from audiofw import spectral
 
@@ -71,7 +71,7 @@ def stft(
 
 
 def names(sr, *, n_fft, **_):
-    """Name the bins by their frequencies."""
+    """Name the bins by their centre frequencies."""
     from audiofw.spectral import fft_frequencies
 
     return [f"stft_{frequency:.0f}Hz" for frequency in fft_frequencies(sr=sr, n_fft=n_fft)]

@@ -1,4 +1,4 @@
-"""Gradient boosting by CatBoost; needs the extra, ``pip install "audiofw[catboost]"``."""
+"""CatBoost gradient boosting; install the extra with ``pip install "audiofw[catboost]"``."""
 
 from inspect import signature
 from typing import Annotated, Any
@@ -27,25 +27,25 @@ def catboost(
     early_stopping: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """CatBoost's classifier: trees that ask one question on each level, on all cores.
+    """Gradient boosting with CatBoost: symmetric trees, multithreaded.
 
     Parameters
     ----------
     iterations
-        Rounds of boosting.
+        Number of boosting rounds.
     learning_rate
-        Share of each tree that is added; smaller needs more rounds.
+        Learning rate: a smaller value needs more rounds.
     depth
-        Depth of a tree.
+        Tree depth.
     l2_leaf_reg
-        L2 penalty on the leaves.
+        L2 regularisation of the leaf values.
     rsm
-        Share of the columns that each split looks at.
+        Fraction of the columns considered at each split.
     border_count
-        Steps that a column is cut into; few are quicker.
+        Histogram bins per column; fewer are faster.
     early_stopping
-        Stop after so many rounds without gain on clips set aside, then fit anew on all with as many rounds as
-        were best; null grows all rounds.
+        Early stopping: stop when the log loss on held-out training clips has not improved for this many rounds, then
+        refit on the whole training fold with the best number of rounds; null: run all rounds.
     """
     from catboost import CatBoostClassifier
 

@@ -1,4 +1,4 @@
-"""Gradient boosting on histograms, as scikit-learn has it."""
+"""scikit-learn's histogram-based gradient boosting."""
 
 from typing import Annotated, Any
 
@@ -27,27 +27,27 @@ def hist_gbm(
     early_stopping: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """scikit-learn's HistGradientBoostingClassifier: histogram trees, on all cores.
+    """Histogram-based gradient boosting (scikit-learn's HistGradientBoostingClassifier), multithreaded.
 
     Parameters
     ----------
     max_iter
-        Rounds of boosting; each grows one tree for each class.
+        Number of boosting rounds; each grows one tree per class.
     learning_rate
-        Share of each tree that is added; smaller needs more rounds.
+        Learning rate: a smaller value needs more rounds.
     max_leaf_nodes
-        Leaves of a tree; few keep small data sets from being learnt by heart; null sets no limit.
+        Maximum leaves per tree; few leaves reduce overfitting on small data sets; null: no limit.
     min_samples_leaf
-        Clips that a leaf must hold.
+        Minimum number of clips in a leaf.
     max_features
-        Share of the columns that each split looks at.
+        Fraction of the columns considered at each split.
     l2_regularization
-        L2 penalty on the leaves.
+        L2 regularisation of the leaf values.
     max_bins
-        Steps that a column is cut into.
+        Histogram bins per column.
     early_stopping
-        Stop after so many rounds without gain on clips set aside, then fit anew on all with as many rounds as
-        were best; null grows all rounds.
+        Early stopping: stop when the log loss on held-out training clips has not improved for this many rounds, then
+        refit on the whole training fold with the best number of rounds; null: run all rounds.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 

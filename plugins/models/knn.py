@@ -1,4 +1,4 @@
-"""Nearest neighbours."""
+"""k-nearest neighbours."""
 
 from typing import Annotated, Literal
 
@@ -22,20 +22,20 @@ def knn(
     select: Annotated[int, Ge(1)] | None = None,
     pca: Annotated[int, Ge(1)] | None = None,
 ):
-    """scikit-learn's KNeighborsClassifier on scaled columns: a clip is what the clips most like it are.
+    """k-nearest neighbours (scikit-learn's KNeighborsClassifier) on standardised columns.
 
     Parameters
     ----------
     n_neighbors
-        How many clips are asked; all, where there are fewer.
+        Number of neighbours, capped at the number of training clips.
     weights
-        Whether all count the same or nearer ones more.
+        Weight of the neighbours: equal (uniform) or by inverse distance (distance).
     metric
-        What is near.
+        Distance metric.
     select
-        Keep so many columns, those that differ most between classes; null keeps all.
+        Keep this many columns, those with the highest ANOVA F value; null: keep all.
     pca
-        Turn the columns into so many principal components; null does not.
+        Project onto this many principal components; null: no PCA.
     """
     from sklearn.pipeline import Pipeline
 

@@ -20,18 +20,19 @@ def lda(
     select: Annotated[int, Ge(1)] | None = None,
     pca: Annotated[int, Ge(1)] | None = None,
 ):
-    """Linear discriminant analysis with a shrunken covariance; quick however many there are.
+    """Linear discriminant analysis with a shrinkage covariance estimate; fast even on very wide tables.
 
     Parameters
     ----------
     shrinkage
-        From the clips' own covariance, 0, to none at all, 1; null chooses inside the training part.
+        Covariance shrinkage, from 0 (empirical covariance) to 1 (multiple of the identity); null: chosen by
+        cross-validation inside the training fold.
     scale
-        Bring each column to deviation 1; null does so unless the columns seem to be in one unit, which then counts.
+        Standardise each column; null: keep their relative scales when all columns have a similar spread; false: never.
     select
-        Keep so many columns, those that differ most between classes; null keeps all.
+        Keep this many columns, those with the highest ANOVA F value; null: keep all.
     pca
-        Turn the columns into so many principal components; null does not.
+        Project onto this many principal components; null: no PCA.
     """
     from sklearn.pipeline import Pipeline
 

@@ -1,4 +1,4 @@
-"""Gradient boosting by LightGBM."""
+"""LightGBM gradient boosting."""
 
 from typing import Annotated, Any
 
@@ -29,31 +29,32 @@ def lightgbm(
     early_stopping: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """LightGBM's classifier: histogram trees grown leaf by leaf, on all cores.
+    """Gradient boosting with LightGBM: histogram-based, leaf-wise trees, multithreaded.
 
     Parameters
     ----------
     n_estimators
-        Rounds of boosting; each grows one tree for each class.
+        Number of boosting rounds; each grows one tree per class.
     learning_rate
-        Share of each tree that is added; smaller needs more rounds.
+        Learning rate: a smaller value needs more rounds.
     num_leaves
-        Leaves of a tree; few keep small data sets from being learnt by heart.
+        Maximum leaves per tree; few leaves reduce overfitting on small data sets.
     min_child_samples
-        Clips that a leaf must hold.
+        Minimum number of clips in a leaf.
     subsample
-        Share of the clips that each tree sees.
+        Fraction of the clips sampled for each tree.
     subsample_freq
-        After how many trees that share is drawn anew; 0 turns subsample off.
+        Draw a new subsample every this many trees; 0: no subsampling.
     colsample_bytree
-        Share of the columns that each tree sees; sound features are so alike that a tenth does, 10 × quicker.
+        Fraction of the columns sampled for each tree; audio features are so correlated that a tenth is enough, and
+        10 × faster.
     reg_lambda
-        L2 penalty on the leaves.
+        L2 regularisation of the leaf values.
     max_bin
-        Steps that a column is cut into; few are quicker, at equal accuracy on a few thousand clips.
+        Histogram bins per column; fewer are faster, with equal accuracy on up to a few thousand clips.
     early_stopping
-        Stop after so many rounds without gain on clips set aside, then fit anew on all with as many rounds as
-        were best; null grows all rounds.
+        Early stopping: stop when the log loss on held-out training clips has not improved for this many rounds, then
+        refit on the whole training fold with the best number of rounds; null: run all rounds.
     """
     from lightgbm import LGBMClassifier
 
@@ -79,7 +80,7 @@ def lightgbm(
 
 
 def _known() -> set[str]:
-    """Every name that LightGBM takes, aliases too: it would ignore any other with a mere warning."""
+    """All parameter names that LightGBM accepts, with aliases; it only warns about unknown ones."""
     from lightgbm import LGBMClassifier
     from lightgbm.basic import _ConfigAliases
 

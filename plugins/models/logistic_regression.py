@@ -22,18 +22,18 @@ def logistic_regression(
     pca: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """scikit-learn's LogisticRegression on scaled columns: a weight for each column and class.
+    """Logistic regression (scikit-learn's LogisticRegression) on standardised columns.
 
     Parameters
     ----------
     C
-        How much an error costs against the size of the weights; wide tables want little.
+        Inverse of the regularisation strength; wide tables need small values.
     max_iter
-        At most so many steps.
+        Maximum number of solver iterations.
     select
-        Keep so many columns, those that differ most between classes; null keeps all.
+        Keep this many columns, those with the highest ANOVA F value; null: keep all.
     pca
-        Turn the columns into so many principal components; null does not.
+        Project onto this many principal components; null: no PCA.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline

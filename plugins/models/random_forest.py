@@ -1,4 +1,4 @@
-"""A random forest."""
+"""Random forest."""
 
 from typing import Annotated, Any
 
@@ -23,18 +23,18 @@ def random_forest(
     max_features: Annotated[int, Ge(1)] | Annotated[float, Interval(gt=0, le=1)] | str | None = "sqrt",
     **params: Any,
 ):
-    """scikit-learn's RandomForestClassifier: trees on resampled clips, on all cores.
+    """Random forest (scikit-learn's RandomForestClassifier), multithreaded.
 
     Parameters
     ----------
     n_estimators
-        Trees; more are steadier, and slower.
+        Number of trees; more give a more stable but slower model.
     max_depth
-        Depth of a tree; null grows until every leaf is pure.
+        Maximum tree depth; null: grow until every leaf is pure.
     min_samples_leaf
-        Clips that a leaf must hold.
+        Minimum number of clips in a leaf.
     max_features
-        Columns that each split looks at: sqrt, log2, a number, a share, or null for all of them.
+        Columns considered at each split: sqrt, log2, a number, a fraction, or null for all.
     """
     from sklearn.ensemble import RandomForestClassifier
 

@@ -1,4 +1,4 @@
-"""Gradient boosting as scikit-learn has it: the article's model."""
+"""scikit-learn's exact gradient boosting, the model used in the article."""
 
 from typing import Annotated, Any
 
@@ -24,23 +24,23 @@ def sklearn_gbm(
     min_samples_leaf: Annotated[int, Ge(1)] = 1,
     **params: Any,
 ):
-    """scikit-learn's GradientBoostingClassifier: exact trees, on one core.
+    """Exact gradient boosting (scikit-learn's GradientBoostingClassifier), single-threaded.
 
     Parameters
     ----------
     n_estimators
-        Rounds of boosting; each grows one tree for each class.
+        Number of boosting rounds; each grows one tree per class.
     learning_rate
-        Share of each tree that is added; smaller needs more rounds.
+        Learning rate: a smaller value needs more rounds.
     max_depth
-        Depth of a tree; null grows until every leaf is pure.
+        Maximum tree depth; null: grow until every leaf is pure.
     subsample
-        Share of the clips that each tree sees; below 1 is quicker and steadier.
+        Fraction of the clips sampled for each tree; below 1 trains faster and is less prone to overfitting.
     max_features
-        Columns that each split looks at: sqrt, log2, a number, a share, or null for all of them, which is
-        up to 90 × slower on wide tables at equal accuracy.
+        Columns considered at each split: sqrt, log2, a number, a fraction, or null for all, which is up to 90 ×
+        slower on wide tables with equal accuracy.
     min_samples_leaf
-        Clips that a leaf must hold.
+        Minimum number of clips in a leaf.
     """
     from sklearn.ensemble import GradientBoostingClassifier
 

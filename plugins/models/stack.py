@@ -1,4 +1,4 @@
-"""Several models, weighed by how they do inside the training part."""
+"""Stacking."""
 
 from typing import Annotated, Any, Literal
 
@@ -22,21 +22,22 @@ def stack(
     n_splits: Annotated[int, Ge(2)] = 5,
     **params: Any,
 ):
-    """Several models of the menu and a last step, learnt on what they say of clips they were not fitted on.
+    """Stacking: several models combined by a final model that is trained on their out-of-fold predictions.
 
-    Each is fitted n_splits + 1 times, on parts of the training part that keep groups together; +model.svm.C=1 sets an
-    option of a member.
+    Each member is fitted n_splits + 1 times inside the training fold, with groups kept together. Set an option of a
+    member with +model.svm.C=1.
 
     Parameters
     ----------
     members
-        Names of models, each with its defaults.
+        Names of the models to combine, with their default options.
     final
-        A weight for each member; or a logistic regression on what all say of all classes, which needs more clips.
+        Final model: weights (one per member), or logistic (a logistic regression on all predicted probabilities, which
+        needs more clips).
     C
-        Of the logistic regression: how much an error costs against the size of its weights.
+        Inverse of the regularisation strength of final=logistic.
     n_splits
-        Parts that the training part is split into.
+        Number of inner cross-validation folds.
     """
     from audiofw.learn.members import make_members
     from audiofw.learn.stacking import Stack

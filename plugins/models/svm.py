@@ -1,4 +1,4 @@
-"""A support vector machine."""
+"""Support vector machine."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,23 +24,23 @@ def svm(
     pca: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """Support vector machine, with probabilities.
+    """Support vector machine (SVC) with calibrated probabilities.
 
     Parameters
     ----------
     C
-        How much an error costs; more follows the training clips more closely.
+        Inverse of the regularisation strength: larger values fit the training clips more closely.
     kernel
-        What makes two clips alike.
+        Kernel function.
     gamma
-        Reach of a clip, for every kernel but linear: a number; scale, which is 1 / (columns × their variance); wide, a
-        quarter of that, which is better on both narrow and wide tables; or auto.
+        Kernel coefficient, for every kernel but linear: a number; scale: 1 / (columns × variance of the table); wide:
+        a quarter of scale, which works better on narrow and on wide tables; auto: 1 / columns.
     scale
-        Bring each column to deviation 1; null does so unless the columns seem to be in one unit, which then counts.
+        Standardise each column; null: keep their relative scales when all columns have a similar spread; false: never.
     select
-        Keep so many columns, those that differ most between classes; null keeps all.
+        Keep this many columns, those with the highest ANOVA F value; null: keep all.
     pca
-        Turn the columns into so many principal components; null does not.
+        Project onto this many principal components; null: no PCA.
     """
     from sklearn.pipeline import Pipeline
 

@@ -1,4 +1,4 @@
-"""Several models that vote."""
+"""Soft voting."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,22 +21,24 @@ def vote(
     mean: Literal["geometric", "arithmetic"] = "geometric",
     **params: Any,
 ):
-    """Several models of the menu, whose probabilities are averaged; +model.svm.C=1 sets an option of a member.
+    """Soft voting: averages the probabilities of several models.
+
+    Set an option of a member with +model.svm.C=1.
 
     Parameters
     ----------
     members
-        Names of models, each with its defaults.
+        Names of the models to combine, with their default options.
     weights
-        How much each member counts, in their order; empty: all the same.
+        Weights of the members, in the same order; empty: equal weights.
     mean
-        Of the probabilities; the geometric one gives a member that is sure of itself more of a say.
+        How the probabilities are averaged; the geometric mean gives more influence to confident members.
     """
     from audiofw.learn.members import make_members
     from audiofw.learn.voting import Vote
 
     if weights and (len(weights) != len(members) or not any(weights)):
         raise ConfigError(
-            f"model.weights={list(weights)}: give each of the {len(members)} members its weight, not all 0"
+            f"model.weights={list(weights)}: give one weight for each of the {len(members)} members, not all 0"
         )
     return Vote(make_members(make, members, params), weights=list(weights) or None, mean=mean)

@@ -1,4 +1,4 @@
-"""Gradient boosting by XGBoost."""
+"""XGBoost gradient boosting."""
 
 from typing import Annotated, Any
 
@@ -28,29 +28,30 @@ def xgboost(
     early_stopping: Annotated[int, Ge(1)] | None = None,
     **params: Any,
 ):
-    """XGBoost's classifier: histogram trees, on all cores.
+    """Gradient boosting with XGBoost: histogram-based trees, multithreaded.
 
     Parameters
     ----------
     n_estimators
-        Rounds of boosting; each grows one tree for each class.
+        Number of boosting rounds; each grows one tree per class.
     learning_rate
-        Share of each tree that is added; smaller needs more rounds.
+        Learning rate: a smaller value needs more rounds.
     max_depth
-        Depth of a tree; 0 sets no limit.
+        Maximum tree depth; 0: no limit.
     min_child_weight
-        Weight (of second derivatives) that a leaf must hold; more is more cautious.
+        Minimum sum of instance weights (Hessian) in a leaf; larger values are more conservative.
     subsample
-        Share of the clips that each tree sees.
+        Fraction of the clips sampled for each tree.
     colsample_bytree
-        Share of the columns that each tree sees; sound features are so alike that a twentieth does, far quicker.
+        Fraction of the columns sampled for each tree; audio features are so correlated that a twentieth is enough, and
+        much faster.
     reg_lambda
-        L2 penalty on the leaves.
+        L2 regularisation of the leaf values.
     max_bin
-        Steps that a column is cut into; few are quicker, at equal accuracy on a few thousand clips.
+        Histogram bins per column; fewer are faster, with equal accuracy on up to a few thousand clips.
     early_stopping
-        Stop after so many rounds without gain on clips set aside, then fit anew on all with as many rounds as
-        were best; null grows all rounds.
+        Early stopping: stop when the log loss on held-out training clips has not improved for this many rounds, then
+        refit on the whole training fold with the best number of rounds; null: run all rounds.
     """
     from xgboost import XGBClassifier
 
@@ -74,9 +75,9 @@ def xgboost(
 
 
 def _known() -> set[str]:
-    """Every name that XGBoost takes: it would ignore any other with a mere warning."""
+    """All parameter names that XGBoost accepts; it only warns about unknown ones."""
     from xgboost import XGBClassifier
 
-    booster_only = {"normalize_type", "one_drop", "rate_drop", "sample_type", "skip_drop"}  # of booster=dart
+    booster_only = {"normalize_type", "one_drop", "rate_drop", "sample_type", "skip_drop"}  # booster=dart
     more = {"max_cached_hist_node", "process_type", "refresh_leaf", "top_k", "feature_selector", "updater"}
     return set(XGBClassifier().get_params()) | booster_only | more

@@ -1,4 +1,4 @@
-"""The whole picture as one row: every frame after the other."""
+"""The whole feature matrix as one row, frame by frame."""
 
 from audiofw import hookimpl
 
@@ -9,11 +9,11 @@ def register_poolings(register):
 
 
 def flatten(frames):
-    """All values of the picture, frame after frame: nothing is lost, and clips of other length get other columns."""
+    """All values, frame by frame (time-major): loses nothing, but makes wide tables; shorter clips are padded."""
     return frames.T.ravel()
 
 
 def names(rows, d):
-    """Name each value by its row and its frame, as ``mfcc3.value@7/130``."""
+    """Name each value by its row and frame: ``mfcc3.value@7/130``."""
     frames = d // len(rows)
     return [f"{row}.value@{frame}/{frames}" for frame in range(1, frames + 1) for row in rows]

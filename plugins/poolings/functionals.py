@@ -1,4 +1,4 @@
-"""Statistics of the whole clip and of its parts in their order."""
+"""Statistics over the whole clip, and means of its consecutive segments."""
 
 from typing import Annotated, Literal
 
@@ -24,32 +24,32 @@ def functionals(
     by_change: Annotated[float, Interval(ge=0, le=1)] = 1.0,
     squash: Annotated[float, Gt(0)] | None = 0.5,
 ):
-    """Statistics of each row over the whole clip, and its means in parts of the clip, in their order.
+    """Statistics of each row over the whole clip, plus the row's mean in consecutive segments of the clip.
 
-    The parts are as long as they have equal shares of all that changes in the clip: silence and held sounds take
-    little room, and a word spoken slowly falls into the same parts as one spoken fast.
+    Segment boundaries follow the spectral change: each segment holds an equal share of it. Silence and sustained
+    sounds therefore take up little of the result, and a slowly spoken word falls into the same segments as a fast one.
 
     Parameters
     ----------
     statistics
-        Which of mean, std, min and max of the whole.
+        Statistics over the whole clip: any of mean, std, min and max.
     quantiles
-        Which quantiles of the whole, from 0 to 1; 0.5 is the median.
+        Quantiles over the whole clip, from 0 to 1; 0.5 is the median.
     delta
-        Describe the change from one frame to the next, too.
+        Also compute them for the frame-to-frame differences.
     parts
-        Numbers of parts: [2, 4] gives the means of two halves and of four quarters.
+        Numbers of segments: [2, 4] gives the means of two halves and of four quarters.
     by_change
-        1 cuts parts of equal change, 0 parts of equal duration; between, something of both.
+        Segments of equal spectral change (1), of equal duration (0), or a mixture (in between).
     squash
-        Of pictures without negative numbers, such as magnitudes: numbers up to about this size stay in proportion,
-        larger ones become logarithms. Pictures with negative numbers, such as decibels, stay as they are; null: all do.
+        Log compression, sign(x) · log(1 + |x| / squash), of features without negative values, such as magnitudes.
+        Features with negative values, such as dB, are left as they are; null: no compression.
     """
     import numpy as np
 
     if not (statistics or quantiles or parts):
         raise _nothing_chosen()
-    squash = None if frames.min() < 0 else squash  # decibels are logarithms already
+    squash = None if frames.min() < 0 else squash  # dB values are logarithms already
     numbers = [*_whole(np, frames, statistics, quantiles)]
     if delta:
         change = np.diff(frames, axis=1) if frames.shape[1] > 1 else np.zeros_like(frames)
@@ -61,7 +61,7 @@ def functionals(
 
 
 def names(rows, d, *, statistics, quantiles, delta, parts, **_):
-    """Name each number, as ``mfcc3.std``, ``mfcc3.delta.p95`` and ``mfcc3.mean@2/5``."""
+    """Name the columns: ``mfcc3.std``, ``mfcc3.delta.p95``, ``mfcc3.mean@2/5``, …"""
     measures = [*statistics, *(f"p{100 * quantile:g}" for quantile in quantiles)]
     whole = [f"{kind}{measure}" for kind in ("", "delta.")[: 1 + delta] for measure in measures]
     within = [f"mean@{part}/{count}" for count in parts for part in range(1, count + 1)]
@@ -84,21 +84,21 @@ def _squashed(np, numbers, squash):
 
 
 def _clock(np, frames, by_change):
-    """When each frame begins and ends, in shares of the clip: ``(frames + 1,)`` numbers from 0 to 1.
+    """Frame boundaries on a warped time axis from 0 to 1, ``(frames + 1,)``.
 
-    As in trace segmentation (Kuhn and Tomaschewski, 1983), time goes by as the spectrum changes.
+    Time advances with spectral change, as in trace segmentation (Kuhn and Tomaschewski, 1983).
     """
     n = frames.shape[1]
     share = np.full(n, 1 / n)
     steps = np.sqrt(np.square(np.diff(frames, axis=1)).sum(axis=0, dtype=float))
     if steps.sum() > 0:
-        change = np.convolve(steps, [0.5, 0.5])  # a step belongs to both frames, half and half
+        change = np.convolve(steps, [0.5, 0.5])  # each difference counts half for either frame
         share = (1 - by_change) * share + by_change * change / change.sum()
     return np.append(0, np.cumsum(share) / share.sum())
 
 
 def _means(np, frames, time, count):
-    """Mean of each of so many parts of equal time: ``count`` vectors; a frame may belong to two, by its shares."""
+    """Mean of each of ``count`` equal segments of warped time; a frame across a boundary counts in proportion."""
     edges = np.linspace(0, 1, count + 1)
     sums = np.append(np.zeros((len(frames), 1)), np.cumsum(frames * np.diff(time), axis=1), axis=1)
     return [*(np.diff([np.interp(edges, time, line) for line in sums], axis=1) * count).T]

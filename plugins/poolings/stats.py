@@ -1,4 +1,4 @@
-"""Statistics over time: what each row of the picture does, whatever the clip's length."""
+"""Statistics over time, of the same size for clips of any length."""
 
 from typing import Annotated, Literal
 
@@ -19,27 +19,27 @@ def stats(
     quantiles: list[Annotated[float, Ge(0), Le(1)]] = (0.05, 0.25, 0.5, 0.75, 0.95),
     delta: bool = True,
 ):
-    """Mean, deviation, extremes and quantiles of each row over time, and of its change from frame to frame.
+    """Mean, standard deviation, minimum, maximum and quantiles of each row over time and of its frame-to-frame change.
 
     Parameters
     ----------
     statistics
-        Which of mean, std, min and max.
+        Statistics over time: any of mean, std, min and max.
     quantiles
-        Which quantiles, from 0 to 1; 0.5 is the median.
+        Quantiles over time, from 0 to 1; 0.5 is the median.
     delta
-        Describe the change from one frame to the next, too: it tells a bark from a hum.
+        Also compute them for the frame-to-frame differences, which separate impulsive from steady sounds.
     """
     import numpy as np
 
     if not (statistics or quantiles):
         raise _nothing_chosen()
-    pictures = [frames, _change(np, frames)] if delta else [frames]
-    return np.concatenate([_describe(np, picture, statistics, quantiles) for picture in pictures], axis=None)
+    matrices = [frames, _change(np, frames)] if delta else [frames]
+    return np.concatenate([_describe(np, matrix, statistics, quantiles) for matrix in matrices], axis=None)
 
 
 def names(rows, d, *, statistics, quantiles, delta):
-    """Name each statistic of each row, as ``mfcc3.std`` and ``mfcc3.delta.p95``."""
+    """Name the columns: ``mfcc3.std``, ``mfcc3.delta.p95``, …"""
     measures = [*statistics, *(f"p{100 * quantile:g}" for quantile in quantiles)]
     return [f"{row}.{kind}{measure}" for kind in ("", "delta.")[: 1 + delta] for measure in measures for row in rows]
 
@@ -51,13 +51,13 @@ def _nothing_chosen():
 
 
 def _change(np, frames):
-    """Difference of neighbouring frames; a single frame does not change."""
+    """Frame-to-frame differences; zeros for a single frame."""
     return np.diff(frames, axis=1) if frames.shape[1] > 1 else np.zeros_like(frames)
 
 
 def _describe(np, frames, statistics, quantiles):
-    """Each statistic of all rows, then each quantile of all rows."""
-    ordered = np.sort(frames, axis=1)  # one sorting gives extremes and all quantiles, 7 × as fast as np.quantile
+    """Concatenate each statistic of all rows, then each quantile of all rows."""
+    ordered = np.sort(frames, axis=1)  # one sort gives extremes and all quantiles, 7 × faster than np.quantile
     measures = {
         "mean": lambda: frames.mean(axis=1),
         "std": lambda: frames.std(axis=1),
@@ -68,7 +68,7 @@ def _describe(np, frames, statistics, quantiles):
 
 
 def _quantiles(np, ordered, quantiles):
-    """NumPy's linear quantiles of rows in order, to the last digit: [shape=(quantiles, rows)]."""
+    """Quantiles of sorted rows, shape ``(quantiles, rows)``; identical to np.quantile's linear method."""
     at = np.asarray(quantiles, dtype=float)[:, None] * (ordered.shape[1] - 1)
     left = np.floor(at).astype(int)
     right, weight = np.minimum(left + 1, ordered.shape[1] - 1), at - left

@@ -13,14 +13,14 @@ def register_splits(register):
 
 
 def group_kfold(seed, groups, *, n_splits: Annotated[int, Ge(2)] = 5, stratify: bool = True):
-    """Cut the groups (recordings, animals, speakers) into folds: none is both trained on and tested.
+    """k-fold cross-validation with each group (recording, animal, speaker) kept in one fold.
 
     Parameters
     ----------
     n_splits
-        Number of folds; there must be as many groups.
+        Number of folds; at most the number of groups.
     stratify
-        Give every fold the same mix of classes, as far as whole groups allow.
+        Preserve the class proportions in every fold, as far as whole groups allow.
     """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 

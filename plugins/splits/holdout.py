@@ -1,4 +1,4 @@
-"""One random part held out for testing."""
+"""A single random train/test split."""
 
 from typing import Annotated
 
@@ -13,14 +13,14 @@ def register_splits(register):
 
 
 def holdout(seed, *, test_size: Annotated[float, Interval(gt=0, lt=1)] = 0.2, stratify: bool = True):
-    """One random part held out for testing, the rest trained on.
+    """A single random train/test split.
 
     Parameters
     ----------
     test_size
-        Share of the clips that is held out.
+        Fraction of the clips in the test set.
     stratify
-        Give both parts the same mix of classes. Without it, the split is that of scikit-learn's
+        Preserve the class proportions in both sets; false: same split as scikit-learn's
         train_test_split(test_size=..., random_state=seed).
     """
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit

@@ -13,14 +13,14 @@ def register_splits(register):
 
 
 def kfold(seed, *, n_splits: Annotated[int, Ge(2)] = 5, stratify: bool = True):
-    """Cut the shuffled clips into folds, and test on each once: every clip counts.
+    """k-fold cross-validation on shuffled clips: every clip is tested once.
 
     Parameters
     ----------
     n_splits
         Number of folds, and of models fitted.
     stratify
-        Give every fold the same mix of classes.
+        Preserve the class proportions in every fold.
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 

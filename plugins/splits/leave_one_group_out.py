@@ -1,4 +1,4 @@
-"""Every group tested once by a model that never met it."""
+"""Leave-one-group-out cross-validation."""
 
 from audiofw import hookimpl
 
@@ -9,7 +9,7 @@ def register_splits(register):
 
 
 def leave_one_group_out(groups):
-    """Test on each group (recording, animal, speaker) once, trained on all others."""
+    """Test on each group (recording, animal, speaker) once, training on all the others."""
     from sklearn.model_selection import LeaveOneGroupOut
 
     return LeaveOneGroupOut()

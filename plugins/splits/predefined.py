@@ -13,15 +13,15 @@ def register_splits(register):
 
 
 def predefined(folds, *, test: list[str] | None = None):
-    """Use the folds that come with the data: numbered ones, or train, validation and test.
+    """Use the folds that come with the data set: numbered folds, or train, validation and test.
 
-    Numbered folds are tested once each. Where the folds are called train, validation (valid, val, dev) and
-    test, the model is tested on test alone and trained on all the rest.
+    Numbered folds are each tested once. If the folds are named train, validation (valid, val, dev) and test, the model
+    is tested on test and trained on all the others.
 
     Parameters
     ----------
     test
-        The folds that are held out, together, as the one test part; null finds out as said above.
+        Names of the folds that together form the test set; null: decided from the folds' names, as described above.
     """
     from sklearn.model_selection import PredefinedSplit
 
@@ -31,21 +31,21 @@ def predefined(folds, *, test: list[str] | None = None):
 
 
 def _find_tests(folds):
-    """Find the fold called test; none means that each fold is tested."""
+    """Find the fold called test; an empty list means that each fold is tested in turn."""
     if not all(folds):
         raise DataError(f"split=predefined: {sum(not fold for fold in folds)} of {len(folds)} clips have no fold")
     if not any(fold.lower() in NAMED for fold in folds):
         return []
     tests = sorted({fold for fold in folds if fold.lower() in ("test", "testing")})
     if not tests:
-        raise ConfigError(f"split=predefined: no fold is called test; say which is: split.test=[…], {_show(folds)}")
+        raise ConfigError(f"split=predefined: no fold is called test; choose with split.test=[…], {_show(folds)}")
     return tests
 
 
 def _number(folds, tests):
-    """Give each tested fold the number of its test part."""
-    for stranger in (test for test in tests if test not in folds):
-        raise ConfigError(f"split.test=[{stranger}]: there is no such fold, {_show(folds)}")
+    """Map each tested fold to the number of its test set."""
+    for unknown in (test for test in tests if test not in folds):
+        raise ConfigError(f"split.test=[{unknown}]: unknown fold, {_show(folds)}")
     known = sorted(set(folds), key=lambda fold: (len(fold), fold))  # 2 before 10
     if len(known) < 2 or set(tests) == set(known):
         raise DataError(f"split=predefined: nothing is left to train on, {_show(folds)}")

@@ -1,4 +1,4 @@
-"""k-fold cross-validation, several times over."""
+"""Repeated k-fold cross-validation."""
 
 from typing import Annotated
 
@@ -15,16 +15,16 @@ def register_splits(register):
 def repeated_kfold(
     seed, *, n_splits: Annotated[int, Ge(2)] = 5, n_repeats: Annotated[int, Ge(1)] = 3, stratify: bool = True
 ):
-    """Repeat kfold with other shuffles, and average: less luck of the draw, for small data.
+    """k-fold cross-validation repeated with different shuffles and averaged; reduces variance on small data sets.
 
     Parameters
     ----------
     n_splits
-        Number of folds of each repeat.
+        Number of folds per repeat.
     n_repeats
         Number of repeats; n_splits × n_repeats models are fitted.
     stratify
-        Give every fold the same mix of classes.
+        Preserve the class proportions in every fold.
     """
     from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 

@@ -58,7 +58,7 @@ def test_strengths_are_drawn_from_all_of_their_range():
 
 @pytest.mark.parametrize("limits", [[], [10.0], [20.0, 10.0], [1.0, 2.0, 3.0]])
 def test_a_range_that_is_none_is_refused_with_the_key(limits):
-    with pytest.raises(ConfigError, match=r"augmentation\.noise=.*least and the most"):
+    with pytest.raises(ConfigError, match=r"augmentation\.noise=.*give a range \[min, max\]"):
         change(noise=limits, probability=0.0)
 
 

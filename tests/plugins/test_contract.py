@@ -1,4 +1,4 @@
-"""Every plugin on every menu keeps the contract; a new one arrives tested."""
+"""Every available plugin fulfils the contract; a new one is tested automatically."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ MENUS = load_menus()
 
 
 def every(*kinds: str):
-    """Give each plugin of some kinds as a parameter of a test."""
+    """Parametrize a test over all plugins of the given kinds."""
     plugins = [plugin for kind in kinds for plugin in MENUS.plugins[kind].values()]
     return pytest.mark.parametrize("plugin", plugins, ids=lambda plugin: f"{plugin.kind.name}={plugin.name}")
 
@@ -58,7 +58,7 @@ def test_it_says_what_it_is_and_what_each_option_does(plugin):
 
 @every("feature")
 @pytest.mark.parametrize("clip", CLIPS)
-def test_a_feature_is_a_finite_picture_of_any_clip(plugin, clip):
+def test_a_feature_is_a_finite_matrix_for_any_clip(plugin, clip):
     frames = bound(plugin)(CLIPS[clip].copy(), SR)
     assert frames.ndim == 2
     assert frames.dtype == np.float32
@@ -86,7 +86,7 @@ def test_longer_clips_have_more_frames_of_the_same_rows(plugin):
 
 
 def pooled(plugin: Plugin, frames: np.ndarray) -> np.ndarray:
-    """Make a row by a pooling, which is fitted on some pictures first if it learns."""
+    """Pool ``frames`` into one row, fitting a pooling that learns on random feature matrices first."""
     pooling = bound(plugin)
     if not pooling.learns:
         return pooling(frames)
@@ -112,7 +112,7 @@ def test_a_pooling_leaves_its_frames_as_they_were(plugin):
 
 
 @every("feature", "pooling")
-def test_names_tell_of_each_row_and_column(plugin):
+def test_each_row_and_column_has_a_unique_name(plugin):
     feature = bound(plugin if plugin.kind.name == "feature" else MENUS.plugins["feature"]["mfcc"])
     pooling = bound(plugin if plugin.kind.name == "pooling" else MENUS.plugins["pooling"]["stats"])
     unit = Unit(SR, 0.0, "keep", feature, pooling, Segments(1.0))
@@ -142,7 +142,7 @@ def test_a_model_gives_the_same_answer_twice_and_for_any_number_of_threads(plugi
 
 
 @every("model")
-def test_a_model_takes_options_of_its_library_and_refuses_strangers(plugin):
+def test_a_model_takes_options_of_its_library_and_refuses_unknown_ones(plugin):
     if not plugin.open_ended:
         pytest.skip("its options are closed")
     if "make" in plugin.asks:

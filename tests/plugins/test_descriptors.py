@@ -39,7 +39,7 @@ def y():
 
 
 def described(menus, y, sr=SR, **options):
-    """Give each row by its name."""
+    """Map row names to rows."""
     feature = menus.choose_member("feature", "descriptors", options)
     rows, names = feature(y.copy(), sr), feature.plugin.names(sr, **feature.options)
     assert len(rows) == len(names)
@@ -103,6 +103,6 @@ def test_contrast_has_the_octaves_that_the_sample_rate_allows(menus, y, sr, rows
 
 
 def test_nothing_on_is_refused_in_one_line(menus, y):
-    with pytest.raises(ConfigError, match="switched off: choose at least one") as refusal:
+    with pytest.raises(ConfigError, match="switched off; switch at least one on") as refusal:
         described(menus, y, **OFF)
     assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""The models on the menu: odd tables, members made of other plugins, and what a job's identity knows of them."""
+"""The available models: odd feature tables, ensembles of other plugins, and their contribution to a job's identity."""
 
 import json
 
@@ -27,7 +27,7 @@ def make(plugin: Plugin, **options):
 
 
 def odd_table():
-    """Make a wide table with constant columns, of scales that differ by 10⁴⁰, and a column constant in training."""
+    """Make a wide table: scales that differ by 10⁴⁰, constant columns, and one that is constant only in training."""
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
     X = rng.standard_normal((60, 300)) * 10.0 ** rng.integers(-10, 30, 300)
@@ -123,7 +123,7 @@ def menus(tmp_path):
     return load_menus([tmp_path])
 
 
-def test_members_are_any_models_of_the_menu_with_their_options(menus):
+def test_members_are_any_available_models_with_their_options(menus):
     model = menus.choose("model", {"name": "vote", "members": ["bayes", "svm"], "svm": {"C": 2.0}}).build(3, 1)
     assert [name for name, _ in model.estimators] == ["bayes", "svm"]
     params = model.get_params()
@@ -132,7 +132,7 @@ def test_members_are_any_models_of_the_menu_with_their_options(menus):
     assert params["bayes__var_smoothing"] == 1e-9
 
 
-def test_a_plugin_of_another_may_be_made_of_models_made_of_models(menus):
+def test_a_third_party_model_may_contain_models_that_contain_models(menus):
     model = menus.choose("model", {"name": "twice"}).build(0, 1)
     assert model.get_params()["bayes__var_smoothing"] == 0.5
 
@@ -159,7 +159,7 @@ def test_members_that_cannot_be_are_refused_before_any_work(name, options, said)
 
 @pytest.mark.parametrize("weights", [[1.0], [0.0, 0.0]])
 def test_weights_that_do_not_fit_the_members_are_refused(weights):
-    with pytest.raises(ConfigError, match="give each of the 2 members its weight"):
+    with pytest.raises(ConfigError, match="give one weight for each of the 2 members"):
         MENUS.choose_member("model", "vote", {"members": ["svm", "lda"], "weights": weights}).build(0, 1)
 
 

@@ -28,14 +28,14 @@ def pool(menus):
     return pool
 
 
-def pictures(dtype=np.float32):
+def matrices(dtype=np.float32):
     width = np.dtype(dtype).itemsize * 8
     values = st.floats(-120, 120, width=width).map(lambda x: round(x, 2))
     return st.tuples(st.integers(1, 6), st.integers(1, 40)).flatmap(lambda shape: arrays(dtype, shape, elements=values))
 
 
 @settings(deadline=None, max_examples=60)
-@given(frames=st.one_of(pictures(np.float32), pictures(np.float64)))
+@given(frames=st.one_of(matrices(np.float32), matrices(np.float64)))
 def test_quantiles_and_extremes_equal_numpys_to_the_last_digit(pool, frames):
     row = pool(frames, statistics=["min", "max"], quantiles=QUANTILES, delta=False)
     expected = np.concatenate([[frames.min(axis=1), frames.max(axis=1)], np.quantile(frames, QUANTILES, axis=1)])
@@ -43,8 +43,8 @@ def test_quantiles_and_extremes_equal_numpys_to_the_last_digit(pool, frames):
 
 
 @settings(deadline=None, max_examples=40)
-@given(frames=pictures())
-def test_any_picture_gives_finite_numbers_of_one_size(pool, frames):
+@given(frames=matrices())
+def test_any_feature_matrix_gives_finite_numbers_of_one_size(pool, frames):
     row = pool(frames, statistics=ALL, quantiles=QUANTILES, delta=True)
     assert row.shape == (len(frames) * 2 * (4 + len(QUANTILES)),)
     assert np.isfinite(row).all()
@@ -67,12 +67,12 @@ def test_a_choice_of_nothing_is_refused(pool):
 
 
 @pytest.mark.parametrize("options", [{"statistics": ["median"]}, {"quantiles": [1.5]}, {"quantiles": [-0.1]}])
-def test_what_is_no_statistic_is_refused(pool, options):
+def test_an_unknown_statistic_or_quantile_is_refused(pool, options):
     with pytest.raises(ConfigError):
         pool(np.ones((2, 3)), **options)
 
 
-def test_the_picture_is_left_as_it_was(pool):
+def test_the_feature_matrix_is_left_as_it_was(pool):
     frames = np.random.default_rng(0).standard_normal((3, 9))
     before = frames.copy()
     pool(frames, statistics=ALL, quantiles=QUANTILES, delta=True)

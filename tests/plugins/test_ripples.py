@@ -1,4 +1,4 @@
-"""Ripples: each kind answers to its own, wherever its crests lie; their names and their pooling in order."""
+"""Ripples: each filter responds to its own ripple at any phase; row names; segment-wise pooling by `functionals`."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ def menus():
     return load_menus()
 
 
-def picture(rate: float, scale: float, phase: float = 0.0, frames: int = FRAMES) -> np.ndarray:
-    """Draw one ripple: crests that rise in pitch where rate and scale have one sign."""
+def ripple(rate: float, scale: float, phase: float = 0.0, frames: int = FRAMES) -> np.ndarray:
+    """Synthesise one ripple; it rises in pitch when rate and scale have the same sign."""
     bands, time = np.mgrid[:BANDS, :frames]
     angle = rate * time / RATE - (bands / scale if scale else 0)
     return np.cos(2 * np.pi * angle + phase).astype(np.float32)
 
 
 def strengths(S: np.ndarray) -> np.ndarray:
-    """Give the mean strength of each kind in the middle of the picture."""
+    """Mean strength of each kind of ripple, away from the edges."""
     rows = spectral.ripples(S, frame_rate=RATE).reshape(len(KINDS), BANDS // 8, -1)
     return rows[1:, 2:-2, 100:-100].mean(axis=(1, 2))
 
 
 @pytest.mark.parametrize(("rate", "scale"), [(r, s) for r, s in KINDS if r and s])
-def test_a_ripple_that_moves_is_told_from_the_other_direction(rate, scale):
-    found = dict(zip(KINDS[1:], strengths(picture(rate, scale)), strict=True))
+def test_rising_and_falling_ripples_are_distinguished(rate, scale):
+    found = dict(zip(KINDS[1:], strengths(ripple(rate, scale)), strict=True))
     assert found[rate, scale] > 10 * found[-rate, scale]
     assert max((kind for kind in found if all(kind)), key=found.get) == (rate, scale)
 
 
 @pytest.mark.parametrize("rate", [3.0, 6.0, 12.0, 24.0])
-def test_a_beat_without_a_pattern_in_pitch_is_one_along_time_alone(rate):
-    found = dict(zip(KINDS[1:], strengths(picture(rate, 0.0)), strict=True))
+def test_a_purely_temporal_modulation_has_no_scale(rate):
+    found = dict(zip(KINDS[1:], strengths(ripple(rate, 0.0)), strict=True))
     assert max(found, key=found.get) == (rate, 0.0)
 
 
-def test_crests_may_lie_anywhere():
-    np.testing.assert_allclose(strengths(picture(6.0, 8.0)), strengths(picture(6.0, 8.0, phase=2.0)), atol=1e-3)
+def test_the_phase_of_a_ripple_makes_no_difference():
+    np.testing.assert_allclose(strengths(ripple(6.0, 8.0)), strengths(ripple(6.0, 8.0, phase=2.0)), atol=1e-3)
 
 
-def test_what_stays_as_it_is_has_no_ripples():
+def test_constant_levels_have_no_ripples():
     assert np.abs(strengths(np.full((BANDS, FRAMES), 7.0))).max() < 1e-4
 
 
@@ -59,14 +59,14 @@ def test_the_first_rows_are_the_levels():
 
 
 @pytest.mark.parametrize("shape", [(64, 1), (1, 5), (13, 40), (64, 2)])
-def test_any_picture_has_ripples(shape):
+def test_any_shape_of_spectrogram_works(shape):
     rows = spectral.ripples(np.ones(shape), frame_rate=RATE)
     assert rows.shape == (len(KINDS) * -(-shape[0] // 8), shape[1])
     assert np.isfinite(rows).all()
 
 
 def test_ripples_too_quick_for_the_frames_have_no_strength():
-    rows = spectral.ripples(picture(6.0, 8.0), frame_rate=RATE, rates=[60.0], scales=[8.0]).reshape(5, -1)
+    rows = spectral.ripples(ripple(6.0, 8.0), frame_rate=RATE, rates=[60.0], scales=[8.0]).reshape(5, -1)
     assert rows[1].any()
     assert not rows[2:].any()
 
@@ -80,12 +80,12 @@ def test_ripples_too_quick_for_the_frames_have_no_strength():
         ({"group": 0}, "group"),
     ],
 )
-def test_what_cannot_be_is_refused(options, message):
+def test_an_argument_out_of_range_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         spectral.ripples(np.ones((8, 8)), **{"frame_rate": RATE, **options})
 
 
-def test_a_picture_that_is_not_finite_is_refused():
+def test_a_spectrogram_that_is_not_finite_is_refused():
     with pytest.raises(ValueError, match="finite"):
         spectral.ripples(np.full((8, 8), np.nan), frame_rate=RATE)
 
@@ -135,8 +135,11 @@ def test_what_never_changes_has_parts_of_equal_duration(pool):
 def test_statistics_are_those_of_numpy_and_squashed_like_logarithms(pool):
     frames = np.abs(np.random.default_rng(0).normal(size=(3, 20)))
     plain = pool(frames, statistics=["mean", "std"], quantiles=[0.1], delta=True, parts=[])
-    pictures = [frames, np.diff(frames, axis=1)]
-    expected = [m for x in pictures for m in (x.mean(axis=1), x.std(axis=1), np.quantile(x, 0.1, axis=1))]
+    expected = [
+        m
+        for x in (frames, np.diff(frames, axis=1))
+        for m in (x.mean(axis=1), x.std(axis=1), np.quantile(x, 0.1, axis=1))
+    ]
     np.testing.assert_allclose(plain, np.concatenate(expected))
     squashed = pool(frames, statistics=["mean", "std"], quantiles=[0.1], delta=True, parts=[], squash=0.5)
     np.testing.assert_allclose(squashed, np.sign(plain) * np.log1p(2 * np.abs(plain)))
