@@ -10,6 +10,7 @@ checked first (`audiofw.bundle.trees`).
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 from collections.abc import Iterable
@@ -23,8 +24,12 @@ LARGEST = 4 * 2**30  # bytes that a model may unpack to
 OWN = "audiofw.learn."  # classes that are defined below this package, by whatever name
 
 
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 def _in(module: str, names: str) -> set[str]:
-    return {f"{module}.{name}" for name in names.split()}
+    return {f"{module}.{name}" for name in _names(names)}
 
 
 PLAIN = _in("builtins", "bool bytearray bytes dict float int list set slice str tuple") | _in(
@@ -45,68 +50,45 @@ CHANCE = (
     | _in("numpy.random._pcg64", "PCG64")
 )
 
-ESTIMATORS = set().union(
+ESTIMATORS = _names(
+    """
+    AdaBoostClassifier BaggingClassifier BernoulliNB CalibratedClassifierCV ColumnTransformer ComplementNB
+    DecisionTreeClassifier DecisionTreeRegressor DummyClassifier ExtraTreeClassifier ExtraTreeRegressor
+    ExtraTreesClassifier FastICA FeatureUnion FrozenEstimator GaussianMixture GaussianNB GaussianProcessClassifier
+    GradientBoostingClassifier HistGradientBoostingClassifier IsotonicRegression KMeans KNeighborsClassifier
+    KernelCenterer KernelPCA LabelBinarizer LabelEncoder LinearDiscriminantAnalysis LinearSVC LogisticRegression
+    LogisticRegressionCV MLPClassifier MaxAbsScaler MinMaxScaler MiniBatchKMeans MultinomialNB NMF NearestCentroid
+    Normalizer NuSVC OneVsOneClassifier OneVsRestClassifier PCA PassiveAggressiveClassifier Perceptron Pipeline
+    PowerTransformer QuadraticDiscriminantAnalysis QuantileTransformer RadiusNeighborsClassifier
+    RandomForestClassifier RidgeClassifier RidgeClassifierCV RobustScaler SGDClassifier SVC SelectFromModel
+    SelectKBest SelectPercentile SimpleImputer StackingClassifier StandardScaler TruncatedSVD VarianceThreshold
+    VotingClassifier
+    """
+)
+"""scikit-learn's own that may be loaded, by the names of its register: it knows where each is defined."""
+
+PARTS = set().union(
     _in("catboost.core", "CatBoostClassifier"),
     _in("lightgbm.basic", "Booster"),
     _in("lightgbm.sklearn", "LGBMClassifier"),
     _in("xgboost.core", "Booster"),
     _in("xgboost.sklearn", "XGBClassifier XGBRFClassifier"),
-    _in("sklearn.calibration", "CalibratedClassifierCV _CalibratedClassifier _SigmoidCalibration _TemperatureScaling"),
-    _in("sklearn.cluster._kmeans", "KMeans MiniBatchKMeans"),
-    _in("sklearn.compose._column_transformer", "ColumnTransformer"),
-    _in("sklearn.decomposition._fastica", "FastICA"),
-    _in("sklearn.decomposition._kernel_pca", "KernelPCA"),
-    _in("sklearn.decomposition._nmf", "NMF"),
-    _in("sklearn.decomposition._pca", "PCA"),
-    _in("sklearn.decomposition._truncated_svd", "TruncatedSVD"),
-    _in("sklearn.discriminant_analysis", "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis"),
-    _in("sklearn.dummy", "DummyClassifier"),
-    _in("sklearn.ensemble._bagging", "BaggingClassifier"),
-    _in("sklearn.ensemble._forest", "ExtraTreesClassifier RandomForestClassifier"),
-    _in("sklearn.ensemble._gb", "GradientBoostingClassifier"),
+    _in("sklearn.calibration", "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling"),
     _in("sklearn.ensemble._hist_gradient_boosting.binning", "_BinMapper"),
-    _in("sklearn.ensemble._hist_gradient_boosting.gradient_boosting", "HistGradientBoostingClassifier"),
     _in("sklearn.ensemble._hist_gradient_boosting.predictor", "TreePredictor"),
-    _in("sklearn.ensemble._stacking", "StackingClassifier"),
-    _in("sklearn.ensemble._voting", "VotingClassifier"),
-    _in("sklearn.ensemble._weight_boosting", "AdaBoostClassifier"),
-    _in("sklearn.feature_selection._from_model", "SelectFromModel"),
-    _in("sklearn.feature_selection._univariate_selection", "SelectKBest SelectPercentile"),
-    _in("sklearn.feature_selection._variance_threshold", "VarianceThreshold"),
-    _in("sklearn.frozen._frozen", "FrozenEstimator"),
-    _in("sklearn.gaussian_process._gpc", "GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace"),
+    _in("sklearn.gaussian_process._gpc", "_BinaryGaussianProcessClassifierLaplace"),
     _in("sklearn.gaussian_process.kernels", "ConstantKernel Product RBF Sum WhiteKernel"),
-    _in("sklearn.impute._base", "SimpleImputer"),
-    _in("sklearn.isotonic", "IsotonicRegression"),
-    _in("sklearn.linear_model._logistic", "LogisticRegression LogisticRegressionCV"),
-    _in("sklearn.linear_model._passive_aggressive", "PassiveAggressiveClassifier"),
-    _in("sklearn.linear_model._perceptron", "Perceptron"),
-    _in("sklearn.linear_model._ridge", "RidgeClassifier RidgeClassifierCV"),
-    _in("sklearn.linear_model._stochastic_gradient", "SGDClassifier"),
     _in("sklearn.metrics._dist_metrics", "EuclideanDistance64 ManhattanDistance64 MinkowskiDistance64"),
-    _in("sklearn.mixture._gaussian_mixture", "GaussianMixture"),
-    _in("sklearn.multiclass", "OneVsOneClassifier OneVsRestClassifier _ConstantPredictor"),
-    _in("sklearn.naive_bayes", "BernoulliNB ComplementNB GaussianNB MultinomialNB"),
+    _in("sklearn.multiclass", "_ConstantPredictor"),
     _in("sklearn.neighbors._ball_tree", "BallTree"),
-    _in("sklearn.neighbors._classification", "KNeighborsClassifier RadiusNeighborsClassifier"),
     _in("sklearn.neighbors._kd_tree", "KDTree"),
-    _in("sklearn.neighbors._nearest_centroid", "NearestCentroid"),
-    _in("sklearn.neural_network._multilayer_perceptron", "MLPClassifier"),
     _in("sklearn.neural_network._stochastic_optimizers", "AdamOptimizer SGDOptimizer"),
-    _in("sklearn.pipeline", "FeatureUnion Pipeline"),
-    _in(
-        "sklearn.preprocessing._data",
-        "KernelCenterer MaxAbsScaler MinMaxScaler Normalizer PowerTransformer QuantileTransformer RobustScaler"
-        " StandardScaler",
-    ),
-    _in("sklearn.preprocessing._label", "LabelBinarizer LabelEncoder"),
-    _in("sklearn.svm._classes", "LinearSVC NuSVC SVC"),
-    _in("sklearn.tree._classes", "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor"),
     _in("sklearn.tree._tree", "Tree"),
     _in("sklearn.utils._bunch", "Bunch"),
     _in("sklearn._loss.link", "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit"),
     _in("sklearn._loss.loss", "ExponentialLoss HalfBinomialLoss HalfMultinomialLoss HalfSquaredError"),
 )
+"""What no register lists: models of other libraries, and what fitted estimators are made of."""
 
 LOSSES = _in(
     "sklearn._loss._loss", "CyExponentialLoss CyHalfBinomialLoss CyHalfMultinomialLoss CyHalfSquaredError"
@@ -128,7 +110,7 @@ LOADERS: dict[str, set[str]] = {
     "LossNode": LOSSES,
     "MaskedArrayNode": ARRAYS,
     "NdArrayNode": ARRAYS,
-    "ObjectNode": ESTIMATORS,
+    "ObjectNode": PARTS,
     "RandomGeneratorNode": CHANCE,
     "RandomStateNode": CHANCE,
     "SetNode": PLAIN,
@@ -200,7 +182,15 @@ def is_trusted(named: Named, plugins: set[str]) -> bool:
     """Whether a type is on the list for its loader, is registered by a plugin, or is one of audiofw's own classes."""
     if named.name in LOADERS.get(named.loader, ()):
         return True
-    return named.loader == "ObjectNode" and (named.name in plugins or _is_own(named.name))
+    return named.loader == "ObjectNode" and (named.name in plugins or named.name in estimators() or _is_own(named.name))
+
+
+@functools.cache
+def estimators() -> frozenset[str]:
+    """List `ESTIMATORS` by their full names, as scikit-learn's register has them: a release may move a class."""
+    from sklearn.utils import all_estimators  # imports all of scikit-learn, as skops has before
+
+    return frozenset(f"{cls.__module__}.{cls.__name__}" for name, cls in all_estimators() if name in ESTIMATORS)
 
 
 def _is_own(name: str) -> bool:

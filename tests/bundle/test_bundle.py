@@ -1,5 +1,6 @@
 """A run leaves a model that is loaded elsewhere to the same answers, and nothing that is hostile is loaded at all."""
 
+import importlib
 import io
 import json
 import os
@@ -15,13 +16,14 @@ import numpy as np
 import pytest
 import soundfile
 from bundles import QUICK, change_facts, copy_of, make_run, rewrite, rewrite_schema, zip_of, zipped
+from sklearn.utils import all_estimators
 
 import audiofw as fw
 from audiofw.bundle.golden import MOST_BYTES
 from audiofw.bundle.load import load_estimator
 from audiofw.bundle.save import dump_estimator
 from audiofw.bundle.trees import check_trees
-from audiofw.bundle.trust import ESTIMATORS, LOADERS
+from audiofw.bundle.trust import ESTIMATORS, LOADERS, Named, estimators, is_trusted
 from audiofw.contract.registry import load_menus
 from audiofw.errors import DataError, PluginError
 from audiofw.results.record import read_record, repeat_run
@@ -436,11 +438,27 @@ def test_a_schema_of_another_protocol_is_refused(bundle, protocol):
 
 
 def test_types_are_listed_by_full_name_and_none_makes_calls():
-    every = set().union(*LOADERS.values())
+    every = estimators().union(*LOADERS.values())
     assert not {name for name in every if name.startswith(("os.", "subprocess.", "importlib.")) or "*" in name}
     assert not every & {"builtins.eval", "builtins.exec", "builtins.getattr", "builtins.open", "builtins.object"}
     assert not LOADERS.keys() & {"MethodNode", "OperatorFuncNode", "PartialNode", "ConstructorFromReduceNode"}
     assert not {name for name in ESTIMATORS if "FunctionTransformer" in name}
+
+
+def test_scikit_learns_register_knows_every_estimator_on_the_list_and_adds_none():
+    register = {name: f"{cls.__module__}.{cls.__name__}" for name, cls in all_estimators()}
+    assert not ESTIMATORS - register.keys(), "this release of scikit-learn has renamed or dropped them"
+    for name, full_name in register.items():
+        assert is_trusted(Named("ObjectNode", full_name), set()) == (name in ESTIMATORS), full_name
+
+
+@pytest.mark.parametrize("full_name", sorted(set().union(*LOADERS.values())))
+def test_what_no_register_lists_stands_where_the_list_says(full_name):
+    module, _, name = full_name.rpartition(".")
+    if not hasattr(importlib.import_module(module), name):
+        pytest.fail(
+            f"this release of {module.partition('.')[0]} has moved {full_name}: bundles with it cannot be loaded"
+        )
 
 
 @pytest.mark.parametrize("feature", [-5, 10**6])
