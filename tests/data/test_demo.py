@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiofw.audit.findings import find_shortcuts
+from audiofw.audit.probe import probe
 from audiofw.data import demo
 from audiofw.data.dataset import Dataset, find_clips
 from audiofw.data.demo import SAMPLE_RATE, demo_archive
@@ -89,6 +91,10 @@ def test_lengths_and_levels_vary_and_nothing_clips(archive: Path):
 def test_takes_differ(archive: Path):
     made = sounds(archive)
     assert len({y.tobytes() for y in made.values()}) == len(made) == 160
+
+
+def test_no_property_of_the_recording_alone_predicts_the_class(found: Dataset):
+    assert find_shortcuts([probe(clip.path) for clip in found.clips], [clip.label for clip in found.clips]) == []
 
 
 def profile(path: Path) -> np.ndarray:
