@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from audiofw.contract.hookspecs import KINDS
-from audiofw.contract.schema import check, section_options
+from audiofw.contract.schema import MEASURES, NOTHING, Effect, check, section_options
 
 Positive = Annotated[int, Ge(1)]
 
@@ -35,9 +37,9 @@ class Data:
     exclude: list[str]
     limit: Positive | None
     skip: str | None
-    on_error: Literal["skip", "raise"]
-    max_unpacked_gb: Annotated[float, Gt(0)]
-    max_ratio: Annotated[float, Gt(0)]
+    on_error: Literal["skip", "raise"] = field(metadata=NOTHING)
+    max_unpacked_gb: Annotated[float, Gt(0)] = field(metadata=NOTHING)
+    max_ratio: Annotated[float, Gt(0)] = field(metadata=NOTHING)
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,13 @@ class Sweep:
 class Tune:
     """How ``hydra/sweeper=optuna`` searches."""
 
-    n_trials: Positive
-    n_jobs: Positive
+    n_trials: Positive = field(metadata=NOTHING)
+    n_jobs: Positive = field(metadata=NOTHING)
     holdout: Annotated[float, Ge(0), Le(0.5)]
     holdout_folds: list[str]
-    prune: bool
-    sampler: Literal["tpe", "random"]
-    storage: str | None
+    prune: bool = field(metadata=NOTHING)
+    sampler: Literal["tpe", "random"] = field(metadata=NOTHING)
+    storage: str | None = field(metadata=NOTHING)
 
 
 @dataclass(frozen=True)
@@ -122,26 +124,26 @@ class Config:
     windows: Windows
     augmented_copies: Annotated[int, Ge(0)] | None
     pad: Pad
-    cache: CacheOptions
-    bundle: BundleOptions
-    sweep: Sweep
+    cache: CacheOptions = field(metadata=NOTHING)
+    bundle: BundleOptions = field(metadata=NOTHING)
+    sweep: Sweep = field(metadata=NOTHING)
     tune: Tune
-    report: ReportOptions
-    audit: Literal["warn", "raise", False]
-    robustness: bool
+    report: ReportOptions = field(metadata=NOTHING)
+    audit: Literal["warn", "raise", False] = field(metadata=NOTHING)
+    robustness: bool = field(metadata=MEASURES)
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
-    score: str
-    coverage: Annotated[float, Gt(0), Lt(1)]
+    score: str = field(metadata=MEASURES)
+    coverage: Annotated[float, Gt(0), Lt(1)] = field(metadata=MEASURES)
     seed: Annotated[int, Ge(0)]
-    n_jobs: int
+    n_jobs: int = field(metadata=NOTHING)
 
 
 TEXT_KEYS = (
     "data.source",
     "data.pattern",
     "data.skip",
-    *(f"data.columns.{field.name}" for field in dataclasses.fields(Columns)),
+    *(f"data.columns.{option.name}" for option in section_options(Columns)),
     "tune.storage",
     "hydra.run.dir",
     "hydra.sweep.dir",
@@ -153,9 +155,38 @@ SWITCHES = tuple(
     option.name
     for option in section_options(Config)
     if dataclasses.is_dataclass(option.annotation)
-    and "enabled" in (field.name for field in dataclasses.fields(option.annotation))
+    and "enabled" in (inner.name for inner in section_options(option.annotation))
 )
 """Sections that can be switched as a whole: ``bundle=false`` is short for ``bundle.enabled=false``."""
+
+
+@cache
+def effect_of(key: str) -> Effect:
+    """Say what of a run's result an option can change.
+
+    Parameters
+    ----------
+    key : str
+        As on the command line: ``cache.max_gb``. Plugins and their options change predictions.
+    """
+    effect: Effect = "predictions"
+    options = section_options(Config)
+    for name in key.split("."):
+        option = next((option for option in options if option.name == name), None)
+        if option is None or (effect := option.effect) != "predictions":
+            break
+        options = section_options(option.annotation) if dataclasses.is_dataclass(option.annotation) else []
+    return effect
+
+
+def option_values(section: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """List the options of a config, or of one of its sections, by their dotted keys."""
+    for each in dataclasses.fields(section):
+        value = getattr(section, each.name)
+        if dataclasses.is_dataclass(value):
+            yield from option_values(value, f"{prefix}{each.name}.")
+        else:
+            yield f"{prefix}{each.name}", value
 
 
 def read_config(values: dict[str, Any]) -> Config:

@@ -17,6 +17,16 @@ MISSING = "???"  # OmegaConf's word; importing it would take a tenth of a second
 PLAIN = (int, float, bool, str)
 
 
+Effect = Literal["predictions", "measures", "nothing"]
+"""What of a run's result an option can change: the predictions, only what is measured on them, or nothing of it."""
+
+NOTHING: Mapping[str, Effect] = {"effect": "nothing"}
+"""Metadata of a config section's field that says how a run is done, and changes nothing of its result."""
+
+MEASURES: Mapping[str, Effect] = {"effect": "measures"}
+"""Metadata of one that changes what is measured and shown, but no prediction."""
+
+
 class Option(NamedTuple):
     """One thing that the user may set: a keyword of a plugin, or a field of a config section."""
 
@@ -24,6 +34,7 @@ class Option(NamedTuple):
     annotation: Any
     default: Any = MISSING
     help: str = ""
+    effect: Effect = "predictions"
 
 
 def plain(annotation: Any) -> Any:
@@ -121,7 +132,7 @@ def missing(option: Option) -> Option:
 def section_options(section: Any) -> list[Option]:
     """List the fields of a config section with their full types."""
     hints = get_type_hints(section, include_extras=True)
-    return [Option(field.name, hints[field.name]) for field in dataclasses.fields(section)]
+    return [Option(field.name, hints[field.name], **field.metadata) for field in dataclasses.fields(section)]
 
 
 def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, open_ended: bool = False) -> None:

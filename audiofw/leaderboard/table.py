@@ -8,12 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from audiofw.config.options import effect_of
 from audiofw.contract.hookspecs import KINDS
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.runs import Run, as_number
-
-WITHOUT_EFFECT = ("cache", "n_jobs", "report", "score", "sweep", "data.max_unpacked_gb", "data.max_ratio")
-"""Options that change how a job runs or what is shown of it, not what it predicts."""
 
 
 class Comparison(NamedTuple):
@@ -64,7 +62,7 @@ def _find_options(runs: Sequence[Run]) -> list[str]:
 
 def _matters(key: str) -> bool:
     names_plugin = key.endswith(".name") and key.removesuffix(".name") in KINDS
-    return not names_plugin and not any(key == name or key.startswith(f"{name}.") for name in WITHOUT_EFFECT)
+    return not names_plugin and effect_of(key) == "predictions"
 
 
 def _differs_within(key: str, runs: Sequence[Run]) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audiofw.bundle.files import FOLDER
-from audiofw.config.options import Config
+from audiofw.config.options import Config, effect_of, option_values
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line
@@ -27,9 +27,6 @@ from audiofw.results.files import LIBRARIES
 from audiofw.system.atomic import is_alive, write_whole
 from audiofw.system.hashing import digest_files
 from audiofw.system.paths import cache_root
-
-WITHOUT_EFFECT = ("audit", "bundle", "cache", "n_jobs", "report", "sweep", "tune")
-"""Sections of the config that change how a job runs, not what it gives."""
 
 Status = Literal["running", "finished", "failed", "pruned"]
 
@@ -58,10 +55,8 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
     str
         32 hexadecimal digits.
     """
-    # of the data, the clips themselves say more than where they were found
-    without = (*WITHOUT_EFFECT, "data")
     facts = {
-        "config": {key: value for key, value in asdict(config).items() if key not in without},
+        "config": {key: value for key, value in option_values(config) if _identifies(key)},
         "plugins": {kind: choice.identity for kind, choice in choices.items()},
         "data": _data(dataset),
         "code": _sources(),
@@ -70,6 +65,11 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
     }
     text = json.dumps(facts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _identifies(key: str) -> bool:
+    """Whether an option is part of a job's identity. Which clips there are, these themselves say better."""
+    return effect_of(key) != "nothing" and not key.startswith(("data.", "tune.holdout"))
 
 
 def _data(dataset: Dataset) -> list[Any]:

@@ -320,7 +320,8 @@ def test_option_added_to_one_run_of_a_plugin_is_a_column(tmp_path):
 
 
 def test_options_that_cannot_matter_are_no_columns(tmp_path):
-    same = {"cache": {"enabled": False}, "data": {"max_ratio": 5}, "sweep": {"resume": True}}
+    same = {"cache": {"enabled": False}, "data": {"max_ratio": 5}, "sweep": {"resume": True}, "audit": "raise"}
+    same |= {"score": "mcc", "coverage": 0.8, "robustness": True, "bundle": {"refit": False}, "tune": {"n_trials": 9}}
     assert columns_of(tmp_path, {}, {"seed_": {"x": 1}, **same}) == ["seed_.x"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw.config.options import Tune
+from audiofw.config.options import Tune, effect_of
 from audiofw.contract.schema import check, section_options
 from audiofw.errors import AudiofwError, first_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# a search may go on with others of these
-WITHOUT_EFFECT = re.compile(r"tune\.(n_trials|n_jobs|prune|sampler|storage)|n_jobs|audit|(cache|report|sweep)\..*")
 GIVE_UP_AFTER = 3  # trials, if none has gone well and all failed for one reason
 
 
@@ -125,8 +122,9 @@ def _read_tune(config: DictConfig) -> Tune:
 
 
 def _fixed(space: Sequence[Word]) -> list[str]:
+    """List the words that all trials share; what changes no result may be another when the search goes on."""
     fixed = [word for word in space if word.distribution is None]
-    return sorted(word.text for word in fixed if not WITHOUT_EFFECT.fullmatch(word.name))
+    return sorted(word.text for word in fixed if effect_of(word.name) != "nothing")
 
 
 # --- trials -----------------------------------------------------------------------------------------------

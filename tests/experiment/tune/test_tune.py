@@ -362,9 +362,17 @@ def test_a_search_that_goes_on_gives_what_one_in_a_row_gives(search, tmp_path, c
     search("parts", *words, "tune.n_trials=5", "sweep.rerun=all")
     assert trials(tmp_path / "parts") == trials(tmp_path / "whole")
     capfd.readouterr()
-    search("parts", *words, "tune.n_trials=5")
+    # what changes no result may be another
+    search("parts", *words, "tune.n_trials=5", "audit=false", "bundle=false", "cache.max_gb=1", "n_jobs=2")
     assert len(trials(tmp_path / "parts")) == 5
     assert "no honest score; tune.holdout=0.2" in capfd.readouterr().out
+
+
+def test_a_search_goes_on_only_with_what_can_change_its_results_as_it_was(search):
+    search("sweep", "model.depth=range(1,4)", "tune.n_trials=1", "tune.holdout=0")
+    for word in ("tune.holdout=0.3", "data.limit=9", "coverage=0.8", "model.dies_at=7"):
+        with pytest.raises(ConfigError, match=f"this one has .*{word}.*: choose another hydra.sweep.dir"):
+            search("sweep", "model.depth=range(1,4)", "tune.holdout=0", word)
 
 
 def test_the_same_suggestion_is_not_run_twice(search, tmp_path):

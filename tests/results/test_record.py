@@ -1,0 +1,63 @@
+"""A job is known by its config, data and code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiofw.config.options import Config, effect_of, option_values
+from audiofw.data.dataset import Dataset
+from audiofw.experiment.hydra_app import compose
+from audiofw.extraction.clips import find
+from audiofw.results.record import job_identity
+
+CLIPS_SAY_IT = ("data.", "tune.holdout")  # which clips there are is seen by the clips themselves
+
+
+@pytest.fixture(scope="module")
+def composed() -> tuple[Config, Any]:
+    return compose([])
+
+
+@pytest.fixture
+def dataset(sounds, composed) -> Dataset:
+    config, _ = composed
+    return find(replace(config, data=replace(config.data, source=str(sounds(clips=2, seconds=0.1)))))
+
+
+def changed(section: Any, key: str) -> Any:
+    """Give a config, or a section, with another value for one option: any will do, none is checked here."""
+    name, _, rest = key.partition(".")
+    value = getattr(section, name)
+    return replace(section, **{name: changed(value, rest) if rest else f"not {value}"})
+
+
+def test_a_job_is_another_by_each_option_that_can_change_its_result(composed, dataset):
+    config, choices = composed
+    identity = job_identity(config, choices, dataset)
+    others = {
+        key for key, _ in option_values(config) if job_identity(changed(config, key), choices, dataset) != identity
+    }
+    assert others == {
+        key for key, _ in option_values(config) if effect_of(key) != "nothing" and not key.startswith(CLIPS_SAY_IT)
+    }
+    assert {"score", "seed", "audio.trim", "balance", "robustness"} <= others
+    assert not {"n_jobs", "audit", "cache.max_gb", "bundle.refit", "data.on_error"} & others
+
+
+def test_a_job_is_another_by_its_plugins_and_their_options(composed, dataset):
+    config, choices = composed
+    others = [compose(words)[1] for words in (["model=knn"], ["model=knn", "model.n_neighbors=2"], ["split=kfold"])]
+    assert len({job_identity(config, each, dataset) for each in [choices, *others]}) == 4
+
+
+def test_a_job_is_another_by_its_clips_and_their_labels(composed, dataset):
+    config, choices = composed
+    first, *rest = dataset.clips
+    relabelled = dataset._replace(clips=[first._replace(label="another"), *rest])
+    known = {job_identity(config, choices, each) for each in (dataset, dataset._replace(clips=rest), relabelled)}
+    Path(first.path).write_bytes(b"something else")
+    assert len({*known, job_identity(config, choices, dataset)}) == 4
