@@ -56,6 +56,7 @@ def test_the_wheel_holds_configs_and_plugins(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     templates = ("run.html", "style.css", "script.js")
     for file in (
+        "py.typed",
         "conf/config.yaml",
         "conf/experiment/article.yaml",
         "plugins/features/mel.py",
