@@ -77,7 +77,7 @@ def find_clips(
         A text file with the clips to leave out, as if they were not there: on each line a name as in
         `Clip.name`, or a glob, whose ``*`` stands for folders, too. Blank lines and ``#`` comments are ignored.
     max_unpacked_gb, max_ratio : float
-        See `audiofw.data.unpack.unpack`.
+        See `audiofw.data.unpack.unpack_archive`.
     cache_dir : Path, optional
         Where archives are unpacked; by default `audiofw.system.paths.cache_root`.
 

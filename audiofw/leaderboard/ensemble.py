@@ -73,7 +73,7 @@ def build_ensemble(
     score : str
         What to be good at, and what is reported; ``roc_auc`` is approached by log loss.
     groups : sequence [shape=(clips,)], optional
-        For the interval, as in `audiofw.evaluation.scores.bootstrap_intervals`.
+        For the interval, as in `audiofw.evaluation.intervals.bootstrap_intervals`.
     seed : int
         Of the interval.
     """
