@@ -26,7 +26,7 @@ from audiofw.cache.fileindex import Content, FileIndex
 from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
 from audiofw.data.limits import Limits, check_members, check_room
 from audiofw.errors import DataError
-from audiofw.system.locks import alone, try_lock
+from audiofw.system.locks import alone, is_free
 from audiofw.system.paths import cache_root
 
 log = logging.getLogger(__name__)
@@ -63,10 +63,10 @@ def unpack_archive(
         content = _content(archive, index)
         home = store / content.digest.hex()
         if not _complete(home):
-            with alone(store / f"{home.name}.lock", f"unpacking {archive.name}"):
+            with alone(store / f"{home.name}.lock", f"unpacking {archive.name}") as locked:
                 # whoever held the lock before us may have done the work
                 if not _complete(home):
-                    _remove_leftovers(store, home.name)
+                    _remove_leftovers(store, home.name if locked else None)
                     _unpack_to(home, archive, limits, partial(index.still, archive, content))
     return home / FILES
 
@@ -142,15 +142,12 @@ def _settle(part: Path, home: Path) -> None:
             raise
 
 
-def _remove_leftovers(store: Path, ours: str) -> None:
+def _remove_leftovers(store: Path, ours: str | None) -> None:
     """Remove the parts of dead processes: those whose lock nobody holds, and any of the lock that we hold."""
     for part in store.glob("*.part"):
         digest = part.name.split(".")[0]
-        with (store / f"{digest}.lock").open("ab") as lock:
-            # our own lock shows as taken; where there are no locks, nobody can tell who is dead
-            free = try_lock(lock)
-            if free or (free is False and digest == ours):
-                shutil.rmtree(part, ignore_errors=True)
+        if digest == ours or is_free(store / f"{digest}.lock"):
+            shutil.rmtree(part, ignore_errors=True)
 
 
 # --- writing ---------------------------------------------------------------------------------------

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 log = logging.getLogger(__name__)
 
+NO_LOCKS = (OSError, NotImplementedError)  # a read-only folder, or a file system without locks
+POLL = 0.1  # seconds
+
 
 @contextmanager
-def alone(lock: Path, doing: str) -> Iterator[None]:
+def alone(lock: Path, doing: str) -> Iterator[bool]:
     """Hold a lock, and wait for it if another process has it, saying so once.
 
     Where no lock can be had, go on without: what is guarded must be right, if slower, even then.
@@ -25,34 +25,30 @@ def alone(lock: Path, doing: str) -> Iterator[None]:
         A file that is made and left there.
     doing : str
         What the other process is doing, for the message.
+
+    Yields
+    ------
+    bool
+        Whether the lock is held.
     """
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("ab")
-    except OSError:
-        yield
-        return
-    with file:
-        if try_lock(file) is False:
-            log.info("%s: another process is at it; waiting", doing)
-            while try_lock(file) is False:
-                time.sleep(0.1)
-        yield
+    from filelock import FileLock, Timeout
+
+    file = FileLock(lock)
+    with ExitStack() as held:
+        with suppress(*NO_LOCKS):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                held.enter_context(file.acquire(timeout=0))
+            except Timeout:
+                log.info("%s: another process is at it; waiting", doing)
+                held.enter_context(file.acquire(poll_interval=POLL))
+        yield file.is_locked
 
 
-def try_lock(file: IO[bytes]) -> bool | None:
-    """Lock an open file until it is closed: True; False if another holds it; None where locks fail."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
+def is_free(lock: Path) -> bool:
+    """Whether a lock can be had and nobody has it."""
+    from filelock import FileLock
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return None
-    return True
+    with suppress(*NO_LOCKS), FileLock(lock, timeout=0):  # Timeout is an OSError
+        return True
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,9 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import filelock
 import pytest
 from packing import SOUND, make_zip, names_in
 
@@ -19,7 +22,6 @@ from audiofw.cache import fileindex
 from audiofw.data import unpack
 from audiofw.data.unpack import unpack_archive
 from audiofw.errors import DataError
-from audiofw.system import locks
 
 
 @pytest.fixture
@@ -159,8 +161,10 @@ def test_where_locks_do_not_exist_two_at_once_still_agree(tmp_path: Path, cache:
         together.wait()
         settle(*args)
 
-    for module in (unpack, locks):
-        monkeypatch.setattr(module, "try_lock", lambda _: None)
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     monkeypatch.setattr(unpack, "_settle", settle_together)
     folders: list[Path] = []
     threads = [threading.Thread(target=lambda: folders.append(unpack_archive(path, cache_dir=cache))) for _ in range(2)]
