@@ -44,5 +44,5 @@ def refuse_strangers(where: str, names: Iterable[str], known: Iterable[str]) -> 
     For a plugin with ``**params``: libraries that ignore an unknown option would hide a typo.
     """
     known = set(known)
-    for stranger in sorted(set(names) - known):
-        raise ConfigError(f"{where}.{stranger}: there is no such option{nearest(stranger, known)}")
+    for unknown in sorted(set(names) - known):
+        raise ConfigError(f"{where}.{unknown}: unknown option{nearest(unknown, known)}")

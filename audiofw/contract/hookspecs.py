@@ -1,7 +1,7 @@
-"""The plugin contract in one page: a plugin is a function, and a hook hands it to audiofw.
+"""The plugin contract in one page: a plugin is a function that a hook registers.
 
-What stands left of the ``*`` in the function's signature is what audiofw hands it; what stands right of
-the ``*`` is what the user may set, each with a type and a default. ::
+Parameters before the ``*`` in the function's signature are passed by audiofw; parameters after it are options that
+the user can set, each with a type and a default. ::
 
     import librosa
     from audiofw import hookimpl
@@ -14,17 +14,17 @@ the ``*`` is what the user may set, each with a type and a default. ::
         \"\"\"Root-mean-square level of each frame.\"\"\"
         return librosa.feature.rms(y=y, hop_length=hop_length)
 
-Types of options: ``int``, ``float``, ``bool``, ``str``, ``list[...]`` and unions of these with ``None``;
-``Literal["a", "b"]`` for a choice; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range.
+Option types: ``int``, ``float``, ``bool``, ``str``, ``list[...]`` and unions of these with ``None``;
+``Literal["a", "b"]`` for choices; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range.
 
-``register(function, name=None, holds_gil=False, names=None)``: ``name`` is the name on the menu when it is not
-the function's own; ``holds_gil=True`` says that a feature, a pooling or an augmentation spends its time in Python
-code, so that it is worth a process instead of a thread.
+``register(function, name=None, holds_gil=False, names=None)``: ``name`` is the plugin's name, by default the
+function's; ``holds_gil=True`` marks a feature, pooling or augmentation that spends its time in Python code, so that it
+runs in worker processes instead of threads.
 
-``names`` is a function that names what comes out, for reports and tables. A feature's, ``names(sr, **options)``, gives
-a name for each row, without a dot or an ``@``: ``mfcc3``, ``mel_1200Hz``. A pooling's, ``names(rows, d, **options)``,
-gives one for each of the ``d`` columns: the row, the statistic and, for a part of the clip, which:
-``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without it, rows and columns are numbered.
+``names`` is a function that names the output, for reports and tables. For a feature, ``names(sr, **options)`` returns a
+name for each row, without ``.`` or ``@``: ``mfcc3``, ``mel_1200Hz``. For a pooling, ``names(rows, d, **options)``
+returns a name for each of the ``d`` columns: row, statistic and, if it covers only a segment of the clip, which one:
+``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without ``names``, rows and columns are numbered.
 """
 
 from __future__ import annotations
@@ -37,65 +37,67 @@ import pluggy
 hookspec = pluggy.HookspecMarker("audiofw")
 
 hookimpl = pluggy.HookimplMarker("audiofw")
-"""Marks a plugin's hook, as in ``@hookimpl def register_features(register): register(loudness)``."""
+"""Marks a function of a plugin as a hook: ``@hookimpl def register_features(register): register(loudness)``."""
 
 Register = Callable[..., None]
 
 
 @hookspec
 def register_features(register: Register) -> None:
-    """Offer features: ``(y, sr, *, …)`` to a float array ``(rows, frames)``.
+    """Register features: functions ``(y, sr, *, …)`` that return a float array ``(rows, frames)``.
 
-    ``y`` is one clip, mono ``float32 (n,)`` and the function's own to change; ``sr`` its rate in Hz.
+    ``y`` is one clip, mono ``float32 (n,)``, which the function may modify in place; ``sr`` is its sampling rate in Hz.
     """
 
 
 @hookspec
 def register_poolings(register: Register) -> None:
-    """Offer poolings: ``(frames, *, …)`` to a vector ``(d,)``, with ``frames`` a feature's ``(rows, frames)``.
+    """Register poolings: functions ``(frames, *, …)`` that turn a feature's ``(rows, frames)`` into a vector ``(d,)``.
 
-    One that learns from the training clips asks for ``seed`` in place of ``frames``: ``(seed, *, …)`` to an unfitted
-    scikit-learn transformer, which is fitted inside each fold. Its ``fit(X, y)`` and ``transform(X)`` are handed a
-    sequence of pictures ``(rows, frames)``, frames differing; ``transform`` gives ``(pictures, d)``.
+    A pooling that learns from the training clips takes ``seed`` instead of ``frames``: ``(seed, *, …)`` returns an
+    unfitted scikit-learn transformer, which is fitted on each training fold. Its ``fit(X, y)`` and ``transform(X)``
+    receive a sequence of ``n`` arrays ``(rows, frames)``, whose numbers of frames may differ; ``transform`` returns
+    ``(n, d)``.
     """
 
 
 @hookspec
 def register_models(register: Register) -> None:
-    """Offer models: ``(seed, n_jobs, make, *, …)`` to an unfitted scikit-learn classifier; a ``Pipeline`` is one.
+    """Register models: functions ``(seed, n_jobs, make, *, …)`` that return an unfitted scikit-learn classifier.
 
-    A function asks only for what it needs. ``make(name, **options)`` makes another model of the menu, with this
-    one's seed and threads; its other options keep their defaults. ``**params`` at the end leaves options open: every
-    option of the wrapped library can then be set as ``+model.gamma=1``. A classifier whose ``fit`` takes ``groups`` is
-    handed the group of each row (its clip, where there are no groups), for inner splits that leak nothing.
+    The classifier may be a ``Pipeline``. A function declares only the arguments that it needs. ``make(name,
+    **options)`` creates another available model with the same seed and number of threads, and with default values for
+    the options not given. A final ``**params`` accepts further options, so that every option of the wrapped library can
+    be set with ``+model.gamma=1``. If the classifier's ``fit`` has a parameter ``groups``, it receives the group of
+    each row (its clip if the data has no groups), so that its inner splits do not leak.
     """
 
 
 @hookspec
 def register_splits(register: Register) -> None:
-    """Offer splits: ``(seed, groups, folds, *, …)`` to a scikit-learn cross-validation splitter.
+    """Register splits: functions ``(seed, groups, folds, *, …)`` that return a scikit-learn cross-validation splitter.
 
-    A function asks only for what it needs; one that asks for ``groups`` or ``folds`` (a list of str, one for
-    each clip) is refused in one clear line where the data has none.
+    A function declares only the arguments that it needs. If it takes ``groups`` or ``folds`` (lists with one str per
+    clip) and the data has none, the run ends with an error.
     """
 
 
 @hookspec
 def register_augmentations(register: Register) -> None:
-    """Offer augmentations: ``(y, sr, rng, *, …)`` to changed samples ``(n,)``, of any length.
+    """Register augmentations: functions ``(y, sr, rng, *, …)`` that return changed samples ``(n,)``, of any length.
 
-    ``y`` is a part of a training clip, mono ``float32 (n,)`` and the function's own to change; ``rng`` a
-    ``numpy.random.Generator``, the only source of chance.
+    ``y`` is a segment of a training clip, mono ``float32 (n,)``, which the function may modify in place; ``rng`` is a
+    ``numpy.random.Generator``, which must be the only source of randomness.
     """
 
 
 @hookspec
 def register_trusted_types(register: Register) -> None:
-    """Let model bundles hold classes of the plugin's own: ``register("my_package.models.MyClassifier", …)``.
+    """Allow classes of the plugin in model bundles: ``register("my_package.models.MyClassifier", …)``.
 
-    Each is given by the full name of the module that defines it. A bundle is loaded without pickle, and refused if it
-    holds a class that neither audiofw nor an installed plugin trusts. Such a class must be safe to make from any
-    attributes: its ``__setstate__``, if it has one, runs on what the file says.
+    Give the full name, with the module that defines the class. Bundles are loaded without pickle and rejected if they
+    contain a class that neither audiofw nor an installed plugin trusts. A trusted class must be safe to construct with
+    arbitrary attributes: its ``__setstate__``, if any, runs on data from the file.
     """
 
 
@@ -103,10 +105,20 @@ TRUSTED_TYPES = register_trusted_types.__name__
 
 
 class Kind(NamedTuple):
-    """One kind of plugin: its menu, its hook, and what audiofw can hand to its functions.
+    """One kind of plugin: its config group, its hook and the arguments that audiofw can pass to its functions.
 
-    ``offers`` is handed anew at each call; ``make``, of a kind that ``makes``, comes from the menus. ``needs`` must be
-    asked for, and just one of ``either``; of an ``optional`` kind none need be chosen.
+    Attributes
+    ----------
+    offers
+        Arguments passed at each call, in this order; a function takes any of them.
+    needs
+        Arguments that a function must take.
+    either
+        Arguments of which a function must take exactly one.
+    optional
+        Whether a run may do without a plugin of this kind.
+    makes
+        Whether a function may also take ``make``, to create other plugins of its kind.
     """
 
     name: str
@@ -119,7 +131,7 @@ class Kind(NamedTuple):
 
     @property
     def all_offers(self) -> tuple[str, ...]:
-        """All that a function may ask for."""
+        """All arguments that a function may take."""
         return (*self.offers, "make") if self.makes else self.offers
 
 
@@ -133,4 +145,4 @@ KINDS = {
         Kind("augmentation", "register_augmentations", offers=("y", "sr", "rng"), needs=("y", "rng"), optional=True),
     )
 }
-"""Every kind, by its name, which is also the name of its menu in the config."""
+"""All kinds by name, which is also the name of the config group."""

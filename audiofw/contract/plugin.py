@@ -1,4 +1,4 @@
-"""One plugin: what its function's signature says, and the function with its options bound."""
+"""One plugin: its function's signature, and the function with its options bound."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from audiofw.contract.schema import Option, allows, plain, show_type
 from audiofw.errors import AudiofwError, PluginError
 from audiofw.system.hashing import digest_files
 
-MADE_UP = (0, 1)  # a seed and a number of threads, to see what a model is made of
+MADE_UP = (0, 1)  # seed and number of threads for building a model only to list its members
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry of a menu: a function, what it asks for, and what may be set."""
+    """A registered function, the arguments that audiofw passes to it, and its options."""
 
     kind: Kind
     name: str
@@ -34,7 +34,7 @@ class Plugin:
 
     @property
     def where(self) -> str:
-        """The file that holds the function."""
+        """The source file of the function."""
         return inspect.getsourcefile(self.function) or "?"
 
     @property
@@ -48,7 +48,7 @@ class Plugin:
         return self.doc.partition("\n")[0]
 
     def described_options(self) -> list[Option]:
-        """List the options with the help that the docstring's ``Parameters`` section gives."""
+        """List the options with their help, taken from the ``Parameters`` section of the docstring."""
         from docstring_parser import parse
 
         texts = {param.arg_name: param.description or "" for param in parse(self.doc).params}
@@ -57,16 +57,16 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Choice:
-    """A plugin with its options bound: what the runner is handed.
+    """A plugin with its options bound.
 
-    Call it with what its kind offers, in that order: ``feature(y, sr)``, ``pooling(frames, seed)``,
-    ``model(seed, n_jobs)``, ``split(seed, groups, folds)``, ``augmentation(y, sr, rng)``; what it does not ask for
-    may be left out at the end.
+    Call it with the arguments of its kind, in this order: ``feature(y, sr)``, ``pooling(frames, seed)``,
+    ``model(seed, n_jobs)``, ``split(seed, groups, folds)``, ``augmentation(y, sr, rng)``. Only those that the function
+    takes are passed on; trailing arguments that it does not take may be omitted.
 
     Attributes
     ----------
     choose : callable, optional
-        Gives the choice of a plugin of this kind by its name and some options: for a function that asks for ``make``.
+        Binds another plugin of the same kind by name and options, for a function that takes ``make``.
     """
 
     plugin: Plugin
@@ -82,11 +82,11 @@ class Choice:
 
     def _member(self, name: str, options: Mapping[str, Any]) -> Choice:
         if self.choose is None:
-            raise PluginError(f"{self.plugin.kind.name}={self.name}: make('{name}') needs a choice made by the menus")
+            raise PluginError(f"{self.plugin.kind.name}={self.name}: make('{name}') needs a choice from load_menus()")
         return self.choose(name, options)
 
     def members(self) -> list[Choice]:
-        """List the choices that the function makes of other plugins; it is called to find them."""
+        """List the other plugins that the function creates with ``make``; calls the function to find them."""
         if "make" not in self.plugin.asks:
             return []
         found: list[Choice] = []
@@ -99,12 +99,12 @@ class Choice:
         return found
 
     def build(self, *given: Any) -> Any:
-        """Call a factory, a model's or a split's; whatever it raises becomes one line.
+        """Call a factory (a model, a split or a pooling that learns), turning any exception into an AudiofwError.
 
         Raises
         ------
         AudiofwError
-            PluginError unless the plugin chose another of audiofw's errors.
+            PluginError, unless the plugin itself raised another AudiofwError.
         """
         where = f"{self.plugin.kind.name}={self.name}"
         try:
@@ -112,19 +112,21 @@ class Choice:
         except AudiofwError:
             raise
         except ImportError as error:
-            raise PluginError(f"{where} needs a library that does not import: {error}; install it with pip") from error
+            raise PluginError(
+                f"{where} needs a library that cannot be imported: {error}; install it with pip"
+            ) from error
         except Exception as error:
             reason = " ".join(str(error).split())
             raise PluginError(f"{where} ({self.plugin.where}): {type(error).__name__}: {reason}") from error
 
     @property
     def name(self) -> str:
-        """The name on the menu."""
+        """The plugin's name, as in ``feature=mel``."""
         return self.plugin.name
 
     @property
     def holds_gil(self) -> bool:
-        """Whether processes serve it better than threads."""
+        """Whether it runs in worker processes rather than in threads."""
         return self.plugin.holds_gil
 
     @property
@@ -134,7 +136,7 @@ class Choice:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a result depends on: who made the function, its source and its options; JSON-able."""
+        """Everything that a result depends on, JSON-serialisable: the plugin's owner, source code and options."""
         own = {
             "name": self.name,
             "owner": self.plugin.owner,
@@ -146,9 +148,9 @@ class Choice:
 
 
 def code_digest(function: Callable[..., Any]) -> str:
-    """Hash the source that a function comes from: its file, or every module of its package.
+    """Hash the source of a function: its file, or every module of its package.
 
-    A version number alone would go stale while a plugin is being written.
+    A version number would not change while a plugin is being developed.
     """
     file = Path(inspect.getsourcefile(function) or "")
     module = sys.modules.get(function.__module__)
@@ -166,16 +168,18 @@ def read_plugin(
     holds_gil: bool = False,
     names: Callable[..., list[str]] | None = None,
 ) -> Plugin:
-    """Read a function's signature: what it asks for left of the ``*``, what may be set right of it.
+    """Read a function's signature: arguments before the ``*``, options after it.
 
     Raises
     ------
     PluginError
-        For a signature that breaks the contract; it names the function, the parameter and the remedy.
+        If the signature violates the contract; the message names the function, the parameter and the remedy.
     """
     name = name or function.__name__
     if not name.isidentifier():
-        raise PluginError(f"'{name}' is no name for a {kind.name}; use letters, digits and _: register(f, name='...')")
+        raise PluginError(
+            f"'{name}' is not a valid name for a {kind.name}; use letters, digits and _: register(f, name='...')"
+        )
     parameters = inspect.signature(function).parameters.values()
     return Plugin(
         kind=kind,
@@ -193,15 +197,15 @@ def read_plugin(
 def _read_asks(kind: Kind, name: str, parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
     asks = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     offers = ", ".join(kind.all_offers)
-    for stranger in (ask for ask in asks if ask not in kind.all_offers):
+    for unknown in (ask for ask in asks if ask not in kind.all_offers):
         raise PluginError(
-            f"{name}: '{stranger}' is not what a {kind.name} is handed ({offers}); an option stands right of a *"
+            f"{name}: unknown argument '{unknown}'; a {kind.name} may take ({offers}), and options come after a *"
         )
     for missing in (need for need in kind.needs if need not in asks):
-        raise PluginError(f"{name}: '{missing}' is missing; a {kind.name} begins ({offers}, *")
+        raise PluginError(f"{name}: argument '{missing}' is missing; a {kind.name} has the signature ({offers}, *, …)")
     if kind.either and len(set(asks) & set(kind.either)) != 1:
         ways = " or ".join(f"({way}, *, …)" for way in kind.either)
-        raise PluginError(f"{name}: a {kind.name} is {ways}: it asks for just one of the two")
+        raise PluginError(f"{name}: a {kind.name} has the signature {ways}: exactly one of the two")
     return asks
 
 
@@ -209,7 +213,7 @@ def _read_options(function: Callable[..., Any], parameters: Iterable[inspect.Par
     try:
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
-        raise PluginError(f"{function.__name__}: its annotations cannot be read: {error}") from error
+        raise PluginError(f"{function.__name__}: cannot read its type annotations: {error}") from error
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY:
             yield _read_option(function.__name__, parameter, hints.get(parameter.name))
@@ -220,7 +224,7 @@ def _read_option(owner: str, parameter: inspect.Parameter, annotation: Any) -> O
     if annotation is None or default is parameter.empty:
         raise PluginError(f"{owner}: '{name}' needs a type and a default, e.g. {name}: int = 512")
     if name == "name":
-        raise PluginError(f"{owner}: an option cannot be called 'name', the config holds the plugin's name there")
+        raise PluginError(f"{owner}: an option cannot be called 'name'; that key holds the plugin's name")
     try:
         plain(annotation)
     except TypeError as error:

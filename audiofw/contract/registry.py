@@ -1,7 +1,7 @@
-"""Find plugins, put them on the menus, and look one up by kind and name.
+"""Find plugins, register them by kind and name, and look them up.
 
-A plugin that is broken costs only itself: it is kept with its reason, a warning names it, and only choosing
-it fails.
+A broken plugin does not affect the others: it is recorded with the reason, a warning names it, and only choosing it
+fails.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PATH_VARIABLE = "AUDIOFW_PLUGINS_PATH"
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin, or one function of it, that cannot be used, and why."""
+    """A plugin, or one function of it, that cannot be used, with the reason."""
 
     owner: str
     reason: str
@@ -43,19 +43,21 @@ class Broken:
 
 @dataclass
 class Menus:
-    """Every plugin that was found, by kind and name, and every one that is broken."""
+    """The available plugins by kind and name, and the broken ones."""
 
     plugins: dict[str, dict[str, Plugin]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     broken: list[Broken] = field(default_factory=list)
-    trusted: set[str] = field(default_factory=set)  #: classes, by full name, that plugins let bundles hold
+    trusted: set[str] = field(default_factory=set)  #: full names of the classes that plugins allow in bundles
 
     def find(self, kind: str, name: str) -> Plugin:
         """Look up one plugin.
 
         Raises
         ------
+        ConfigError
+            If no plugin has this name; suggests the closest one.
         PluginError
-            When it is on no menu, with the nearest name, or when it is broken, with its reason.
+            If the plugin is broken; the message gives the reason.
         """
         for broken in self.broken:
             if (broken.kind, broken.name) == (kind, name):
@@ -65,16 +67,16 @@ class Menus:
         menu = self.plugins[kind]
         lost = "".join(f"; not loaded: {b.reason}" for b in self.broken if b.name is None)
         raise ConfigError(
-            f"{kind}={name}: there is no such {kind}{nearest(name, menu)}; on the menu: {', '.join(sorted(menu))}{lost}"
+            f"{kind}={name}: unknown {kind}{nearest(name, menu)}; available: {', '.join(sorted(menu))}{lost}"
         )
 
     def choose(self, kind: str, values: Mapping[str, Any]) -> Choice:
-        """Bind a plugin to its section of the composed config, checked against its signature.
+        """Bind a plugin to its section of the composed config, after checking the values against its signature.
 
         Raises
         ------
         ConfigError, PluginError
-            For an unknown plugin or option, and a value out of range.
+            For an unknown or broken plugin, an unknown option or a value out of range.
         """
         options = {key: value for key, value in values.items() if key != "name"}
         plugin = self.find(kind, values["name"])
@@ -82,12 +84,12 @@ class Menus:
         return self._bind(plugin, options)
 
     def choose_member(self, kind: str, name: str, options: Mapping[str, Any]) -> Choice:
-        """Bind a plugin that another one is made of: some options given, the others at their defaults.
+        """Bind a plugin used by another one; options not given keep their defaults.
 
         Raises
         ------
         ConfigError, PluginError
-            As `choose` does; an option is named as in ``model.svm.C``.
+            As for `choose`; options are named as in ``model.svm.C``.
         """
         plugin = self.find(kind, name)
         check(f"{kind}.{name}", options, plugin.options, open_ended=plugin.open_ended)
@@ -95,12 +97,12 @@ class Menus:
         return self._bind(plugin, {**defaults, **options})
 
     def _bind(self, plugin: Plugin, options: Mapping[str, Any]) -> Choice:
-        if "make" not in plugin.asks:  # a feature's choice goes to other processes, and should not take all menus along
+        if "make" not in plugin.asks:  # features are pickled for worker processes, which need no other plugin
             return Choice(plugin, options)
         return Choice(plugin, options, partial(self.choose_member, plugin.kind.name))
 
     def add(self, plugin: Plugin) -> None:
-        """Put a plugin on its menu; two of one name make the name unusable, since either may be meant."""
+        """Add a plugin; if two have the same name, neither can be used, since it is unclear which is meant."""
         menu = self.plugins[plugin.kind.name]
         if plugin.name not in menu:
             menu[plugin.name] = plugin
@@ -109,62 +111,62 @@ class Menus:
         self.break_(
             plugin.owner,
             f"{plugin.kind.name}={plugin.name}: two plugins have this name, in {rival.where} and {plugin.where}; "
-            f"give one another: register({plugin.name}, name='...')",
+            f"rename one: register({plugin.name}, name='...')",
             plugin.kind.name,
             plugin.name,
         )
 
     def break_(self, owner: str, reason: str, kind: str | None = None, name: str | None = None) -> None:
-        """Keep what is broken, and why, on one line."""
+        """Record a broken plugin with a one-line reason."""
         self.broken.append(Broken(owner, " ".join(reason.split()), kind, name))
 
     def warn(self) -> None:
-        """Say in one line each which plugins are not on the menus."""
+        """Log a one-line warning for each broken plugin."""
         for broken in self.broken:
-            log.warning("plugin left out: %s", broken.reason)
+            log.warning("plugin not loaded: %s", broken.reason)
 
     def store(self) -> None:
-        """Put every menu into Hydra's ConfigStore, before Hydra reads the command line."""
+        """Store the schemas of all plugins in Hydra's ConfigStore; call it before Hydra parses the command line."""
         from hydra.core.config_store import ConfigStore
 
         store = ConfigStore.instance()
         for kind, menu in self.plugins.items():
-            store.repo.pop(kind, None)  # what an earlier call in this process left there
+            store.repo.pop(kind, None)  # left by an earlier call in this process
             for name, plugin in menu.items():
                 options = [Option("name", str, name), *plugin.options]
                 store.store(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
 
 
 class Origin(NamedTuple):
-    """Where a plugin comes from, said without a path: what finds it again on another machine."""
+    """Where a plugin comes from, without a path, so that it can be found again on another machine."""
 
     kind: str  #: "built in", "package" or "file"
-    name: str  #: of the built-in file, the distribution, or the file in a plugins folder
+    name: str  #: name of the built-in file, of the distribution, or of the file in a plugins folder
 
 
 class Source(NamedTuple):
     """A plugin that can be loaded."""
 
     origin: Origin
-    owner: str  #: as on the menus
-    where: str  #: as in errors
+    owner: str  #: shown by ``audiofw plugins``
+    where: str  #: shown in error messages
     load: Callable[[], Any]
 
 
 def load_menus(folders: Sequence[Path] = (), only: Sequence[Origin] | None = None) -> Menus:
-    """Find every plugin: the built-in ones, installed packages', then those of the given folders.
+    """Load all plugins: built-in ones, then those of installed packages, then those in plugin folders.
 
     Parameters
     ----------
     folders : sequence of Path
-        Beside those in the environment variable ``AUDIOFW_PLUGINS_PATH``.
+        Plugin folders, in addition to those in the environment variable ``AUDIOFW_PLUGINS_PATH``.
     only : sequence of Origin, optional
-        Load no others.
+        Load only plugins of these origins.
 
     Raises
     ------
     PluginError
-        When a folder does not exist; a broken plugin is no error until it is chosen.
+        If a folder does not exist. A broken plugin raises only when it is chosen.
     """
     menus, manager = Menus(), pluggy.PluginManager("audiofw")
     manager.add_hookspecs(hookspecs)
@@ -193,7 +195,7 @@ def _sources(folders: Sequence[Path]) -> Iterator[Source]:
 
 
 def origin_of(plugin: Plugin) -> Origin:
-    """Say where a plugin comes from."""
+    """Return the origin of a plugin."""
     if plugin.owner == "built in":
         return Origin("built in", Path(plugin.where).stem)
     if plugin.owner.endswith(".py"):
@@ -208,7 +210,7 @@ def _folders_in_environment() -> list[Path]:
 
 def _plugin_files(folder: Path) -> Iterator[Path]:
     if not folder.expanduser().is_dir():
-        raise PluginError(f"{folder}: there is no such plugins folder; see --plugins-dir and {PATH_VARIABLE}")
+        raise PluginError(f"{folder}: plugins folder not found; check --plugins-dir and {PATH_VARIABLE}")
     files = sorted(folder.expanduser().resolve().glob("*.py"))
     return (file for file in files if not file.name.startswith(("_", ".")))
 
@@ -218,23 +220,20 @@ def _distribution(entry: importlib.metadata.EntryPoint) -> str:
 
 
 def _load(menus: Menus, manager: pluggy.PluginManager, source: Source) -> None:
-    """Load one plugin and take what its hooks register; whatever it raises is kept as its reason."""
+    """Load one plugin and add what its hooks register; an exception is recorded as the reason that it is broken."""
     owner, where = source.owner, source.where
     try:
         plugin = source.load()
         name = manager.register(plugin, name=where)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin's code may raise anything
-        menus.break_(owner, f"{where}: it does not import: {type(error).__name__}: {error}")
+        menus.break_(owner, f"{where}: import failed: {type(error).__name__}: {error}")
         return
     hooks = list(manager.get_hookcallers(plugin) or ())
     known = [*(kind.hook for kind in KINDS.values()), TRUSTED_TYPES]
-    for stranger in (hook.name for hook in hooks if hook.spec is None):
-        menus.break_(
-            owner,
-            f"{where}: there is no hook '{stranger}'{nearest(stranger, known)}; hooks: {', '.join(known)}",
-        )
+    for unknown in (hook.name for hook in hooks if hook.spec is None):
+        menus.break_(owner, f"{where}: unknown hook '{unknown}'{nearest(unknown, known)}; hooks: {', '.join(known)}")
     if not hooks:
-        menus.break_(owner, f"{where}: it registers nothing; add @hookimpl before def register_features(register)")
+        menus.break_(owner, f"{where}: registers no plugin; add @hookimpl above def register_features(register)")
     for kind in KINDS.values():
         for impl in _own_hooks(manager, kind.hook, name):
             _take(menus, kind, owner, where, impl)
@@ -264,7 +263,7 @@ def _take_trusted(menus: Menus, owner: str, where: str, hook: Callable[..., None
     def register(*names: str) -> None:
         for name in names:
             if not (isinstance(name, str) and all(part.isidentifier() for part in name.split(".")) and "." in name):
-                raise PluginError(f"{name!r} is no full name of a class, as 'package.module.Class'")
+                raise PluginError(f"{name!r} is not the full name of a class, such as 'package.module.Class'")
             menus.trusted.add(name)
 
     try:

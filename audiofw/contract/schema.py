@@ -1,7 +1,7 @@
-"""Typed options: from Python annotations to what OmegaConf stores, what is checked, and what help shows.
+"""Typed options: convert Python annotations to OmegaConf types, check values against them, and format them for help.
 
-OmegaConf knows types but neither choices nor ranges. So ``Literal`` and ``Annotated`` are taken off for it
-and checked here, once the config is composed.
+OmegaConf supports types, but neither choices nor ranges. ``Literal`` and ``Annotated`` are therefore stripped for
+OmegaConf and checked here once the config is composed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from audiofw.errors import ConfigError, nearest
 
-MISSING = "???"  # OmegaConf's word; importing it would take a tenth of a second from every prediction
+MISSING = "???"  # omegaconf.MISSING; importing it would cost every prediction a tenth of a second
 PLAIN = (int, float, bool, str)
 
 
@@ -28,7 +28,7 @@ MEASURES: Mapping[str, Effect] = {"effect": "measures"}
 
 
 class Option(NamedTuple):
-    """One thing that the user may set: a keyword of a plugin, or a field of a config section."""
+    """One option that the user can set: a keyword of a plugin, or a field of a config section."""
 
     name: str
     annotation: Any
@@ -38,7 +38,7 @@ class Option(NamedTuple):
 
 
 def plain(annotation: Any) -> Any:
-    """Take choices and ranges off a type, for OmegaConf; TypeError for a type that a config cannot hold."""
+    """Strip choices and ranges from a type, for OmegaConf; TypeError for a type that OmegaConf cannot store."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return plain(args[0])
@@ -50,15 +50,15 @@ def plain(annotation: Any) -> Any:
         return list[plain(args[0])]  # type: ignore[misc]
     if annotation in (*PLAIN, type(None), Any) or dataclasses.is_dataclass(annotation):
         return annotation
-    raise TypeError(f"{show_type(annotation)} is no type for an option; use int, float, bool, str, list[...]")
+    raise TypeError(f"an option cannot have the type {show_type(annotation)}; use int, float, bool, str or list[...]")
 
 
 def _union(members: Iterable[Any]) -> Any:
-    return Union[tuple(dict.fromkeys(members))]  # noqa: UP007  # of a list that is not known before
+    return Union[tuple(dict.fromkeys(members))]  # noqa: UP007  # the members are known only at run time
 
 
 def allows(annotation: Any, value: Any) -> bool:
-    """Whether a value, of the right plain type already, is among the choices and within the ranges."""
+    """Whether a value has the right type, is one of the choices and lies within the range."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return allows(args[0], value) and all(_within(bound, value) for bound in args[1:])
@@ -87,7 +87,7 @@ def _within(bound: Any, value: Any) -> bool:
 
 
 def show_type(annotation: Any) -> str:
-    """Say a type in the user's words: ``int ≥ 1``, ``hann | hamming``, ``float > 0, < 1 or null``."""
+    """Format a type for users: ``int ≥ 1``, ``hann | hamming``, ``float > 0, < 1 or null``."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         signs = [
@@ -107,7 +107,7 @@ def show_type(annotation: Any) -> str:
 
 
 def make_schema(name: str, options: Iterable[Option]) -> type:
-    """Build the dataclass that Hydra stores: plain types, and the defaults where the options have them."""
+    """Build the dataclass that Hydra stores, with plain types and the options' defaults."""
     return dataclasses.make_dataclass(name, [_field(option) for option in options])
 
 
@@ -122,7 +122,7 @@ def _field(option: Option) -> tuple[str, Any, Any]:
 
 
 def missing(option: Option) -> Option:
-    """Leave out an option's value, since ``conf/config.yaml`` gives it; so for every field of a section."""
+    """Remove an option's default (and those of a section's fields), since ``conf/config.yaml`` sets it."""
     if not dataclasses.is_dataclass(option.annotation):
         return option._replace(default=MISSING)
     fields = map(missing, section_options(option.annotation))
@@ -136,34 +136,34 @@ def section_options(section: Any) -> list[Option]:
 
 
 def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, open_ended: bool = False) -> None:
-    """Refuse strangers and values out of range, which OmegaConf lets pass.
+    """Check for unknown keys and values out of range, which OmegaConf does not detect.
 
     Parameters
     ----------
     where : str
-        The key of the section, such as ``feature``.
+        Key of the section, such as ``feature``.
     values : Mapping
-        What the user set, as plain Python values.
+        Values to check, as plain Python objects.
     options : iterable of Option
-        What may be set.
+        The known options.
     open_ended : bool
-        Whether other keys are allowed too.
+        Whether other keys are allowed.
 
     Raises
     ------
     ConfigError
-        It names the key, the value and the range or the nearest known key.
+        The message names the key and either the value and its range, or the closest known key.
     """
     known, prefix = {option.name: option for option in options}, f"{where}." if where else ""
     for key, value in values.items():
         if key not in known and not open_ended:
-            raise ConfigError(f"{prefix}{key}: there is no such option{nearest(key, known)}; {_list(known)}")
+            raise ConfigError(f"{prefix}{key}: unknown option{nearest(key, known)}; {_list(known)}")
         if key in known and not allows(known[key].annotation, value):
             raise ConfigError(f"{prefix}{key}={_show(value)}: must be {show_type(known[key].annotation)}")
 
 
 def _list(names: Iterable[str]) -> str:
-    return f"known: {', '.join(sorted(names)) or 'none'}"
+    return f"options: {', '.join(sorted(names)) or 'none'}"
 
 
 def _show(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Plugins are found, read and put on the menus; a broken one costs only itself."""
+"""Plugins are found, read and registered; a broken one does not affect the others."""
 
 import textwrap
 from pathlib import Path
@@ -25,7 +25,7 @@ LOUDNESS = """
 
 @pytest.fixture
 def drop(tmp_path: Path):
-    """Drop a plugin file into a folder: ``drop(code, "name.py")`` gives the folder."""
+    """Write a plugin file: ``drop(code, "name.py")`` returns its folder."""
 
     def write(code: str, name: str = "loudness.py", folder: str = "plugins") -> Path:
         file = tmp_path / folder / name
@@ -36,7 +36,7 @@ def drop(tmp_path: Path):
     return write
 
 
-def test_a_dropped_file_is_on_the_menu(drop):
+def test_a_dropped_file_is_available(drop):
     plugin = load_menus([drop(LOUDNESS)]).find("feature", "loudness")
     assert plugin.summary == "Root-mean-square level of each frame."
     assert [(o.name, o.annotation, o.default) for o in plugin.options] == [("hop_length", int, 512)]
@@ -50,12 +50,12 @@ def test_the_path_variable_names_folders_too(drop, monkeypatch):
 
 def test_the_current_folder_is_not_searched(drop, monkeypatch):
     monkeypatch.chdir(drop(LOUDNESS))
-    with pytest.raises(ConfigError, match="there is no such feature"):
+    with pytest.raises(ConfigError, match="unknown feature"):
         load_menus().find("feature", "loudness")
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(PluginError, match="no such plugins folder"):
+    with pytest.raises(PluginError, match="plugins folder not found"):
         load_menus([tmp_path / "nowhere"])
 
 
@@ -78,15 +78,15 @@ def test_a_choice_hands_over_what_the_function_asks_for():
     [
         ("y, sr, *, hop_length=512", "'hop_length' needs a type and a default, e.g. hop_length: int = 512"),
         ("y, sr, *, hop_length: int", "'hop_length' needs a type and a default"),
-        ("y, sr, *, hop_length: set = None", "'hop_length': set is no type for an option"),
+        ("y, sr, *, hop_length: set = None", "'hop_length': an option cannot have the type set"),
         ("y, sr, *, hop_length: int = 'a'", "'hop_length' has the default 'a', which is not int"),
-        ("y, sr, *, hop_length: Nonsense = 1", "its annotations cannot be read"),
+        ("y, sr, *, hop_length: Nonsense = 1", "cannot read its type annotations"),
         ("y, sr, *, name: str = 'a'", "an option cannot be called 'name'"),
-        ("y, sr, hop_length", "'hop_length' is not what a feature is handed (y, sr)"),
-        ("y, *, hop_length: int = 1", "'sr' is missing; a feature begins (y, sr, *"),
+        ("y, sr, hop_length", "unknown argument 'hop_length'; a feature may take (y, sr)"),
+        ("y, *, hop_length: int = 1", "'sr' is missing; a feature has the signature (y, sr, *"),
     ],
 )
-def test_a_signature_that_breaks_the_contract_says_what_and_how_to_mend_it(drop, signature, reason):
+def test_a_signature_that_violates_the_contract_is_explained(drop, signature, reason):
     code = LOUDNESS.replace("y, sr, *, hop_length: int = 512", signature)
     code = code.replace("    from audiofw", "    from __future__ import annotations\n    from audiofw", 1)
     menus = load_menus([drop(code)])
@@ -100,13 +100,13 @@ def test_a_signature_that_breaks_the_contract_says_what_and_how_to_mend_it(drop,
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import nonsense_that_is_not_there", "it does not import: ModuleNotFoundError: No module named"),
-        ("def f(:", "it does not import: SyntaxError"),
-        ("raise SystemExit(3)", "it does not import: SystemExit: 3"),
-        ("x = 1", "it registers nothing; add @hookimpl before def register_features(register)"),
+        ("import nonsense_that_is_not_there", "import failed: ModuleNotFoundError: No module named"),
+        ("def f(:", "import failed: SyntaxError"),
+        ("raise SystemExit(3)", "import failed: SystemExit: 3"),
+        ("x = 1", "registers no plugin; add @hookimpl above def register_features(register)"),
         (
             LOUDNESS.replace("register_features", "register_feature"),
-            "there is no hook 'register_feature' (did you mean 'register_features'?)",
+            "unknown hook 'register_feature' (did you mean 'register_features'?)",
         ),
         (LOUDNESS.replace("(register)", "(registry)", 1), "registry"),
         (LOUDNESS.replace("register(loudness)", "register(1 / 0)"), "register_features failed: ZeroDivisionError"),
@@ -205,7 +205,7 @@ def test_a_plugin_says_which_classes_bundles_may_hold(drop):
 def test_a_trusted_class_is_given_by_its_full_name(drop, name):
     menus = load_menus([drop(TRUST.replace('"package.models.One"', name))])
     (broken,) = menus.broken
-    assert "no full name of a class" in broken.reason
+    assert "not the full name of a class" in broken.reason
     assert not menus.trusted
 
 

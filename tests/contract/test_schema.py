@@ -58,7 +58,7 @@ def test_a_type_is_shown_in_the_users_words(annotation, shown):
 
 @pytest.mark.parametrize("annotation", [set, dict[str, int], bytes, list])
 def test_a_type_that_a_config_cannot_hold_is_refused(annotation):
-    with pytest.raises(TypeError, match="no type for an option"):
+    with pytest.raises(TypeError, match="an option cannot have the type"):
         plain(annotation)
 
 
@@ -78,12 +78,12 @@ def test_two_sections_do_not_share_a_list():
     assert schema().shares == [0.5]
 
 
-def test_a_stranger_is_refused_with_the_nearest_name():
-    with pytest.raises(ConfigError, match=r"model\.depht: .* \(did you mean 'depth'\?\); known: depth"):
+def test_an_unknown_option_is_refused_with_the_nearest_name():
+    with pytest.raises(ConfigError, match=r"model\.depht: .* \(did you mean 'depth'\?\); options: depth"):
         check("model", {"depht": 3}, [Option("depth", int, 1)])
 
 
-def test_a_stranger_passes_where_options_are_open():
+def test_an_unknown_option_passes_where_options_are_open():
     check("model", {"gamma": 3}, [Option("depth", int, 1)], open_ended=True)
 
 
