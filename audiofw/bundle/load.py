@@ -13,7 +13,6 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from audiofw.audio.segments import Segments
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.model import Model
 from audiofw.bundle.trees import check_trees, walk
@@ -23,7 +22,7 @@ from audiofw.config.options import Audio, Pad, Windows, build_section
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Menus, Origin, load_menus
 from audiofw.errors import AudiofwError, DataError, PluginError, first_line
-from audiofw.extraction.recording import Unit, own_code
+from audiofw.extraction.recording import Unit, make_unit, own_code
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -90,11 +89,7 @@ def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
     """Make what turns a recording into rows."""
     build_section(Audio, "audio", facts["audio"])  # checks it
     build_section(Windows, "windows", facts["windows"])
-    audio = dict(facts["audio"])
-    own = {name: audio.pop(name) for name in ("sample_rate", "offset", "silence")}
-    return Unit(
-        **own, feature=choices["feature"], pooling=choices["pooling"], segments=Segments(**audio, **facts["windows"])
-    )
+    return make_unit(facts["audio"], facts["windows"], choices)
 
 
 def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) -> Choice:

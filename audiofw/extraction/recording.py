@@ -29,6 +29,8 @@ HISS = 1e-3  # -60 dB: a feature may divide by the loudness
 LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
 """Whose versions are part of a row's recipe, beside libsndfile's: a new one may change a digit."""
 
+DECODING = ("sample_rate", "offset", "silence")
+"""The options of ``audio`` that say how a file is decoded; the others say which parts of it become rows."""
 
 PICTURES = {"name": "none", "options": {}}
 """What stands for a pooling that learns in a row's recipe: all of them begin with the same pictures."""
@@ -166,7 +168,14 @@ class Unit:
         }
 
     def _audio(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("sample_rate", "offset", "silence")}
+        return {name: getattr(self, name) for name in DECODING}
+
+
+def make_unit(audio: Mapping[str, Any], windows: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
+    """Make what turns a recording into rows, of the config's sections ``audio`` and ``windows``."""
+    parts = {name: value for name, value in {**audio, **windows}.items() if name not in DECODING}
+    decoding = {name: audio[name] for name in DECODING}
+    return Unit(**decoding, feature=choices["feature"], pooling=choices["pooling"], segments=Segments(**parts))
 
 
 def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:

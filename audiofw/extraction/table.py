@@ -9,13 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from audiofw.audio.segments import Segments
 from audiofw.cache.store import Cache, RecipeCache, recipe_digest
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
 from audiofw.extraction.extract import Table, tabulate
-from audiofw.extraction.recording import Copy, Unit
+from audiofw.extraction.recording import Copy, Unit, make_unit
 from audiofw.system.locks import alone
 from audiofw.system.paths import cache_root
 
@@ -26,10 +25,7 @@ COPIES = 3  # of each training clip, where it is only said how they are changed
 
 def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
     """Make what turns a recording into rows, and behind it what does so with each changed copy of it."""
-    audio = asdict(config.audio)
-    own = {name: audio.pop(name) for name in ("sample_rate", "offset", "silence")}
-    segments = Segments(**audio, **asdict(config.windows))
-    unit = Unit(**own, feature=choices["feature"], pooling=choices["pooling"], segments=segments)
+    unit = make_unit(asdict(config.audio), asdict(config.windows), choices)
     if not (augmentation := choices.get("augmentation")):
         return [unit]
     copies = COPIES if config.augmented_copies is None else config.augmented_copies
