@@ -6,9 +6,10 @@ Each finding names its clips and the option that mends it; `effect` says what th
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -125,10 +126,15 @@ def find_duplicates(
 
 
 def _identical(probes: Sequence[Probe | None]) -> Sets:
-    same: dict[str, list[int]] = {}
-    for place, one in enumerate(probes):
-        if one is not None:
-            same.setdefault(one.digest, []).append(place)
+    return _alike(one and one.digest for one in probes)
+
+
+def _alike(keys: Iterable[Any]) -> Sets:
+    """Sets of places with the same key; those without one are in none."""
+    same = defaultdict(list)
+    for place, key in enumerate(keys):
+        if key is not None:
+            same[key].append(place)
     return tuple(tuple(places) for places in same.values() if len(places) > 1)
 
 
@@ -139,11 +145,12 @@ def _near(
     others = {place for places in identical for place in places[1:]}
     places = [i for i, one in enumerate(probes) if one is not None and i not in others]
     matches = near_pairs([probes[i].prints for i in places])  # type: ignore[union-attr]
-    return _joined(
+    pairs = [
         (places[match.a], places[match.b])
         for match in matches
         if match.info >= ENOUGH_INFO or _sounds_same(clips[places[match.a]], clips[places[match.b]], read)
-    )
+    ]
+    return _connected(pairs, len(probes))
 
 
 def _sounds_same(a: Clip, b: Clip, read: Callable[[Path], Sound]) -> bool:
@@ -158,22 +165,13 @@ def _whole(path: Path) -> Sound:
     return load(path, sample_rate=None, duration=None, silence="keep")
 
 
-def _joined(pairs: Iterable[tuple[int, int]]) -> Sets:
-    """Sets of places that pairs connect."""
-    leader: dict[int, int] = {}
+def _connected(pairs: Sequence[tuple[int, int]], n_places: int) -> Sets:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def first(place: int) -> int:
-        while leader.setdefault(place, place) != place:
-            leader[place] = leader[leader[place]]  # halves the way for the next one
-            place = leader[place]
-        return place
-
-    for a, b in pairs:
-        leader[max(first(a), first(b))] = min(first(a), first(b))
-    sets: dict[int, list[int]] = {}
-    for place in sorted(leader):
-        sets.setdefault(first(place), []).append(place)
-    return tuple(tuple(places) for places in sets.values())
+    ends = np.array(pairs, int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(pairs)), (ends[0], ends[1])), shape=(n_places, n_places))
+    return _alike(connected_components(graph, directed=False)[1])
 
 
 def _copies(
