@@ -1,6 +1,7 @@
 """The rules of the house that no linter checks: names held as text, bare packages, what is public, calls go down."""
 
 import ast
+import importlib.util
 import pkgutil
 import re
 import subprocess
@@ -122,6 +123,15 @@ def test_no_function_hides_a_module_of_its_name():
     for name in MODULES:
         assert resolve(name) is import_module(name)
     assert not set(fw.__all__) & {module.name for module in pkgutil.iter_modules(fw.__path__)}
+
+
+def test_the_picture_shows_the_layers_as_they_are():
+    spec = importlib.util.spec_from_file_location("architecture_svg", ROOT / "docs/architecture_svg.py")
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    shown = [name for row in picture.ROWS.values() for name in row]
+    assert shown == [layer.partition(" ")[0] for layer in LAYERS]
+    assert (ROOT / "docs/architecture.svg").read_text() == picture.draw()
 
 
 # ---- what is public
@@ -271,6 +281,18 @@ def test_plugins_are_called_by_the_contract_and_call_what_is_public(calls):
     public = ("audiofw.spectral.", "audiofw.audio.effects.", "audiofw.learn.", "audiofw.errors.")
     assert registers in called
     assert [name for name in called if name != registers and not name.startswith(public)] == []
+
+
+def test_each_step_of_a_run_is_the_function_that_the_docs_name(calls):
+    page = (ROOT / "docs/architecture.md").read_text()
+    steps = page.partition("## How a recording becomes a score")[2].partition("\n\n`")[0]
+    named = set(re.findall(r"`(audiofw\.[\w.]+)`", steps))
+    assert len(named) > 15
+    called = {called for _, called in calls.pairs}
+    assert named - called == {
+        "audiofw.cli.main.main",
+        "audiofw.data.unpack.unpack_archive",
+    }  # of no folder, from Python
 
 
 def test_the_traced_run_went_through_every_layer_of_a_run(calls):
