@@ -169,9 +169,9 @@ def _measured_on(run: Finished) -> str:
 def _fitted_on(run: Finished) -> dict[str, Any]:
     clips = run.metrics["n_clips"]
     if run.config.bundle.refit:
-        return {"refit": True, "clips": clips, "said": f"all {clips} clips, after the score was measured"}
+        return {"refit": True, "clips": clips, "said": f"all {clips} clips, after scoring"}
     last = run.evaluation.folds[-1]
-    said = f"{last.n_train} of {clips} clips: the training part of fold {last.number}"
+    said = f"{last.n_train} of {clips} clips, the training set of fold {last.number}"
     return {"refit": False, "clips": last.n_train, "said": said}
 
 

@@ -1,10 +1,11 @@
-"""What stands on the command line, made ready for Hydra's override grammar."""
+"""The words of a command line: made ready for Hydra's override grammar, and written out to be typed again."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audiofw.config.options import SWITCHES, TEXT_KEYS
@@ -18,7 +19,7 @@ PLUGINS_FLAG = "--plugins-dir"
 def take_plugin_folders(words: Sequence[str]) -> list[str]:
     """Move every ``--plugins-dir FOLDER`` from the command line into ``AUDIOFW_PLUGINS_PATH``.
 
-    There the processes of a launcher find them, too.
+    There the processes of a launcher find them, too. A folder that is listed already is not listed twice.
     """
     rest, folders, words = [], [], list(words)
     while words:
@@ -31,7 +32,10 @@ def take_plugin_folders(words: Sequence[str]) -> list[str]:
         else:
             raise ConfigError(f"{PLUGINS_FLAG} needs a folder: {PLUGINS_FLAG} my_plugins")
     if folders:
-        os.environ[PATH_VARIABLE] = os.pathsep.join(filter(None, [os.environ.get(PATH_VARIABLE), *folders]))
+        listed = os.environ.get(PATH_VARIABLE, "").split(os.pathsep)
+        known = {str(Path(folder).expanduser().resolve()) for folder in listed if folder}
+        new = [folder for folder in dict.fromkeys(folders) if folder not in known]
+        os.environ[PATH_VARIABLE] = os.pathsep.join(filter(None, [*listed, *new]))
     return rest
 
 
@@ -44,9 +48,9 @@ _HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", r
 def quote_text(words: Sequence[str]) -> list[str]:
     r"""Quote the values of plain text keys, so that Hydra takes them as they are.
 
-    ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` trip its grammar otherwise. Left alone:
-    what is quoted already, ``null``, and sweeps that say so: ``choice(a.zip,b.zip)``. A section that has a switch is
-    no value of Hydra's, so ``bundle=false`` becomes ``bundle.enabled=false``; nor is null a choice of a menu, so
+    ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` would be syntax errors otherwise. Left
+    alone: what is quoted already, ``null``, and explicit sweeps: ``choice(a.zip,b.zip)``. Hydra cannot assign a value
+    to a section, so ``bundle=false`` becomes ``bundle.enabled=false``; nor null to a config group, so
     ``augmentation=null`` becomes ``~augmentation``.
     """
     words = [_OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word)) for word in words]
@@ -54,10 +58,30 @@ def quote_text(words: Sequence[str]) -> list[str]:
 
 
 def as_typed(word: str) -> str:
-    """Take off the quotes that `quote_text` has put around plain text, to show what was typed."""
+    """Remove the quotes that `quote_text` has put around plain text, to show what was typed."""
     key, _, value = word.partition("=")
     plain = f"{key}={value[1:-1]}".replace(r"\'", "'")
     return plain if value.startswith("'") and quote_text([plain]) == [word] else word
+
+
+def command_line(words: Iterable[str], owners: Iterable[str] = ()) -> str:
+    """Write a command of audiofw so that it can be pasted into a shell.
+
+    Parameters
+    ----------
+    words : iterable of str
+        What follows ``audiofw``, as `quote_text` gives it.
+    owners : iterable of str
+        The owners of the plugins that it needs: those that are files need ``--plugins-dir``.
+    """
+    folders = dict.fromkeys(_short(Path(owner).parent) for owner in owners if owner.endswith(".py"))
+    flags = [word for folder in folders for word in (PLUGINS_FLAG, folder)]
+    return " ".join(["audiofw", *map(shlex.quote, [*flags, *map(as_typed, words)])])
+
+
+def _short(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _quote(match: re.Match[str]) -> str:

@@ -6,7 +6,6 @@ import csv
 import json
 import logging
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.config.overrides import as_typed
+from audiofw.config.overrides import command_line
 from audiofw.errors import DataError
 from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 
@@ -62,10 +61,8 @@ class Facts:
 
     @property
     def command(self) -> str | None:
-        """The words to type to have the run again."""
-        if self.overrides is None:
-            return None
-        return " ".join(["audiofw", *map(shlex.quote, map(as_typed, self.overrides))])
+        """The command that repeats the run."""
+        return None if self.overrides is None else command_line(self.overrides, owners(self.versions))
 
     def _numbers(self, labels: Sequence[str]) -> np.ndarray:
         place = {name: i for i, name in enumerate(self.classes)}
@@ -80,10 +77,10 @@ def read_facts(folder: Path) -> Facts:
     DataError
         If ``metrics.json`` is missing or damaged; anything else that is missing is left out of the report.
     """
-    metrics = _read_json(folder / "metrics.json")
+    metrics = read_json(folder / "metrics.json")
     if not metrics or "classes" not in metrics or "scores" not in metrics:
         raise DataError(f"{folder}: metrics.json is missing or damaged, so there is nothing to report")
-    record, hydra = _read_json(folder / "result.json") or {}, _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
+    record, hydra = read_json(folder / "result.json") or {}, _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
     overrides = _read_yaml(folder / ".hydra" / "overrides.yaml")
     cwd = _dig(hydra, "hydra", "runtime", "cwd")
     run = Run(folder, "", "finished", 0.0, metrics=metrics)
@@ -93,15 +90,21 @@ def read_facts(folder: Path) -> Facts:
         config=_read_yaml(folder / "config.yaml") or {},
         predictions=read_predictions(run, probabilities=True),
         failures=_read_rows(folder / "failures.csv"),
-        versions=_read_json(folder / "versions.json") or {},
-        importance=_read_json(folder / IMPORTANCE),
+        versions=read_json(folder / "versions.json") or {},
+        importance=read_json(folder / IMPORTANCE),
         overrides=overrides if isinstance(overrides, list) else record.get("overrides"),
         started=re.sub(r"(\d\d:\d\d):.*", r"\1", str(record.get("started", "")).replace("T", " ")),
         cwd=Path(cwd) if isinstance(cwd, str) else None,
     )
 
 
-def _read_json(file: Path) -> dict[str, Any] | None:
+def owners(versions: Mapping[str, Any]) -> list[str]:
+    """List who brought a run's plugins, as its ``versions.json`` says."""
+    return [str(plugin.get("owner")) for plugin in (versions.get("plugins") or {}).values()]
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """Read an object from a JSON file; None where it is missing or, with a warning, damaged."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from audiofw.config.overrides import as_typed
+from audiofw.config.overrides import as_typed, command_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, read_runs
 from audiofw.leaderboard.table import Row, run_of
-from audiofw.report.facts import FILE
+from audiofw.report.facts import FILE, owners, read_json
 from audiofw.report.render import render
 from audiofw.results.console import NAMES
 from audiofw.results.files import write_text
@@ -138,7 +137,7 @@ def _own(run: Run, runs: Sequence[Run]) -> str:
 
 
 def _command(run: Run) -> str:
-    return " ".join(["audiofw", *map(shlex.quote, map(as_typed, run.overrides))])
+    return command_line(run.overrides, owners(read_json(run.folder / "versions.json") or {}))
 
 
 def _points(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,19 +1,21 @@
-"""A run's outcome as small tables on stdout."""
+"""A run's outcome on stdout: the score first, then what limits it, then what to do next."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from audiofw.audit.run import finding_line
 from audiofw.bundle.files import FACTS, FOLDER
+from audiofw.config.overrides import command_line
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.extraction.extract import Failure
+from audiofw.results.advice import advise_on_metrics
 from audiofw.system.tables import new_table, open_console
 
 NAMES = {
@@ -27,7 +29,9 @@ NAMES = {
     "roc_auc": "ROC AUC",
 }
 MOST_CLASSES = 40
-MOST_FAILURES = 10
+MOST_ADVICE = 3  # the report has all
+MOST_FAILURES = 3  # failures.csv has all
+REPORT = "report.html"
 
 
 def print_summary(
@@ -37,27 +41,34 @@ def print_summary(
     choices: Mapping[str, Choice],
     folder: Path,
 ) -> None:
-    """Print what was run, the scores beside the baseline's, each class, and what was left out."""
+    """Print the scores beside the baseline's, each class, what limits the scores, and what can be done next."""
     console = open_console()
-    console.print(_headline(metrics, choices), soft_wrap=True)
+    console.print(_headline(metrics), _setup(metrics, choices), sep="\n", soft_wrap=True)
     console.print("", _score_table(metrics), "", sep="\n")
     if len(metrics["classes"]) <= MOST_CLASSES:
         console.print(_class_table(metrics), "", sep="\n")
-    console.print(*_confidence(metrics), "", sep="\n", soft_wrap=True)
     if metrics["robustness"]:
         console.print(_robustness_table(metrics), "", sep="\n")
-    if metrics["scores"]["accuracy"]["pooled"] == 1:
-        console.print(_flawless(metrics), "", sep="\n", soft_wrap=True)
-    findings = [finding_line(finding) for finding in metrics["audit"]]
-    for line in [*findings, *_left_out(dataset, failures), *_model_left(folder), f"results in {_short(folder)}"]:
-        console.print(line, soft_wrap=True)
+    blocks = [_confidence(metrics), _advice(metrics, folder), _skipped(dataset, failures)]
+    for block in filter(None, blocks):
+        console.print(*block, "", sep="\n", soft_wrap=True)
+    console.print(*_next_steps(choices, folder), sep="\n", soft_wrap=True)
 
 
-def _headline(metrics: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
+def _headline(metrics: Mapping[str, Any]) -> str:
+    name = score_names(metrics)[metrics["score"]]
+    interval, baseline = metrics["scores"][metrics["score"]]["interval"], metrics["baseline"][metrics["score"]]
+    level = f"{metrics['interval_level']:.0%} interval"
+    spread = f", {level} {_number(interval[0])}–{_number(interval[1])}" if interval else ""
+    return f"{name} {_number(metrics['value'])}{spread}; baseline (most frequent class) {_number(baseline)}"
+
+
+def _setup(metrics: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
     names = {kind: choice.name for kind, choice in choices.items()}
+    folds = f", {metrics['n_folds']} folds" if metrics["n_folds"] > 1 else ""
     return (
-        f"{names['model']} on {names['feature']} pooled by {names['pooling']}, split by {names['split']}: "
-        f"{metrics['n_clips']} clips of {len(metrics['classes'])} classes, {metrics['n_tested']} tested"
+        f"{names['model']} on {names['feature']} + {names['pooling']}; split={names['split']}{folds}: "
+        f"{metrics['n_tested']} of {metrics['n_clips']} clips tested, {len(metrics['classes'])} classes"
     )
 
 
@@ -65,7 +76,7 @@ def _score_table(metrics: Mapping[str, Any]) -> Table:
     several = metrics["n_folds"] > 1
     spread = [f"mean ± std of {metrics['n_folds']} folds"] if several else []
     level = f"{metrics['interval_level']:.0%} interval"
-    table = new_table("score", "value", level, *spread, "most frequent class", right=3 + several)
+    table = new_table("score", "value", level, *spread, "baseline", right=3 + several)
     names = score_names(metrics)
     for name in sorted(names, key=lambda name: name != metrics["score"]):  # the main one first
         score = metrics["scores"][name]
@@ -76,7 +87,7 @@ def _score_table(metrics: Mapping[str, Any]) -> Table:
 
 
 def score_names(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """Name the scores; of two classes F1 is that of one, of more it is the macro one, which then needs no row."""
+    """Name the scores to show: F1 is that of one class if there are two, else it equals F1 macro and is left out."""
     if len(metrics["classes"]) == 2:
         return {**NAMES, "f1": f"F1 of {metrics['f1_of']}"}
     double = "f1_macro" if metrics["score"] == "f1" else "f1"
@@ -84,64 +95,66 @@ def score_names(metrics: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _class_table(metrics: Mapping[str, Any]) -> Table:
-    table = new_table("class", "precision", "recall", "F1", "tested", right=4)
+    table = new_table("class", "precision", "recall", "F1", "test clips", right=4)
     for row in metrics["per_class"]:
         table.add_row(row["class"], *(_number(row[key]) for key in ("precision", "recall", "f1")), str(row["support"]))
     return table
 
 
-def _flawless(metrics: Mapping[str, Any]) -> str:
-    """Say what resampling cannot where every clip is right: the exact (Clopper and Pearson's) bound."""
-    n, level = metrics["n_tested"], metrics["interval_level"]
-    least = ((1 - level) / 2) ** (1 / n)
-    far = f"of so few as {n}, that of accuracy reaches down to {least:.3f}"
-    return f"every tested clip is right, so there is – for an interval; {far}"
-
-
 def _confidence(metrics: Mapping[str, Any]) -> list[str]:
-    """Say what the surest predictions are worth, and how many labels it takes to be nearly sure."""
+    """Say how accurate the most confident predictions are, and how large prediction sets are."""
     if not (confidence := metrics["confidence"]):
         return []
     half, sets = min(confidence["curve"], key=lambda point: abs(point["coverage"] - 0.5)), confidence["sets"]
-    sure = (
-        f"surest half of the clips: accuracy {_number(half['accuracy'])}, probabilities from {half['threshold']:.2f} up"
-    )
+    confident = f"most confident half: accuracy {_number(half['accuracy'])} (probability ≥ {half['threshold']:.2f})"
     if not sets:
-        return [sure]
+        return [confident]
+    kind = f"prediction sets, {sets['coverage']:.0%} coverage (conformal)"
     if sets["mean_size"] == len(metrics["classes"]):
-        return [
-            sure,
-            f"too few tested clips for sets of labels that hold the true one for {sets['coverage']:.0%} of them",
-        ]
-    held = f"hold it for {sets['measured']:.1%}, with {sets['mean_size']:.1f} labels on average"
-    return [sure, f"sets of labels that are to hold the true one for {sets['coverage']:.0%} of the clips {held}"]
+        return [confident, f"{kind}: too few test clips, every set holds all classes"]
+    size = f"{sets['mean_size']:.1f} classes on average"
+    return [confident, f"{kind}: {size}, {sets['measured']:.1%} of them hold the true class"]
 
 
 def _robustness_table(metrics: Mapping[str, Any]) -> Table:
     level = f"{metrics['interval_level']:.0%} interval"
-    table = new_table("test clips changed by", score_names(metrics)[metrics["score"]], level, "tested", right=3)
+    table = new_table("change to the test clips", score_names(metrics)[metrics["score"]], level, "test clips", right=3)
     for row in metrics["robustness"]:
         interval = " – ".join(map(_number, row["interval"])) if row["interval"] else "–"
         table.add_row(row["change"], _number(row["value"]), interval, str(row["n_tested"]))
     return table
 
 
-def _left_out(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
-    lines = [f"passed over: {count} {reason}" for reason, count in dataset.passed_over.items()]
+def _advice(metrics: Mapping[str, Any], folder: Path) -> list[str]:
+    advice = advise_on_metrics({**metrics, "n_failures": 0})  # unusable clips are listed by name
+    lines = [f"{one.level}: {one.text} {one.remedy}" for one in advice[:MOST_ADVICE]]
+    if len(advice) > MOST_ADVICE:
+        where = REPORT if (folder / REPORT).is_file() else "metrics.json"
+        lines.append(f"… and {len(advice) - MOST_ADVICE} more in {where}")
+    return lines
+
+
+def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
+    lines = [f"ignored: {count} {reason}" for reason, count in dataset.passed_over.items()]
     if failures:
-        lines.append(f"left out: {len(failures)} of {len(dataset.clips)} clips could not be used (failures.csv)")
+        lines.append(f"skipped: {len(failures)} of {len(dataset.clips)} clips could not be used (failures.csv)")
         lines += [f"  {failure.name}: {failure.reason}" for failure in failures[:MOST_FAILURES]]
         lines += [f"  … and {len(failures) - MOST_FAILURES} more"] if len(failures) > MOST_FAILURES else []
     return lines
 
 
-def _model_left(folder: Path) -> list[str]:
-    """Say what the model in the run's folder was fitted on, and what to do with it."""
+def _next_steps(choices: Mapping[str, Choice], folder: Path) -> Iterator[str]:
+    """Say where the results are, and how to use the model if the run has saved one."""
+    place = _short(folder)
     file = folder / FOLDER / FACTS
-    if not file.is_file():
-        return []
-    said = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["said"]
-    return [f"model fitted on {said}: audiofw predict {_short(folder)} SOUND"]
+    if file.is_file():
+        said = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["said"]
+        words = ["predict", place if not place.startswith("-") else f"./{place}"]
+        owners = [choice.plugin.owner for choice in (*choices.values(), *choices["model"].members())]
+        yield f"predict:  {command_line(words, owners)} FILE   (model trained on {said})"
+    if (folder / REPORT).is_file():
+        yield f"report:   {shlex.quote(str(Path(place) / REPORT))}"
+    yield f"results:  {shlex.quote(place)}"
 
 
 def _number(value: float | None) -> str:

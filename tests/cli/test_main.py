@@ -126,7 +126,7 @@ def test_bad_files_are_listed_and_the_run_goes_on(audiofw, sounds, tmp_path):
     rows = list(csv.DictReader((tmp_path / "run/failures.csv").open()))
     assert {row["name"] for row in rows} == {"low/empty.wav", "low/text.wav", "high/nothing.wav", "high/silent.wav"}
     assert all(row["reason"] for row in rows)
-    assert "left out: 4 of 24 clips" in outcome.out
+    assert "skipped: 4 of 24 clips" in outcome.out
     assert json.loads((tmp_path / "run/metrics.json").read_text())["n_clips"] == 20
 
 

@@ -1,12 +1,13 @@
 """What people really type reaches Hydra as they mean it."""
 
 import os
+import shlex
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from audiofw.config.options import SWITCHES
-from audiofw.config.overrides import as_typed, quote_text, take_plugin_folders
+from audiofw.config.overrides import as_typed, command_line, quote_text, take_plugin_folders
 from audiofw.errors import ConfigError
 
 ODD = [
@@ -102,6 +103,25 @@ def test_words_without_quotes_of_ours_are_shown_as_they_are():
     assert as_typed("data.source='My Pets.zip'") == "data.source=My Pets.zip"
     assert as_typed("feature=mel") == "feature=mel"
     assert as_typed("+model.words='a b'") == "+model.words='a b'"
+
+
+def test_a_plugin_folder_given_twice_is_listed_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOFW_PLUGINS_PATH", f"{tmp_path}/a")
+    take_plugin_folders(["--plugins-dir", f"{tmp_path}/a", "--plugins-dir", f"{tmp_path}/b"])
+    assert os.environ["AUDIOFW_PLUGINS_PATH"].split(os.pathsep) == [f"{tmp_path}/a", f"{tmp_path}/b"]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_written_command_is_read_by_the_shell_as_it_was_given(text):
+    words = quote_text([f"data.source={text}", "model=lda"])
+    assert quote_text(shlex.split(command_line(words))[1:]) == words
+
+
+def test_a_written_command_names_the_folders_of_plugins_that_are_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    owners = ["built in", "package 1.0", f"{tmp_path}/my own/a.py", f"{tmp_path}/my own/b.py", "/else/c.py"]
+    written = shlex.split(command_line(["predict", "run"], owners))
+    assert written == ["audiofw", "--plugins-dir", "my own", "--plugins-dir", "/else", "predict", "run"]
 
 
 @pytest.mark.parametrize("section", SWITCHES)

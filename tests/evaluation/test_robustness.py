@@ -119,7 +119,7 @@ def test_each_change_is_scored_by_the_models_as_they_are(audiofw, levels):
     (quieter,) = (row for row in table if row["change"] == "12 dB quieter")
     assert 0.2 < quieter["interval"][0] < 0.5 < quieter["interval"][1] < 0.8
     assert [what for what, _ in seen(levels)].count("fit") == 4
-    assert "test clips changed by" in outcome.out
+    assert "change to the test clips" in outcome.out
     assert "12 dB quieter" in outcome.out
 
 

@@ -1,0 +1,68 @@
+"""What limits a run's score, and what to do about it, as far as the metrics tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+MANY_FAILED = 0.05  # of the clips: from here on a warning
+
+
+class Advice(NamedTuple):
+    """One thing to know about a run, and its remedy."""
+
+    level: Literal["warning", "note"]
+    text: str
+    remedy: str
+    files: Sequence[str] = ()
+
+
+def advise_on_metrics(metrics: Mapping[str, Any]) -> list[Advice]:
+    """List what the audit found, a score no better than the baseline, and unusable clips; warnings first."""
+    return warnings_first([*_on_audit(metrics), *_on_score(metrics), *_on_failures(metrics)])
+
+
+def warnings_first(advice: Iterable[Advice]) -> list[Advice]:
+    """Sort by level; within one level the order stays."""
+    return sorted(advice, key=lambda one: one.level != "warning")
+
+
+def _on_audit(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    for finding in metrics.get("audit", ()):
+        effect = f"; {finding['effect']}" if finding.get("effect") else ""
+        level: Literal["warning", "note"] = "warning" if finding["severity"] == "warning" else "note"
+        yield Advice(level, _sentence(finding["message"] + effect), _sentence(finding["remedy"]), finding["files"])
+
+
+def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    n = metrics["n_tested"]
+    if metrics["scores"]["accuracy"]["pooled"] == 1:
+        yield Advice(
+            "note",
+            f"Every test clip was classified correctly. With {n} clips, that is still compatible with an error rate "
+            f"of up to {min(1, 3 / n):.0%} (rule of three).",
+            "Test more clips (split=kfold tests each once), and recordings from other places, devices and speakers.",
+        )
+    score, value = metrics["score"], metrics["value"]
+    interval, baseline = metrics["scores"][score].get("interval"), metrics["baseline"].get(score)
+    if value is None or interval is None or baseline is None:
+        return
+    better = interval[0] > baseline if metrics["greater_is_better"] else interval[1] < baseline
+    if not better:
+        yield Advice(
+            "warning",
+            "The score is not significantly better than the baseline, which always predicts the most frequent class.",
+            "Collect more clips, or try other features: audiofw -m feature=mel,mfcc,stft",
+        )
+
+
+def _on_failures(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    failed = metrics.get("n_failures", 0)
+    if failed:
+        total = failed + metrics["n_clips"]
+        level: Literal["warning", "note"] = "warning" if failed / total >= MANY_FAILED else "note"
+        yield Advice(level, f"{failed} of {total} clips could not be used.", "failures.csv lists each with its reason.")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
