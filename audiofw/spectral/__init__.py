@@ -1,14 +1,15 @@
-"""Spectra of a signal: librosa's functions, names and results, faster, and in plain NumPy.
+"""Spectral features in plain NumPy, with the names, arguments and results of librosa's functions, but faster.
 
-Every function takes one channel ``y`` of shape ``(n,)`` or, where librosa does, a spectrogram ``S`` of shape
-``(bins, frames)``, so that one transform can serve many features; :func:`feature_set` does so for the usual twelve.
-Results are float32, that of :func:`stft` complex64. The FFT works in float64 unless ``dtype="float32"`` asks for
-speed, at differences of up to a thousandth of a dB. A signal that is empty, not finite or not one channel, and an
-argument out of range, is a ``ValueError`` of one line.
+Every function takes a mono signal ``y`` of shape ``(n,)`` or, where librosa does, a spectrogram ``S`` of shape
+``(bins, frames)``, so that several features can share one STFT; :func:`feature_set` computes the usual twelve that way.
+Results are float32, except for the complex64 :func:`stft`. The FFT uses float64 unless ``dtype="float32"`` is given,
+which is faster and differs by up to 0.001 dB. An empty, non-finite or multichannel signal and an argument out of range
+raise a ``ValueError`` with a one-line message.
 
-Buffers are kept per thread, so the functions may run in many threads at once; no result shares memory with them.
+The functions are thread-safe: scratch buffers are per thread, and no result shares memory with them.
 
-Source: librosa 0.11, https://librosa.org, with whose results the tests compare these; what it lacks names its own.
+Reference: librosa 0.11, https://librosa.org. The tests compare the results with librosa's. Functions that librosa lacks
+cite their own source.
 """
 
 from __future__ import annotations

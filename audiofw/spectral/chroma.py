@@ -35,12 +35,12 @@ def chroma_stft(
     sr : float
         Its sampling rate in Hz.
     S : np.ndarray [shape=(1 + n_fft // 2, frames)], optional
-        Power spectrogram in place of ``y``.
+        Power spectrogram, used instead of ``y``.
     norm : float, optional
-        Order of the norm that each frame is divided by; None for none.
+        Order of the norm by which each frame is divided; None for no normalisation.
     tuning : float
-        Deviation from A440 in fractions of a chroma bin. librosa estimates it by default, which takes far longer
-        than all the rest; here the default is concert pitch.
+        Deviation from A440 in fractions of a chroma bin. librosa estimates it by default, which takes far longer than
+        everything else; the default here is concert pitch.
     n_chroma, ctroct, octwidth, base_c
         See :func:`chroma_filterbank`.
     **framing
@@ -81,10 +81,11 @@ def chroma_filterbank(
     norm: float | None = 2.0,
     base_c: bool = True,
 ) -> NDArray[np.float32]:
-    """Bumps that gather each bin to its pitch class, as ``librosa.filters.chroma``; read-only.
+    """Gaussian filters that map FFT bins to pitch classes, as ``librosa.filters.chroma``; read-only.
 
-    ``tuning`` is in fractions of a chroma bin from A440; ``ctroct`` and ``octwidth`` weigh the octaves (None: alike);
-    ``norm`` is that of each bin's column; row 0 is C, or A with ``base_c=False``. Shape ``(n_chroma, 1 + n_fft // 2)``.
+    ``tuning`` is the deviation from A440 in fractions of a chroma bin; ``ctroct`` and ``octwidth`` are the centre and
+    width of the octave weighting (``octwidth=None``: no weighting); ``norm`` normalises each column; row 0 is C, or A
+    with ``base_c=False``. Shape ``(n_chroma, 1 + n_fft // 2)``.
     """
     whole("n_chroma", n_chroma, 1)
     pitch = _chroma_of_bins(positive("sr", sr), whole("n_fft", n_fft, 2), n_chroma, tuning)
@@ -100,7 +101,7 @@ def chroma_filterbank(
 
 
 def _chroma_of_bins(sr: float, n_fft: int, n_chroma: int, tuning: float) -> NDArray[np.float64]:
-    """Pitch of all ``n_fft`` bins, in chroma bins above A0; that of 0 Hz lies one and a half octaves below the next."""
+    """Pitch of all ``n_fft`` bins, in chroma bins above A0; 0 Hz is placed 1.5 octaves below the next bin."""
     a0 = 440.0 * 2.0 ** (tuning / n_chroma) / 16
     pitch = n_chroma * np.log2(np.linspace(0, sr, n_fft, endpoint=False)[1:] / a0)
     return np.concatenate([[pitch[0] - 1.5 * n_chroma], pitch])

@@ -1,4 +1,4 @@
-"""Many features of one transform."""
+"""Several features from one STFT."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audiofw.spectral.frames import Cut, Framing, cut, one_of
 from audiofw.spectral.mel import mfcc, onset_strength, sum_bands
 from audiofw.spectral.temporal import level, rise_of, zero_crossing_rate
 
-Picture = NDArray[np.float32]
+Feature = NDArray[np.float32]
 
 
 def feature_set(
@@ -40,8 +40,8 @@ def feature_set(
     n_mfcc: int = 20,
     only: Collection[str] | None = None,
     **framing: Unpack[Framing],
-) -> dict[str, Picture]:
-    """The usual features from one shared transform, several times quicker than one by one.
+) -> dict[str, Feature]:
+    """Compute the usual features from one shared STFT, several times faster than one by one.
 
     Parameters
     ----------
@@ -49,20 +49,23 @@ def feature_set(
         Signal.
     sr : float
         Its sampling rate in Hz.
-    n_mels, n_mfcc : int
-        Rows of the mel spectrogram, of which cepstra and onset strength are made too, and of the cepstra.
+    n_mels : int
+        Number of mel bands, which are also used for the MFCCs and the onset strength.
+    n_mfcc : int
+        Number of MFCCs.
     only : collection of str, optional
-        Names of those to make, of the ones below; None for all. What is left out costs nothing.
+        Names of the features to compute, from the list below; None for all. Others cost no time.
     **framing
         See :class:`Framing`.
 
     Returns
     -------
     dict of np.ndarray [shape=(rows, frames)]
-        Named after the functions that make them, with their defaults: ``melspectrogram`` (power), ``mfcc``,
-        ``chroma_stft``, ``spectral_centroid``, ``spectral_bandwidth``, ``spectral_rolloff``, ``spectral_flatness``,
-        ``spectral_contrast`` (as many octaves, up to 6, as begin below half the sampling rate), ``spectral_flux``,
-        ``onset_strength`` (one row here), ``rms`` and ``zero_crossing_rate``; all have as many frames.
+        Keyed by the name of the function that computes the feature with its defaults: ``melspectrogram`` (power),
+        ``mfcc``, ``chroma_stft``, ``spectral_centroid``, ``spectral_bandwidth``, ``spectral_rolloff``,
+        ``spectral_flatness``, ``spectral_contrast`` (up to 6 octaves, those that start below half the sampling rate),
+        ``spectral_flux``, ``onset_strength`` (with shape ``(1, frames)``), ``rms`` and ``zero_crossing_rate``. All
+        have the same number of frames.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def feature_set(
 
 
 class _Shared:
-    """What several features are made of, each made when first asked for."""
+    """Intermediate results shared by several features, each computed on first use."""
 
     def __init__(self, signal: Cut, y: NDArray[np.floating], sr: float, n_mels: int, n_mfcc: int) -> None:
         self.signal, self.y, self.sr, self.n_mels, self.n_mfcc = signal, y, sr, n_mels, n_mfcc
@@ -95,12 +98,12 @@ class _Shared:
         return np.sqrt(self.power)
 
     @cached_property
-    def mel(self) -> Picture:
+    def mel(self) -> Feature:
         bands = mel_bands(self.sr, self.signal.frames.n_fft, self.n_mels, 0.0, None, False, "slaney")
         return sum_bands(bands, self.power, np.empty((self.signal.n_frames, self.n_mels), np.float32)).T
 
     @cached_property
-    def decibels(self) -> Picture:
+    def decibels(self) -> Feature:
         """Of the mel bands."""
         return power_to_db(self.mel)
 
@@ -113,33 +116,33 @@ class _Shared:
         return centroid_of(self.moments, np.float32)
 
 
-def _chroma(shared: _Shared) -> Picture:
+def _chroma(shared: _Shared) -> Feature:
     bank = chroma_filterbank(sr=shared.sr, n_fft=shared.signal.frames.n_fft)
     return normalize(bank @ shared.power.T, np.inf, axis=0)
 
 
-def _bandwidth(shared: _Shared) -> Picture:
+def _bandwidth(shared: _Shared) -> Feature:
     variance = variance_of(shared.moments, shared.centroid) / mass_of(shared.moments, np.float32)
     return row(np.sqrt(variance))
 
 
-def _contrast(shared: _Shared) -> Picture:
+def _contrast(shared: _Shared) -> Feature:
     bands = octaves(shared.freq, shared.sr, 200.0, octaves_below_half(shared.sr))
     peak, valley = peaks_and_valleys(shared.magnitude.T, bands)
     return power_to_db(peak) - power_to_db(valley)
 
 
-def _onset(shared: _Shared) -> Picture:
+def _onset(shared: _Shared) -> Feature:
     frames = shared.signal.frames
     return row(onset_strength(S=shared.decibels, n_fft=frames.n_fft, hop_length=frames.hop_length))
 
 
-def _zero_crossings(shared: _Shared) -> Picture:
+def _zero_crossings(shared: _Shared) -> Feature:
     n_fft, hop_length, _, center, _ = shared.signal.frames
     return zero_crossing_rate(shared.y, frame_length=n_fft, hop_length=hop_length, center=center)
 
 
-FEATURES: dict[str, Callable[[_Shared], Picture]] = {
+FEATURES: dict[str, Callable[[_Shared], Feature]] = {
     "melspectrogram": lambda shared: shared.mel,
     "mfcc": lambda shared: mfcc(S=shared.decibels, n_mfcc=shared.n_mfcc),
     "chroma_stft": _chroma,
@@ -153,4 +156,4 @@ FEATURES: dict[str, Callable[[_Shared], Picture]] = {
     "rms": lambda shared: level(shared.signal),
     "zero_crossing_rate": _zero_crossings,
 }
-"""What :func:`feature_set` can make, and how, in its order."""
+"""The features of :func:`feature_set` and how they are computed, in output order."""

@@ -1,4 +1,4 @@
-"""Features of one or a few numbers per frame."""
+"""Features with one or a few values per frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiofw.spectral.decibels import power_to_db
 from audiofw.spectral.fourier import fft_frequencies, n_fft_of, spectrogram
 from audiofw.spectral.frames import Framing, Signal, even_blocks, positive, scratch, whole
 
-# Frames that are turned into float64 at a time, and bins that are summed at a time.
+# Frames converted to float64 at a time, and bins summed at a time.
 MOMENT_FRAMES = 64
 ROLLOFF_GROUP = 32
 
@@ -21,15 +21,15 @@ ROLLOFF_GROUP = 32
 def _with_frequencies(
     y: Signal, S: Signal, sr: float, freq: Any, framing: Framing
 ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
-    """The magnitude spectrogram, made or given, and the frequency of each of its rows."""
+    """Return the magnitude spectrogram, computed or given, and the frequency of each of its rows."""
     S = spectrogram(y, S=S, **framing)
     freq = fft_frequencies(sr=sr, n_fft=n_fft_of(S, **framing)) if freq is None else np.asarray(freq, np.float64)
     if freq.shape != (len(S),):
-        raise ValueError(f"freq has shape {freq.shape}: it needs one value for each of the {len(S)} rows of S")
+        raise ValueError(f"freq has shape {freq.shape}: it needs one value per row of S, {len(S)}")
     return S, freq
 
 
-# -- Where the energy lies -------------------------------------------------------------------------------------------
+# -- Distribution over frequency -------------------------------------------------------------------------------------
 
 
 def spectral_centroid(
@@ -44,9 +44,9 @@ def spectral_centroid(
     sr : float
         Its sampling rate in Hz.
     S : np.ndarray [shape=(bins, frames)], optional
-        Magnitude spectrogram in place of ``y``.
+        Magnitude spectrogram, used instead of ``y``.
     freq : np.ndarray [shape=(bins,)], optional
-        Frequency of each row in Hz; None for those of the FFT.
+        Frequency of each row in Hz; None for the FFT frequencies.
     **framing
         See :class:`audiofw.spectral.Framing`.
 
@@ -77,8 +77,8 @@ def spectral_bandwidth(
 ) -> NDArray[np.float32]:
     """Spread of each frame around its centroid, in Hz, as ``librosa.feature.spectral_bandwidth``.
 
-    ``p`` is the power of the deviation (2: a standard deviation); ``norm=False`` leaves magnitudes as they are. Other
-    arguments, result ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+    ``p`` is the exponent of the deviation (2: a standard deviation); ``norm=False`` does not normalise the magnitudes.
+    Other parameters, the return value ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
     """
     positive("p", p)
     S, freq = _with_frequencies(y, S, sr, freq, framing)
@@ -92,11 +92,11 @@ def spectral_bandwidth(
 
 
 def moments_of(S: NDArray[np.floating], freq: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over each frame of S, freq * S and freq² * S: shape ``(3, frames)``."""
+    """Sums of S, freq * S and freq² * S over each frame, shape ``(3, frames)``."""
     weights = [np.ones_like(freq), freq, freq**2]
     out = np.empty((3, S.shape[1]))
     for start, rows in even_blocks(0, S.shape[1], MOMENT_FRAMES):
-        # float64: the variance is a small difference of large numbers
+        # the variance is a small difference of large numbers, hence float64
         block = scratch("moments", (rows, len(S)), np.float64)
         np.copyto(block, S.T[start : start + rows])
         for moment, weight in zip(out, weights, strict=True):
@@ -105,7 +105,7 @@ def moments_of(S: NDArray[np.floating], freq: NDArray[np.float64]) -> NDArray[np
 
 
 def mass_of(moments: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
-    """What a frame's sums are divided by: its whole magnitude, or 1 for a silent frame."""
+    """Divisor of a frame's sums: its total magnitude, or 1 for a silent frame."""
     return np.where(moments[0] < np.finfo(dtype).tiny, 1.0, moments[0])
 
 
@@ -115,7 +115,7 @@ def centroid_of(moments: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]
 
 
 def variance_of(moments: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over each frame of S times the squared distance from a frequency."""
+    """Sum of S times the squared distance from ``centre`` over each frame."""
     return np.maximum(moments[2] - 2 * centre * moments[1] + centre**2 * moments[0], 0.0)
 
 
@@ -131,7 +131,7 @@ def _spread(
 
 
 def row(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """One value per frame as a picture of one row."""
+    """Reshape one value per frame to float32 ``(1, frames)``."""
     return values.astype(np.float32)[np.newaxis]
 
 
@@ -144,10 +144,11 @@ def spectral_rolloff(
     roll_percent: float = 0.85,
     **framing: Unpack[Framing],
 ) -> NDArray[np.float32]:
-    """Frequency in Hz below which a share of a frame's magnitude lies, as ``librosa.feature.spectral_rolloff``.
+    """Frequency in Hz below which a fraction of the magnitude lies, as ``librosa.feature.spectral_rolloff``.
 
-    ``roll_percent`` is that share, 0 to 1. Sums are more exact here than librosa's, so that a frame on the verge may
-    come out one bin apart. Other arguments, result ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+    ``roll_percent`` is that fraction, between 0 and 1. The sums are more accurate than librosa's, so a borderline frame
+    can differ by one bin. Other parameters, the return value ``(1, frames)`` and errors are those of
+    :func:`spectral_centroid`.
     """
     if not 0 < roll_percent < 1:
         raise ValueError(f"roll_percent={roll_percent} is out of range: between 0 and 1")
@@ -157,8 +158,8 @@ def spectral_rolloff(
 
 
 def rolloff_bins(rows: NDArray[np.floating], share: float) -> NDArray[np.intp]:
-    """First bin of each row where the running sum reaches ``share`` of the whole."""
-    # find the group of bins first, then the bin in it: a running sum over all bins would cost ten times as much
+    """First bin of each row at which the cumulative sum reaches ``share`` of the total."""
+    # first the group of bins, then the bin in it: a cumulative sum over all bins takes ten times as long
     bins = rows.shape[1]
     sums = np.add.reduceat(rows, np.arange(0, bins, ROLLOFF_GROUP), axis=1)
     upto = np.cumsum(sums, axis=1, dtype=np.float64)
@@ -172,7 +173,7 @@ def rolloff_bins(rows: NDArray[np.floating], share: float) -> NDArray[np.intp]:
     return np.take_along_axis(columns, np.argmax(reached, axis=1)[:, np.newaxis], axis=1)[:, 0]
 
 
-# -- How it is shaped ------------------------------------------------------------------------------------------------
+# -- Shape of the spectrum -------------------------------------------------------------------------------------------
 
 
 def spectral_flatness(
@@ -183,10 +184,11 @@ def spectral_flatness(
     power: float = 2.0,
     **framing: Unpack[Framing],
 ) -> NDArray[np.float32]:
-    """Geometric over arithmetic mean of each frame's power: 1 for noise, near 0 for a tone.
+    """Ratio of the geometric to the arithmetic mean of each frame's power: 1 for white noise, near 0 for a tone.
 
-    As ``librosa.feature.spectral_flatness``: ``S`` is a magnitude, raised to ``power`` and at least ``amin``. Other
-    arguments, result ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+    As ``librosa.feature.spectral_flatness``: ``S`` is a magnitude, which is raised to ``power`` and then clipped to at
+    least ``amin``. Other parameters, the return value ``(1, frames)`` and errors are those of
+    :func:`spectral_centroid`.
     """
     positive("amin", amin)
     rows = spectrogram(y, S=S, **framing).T
@@ -194,7 +196,7 @@ def spectral_flatness(
 
 
 def flatness_of(energy: NDArray[np.floating], amin: float = 1e-10) -> NDArray[np.floating]:
-    """Geometric over arithmetic mean of each row of ``energy``, which is used up."""
+    """Ratio of the geometric to the arithmetic mean of each row; overwrites ``energy``."""
     np.maximum(energy, amin, out=energy)
     arithmetic = energy.mean(axis=1)
     return np.exp(np.log(energy, out=energy).mean(axis=1)) / arithmetic
@@ -212,11 +214,11 @@ def spectral_contrast(
     linear: bool = False,
     **framing: Unpack[Framing],
 ) -> NDArray[np.float32]:
-    """Peaks over valleys in each octave above ``fmin``, in dB, as ``librosa.feature.spectral_contrast``.
+    """Peak minus valley in each octave above ``fmin``, in dB, as ``librosa.feature.spectral_contrast``.
 
-    ``quantile`` is the share of a band's bins that counts as its peak and its valley; ``linear=True`` gives their
-    plain difference. Other arguments and errors are those of :func:`spectral_centroid`; the result has
-    ``n_bands + 1`` rows, of which the first lies below ``fmin``.
+    ``quantile`` is the fraction of a band's bins averaged for the peak and for the valley; ``linear=True`` returns
+    their linear difference. Other parameters and errors are those of :func:`spectral_centroid`. The result has
+    ``n_bands + 1`` rows; the first is the band below ``fmin``.
     """
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} is out of range: between 0 and 1")
@@ -239,7 +241,7 @@ def peaks_and_valleys(
 
 
 def octaves(freq: NDArray[np.float64], sr: float, fmin: float, n_bands: int) -> list[tuple[slice, int]]:
-    """The bins of each band, and how many the quantile is taken of (librosa counts the bin it drops, too)."""
+    """Bins of each band, and the count that the quantile refers to (librosa includes the bin that it drops)."""
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= sr / 2:
         raise ValueError(f"n_bands={n_bands} octaves above fmin={fmin} exceed half of sr={sr}: reduce one of them")
@@ -248,14 +250,16 @@ def octaves(freq: NDArray[np.float64], sr: float, fmin: float, n_bands: int) -> 
         inside = np.flatnonzero((freq >= low) & (freq <= high))
         last = k == n_bands
         if len(inside) < 1 + (not last and k == 0):
-            raise ValueError(f"{len(freq)} bins leave the band {low:g} to {high:g} Hz empty: give a larger n_fft")
+            raise ValueError(
+                f"with {len(freq)} bins, the band from {low:g} to {high:g} Hz is empty: use a larger n_fft"
+            )
         start, stop = max(inside[0] - (k > 0), 0), len(freq) if last else inside[-1] + 1
         bands.append((slice(start, stop - (not last)), stop - start))
     return bands
 
 
 def octaves_below_half(sr: float) -> int:
-    """How many octaves from 200 Hz on, up to 6 and at least 1, begin below half the sampling rate."""
+    """Number of octaves above 200 Hz, from 1 to 6, that start below half the sampling rate."""
     return max(1, min(6, math.ceil(math.log2(positive("sr", sr) / 2 / 200))))
 
 

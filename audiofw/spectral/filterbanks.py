@@ -1,4 +1,4 @@
-"""The mel scale, its filter bank, and what else is a matrix made once."""
+"""The mel scale, the mel filter bank and other cached matrices."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from audiofw.spectral.frames import whole
 
 logger = logging.getLogger(__name__)
 
-# 128 filters make 8 groups: fewer multiply more zeros, more cost a call each
+# 128 filters make 8 groups: larger groups multiply more zeros, smaller ones need more calls
 FILTERS_PER_GROUP = 16
 
-# Slaney's scale is linear up to 1 kHz, 15 mels, and grows by 6.4 in 27 mels above
+# Slaney's scale is linear up to 1 kHz (15 mels); above, 27 mels span a factor of 6.4
 HZ_PER_MEL, KNEE_HZ, KNEE_MEL, LOG_STEP = 200 / 3, 1000.0, 15.0, math.log(6.4) / 27
 
 
 class Band(NamedTuple):
-    """Neighbouring filters, the only bins where they are not zero, and their weights, ``(bins, filters)``."""
+    """A group of adjacent filters, the bins where they are non-zero, and their weights ``(bins, filters)``."""
 
     filters: slice
     bins: slice
@@ -31,7 +31,7 @@ class Band(NamedTuple):
 
 
 def hz_to_mel(hz: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
-    """Frequency in mels, by Slaney's scale or HTK's, as ``librosa.hz_to_mel``."""
+    """Convert Hz to mels on Slaney's or HTK's scale, as ``librosa.hz_to_mel``."""
     hz = np.asarray(hz, np.float64)
     if htk:
         return 2595.0 * np.log10(1.0 + hz / 700.0)
@@ -40,7 +40,7 @@ def hz_to_mel(hz: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
 
 
 def mel_to_hz(mels: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
-    """Frequency in Hz, the inverse of :func:`hz_to_mel`."""
+    """Convert mels to Hz, the inverse of :func:`hz_to_mel`."""
     mels = np.asarray(mels, np.float64)
     if htk:
         return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
@@ -74,20 +74,20 @@ def mel_filterbank(
     sr : float
         Sampling rate in Hz.
     n_fft : int
-        Length of the FFT.
+        FFT size.
     n_mels : int
-        Number of filters. Too many for ``n_fft`` leave some empty, and a warning is logged.
+        Number of filters. If there are too many for ``n_fft``, some are empty and a warning is logged.
     fmin, fmax : float
-        Range in Hz; None for half the sampling rate.
+        Frequency range in Hz; ``fmax=None`` means half the sampling rate.
     htk : bool
-        HTK's formula for mels in place of Slaney's.
+        Use the HTK mel formula instead of Slaney's.
     norm : "slaney", float or None
-        Equal area, unit norm of that order, or peaks of 1.
+        Equal area, unit norm of the given order, or a peak of 1.
 
     Returns
     -------
     np.ndarray [shape=(n_mels, 1 + n_fft // 2)]
-        Read-only: it is made once and kept.
+        Cached and therefore read-only.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def _normalized(
     weights: NDArray[np.float32], edges: NDArray[np.float64], norm: str | float | None
 ) -> NDArray[np.float32]:
     if norm != "slaney":
-        return normalize(weights, norm, axis=-1)  # type: ignore[arg-type]  # which refuses any other word
+        return normalize(weights, norm, axis=-1)  # type: ignore[arg-type]  # normalize rejects other strings
     weights *= (2.0 / (edges[2:] - edges[:-2]))[:, np.newaxis]
     return weights
 
@@ -132,7 +132,7 @@ def _normalized(
 def mel_bands(
     sr: float, n_fft: int, n_mels: int, fmin: float, fmax: float | None, htk: bool, norm: str | float | None
 ) -> tuple[Band, ...]:
-    """The same filters in groups of neighbours, without nearly all of their zeros."""
+    """The mel filter bank in groups of adjacent filters, without most of its zeros."""
     bank = mel_filterbank(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, norm=norm)
     return tuple(_band(bank, first, first + FILTERS_PER_GROUP) for first in range(0, n_mels, FILTERS_PER_GROUP))
 
@@ -145,7 +145,7 @@ def _band(bank: NDArray[np.float32], first: int, last: int) -> Band:
 
 @lru_cache(maxsize=16)
 def dct_matrix(n_mels: int, n_mfcc: int, dct_type: int, norm: str | None) -> NDArray[np.float64]:
-    """The first rows of a discrete cosine transform as a matrix, ``(n_mfcc, n_mels)``; read-only."""
+    """First rows of the DCT matrix, ``(n_mfcc, n_mels)``; read-only."""
     import scipy.fft
 
     identity = np.eye(n_mels)
@@ -158,7 +158,7 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def normalize(values: NDArray[Any], norm: float | None, axis: int) -> NDArray[Any]:
-    """Divide by the ``norm``-th norm along ``axis``, as ``librosa.util.normalize``; what is all zero stays so."""
+    """Divide by the ``norm``-th norm along ``axis``, as ``librosa.util.normalize``; zero vectors stay zero."""
     if norm is None:
         return values
     if isinstance(norm, str) or not norm > 0:

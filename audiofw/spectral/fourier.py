@@ -1,4 +1,4 @@
-"""The short-time Fourier transform, and the spectrograms made of it."""
+"""The short-time Fourier transform and spectrograms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audiofw.spectral.frames import Cut, Framing, Signal, cut, positive, scratch, whole, windowed
 
-# NumPy 2 transforms straight into a given array; float32 is quicker in SciPy, and import scipy.fft is not free.
+# NumPy 2 can write the FFT into a given array. For float32, SciPy is faster; importing scipy.fft takes time.
 NUMPY_FFT_HAS_OUT = int(np.__version__.split(".")[0]) >= 2
 
 
@@ -22,7 +22,7 @@ def stft(y: NDArray[np.floating], **framing: Unpack[Framing]) -> NDArray[np.comp
     y : np.ndarray [shape=(n,)]
         Signal.
     **framing
-        See :class:`Framing`; here, as in librosa, ``hop_length`` is a quarter of ``win_length`` unless given.
+        See :class:`Framing`; as in librosa, ``hop_length`` defaults to a quarter of ``win_length`` here.
 
     Returns
     -------
@@ -49,14 +49,14 @@ def spectrogram(
     power: float = 1.0,
     **framing: Unpack[Framing],
 ) -> NDArray[np.floating]:
-    """Magnitude of the short-time Fourier transform to a power: ``abs(librosa.stft(y)) ** power``.
+    """Spectrogram, ``abs(librosa.stft(y)) ** power``.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,)]
-        Signal. Not needed where ``S`` is given.
+        Signal; not needed if ``S`` is given.
     S : np.ndarray [shape=(1 + n_fft // 2, frames)], optional
-        A spectrogram made before: checked and handed back, so that many features share one.
+        Existing spectrogram: checked and returned as it is, so that several features can share it.
     power : float > 0
         1 for magnitude, 2 for power.
     **framing
@@ -65,7 +65,7 @@ def spectrogram(
     Returns
     -------
     np.ndarray [shape=(1 + n_fft // 2, frames)]
-        float32; ``S``, where given, in its own precision.
+        float32, or the dtype of ``S`` if given.
 
     Raises
     ------
@@ -87,12 +87,12 @@ def fft_frequencies(*, sr: float = 22050, n_fft: int = 2048) -> NDArray[np.float
 
 
 def n_fft_of(S: NDArray[np.floating], n_fft: int = 2048, **_: Any) -> int:
-    """The ``n_fft`` behind a spectrogram: the given one where it fits, or else the even one that does."""
+    """FFT size of a spectrogram: the given ``n_fft`` if it matches, otherwise the even size that does."""
     return n_fft if n_fft // 2 + 1 == len(S) else 2 * (len(S) - 1)
 
 
 def spectra(signal: Cut, first: int, last: int) -> Iterator[tuple[int, NDArray[np.complexfloating]]]:
-    """Yield ``(number of a frame, complex spectra from there on)`` up to ``last``; spectra are scratch: use them up."""
+    """Yield ``(index of the first frame, complex spectra)`` block by block; the spectra are in a scratch buffer."""
     for frame, rows in signal.blocks(first, last):
         yield frame, _rfft(windowed(signal, frame, rows))
 
@@ -107,7 +107,7 @@ def _rfft(block: NDArray[np.floating]) -> NDArray[np.complexfloating]:
 
 
 def fill_powers(out: NDArray[np.float32], signal: Cut, first: int = 0, power: float = 2.0) -> None:
-    """Fill ``out``, shape ``(frames, bins)``, with ``abs(spectrum) ** power`` of the frames from ``first`` on."""
+    """Fill ``out``, shape ``(frames, bins)``, with ``abs(spectrum) ** power`` of the frames starting at ``first``."""
     for frame, spectrum in spectra(signal, first, first + len(out)):
         row = frame - first
         _fill_power(out[row : row + len(spectrum)], spectrum, power)
@@ -126,8 +126,8 @@ def _fill_power(out: NDArray[np.float32], spectrum: NDArray[np.complexfloating],
 def checked_spectrogram(S: Any) -> NDArray[np.floating]:
     S = np.asarray(S)
     if S.ndim != 2 or not S.size or not np.issubdtype(S.dtype, np.floating):
-        raise ValueError(f"S must be real, shape (bins, frames), not {S.dtype} of shape {S.shape}")
-    # one comparison that NaN fails, too
+        raise ValueError(f"S must be real, with shape (bins, frames), got {S.dtype} of shape {S.shape}")
+    # written so that NaN fails, too
     if not (S.min() >= 0 and S.max() < np.inf):
-        raise ValueError("S must be finite and not negative: give a magnitude or power spectrogram")
+        raise ValueError("S must be finite and not negative: pass a magnitude or power spectrogram")
     return np.asarray(S, order="F")

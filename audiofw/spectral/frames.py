@@ -1,7 +1,7 @@
-"""Frames of a signal: what cuts them, checks them, windows them and holds them, a block at a time.
+"""Framing and windowing of a signal, one block of frames at a time.
 
-Buffers are reused from block to block and from clip to clip, so nearly all the time goes into the FFT itself, and a
-clip of an hour needs no more scratch memory than one of some seconds.
+Buffers are reused between blocks and clips, so nearly all the time is spent in the FFT itself, and an hour-long clip
+needs no more scratch memory than one of a few seconds.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ Signal = NDArray[np.floating] | None
 Precision = Literal["float64", "float32"]
 Window = str | float | tuple[Any, ...] | Sequence[float] | NDArray[np.floating] | Callable[[int], NDArray[np.floating]]
 
-# Samples in one block of frames: 64 frames of 2048, 1 MB. Blocks that fit in L2 measured up to 25 % slower, as each
-# costs some calls from Python and turns at its lock; larger ones gain nothing and hold more memory in every thread.
+# Samples in one block of frames: 64 frames of 2048 samples, 1 MB. Smaller blocks that fit into the L2 cache were up to
+# 25 % slower, because of the Python calls per block and contention for the GIL; larger ones gain nothing and use more
+# memory in every thread.
 BLOCK_SAMPLES = 2**17
-# A larger buffer is given back after use, so that one odd clip or a huge n_fft pins no memory.
+# Larger buffers are freed after use, so that one unusual clip or a huge n_fft does not pin memory.
 SCRATCH_BYTES = 4 * 2**20
 
-# Two-sided cosine sums, the windows of daily use; any other name asks scipy.signal, whose import takes a second.
+# Coefficients of the common cosine-sum windows; other names need scipy.signal, whose import takes a second.
 COSINE_SUMS = {
     "hann": (0.5, 0.5),
     "hamming": (0.54, 0.46),
@@ -37,22 +38,23 @@ COSINE_SUMS = {
 
 
 class Framing(TypedDict, total=False):
-    """How a signal is cut into frames: librosa's names and defaults, shared by every function of a signal.
+    """Framing options with librosa's names and defaults, shared by all functions of a signal.
 
     Parameters
     ----------
     n_fft : int
-        Samples in a frame and length of its FFT; 2048.
+        Frame length and FFT size in samples; default 2048.
     hop_length : int, optional
-        Samples from one frame to the next; 512, but for :func:`stft`. None: a quarter of ``win_length``.
+        Samples between successive frames; default 512, except for :func:`stft`. None: a quarter of ``win_length``.
     win_length : int, optional
-        Samples under the window, amid zeros up to ``n_fft``; None: all of them.
+        Window length in samples, zero-padded to ``n_fft``; None: ``n_fft``.
     window : str, float, tuple, np.ndarray or callable
-        "hann", or any window of ``scipy.signal.get_window``, or its ``win_length`` values.
+        "hann", any window specification of ``scipy.signal.get_window``, or an array of ``win_length`` values.
     center : bool
-        Frames centred on every ``hop_length``-th sample, the signal padded at both ends (the default), or begun there.
+        If True (the default), frame t is centred on sample ``t * hop_length`` and the signal is padded at both ends; if
+        False, frame t starts at that sample.
     pad_mode : str
-        What is padded: "constant" (zeros), "edge", "linear_ramp", "reflect" or "symmetric".
+        How the signal is padded: "constant" (zeros), "edge", "linear_ramp", "reflect" or "symmetric".
     dtype : str
         Precision of the FFT: "float64" or "float32".
     """
@@ -67,7 +69,7 @@ class Framing(TypedDict, total=False):
 
 
 class Frames(NamedTuple):
-    """Checked framing: ``window`` has ``n_fft`` values of the working precision."""
+    """Validated framing options; ``window`` has ``n_fft`` values in the working precision."""
 
     n_fft: int
     hop_length: int
@@ -80,7 +82,7 @@ class Frames(NamedTuple):
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """``value`` if it is an integer within bounds, else a ValueError that names it."""
+    """Return ``value`` if it is an integer within bounds, otherwise raise a ValueError that names it."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name}={value!r} must be a whole number")
     if value < low or (high is not None and value > high):
@@ -93,32 +95,32 @@ def _bounds(low: float, high: float | None) -> str:
 
 
 def positive(name: str, value: Any) -> float:
-    """``value`` if it is above zero and finite, else a ValueError that names it."""
+    """Return ``value`` if it is positive and finite, otherwise raise a ValueError that names it."""
     if isinstance(value, str | bool) or value is None or not 0 < value < math.inf:
         raise ValueError(f"{name}={value!r} is out of range: above 0")
     return value
 
 
 def one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
-    """``value`` if it is among ``choices``, else a ValueError that lists them."""
+    """Return ``value`` if it is one of ``choices``, otherwise raise a ValueError that lists them."""
     if value not in choices:
         raise ValueError(f"{name}={value!r} is unknown: choose one of {', '.join(map(repr, choices))}")
     return value
 
 
 def checked_signal(y: Any) -> NDArray[np.floating]:
-    """``y`` as a contiguous float array, or a ValueError: empty, not 1-D, not floating-point or not finite."""
+    """Return ``y`` as a contiguous float array; ValueError if empty, not 1-D, not floating-point or not finite."""
     if y is None:
-        raise ValueError("there is nothing to work on: give a signal y, or a spectrogram S")
+        raise ValueError("no input: pass a signal y or a spectrogram S")
     y = np.asarray(y)
     if y.ndim != 1:
-        raise ValueError(f"y must be one channel, shape (n,), not {y.shape}: mix it down first")
+        raise ValueError(f"y must be mono, with shape (n,), got {y.shape}: mix it down first")
     if not y.size:
         raise ValueError("y is empty: a signal needs at least one sample")
     if not np.issubdtype(y.dtype, np.floating):
-        raise ValueError(f"y must hold floating-point samples within -1..1, not {y.dtype}")
+        raise ValueError(f"y must have floating-point samples from -1 to 1, got {y.dtype}")
     if not np.isfinite(y).all():
-        raise ValueError("y is not finite everywhere: it holds NaN or infinity")
+        raise ValueError("y is not finite everywhere: it contains NaN or infinity")
     return np.ascontiguousarray(y)
 
 
@@ -131,7 +133,7 @@ def framing(
     pad_mode: PadMode = "constant",
     dtype: Precision = "float64",
 ) -> Frames:
-    """Check the options of :class:`Framing` and lay out the window."""
+    """Validate the options of :class:`Framing` and compute the window."""
     whole("n_fft", n_fft, 1)
     length = n_fft if win_length is None else whole("win_length", win_length, 1, n_fft)
     hop = max(1, length // 4) if hop_length is None else whole("hop_length", hop_length, 1)
@@ -148,7 +150,7 @@ def _fft_window(window: Window, length: int, n_fft: int, dtype: str) -> NDArray[
         return _named_window(window, length, n_fft, dtype)
     values = np.asarray(window(length) if callable(window) else window, dtype=np.float64)
     if values.shape != (length,):
-        raise ValueError(f"window has shape {values.shape}: it needs {length} values, as many as win_length")
+        raise ValueError(f"window has shape {values.shape}: it needs {length} values (win_length)")
     return _centred(values, n_fft, dtype)
 
 
@@ -172,7 +174,7 @@ def _scipy_window(window: Any, length: int) -> NDArray[np.floating]:
     try:
         return get_window(window, length, fftbins=True)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"window={window!r} is refused by scipy.signal.get_window: {error}") from error
+        raise ValueError(f"window={window!r} is not accepted by scipy.signal.get_window: {error}") from error
 
 
 def _centred(values: NDArray[np.floating], n_fft: int, dtype: str) -> NDArray[np.floating]:
@@ -195,7 +197,7 @@ _scratch = _Scratch()
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Uninitialised array on this thread's buffer ``name``: valid until the name is asked for again."""
+    """Uninitialised array in this thread's buffer ``name``; valid until the same name is requested again."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     buffer = _scratch.buffers.get(name)
     if buffer is None or buffer.size < size:
@@ -209,7 +211,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 
 class Cut(NamedTuple):
-    """A signal and where its frames lie: the first begins at ``origin``; outside its ends the signal is zero."""
+    """A signal, taken as zero beyond its ends, and its frames, of which the first starts at sample ``origin``."""
 
     y: NDArray[np.floating]
     frames: Frames
@@ -221,12 +223,12 @@ class Cut(NamedTuple):
         return self.frames.n_fft // 2 + 1
 
     def blocks(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """``(frame, rows)`` of the blocks that the work on frames ``first..last`` is done in."""
+        """Split frames ``first..last`` into blocks ``(first frame, number of frames)``."""
         return even_blocks(first, last, BLOCK_SAMPLES // max(self.frames.n_fft, self.frames.hop_length))
 
 
 def cut(y: Any, **options: Unpack[Framing]) -> Cut:
-    """Lay frames over a signal, as librosa does: centred on every ``hop_length``-th sample, or from the first one."""
+    """Position the frames of a signal as librosa does."""
     frames, y = framing(**options), checked_signal(y)
     if not frames.center and len(y) < frames.n_fft:
         raise ValueError(f"y has {len(y)} samples, fewer than one frame of {frames.n_fft}: use center=True")
@@ -238,22 +240,22 @@ def cut(y: Any, **options: Unpack[Framing]) -> Cut:
 
 
 def even_blocks(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
-    """Cut ``first..last`` into ``(start, length)`` blocks of at most ``size``, as equal as can be."""
-    # equal blocks: 130 frames are 43 + 43 + 44, not 64 + 64 and a costly call for 2
+    """Split ``first..last`` into ``(start, length)`` blocks of at most ``size``, of nearly equal length."""
+    # 130 frames become 43 + 43 + 44, rather than 64 + 64 and a costly call for 2
     blocks = math.ceil((last - first) / max(1, size))
     edges = [first + (last - first) * block // max(1, blocks) for block in range(blocks + 1)]
     return ((start, stop - start) for start, stop in itertools.pairwise(edges))
 
 
 def windowed(signal: Cut, frame: int, rows: int) -> NDArray[np.floating]:
-    """``rows`` frames from number ``frame`` on, each times the window: scratch, for the caller to use up."""
+    """Return ``rows`` windowed frames starting at ``frame``, in a scratch buffer that the caller may overwrite."""
     window = signal.frames.window
     out = scratch("windowed", (rows, len(window)), window.dtype)
     return np.multiply(framed(signal, frame, rows), window, out=out)
 
 
 def framed(signal: Cut, frame: int, rows: int) -> NDArray[np.floating]:
-    """``rows`` frames from number ``frame`` on, as overlapping views of one scratch copy: only to be read."""
+    """Return ``rows`` frames starting at ``frame``, as overlapping views of one scratch buffer: read only."""
     n_fft, hop_length, window, *_ = signal.frames
     segment = scratch("segment", ((rows - 1) * hop_length + n_fft,), window.dtype)
     _copy_with_zeros(segment, signal.y, signal.origin + frame * hop_length)
@@ -262,7 +264,7 @@ def framed(signal: Cut, frame: int, rows: int) -> NDArray[np.floating]:
 
 
 def _copy_with_zeros(segment: NDArray[np.floating], y: NDArray[np.floating], start: int) -> None:
-    """``segment = y[start:start + len(segment)]``, where ``y`` is zero outside its ends."""
+    """``segment[:] = y[start:start + len(segment)]``, with zeros beyond the ends of ``y``."""
     begin = max(start, 0)
     end = max(begin, min(start + len(segment), len(y)))
     segment[: begin - start] = 0

@@ -1,4 +1,4 @@
-"""Mel bands, the cepstra of them, and their rise at onsets."""
+"""Mel spectrogram, MFCCs and onset strength."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiofw.spectral.filterbanks import Band, dct_matrix, mel_bands
 from audiofw.spectral.fourier import checked_spectrogram, fill_powers, n_fft_of
 from audiofw.spectral.frames import Cut, Framing, Signal, cut, even_blocks, one_of, positive, scratch, whole
 
-# Values of a power spectrogram that are held at a time on their way to mel bands: 256 frames of 2048.
+# Values of the power spectrogram held at a time while computing mel bands: 256 frames of an n_fft of 2048.
 CHUNK_VALUES = 2**18
 
 
@@ -30,7 +30,7 @@ def melspectrogram(
     power: float = 2.0,
     **framing: Unpack[Framing],
 ) -> NDArray[np.float32]:
-    """Mel spectrogram, as ``librosa.feature.melspectrogram``; :func:`power_to_db` gives its levels.
+    """Mel spectrogram, as ``librosa.feature.melspectrogram``; convert it to dB with :func:`power_to_db`.
 
     Parameters
     ----------
@@ -39,11 +39,11 @@ def melspectrogram(
     sr : float
         Its sampling rate in Hz.
     S : np.ndarray [shape=(1 + n_fft // 2, frames)], optional
-        Spectrogram in place of ``y``.
+        Spectrogram, used instead of ``y``.
     n_mels, fmin, fmax, htk, norm
         See :func:`mel_filterbank`.
     power : float > 0
-        Power of the magnitude: 2 for energy, 1 for amplitude.
+        Exponent of the magnitude: 2 for power, 1 for amplitude.
     **framing
         See :class:`Framing`.
 
@@ -67,7 +67,7 @@ def melspectrogram(
 
 
 def _mel_of_signal(signal: Cut, bands: tuple[Band, ...], n_mels: int, power: float) -> NDArray[np.float32]:
-    # through a small power spectrogram that is used again, not through one of the whole signal
+    # chunk by chunk through a reused buffer, without a power spectrogram of the whole signal
     out = np.empty((signal.n_frames, n_mels), np.float32)
     for first, rows in even_blocks(0, signal.n_frames, CHUNK_VALUES // signal.bins):
         powers = scratch("powers", (rows, signal.bins), np.float32)
@@ -77,7 +77,7 @@ def _mel_of_signal(signal: Cut, bands: tuple[Band, ...], n_mels: int, power: flo
 
 
 def sum_bands(bands: tuple[Band, ...], rows: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``out[...] = rows @ filter bank``, without its zeros; frames are rows, here, since BLAS is quicker so."""
+    """``out[:] = rows @ filter_bank.T``, skipping its zeros; BLAS is faster on ``(frames, bins)`` than transposed."""
     for filters, bins, weights in bands:
         np.matmul(rows[:, bins], weights, out=out[:, filters])
     return out
@@ -86,13 +86,14 @@ def sum_bands(bands: tuple[Band, ...], rows: NDArray[np.float32], out: NDArray[n
 def dct(
     S: NDArray[np.floating], *, n_mfcc: int | None = None, dct_type: int = 2, norm: str | None = "ortho"
 ) -> NDArray[np.float32]:
-    """Discrete cosine transform of each frame, its first ``n_mfcc`` rows (None: all), as ``scipy.fft.dct(S, axis=0)``.
+    """Discrete cosine transform of each frame, ``scipy.fft.dct(S, axis=0)[:n_mfcc]``.
 
-    ``S`` has shape ``(bands, frames)``; ``dct_type`` is 1 to 4; ``norm`` is ``"ortho"`` or None.
+    ``S`` has shape ``(bands, frames)``; ``n_mfcc=None`` returns all rows; ``dct_type`` is 1 to 4; ``norm`` is
+    ``"ortho"`` or None.
     """
     S = np.asarray(S)
     if S.ndim != 2 or not S.size:
-        raise ValueError(f"S must have shape (bands, frames), not {S.shape}")
+        raise ValueError(f"S must have shape (bands, frames), got {S.shape}")
     whole("dct_type", dct_type, 1, 4)
     one_of("norm", norm, ["ortho", None])
     if dct_type == 1:
@@ -122,15 +123,15 @@ def mfcc(
     sr : float
         Its sampling rate in Hz.
     S : np.ndarray [shape=(n_mels, frames)], optional
-        Mel spectrogram in dB in place of ``y``.
+        Mel spectrogram in dB, used instead of ``y``.
     n_mfcc : int
-        Number of coefficients, up to ``n_mels``.
+        Number of coefficients, at most ``n_mels``.
     dct_type, norm
         See :func:`dct`.
     lifter : float >= 0
-        Liftering, ``1 + lifter / 2 * sin(pi * n / lifter)``; 0 for none.
+        Cepstral liftering by ``1 + lifter / 2 * sin(pi * n / lifter)``; 0 for none.
     mel_norm, **mel
-        ``norm`` and the other arguments of :func:`melspectrogram`.
+        ``norm`` and the other parameters of :func:`melspectrogram`.
 
     Returns
     -------
@@ -167,7 +168,7 @@ def onset_strength(
     hop_length: int = 512,
     **mel: Any,
 ) -> NDArray[np.float32]:
-    """Spectral flux: mean rise of the mel bands in dB over ``lag`` frames, as ``librosa.onset.onset_strength``.
+    """Onset strength: mean increase of the mel bands in dB over ``lag`` frames, as ``librosa.onset.onset_strength``.
 
     Parameters
     ----------
@@ -176,18 +177,18 @@ def onset_strength(
     sr : float
         Its sampling rate in Hz.
     S : np.ndarray [shape=(bands, frames)], optional
-        Spectrogram in dB in place of ``y``.
+        Spectrogram in dB, used instead of ``y``.
     lag : int
-        Frames between the two that are compared.
+        Distance of the two frames that are compared.
     center : bool
-        Shift the result by half a frame, to where the sound begins.
+        Shift the result by half a frame, so that onsets are aligned with frame centres.
     n_fft, hop_length, **mel
         See :func:`melspectrogram`.
 
     Returns
     -------
     np.ndarray [shape=(frames,)]
-        float32, in dB; ``lag`` frames longer with ``center=False``, as librosa's.
+        float32, in dB; as in librosa, ``lag`` frames longer if ``center=False``.
 
     Raises
     ------

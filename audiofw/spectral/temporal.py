@@ -1,4 +1,4 @@
-"""Features of the waveform itself, and change over time."""
+"""Features of the waveform itself, and changes over time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from audiofw.spectral.fourier import checked_spectrogram, spectrogram
 from audiofw.spectral.frames import Cut, Framing, PadMode, Signal, cut, even_blocks, framed, one_of, scratch, whole
 
-RISE_FRAMES = 64  # whose rise is held at a time
+RISE_FRAMES = 64  # frames processed at a time
 
 DeltaMode = Literal["interp", "nearest", "mirror", "constant", "wrap"]
-# scipy's words for what lies beyond the ends, and NumPy's
+# SciPy's names of boundary modes -> NumPy's
 PADDING: dict[str, Any] = {
     "interp": "edge",
     "nearest": "edge",
@@ -41,16 +41,17 @@ def rms(
     y : np.ndarray [shape=(n,)], optional
         Signal.
     S : np.ndarray [shape=(1 + frame_length // 2, frames)], optional
-        Magnitude spectrogram, best of a rectangular window, in place of ``y``.
+        Magnitude spectrogram, ideally with a rectangular window, used instead of ``y``.
     frame_length, hop_length : int
-        Samples in a frame, and from one frame to the next.
+        Frame length, and samples between successive frames.
     center : bool
-        Frames centred on every ``hop_length``-th sample, the signal padded by ``pad_mode``; or begun there.
+        If True, frame t is centred on sample ``t * hop_length`` and the signal is padded as in ``pad_mode``; if False,
+        frame t starts at that sample.
 
     Returns
     -------
     np.ndarray [shape=(1, frames)]
-        Level; for a signal within -1..1, too.
+        RMS level, on the scale of the signal.
 
     Raises
     ------
@@ -74,8 +75,8 @@ def level(signal: Cut) -> NDArray[np.float32]:
 
 def _rms_of_spectrum(S: NDArray[np.floating], frame_length: int) -> NDArray[np.float32]:
     if len(S) != frame_length // 2 + 1:
-        raise ValueError(f"frame_length={frame_length} does not fit S of {len(S)} rows: give {2 * len(S) - 2}")
-    # every bin but those of 0 Hz and of half the sampling rate stands for two
+        raise ValueError(f"frame_length={frame_length} does not fit S with {len(S)} rows: use {2 * len(S) - 2}")
+    # every bin except those at 0 Hz and at half the sampling rate counts twice (negative frequencies)
     weights = np.full(len(S), 2.0, S.dtype)
     weights[0] = 1.0
     if frame_length % 2 == 0:
@@ -91,47 +92,47 @@ def zero_crossing_rate(
     center: bool = True,
     threshold: float = 1e-10,
 ) -> NDArray[np.float32]:
-    """Share of the samples of each frame where the sign changes, as ``librosa.feature.zero_crossing_rate``.
+    """Fraction of sign changes in each frame, as ``librosa.feature.zero_crossing_rate``.
 
-    Samples within ``threshold`` of zero count as positive. Other arguments, result ``(1, frames)`` and errors are
-    those of :func:`rms`.
+    Samples within ``threshold`` of zero count as positive. Other parameters, the return value ``(1, frames)`` and
+    errors are those of :func:`rms`.
     """
     whole("frame_length", frame_length, 1)
     signal = cut(y, n_fft=frame_length, hop_length=hop_length, center=center)
     negative = signal.y < -_as_tight(threshold, signal.y.dtype)
     crossings = np.flatnonzero(negative[1:] != negative[:-1]) + 1
     starts = signal.origin + hop_length * np.arange(signal.n_frames)
-    # a frame's first sample has none before it to differ from; what is padded at the ends never changes sign
+    # the first sample of a frame has no predecessor in it, and padding at the ends never changes sign
     counts = np.searchsorted(crossings, starts + frame_length) - np.searchsorted(crossings, starts + 1)
     return (counts / frame_length).astype(np.float32)[np.newaxis]
 
 
 def _as_tight(threshold: float, dtype: Any) -> np.floating:
-    """The largest number of a precision that is not above ``threshold``, so that comparing costs no conversion."""
+    """Largest number of ``dtype`` that does not exceed ``threshold``, so that comparing needs no type conversion."""
     rounded = np.dtype(dtype).type(threshold)
     return np.nextafter(rounded, rounded.dtype.type(0)) if rounded > np.float64(threshold) else rounded
 
 
 def spectral_flux(y: Signal = None, *, S: Signal = None, **framing: Unpack[Framing]) -> NDArray[np.float32]:
-    """Mean rise of each frame's magnitudes from the frame before; bins that fall count as 0.
+    """Spectral flux: mean increase of the magnitudes since the previous frame; decreases count as 0.
 
-    Half-wave rectified spectral flux (Dixon, "Onset detection revisited", DAFx 2006), as a mean over the bins in place
-    of a sum, so that it depends less on ``n_fft``. librosa has no such function: its
-    :func:`~audiofw.spectral.onset_strength` is of mel bands in dB.
+    Half-wave rectified spectral flux (Dixon, "Onset detection revisited", DAFx 2006), averaged rather than summed over
+    the bins, so that it depends less on ``n_fft``. librosa has no equivalent: its
+    :func:`~audiofw.spectral.onset_strength` uses mel bands in dB.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,)], optional
         Signal.
     S : np.ndarray [shape=(bins, frames)], optional
-        Magnitude spectrogram in place of ``y``.
+        Magnitude spectrogram, used instead of ``y``.
     **framing
         See :class:`audiofw.spectral.Framing`.
 
     Returns
     -------
     np.ndarray [shape=(1, frames)]
-        Rise; 0 for the first frame.
+        Flux; 0 for the first frame.
 
     Raises
     ------
@@ -142,7 +143,7 @@ def spectral_flux(y: Signal = None, *, S: Signal = None, **framing: Unpack[Frami
 
 
 def rise_of(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Mean rise of each row over the one before, shape ``(1, rows)``."""
+    """Mean increase of each row over the previous one, shape ``(1, rows)``."""
     out = np.zeros((1, len(rows)), np.float32)
     for start, count in even_blocks(0, len(rows) - 1, RISE_FRAMES):
         change = scratch("rise", (count, rows.shape[1]), rows.dtype)
@@ -166,11 +167,11 @@ def delta(
     data : np.ndarray [shape=(..., frames)]
         Features.
     width : int, odd, 3 or more
-        Frames that a polynomial of degree ``order`` is fitted to (Savitzky and Golay's filter).
+        Number of frames to which a polynomial of degree ``order`` is fitted (Savitzky-Golay filter).
     mode : str
-        What lies beyond the ends: with ``interp`` the polynomial of the outermost frames; else see
-        ``scipy.signal.savgol_filter``. With fewer frames than ``width``, where librosa refuses ``interp``, the outer
-        frames are repeated (``nearest``): slopes stay small and per frame, and one frame alone has slope 0.
+        Boundary handling: ``interp`` uses the polynomial of the outermost full window; for the others see
+        ``scipy.signal.savgol_filter``. With fewer frames than ``width``, where librosa raises an error for ``interp``,
+        the outer frames are repeated (``nearest``), so that a single frame has slope 0.
 
     Returns
     -------
@@ -188,10 +189,10 @@ def delta(
     one_of("mode", mode, get_args(DeltaMode))
     series = np.moveaxis(np.atleast_1d(np.asarray(data, np.float64)), axis, -1)
     if not series.size:
-        raise ValueError(f"data of shape {np.shape(data)} is empty: nothing changes over time")
+        raise ValueError(f"data is empty: shape {np.shape(data)}")
     margin = [(0, 0)] * (series.ndim - 1) + [(width // 2, width // 2)]
     if mode == "interp" and series.shape[-1] >= width:
-        # a line has one slope: that of the outermost full window holds up to the end
+        # the highest derivative of a polynomial is constant, so the outermost full window's holds up to the end
         slopes = np.pad(_slopes(series, width, order), margin, mode="edge")
     else:
         slopes = _slopes(np.pad(series, margin, mode=PADDING[mode]), width, order)
@@ -199,7 +200,7 @@ def delta(
 
 
 def _slopes(series: NDArray[np.float64], width: int, order: int) -> NDArray[np.float64]:
-    """The derivative of the polynomial fitted to every run of ``width`` frames."""
+    """``order``-th derivative of the polynomial fitted to every window of ``width`` frames."""
     frames = series.shape[-1] - width + 1
     slopes = np.zeros((*series.shape[:-1], frames))
     for k, weight in enumerate(_slope_weights(width, order)):
@@ -209,7 +210,7 @@ def _slopes(series: NDArray[np.float64], width: int, order: int) -> NDArray[np.f
 
 @lru_cache(maxsize=16)
 def _slope_weights(width: int, order: int) -> tuple[float, ...]:
-    # least squares give the polynomial's coefficients; its order-th derivative is the last one times order!
+    # least squares gives the polynomial's coefficients; its order-th derivative is the last one times order!
     positions = np.arange(width) - width // 2
     fit = np.linalg.pinv(np.vander(positions, order + 1, increasing=True).astype(np.float64))
     return tuple((math.factorial(order) * fit[order]).tolist())

@@ -1,4 +1,4 @@
-"""The kernels against librosa's own functions, on signals and parameters of every kind."""
+"""Compare the spectral functions with librosa's for many kinds of signals and parameters."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def framings(draw, smallest: int = 1):
 
 
 def theirs(function, *args, **options):
-    """librosa's result, without its warnings: about short signals and empty filters."""
+    """Call a librosa function without its warnings about short signals and empty filters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return function(*args, **options)
@@ -508,9 +508,9 @@ OF_A_SIGNAL = [
         (np.array([0.0, np.nan, 1.0]), "not finite"),
         (np.array([0.0, np.inf, 1.0], np.float32), "not finite"),
         (np.zeros(0, np.float32), "empty"),
-        (np.zeros((2, 100), np.float32), "one channel"),
+        (np.zeros((2, 100), np.float32), "must be mono"),
         (np.zeros(100, np.int16), "floating-point"),
-        (None, "nothing to work on"),
+        (None, "no input"),
     ],
     ids=["nan", "inf", "empty", "stereo", "integers", "none"],
 )
@@ -528,7 +528,7 @@ def test_unusable_signal_is_refused(function, signal, message):
         ({"hop_length": 0}, "hop_length=0 is out of range: 1 or more"),
         ({"win_length": 4096}, "win_length=4096 is out of range: from 1 to 2048"),
         ({"win_length": 0}, "win_length=0 is out of range"),
-        ({"window": "hamburger"}, "window='hamburger' is refused"),
+        ({"window": "hamburger"}, "window='hamburger' is not accepted"),
         ({"window": np.ones(7)}, "it needs 2048 values"),
         ({"pad_mode": "wrap"}, "pad_mode='wrap' is unknown"),
         ({"dtype": "float16"}, "dtype='float16' is unknown"),
