@@ -5,11 +5,8 @@ The samples equal ``librosa.load``'s to the bit, without librosa's import.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +14,10 @@ import numpy as np
 import soundfile
 import soxr
 
+from audiofw.audio.decode import Reader, message
 from audiofw.errors import DataError
 
 log = logging.getLogger(__name__)
-
-BLOCK = 1024  # frames: small, so that little is lost before the damaged spot of a broken file
 
 UNREAD = {
     "3gp",
@@ -94,52 +90,14 @@ def load(
 
 def _decode(path: Path, offset: float, duration: float | None) -> tuple[np.ndarray, int]:
     try:
-        with soundfile.SoundFile(openable(path)) as file:
-            sr = file.samplerate
-            _seek(file, int(offset * sr))
-            return mono(_read(file, -1 if duration is None else int(duration * sr))), sr
+        with Reader(path) as sound:
+            sr = sound.samplerate
+            y = sound.read(int(offset * sr), None if duration is None else int(duration * sr))
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
         raise DataError(diagnose(path, error)) from error
-
-
-def openable(path: str | Path) -> str | bytes:
-    """Give a path as soundfile takes it: a name that is not UTF-8 as bytes, for it cannot encode that."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return str(path)
-
-
-def _seek(file: soundfile.SoundFile, start: int) -> None:
-    if start >= file.frames > 0:
-        sr = file.samplerate
-        raise DataError(f"audio.offset of {start / sr:g} s is beyond its end at {file.frames / sr:g} s")
-    if start:
-        file.seek(start)
-
-
-def _read(file: soundfile.SoundFile, frames: int) -> np.ndarray:
-    start = file.tell()
-    try:
-        return file.read(frames, dtype="float32")
-    except soundfile.LibsndfileError as error:
-        blocks = list(blocks_before_damage(file.name, start, frames))
-        if not blocks:
-            raise
-        y = np.concatenate(blocks)
-        log.warning("%s: damaged or cut short after %d samples: %s", file.name, len(y), _message(error))
-        return y
-
-
-def blocks_before_damage(path: str, start: int, frames: int) -> Iterator[np.ndarray]:
-    """Read what can be read, block by block: a flac file cut short fails as a whole, yet its beginning is sound."""
-    left = frames if frames >= 0 else math.inf
-    with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(path) as file:
-        _seek(file, start)
-        while left and len(block := file.read(int(min(left, BLOCK)), dtype="float32")):
-            yield block
-            left -= len(block)
+    for note in sound.notes:
+        log.warning("%s: %s", path, note)
+    return mono(y), sr
 
 
 def mono(y: np.ndarray) -> np.ndarray:
@@ -190,7 +148,7 @@ def diagnose(path: Path, error: Exception) -> str:
         return f"raw samples without a header: {_REMEDY}"
     if unread := _unread_format(path, head):
         return f"{unread} is not read by libsndfile: {_REMEDY}"
-    return f"not audio, or damaged: {_message(error)}"
+    return f"not audio, or damaged: {message(error)}"
 
 
 _REMEDY = "convert to wav or flac, e.g. with ffmpeg"
@@ -202,10 +160,3 @@ def _unread_format(path: Path, head: bytes) -> str | None:
             return name
     suffix = path.suffix.lower().lstrip(".")
     return suffix if suffix in UNREAD else None
-
-
-def _message(error: Exception) -> str:
-    """Take off libsndfile's ``Error opening '…':`` and full stop."""
-    text = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-    misleading = text.startswith("File does not exist")  # its words for an mp3 file without a frame
-    return "no mp3 frame found" if misleading else " ".join(text.split())

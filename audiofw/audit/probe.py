@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
 
-from audiofw.audio.load import load, openable
+from audiofw.audio.decode import Reader
+from audiofw.audio.load import load
 from audiofw.audit.fingerprint import fingerprint
 
 N_FFT = 2048
@@ -57,10 +57,9 @@ def probe(path: Path) -> Probe:
         When it cannot be read; the message is the reason alone.
     """
     y, sr = load(path, sample_rate=None, duration=None, silence="keep")
-    info = soundfile.info(openable(path))
-    return Probe(
-        _digest(y, sr), _properties(y, sr, info, Path(path).stat().st_size), _clipped_share(y), fingerprint(y, sr)
-    )
+    with Reader(path) as reader:
+        properties = _properties(y, sr, reader, Path(path).stat().st_size)
+    return Probe(_digest(y, sr), properties, _clipped_share(y), fingerprint(y, sr))
 
 
 def to_vector(probe: Probe) -> np.ndarray:
@@ -82,12 +81,12 @@ def _digest(y: np.ndarray, sr: int) -> str:
     return hashlib.blake2b(samples.tobytes(), digest_size=16, key=str(sr).encode()).hexdigest()
 
 
-def _properties(y: np.ndarray, sr: int, info: soundfile._SoundFileInfo, size: int) -> Properties:
+def _properties(y: np.ndarray, sr: int, file: Reader, size: int) -> Properties:
     power = _mean_spectrum(y)
     hz = np.linspace(0, sr / 2, len(power))
     below = np.cumsum(power, dtype=np.float64)
     mean_square = float(np.mean(np.square(y, dtype=np.float64)))
-    depth = re.search(r"\d+", info.subtype) if info.subtype.startswith("PCM") else None
+    depth = re.search(r"\d+", file.subtype) if file.subtype.startswith("PCM") else None
     return Properties(
         duration=len(y) / sr,
         loudness=10 * np.log10(mean_square) if mean_square > 10 ** (LOUDNESS_FLOOR / 10) else LOUDNESS_FLOOR,
@@ -95,9 +94,9 @@ def _properties(y: np.ndarray, sr: int, info: soundfile._SoundFileInfo, size: in
         rolloff_95=float(hz[np.searchsorted(below, 0.95 * below[-1])]),
         rolloff_99=float(hz[np.searchsorted(below, 0.99 * below[-1])]),
         cutoff=float(hz[np.flatnonzero(power >= 10 ** (-CUTOFF_DB / 10) * power.max())[-1]]),
-        sample_rate=float(info.samplerate),
-        bit_depth=float({"FLOAT": 32, "DOUBLE": 64}.get(info.subtype, depth and depth.group()) or 0),
-        channels=float(info.channels),
+        sample_rate=float(file.samplerate),
+        bit_depth=float({"FLOAT": 32, "DOUBLE": 64}.get(file.subtype, depth and depth.group()) or 0),
+        channels=float(file.channels),
         file_size=float(size),
     )
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import soundfile
 
-from audiofw.audio.load import load, openable
+from audiofw.audio.decode import Reader
+from audiofw.audio.load import load
 from audiofw.bundle.model import Model
 from audiofw.errors import AudiofwError, DataError
 from audiofw.parallel.executors import Lost, outcome
@@ -79,7 +80,8 @@ def _shortened(clip: Clip, model: Model) -> bytes | None:
     """Pack the beginning of what is read of a clip, mono, 16 bit, at its own rate; None if flac cannot hold it."""
     unit = model.unit
     try:
-        sr = soundfile.info(openable(clip.path)).samplerate
+        with Reader(clip.path) as reader:
+            sr = reader.samplerate
         seconds = min(unit.segments.duration or MOST_SECONDS, MOST_SECONDS, LARGEST / (2 * sr))
         y, sr = load(clip.path, sample_rate=None, duration=seconds, offset=unit.offset, silence="keep")
         data = io.BytesIO()

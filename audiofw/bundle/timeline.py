@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiofw.audio.load import blocks_before_damage, check_samples, diagnose, mono, openable
+from audiofw.audio.decode import Reader
+from audiofw.audio.load import check_samples, diagnose, mono
 from audiofw.bundle.model import Verdict
 from audiofw.errors import DataError
 from audiofw.extraction.recording import Unit
@@ -53,27 +54,20 @@ def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> 
         When the file cannot be used; the message is the reason alone.
     """
     try:
-        with soundfile.SoundFile(openable(path)) as file:
+        with Reader(path) as file:
             sr = sample_rate or file.samplerate
             yield from _cut(_resampled(_blocks(file, sr), file.samplerate, sr), sr, seconds, hop)
     except (soundfile.SoundFileError, TypeError) as error:
         raise DataError(diagnose(path, error)) from error
 
 
-def _blocks(file: soundfile.SoundFile, target: int) -> Iterator[np.ndarray]:
+def _blocks(file: Reader, target: int) -> Iterator[np.ndarray]:
     """Read mono blocks that stay small when they are resampled, too: a damaged header may say 1 Hz."""
-    frames, start = max(min(BLOCK // file.channels, BLOCK * file.samplerate // target), 1), 0
-    try:
-        while len(block := file.read(frames, dtype="float32")):
-            yield mono(block)
-            start += len(block)
-    except soundfile.LibsndfileError:
-        for block in blocks_before_damage(file.name, start, -1):
-            yield mono(block)
-            start += len(block)
-        if not start:
-            raise
-        log.warning("%s: damaged or cut short after %.1f s", file.name, start / file.samplerate)
+    frames = max(min(BLOCK // file.channels, BLOCK * file.samplerate // target), 1)
+    for block in file.blocks(frames):
+        yield mono(block)
+    for note in file.notes:
+        log.warning("%s: %s", file.path, note)
 
 
 def _resampled(blocks: Iterator[np.ndarray], sr: int, target: int) -> Iterator[np.ndarray]:

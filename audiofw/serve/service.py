@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from audiofw.audio.load import load
+from audiofw.audio.decode import BLOCK, Reader
+from audiofw.audio.load import diagnose, load
 from audiofw.bundle.model import Model
 from audiofw.bundle.timeline import UNKNOWN
-from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, first_line
+from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Limits:
             raise TooMuchError(f"larger than {self.megabytes:g} MB, the most that this server takes")
 
     def check_length(self, path: Path) -> float:
-        """Give a recording's length in seconds, by its header.
+        """Give a recording's length in seconds, by its samples.
 
         Raises
         ------
@@ -54,16 +55,22 @@ class Limits:
             For a file that is no recording. The message is the reason alone.
         """
         try:
-            info = soundfile.info(path)
+            with Reader(path) as reader:
+                return self._length(reader)
         except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
-            load(path, duration=0.1)  # which says why
-            raise DataError(f"not audio, or damaged: {first_line(error)}") from error
-        seconds = float(info.frames / info.samplerate)
-        if seconds > self.seconds:
-            raise TooMuchError(f"longer than {self.seconds:g} s, the most that this server takes")
-        if info.frames * info.channels > self.seconds * MOST_SAMPLES_A_SECOND:
-            raise TooMuchError(f"too many samples: {info.channels} channels at {info.samplerate} Hz")
-        return seconds
+            raise DataError(diagnose(path, error)) from error
+
+    def _length(self, reader: Reader) -> float:
+        """Count the frames block by block, as a header's length is a hint, up to the first that is too many."""
+        rate, channels = reader.samplerate, reader.channels
+        frames = 0
+        for block in reader.blocks(max(BLOCK // channels, 1), frames=int(self.seconds * rate) + 1):
+            frames += len(block)
+            if frames > self.seconds * rate:
+                raise TooMuchError(f"longer than {self.seconds:g} s, the most that this server takes")
+            if frames * channels > self.seconds * MOST_SAMPLES_A_SECOND:
+                raise TooMuchError(f"too many samples: {channels} channels at {rate} Hz")
+        return frames / rate
 
 
 class ServedAnswer(NamedTuple):

@@ -84,12 +84,15 @@ def test_mp3_read_from_the_middle_equals_librosa(tmp_path, native, offset):
     assert_same_as_librosa(path, 22050, 3.0, offset)
 
 
-def test_mp3_without_a_header_of_its_length_equals_librosa(tmp_path):
+def test_mp3_without_a_header_of_its_length_equals_librosa_and_goes_on_where_it_stops(tmp_path):
     whole = write(tmp_path / "a.mp3", sound(1.3, 44100), 44100).read_bytes()
     second = whole.index(b"\xff\xfb", 4)  # cut off the first frame: it holds the length
     path = tmp_path / "b.mp3"
     path.write_bytes(whole[second:])
-    assert_same_as_librosa(path, 22050, 1.0, 0.2)
+    y, _ = load(path, sample_rate=None, duration=1.0, offset=0.2)
+    expected, _ = librosa.load(path, sr=None, duration=1.0, offset=0.2)  # ends at libsndfile's estimate
+    assert expected.size < y.size == 44100
+    np.testing.assert_array_equal(y[: expected.size], expected)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 100])

@@ -1,0 +1,238 @@
+"""A recording's samples, block by block to its true end, whatever its header says of its length.
+
+A length from a header is a hint and no more. What had to be put right, and what is missing, stands in `Reader.notes`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from audiofw.audio.containers import read_header
+from audiofw.audio.spliced import open_spliced
+from audiofw.audio.streams import find_streams, states_length
+from audiofw.errors import DataError
+
+BLOCK = 2**20  # samples read at once, of all channels together
+_UNSET = np.uint32(0x7FC0DEAD)  # a NaN that no decoder writes: marks what a failed read has left as it was
+_FOREVER = 2**40  # frames; a header that says more does not know the length
+_SLACK = 3000  # frames of delay and padding, which some headers of lossy formats count and others do not
+
+
+class Reader:
+    """An open recording; a context manager.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    samplerate : int
+        In Hz.
+    channels : int
+    subtype : str
+        As soundfile names it, such as ``PCM_16``.
+    hint : int or None
+        Frames by the header; None where it does not know.
+    notes : list of str
+        What was wrong with the file, as far as it has been read.
+
+    Raises
+    ------
+    soundfile.SoundFileError, TypeError
+        For a file that libsndfile does not read; TypeError for raw samples, which have no sample rate.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.notes: list[str] = []
+        self._header = read_header(self.path)
+        self._file = self._open()
+        self.samplerate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.subtype: str = self._file.subtype
+        self.hint = _length(self._file)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _open(self) -> soundfile.SoundFile:
+        if self._header is None or not self._header.is_wrong:
+            return soundfile.SoundFile(openable(self.path))
+        return soundfile.SoundFile(open_spliced(self.path, self._header.pieces(self.path.stat().st_size)))
+
+    def read(self, start: int = 0, frames: int | None = None) -> np.ndarray:
+        """Read some frames at once; see `blocks`.
+
+        Returns
+        -------
+        np.ndarray [shape=(n,) or (n, channels), dtype=float32]
+        """
+        most = BLOCK // self.channels
+        size = min(most if frames is None else max(frames, 1), max(self.hint or 0, most))
+        parts = list(self.blocks(size, start, frames))
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def blocks(self, size: int, start: int = 0, frames: int | None = None) -> Iterator[np.ndarray]:
+        """Read block by block to the end, or up to a number of frames.
+
+        Parameters
+        ----------
+        size : int
+            Frames in a block.
+        start : int
+            The first frame.
+        frames : int or None
+            How many to read; None for all there are.
+
+        Yields
+        ------
+        np.ndarray [shape=(n,) or (n, channels), dtype=float32]
+
+        Raises
+        ------
+        DataError
+            For a start beyond the end.
+        soundfile.SoundFileError
+            Where nothing can be read.
+        """
+        end = math.inf if frames is None else start + frames
+        at, failure = start, None
+        if self.hint is None or start < self.hint or start == 0:
+            for block, failure in _read(self._file, size, start, end):  # noqa: B007
+                at += len(block)
+                if len(block):
+                    yield block
+        if at < end and (failure is None or at == start or self.hint is None):
+            for block in self._beyond(size, at, end):
+                at, failure = at + len(block), None
+                yield block
+        if at == start and failure:
+            raise failure
+        if at == start > 0:
+            length = (self.hint or 0) / self.samplerate
+            raise DataError(f"audio.offset of {start / self.samplerate:g} s is beyond its end at {length:g} s")
+        if at < end:
+            self._note_end(at, failure)
+        self._note_header()
+
+    def _beyond(self, size: int, at: int, end: float) -> Iterator[np.ndarray]:
+        """Read what a compressed file holds beyond what its header, or libsndfile's estimate, says."""
+        if self._header is not None:
+            return
+        begin = 0
+        for pieces in find_streams(self.path):
+            with soundfile.SoundFile(open_spliced(self.path, pieces)) as part:
+                if (part.samplerate, part.channels) != (self.samplerate, self.channels):
+                    self.notes.append(
+                        f"goes on at {begin / self.samplerate:.2f} s with {part.channels} channels at "
+                        f"{part.samplerate} Hz, which is left out"
+                    )
+                    return
+                length = _length(part)
+                if length is not None and at >= begin + length:
+                    begin += length
+                    continue
+                for block, _ in _read(part, size, at - begin, end - begin):
+                    at += len(block)
+                    if len(block):
+                        yield block
+                begin = at
+
+    def _note_end(self, at: int, failure: Exception | None) -> None:
+        seconds = at / self.samplerate
+        if self._header and self._header.is_cut:
+            assert self._header.declared is not None
+            share = self._header.held / self._header.declared
+            self.notes.append(f"cut short: {seconds:.2f} s of the {seconds / max(share, 1e-9):.2f} s in its header")
+        elif failure and self.hint is not None and at < self.hint:
+            self.notes.append(f"damaged or cut short after {seconds:.2f} s: {message(failure)}")
+        elif self.hint is not None and at + _SLACK < self.hint and states_length(self.path):
+            said = self.hint / self.samplerate
+            self.notes.append(f"cut short: {seconds:.2f} s of the {said:.2f} s in its header")
+        elif self.hint is not None and at > self.hint + _SLACK:
+            said = self.hint / self.samplerate
+            self.notes.append(f"its header says {said:.2f} s, but {seconds:.2f} s were there and were read")
+
+    def _note_header(self) -> None:
+        header = self._header
+        if header and header.is_wrong and not header.is_cut and not header.is_streamed:
+            self.notes.append("the length in its header is wrong; it was read to the end of the file")
+
+
+def _read(
+    file: soundfile.SoundFile, size: int, start: float, end: float
+) -> Iterator[tuple[np.ndarray, soundfile.LibsndfileError | None]]:
+    """Read blocks until the end; with the last comes the error that ended it, if one did."""
+    at = int(start)
+    try:
+        _go_to(file, at)
+    except soundfile.LibsndfileError as error:
+        yield np.zeros(0, np.float32), error
+        return
+    length = _length(file)
+    end = end if length is None else min(end, length)
+    while at < end:
+        block, failure = _read_block(file, int(min(size, end - at)))
+        at += len(block)
+        yield block, failure
+        if failure or not len(block):
+            return
+
+
+def _go_to(file: soundfile.SoundFile, at: int) -> None:
+    """Go to a frame; a codec without seeking is read up to it, and so is the last frame of an unknown length."""
+    if not at:
+        return
+    if file.seekable():
+        skip = 1 if _length(file) is None else 0  # libsndfile cannot go to the very end of an unknown length
+        file.seek(at - skip)
+        at = skip
+    while at and len(block := file.read(min(at, BLOCK // file.channels), dtype="float32")):
+        at -= len(block)
+
+
+def _read_block(file: soundfile.SoundFile, frames: int) -> tuple[np.ndarray, soundfile.LibsndfileError | None]:
+    """Read one block; where it fails halfway, give what was decoded before, which soundfile throws away."""
+    out = np.empty((frames, file.channels) if file.channels > 1 else frames, np.float32)
+    marks = out.view(np.uint32)
+    marks[...] = _UNSET
+    try:
+        return out[: file.buffer_read_into(out, dtype="float32")], None
+    except soundfile.LibsndfileError as error:
+        unset = marks.reshape(frames, -1) == _UNSET
+        left = int(np.argmin(unset[::-1].all(axis=1))) if not unset.all() else frames
+        return out[: frames - left], error
+
+
+def _length(file: soundfile.SoundFile) -> int | None:
+    return file.frames if 0 <= file.frames < _FOREVER else None
+
+
+def openable(path: str | Path) -> str | bytes:
+    """Give a path as soundfile takes it: a name that is not UTF-8 as bytes, for it cannot encode that."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
+
+
+def message(error: Exception) -> str:
+    """Take off libsndfile's ``Error opening '…':`` and full stop."""
+    text = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
+    if text.startswith("File does not exist"):  # its words for an mp3 file without a frame
+        return "no mp3 frame found"
+    vague = not text.strip() or "psf_fseek" in text or text.startswith("Unspecified internal")
+    return "data that does not decode" if vague else " ".join(text.split())

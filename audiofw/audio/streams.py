@@ -1,0 +1,168 @@
+"""Compressed streams to their true end: lengths in their headers are estimates, missing, or those of a first part.
+
+libsndfile stops where a header says that a stream ends. FLAC written to a pipe has no length or a wrong one, the length
+of an MP3 file without an index is estimated from its first frame's bit rate, and files that were joined byte by byte
+(``cat a b > c``) hold more than the first part's header says.
+
+Sources: RFC 9639 (FLAC), RFC 3533 (Ogg), ISO/IEC 11172-3 and 13818-3 (MPEG audio), the Xing and Info headers of LAME.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from audiofw.audio.spliced import Piece
+
+Stream = list[Piece]
+"""One stream of a file, as `audiofw.audio.spliced` takes it."""
+
+FLAC = b"fLaC\0\0\0\x22"
+"""A FLAC stream's mark and the head of its STREAMINFO block, which has to come first."""
+
+
+def find_streams(path: Path) -> list[Stream]:
+    """Find what a compressed file holds, whatever its headers say of its length.
+
+    Returns
+    -------
+    list of Stream
+        What to decode one after the other; empty for a format that is not compressed in a stream.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for mark, find in _FINDERS:
+            if content[: len(mark)] == mark:
+                return find(content)
+        begin = _after_id3(content)
+        if content[begin : begin + 4] == b"fLaC":
+            return _flac(content)
+        return _mpeg(content, begin) if _frame_size(content, begin) else []
+
+
+def states_length(path: Path) -> bool:
+    """Whether a file's header states its length; that of an MP3 file without an index is an estimate."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        begin = _after_id3(content)
+        return not _frame_size(content, begin) or bool(_count_in_header(content, begin))
+
+
+def _flac(content: mmap.mmap) -> list[Stream]:
+    """Split joined files, and take the lengths out, so that the decoder goes on to the end."""
+    starts = [match.start() for match in re.finditer(re.escape(FLAC), content)]
+    if len(starts) > 1:
+        return [[(start, end)] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
+    if not starts:
+        return []
+    at = starts[0] + 21  # after 4 bits of the sample size, 36 bits hold the number of samples
+    return [[(0, at), bytes([content[at] & 0xF0, 0, 0, 0, 0]), (at + 5, len(content))]]
+
+
+def _ogg(content: mmap.mmap) -> list[Stream]:
+    """Split a chain of Ogg streams where pages begin a new one after pages of data."""
+    starts, at, data = [0], 0, False
+    while at + 27 <= len(content) and content[at : at + 4] == b"OggS":
+        begins = bool(content[at + 5] & 2)
+        if begins and data:
+            starts.append(at)
+        data = not begins
+        n_segments = content[at + 26]
+        at += 27 + n_segments + sum(content[at + 27 : at + 27 + n_segments])
+        if content[at : at + 4] != b"OggS":  # a damaged page: go on at the next whole one
+            at = content.find(b"OggS", at)
+            if at < 0:
+                break
+    ends = [*starts[1:], len(content)]
+    return [[(start, end)] for start, end in zip(starts, ends, strict=True)] if len(starts) > 1 else []
+
+
+# --- MPEG audio -------------------------------------------------------------------------------------------
+
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_KBITS = {
+    (3, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (3, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (3, 1): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 3): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 1): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""Of version 3 (MPEG-1) or 2 (MPEG-2 and 2.5), and layer 3 (I), 2 (II) or 1 (III), as their bits say."""
+
+
+def _mpeg(content: mmap.mmap, begin: int) -> list[Stream]:
+    """Count the frames, and put a header in front, or set the one there right, that has their number."""
+    frames = list(_frames(content, begin))
+    first = frames[0]
+    size = _frame_size(content, first) or 0
+    tag = next((at for name in (b"Xing", b"Info") if (at := content.find(name, first, first + size)) > 0), None)
+    if tag is not None:  # it stands in a frame of its own, which is not played
+        flags = struct.unpack(">I", content[tag + 4 : tag + 8])[0]
+        counted = struct.unpack(">I", content[tag + 8 : tag + 12])[0] if flags & 1 else None
+        if counted is None or abs(counted - (len(frames) - 1)) <= 1:
+            return []
+        return [[(0, tag + 8), struct.pack(">I", len(frames) - 1), (tag + 12, len(content))]]
+    header = bytearray(content[first : first + 4])
+    header[1] |= 1  # no checksum follows
+    silent = bytes(header) + bytes(size - 4)
+    at = 4 + _side_size(header)
+    if size < at + 12:
+        return []
+    made = silent[:at] + b"Info" + struct.pack(">II", 1, len(frames)) + silent[at + 12 :]
+    return [[made, (first, len(content))]]
+
+
+def _count_in_header(content: mmap.mmap, first: int) -> tuple[int, int] | None:
+    """Find where the first frame states the number of frames, and read it."""
+    at = first + 4 + _side_size(content[first : first + 4])
+    if content[at : at + 4] in (b"Xing", b"Info") and content[at + 7] & 1:
+        return at + 8, struct.unpack(">I", content[at + 8 : at + 12])[0]
+    return None
+
+
+def _side_size(header: bytes | bytearray) -> int:
+    mono, first = header[3] >> 6 == 3, header[1] >> 3 & 3 == 3
+    return (17 if mono else 32) if first else (9 if mono else 17)
+
+
+def _frames(content: mmap.mmap, at: int) -> Iterator[int]:
+    """Give where each frame begins, passing over what lies between."""
+    kind = (content[at + 1] & 0xFE, content[at + 2] & 0x0C)
+    while at < len(content) - 4:
+        size = _frame_size(content, at)
+        if size and (content[at + 1] & 0xFE, content[at + 2] & 0x0C) == kind:
+            yield at
+            at += size
+            continue
+        at = content.find(b"\xff", at + 1)
+        if at < 0:
+            return
+
+
+def _frame_size(content: mmap.mmap, at: int) -> int | None:
+    """Give the bytes of the frame whose header stands somewhere; None where none does."""
+    header = content[at : at + 4]
+    if len(header) < 4 or header[0] != 0xFF or header[1] < 0xE0:
+        return None
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    rate, kbits, padding = header[2] >> 2 & 3, header[2] >> 4, header[2] >> 1 & 1
+    if version == 1 or layer == 0 or rate == 3 or not 0 < kbits < 15:
+        return None
+    bits = 1000 * _KBITS[3 if version == 3 else 2, layer][kbits - 1]
+    sr = _RATES[version][rate]
+    if layer == 3:
+        return (12 * bits // sr + padding) * 4
+    return (144 if layer == 2 or version == 3 else 72) * bits // sr + padding
+
+
+def _after_id3(content: mmap.mmap) -> int:
+    at = 0
+    while content[at : at + 3] == b"ID3":
+        size = content[at + 6 : at + 10]
+        at += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3]) + (10 if content[at + 5] & 0x10 else 0)
+    return at
+
+
+_FINDERS: tuple[tuple[bytes, Callable[[mmap.mmap], list[Stream]]], ...] = ((b"fLaC", _flac), (b"OggS", _ogg))
