@@ -1,4 +1,4 @@
-"""Boosting on a number of threads, which may find its own number of rounds on rows that it is not fitted on."""
+"""Boosting with a set number of threads, and early stopping on an inner split that keeps groups together."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ ROUNDS = {"catboost": "iterations", "sklearn": "max_iter"}  # n_estimators in th
 
 
 class Boosted(ClassifierMixin, BaseEstimator):
-    """A boosting classifier that can find its own number of rounds.
+    """A boosting classifier with optional early stopping.
 
-    With `early_stopping`, one inner split, which keeps each group on one side, tells after how many rounds the log
-    loss is least; then all rows are fitted anew with as many. Where no such split can be made, it grows all rounds.
+    With `early_stopping`, the number of rounds with the lowest log loss is found on one inner split, which keeps each
+    group on one side. The classifier is then refitted on all rows with that number of rounds. If no such split exists,
+    all rounds are used.
 
     Parameters
     ----------
     estimator : classifier
-        LightGBM's, XGBoost's, CatBoost's, or one of scikit-learn's that stages its predictions.
+        A classifier of LightGBM, XGBoost or CatBoost, or a scikit-learn classifier with `staged_predict_proba`.
     early_stopping : int, optional
-        Rounds without gain after which to stop.
+        Number of rounds without improvement after which to stop.
     n_splits : int
-        One part in so many is looked at.
+        The inner test set is 1 / `n_splits` of the rows.
     n_jobs : int, optional
-        Threads, for an estimator that cannot be told itself.
+        Number of OpenMP threads, for an estimator without such a parameter.
     random_state : int
-        Of the split.
+        Seed of the inner split.
 
     Attributes
     ----------
     rounds_ : int or None
-        The number that was found.
+        The number of rounds found by early stopping.
     estimator_ : classifier
-        The one fitted on all rows.
+        The classifier fitted on all rows.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Boosted(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Find the number of rounds if wanted, and fit all rows."""
+        """Find the number of rounds if `early_stopping` is set, then fit on all rows."""
         X = np.asarray(X)
         self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
         with self._threads():
@@ -80,18 +81,18 @@ class Boosted(ClassifierMixin, BaseEstimator):
         return threadpool_limits(self.n_jobs if self.n_jobs and self.n_jobs > 0 else None, user_api="openmp")
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class its probability."""
+        """Predict class probabilities, ``(n, n_classes)``."""
         check_is_fitted(self)
         with self._threads():
             return np.asarray(self.estimator_.predict_proba(np.asarray(X)))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the most probable class."""
+        """Predict the most probable class."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 class Rows(NamedTuple):
-    """Some rows, their classes and weights."""
+    """Rows with their class indices and sample weights."""
 
     X: np.ndarray
     codes: np.ndarray
@@ -101,26 +102,26 @@ class Rows(NamedTuple):
 def find_rounds(
     estimator: Any, X: np.ndarray, codes: np.ndarray, split: Inner, patience: int, sample_weight: Any = None
 ) -> int:
-    """Fit one side of a split and find after how many rounds the log loss on the other is least.
+    """Fit on the training side of a split and find the number of rounds with the lowest log loss on the test side.
 
     Parameters
     ----------
     estimator : classifier
-        It stays unfitted.
+        Unfitted; a clone is fitted.
     X : np.ndarray [shape=(n, d)]
     codes : np.ndarray [shape=(n,)]
-        Classes as 0 .. n_classes-1.
+        Class indices, 0 to n_classes - 1.
     split : Inner
-        Every class that it tests is trained on.
+        Every class in its test rows must be in its training rows.
     patience : int
-        Rounds without gain after which to stop.
+        Number of rounds without improvement after which to stop.
 
     Returns
     -------
     int
         From 1 to the estimator's own number of rounds.
     """
-    seen = np.unique(codes[split.train])  # without a gap, as some libraries want them
+    seen = np.unique(codes[split.train])  # some libraries require class indices without gaps
     train, test = (
         Rows(X[rows], np.searchsorted(seen, codes[rows]), take(sample_weight, rows))
         for rows in (split.train, split.test)
@@ -129,13 +130,13 @@ def find_rounds(
 
 
 def set_rounds(estimator: Any, rounds: int) -> None:
-    """Let an estimator grow so many rounds."""
+    """Set the number of boosting rounds of an estimator."""
     name = ROUNDS.get(library_of(estimator), "n_estimators")
     estimator.set_params(**{name if name in estimator.get_params() else "n_estimators": rounds})
 
 
 def library_of(estimator: Any) -> str:
-    """Name the library that an estimator comes from."""
+    """Return the name of the estimator's library, or ''."""
     return next((base for cls in type(estimator).__mro__ if (base := cls.__module__.partition(".")[0]) in FINDERS), "")
 
 
@@ -172,7 +173,7 @@ def _catboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
 
 
 def _sklearn(model: Any, train: Rows, test: Rows, patience: int) -> int:
-    """Look at the stages of a whole fit: scikit-learn's own early stopping draws its split regardless of groups."""
+    """Evaluate the stages of a full fit: scikit-learn's own early stopping ignores groups when it splits."""
     model.fit(train.X, train.codes, sample_weight=train.weight)
     losses = (log_loss(proba, test.codes, test.weight) for proba in model.staged_predict_proba(test.X))
     return best_before_pause(losses, patience)
@@ -182,7 +183,7 @@ FINDERS = {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost, "s
 
 
 def best_before_pause(losses: Iterable[float], patience: int) -> int:
-    """Give the number, from 1, of the least loss before the first pause of so many rounds without gain."""
+    """Round number, from 1, of the lowest loss before the first ``patience`` rounds without improvement."""
     best, least = 1, np.inf
     for number, loss in enumerate(losses, 1):
         if loss < least:

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say, found inside the training part."""
+"""Probability calibration by inner cross-validation on the training fold."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Method = Literal["none", "temperature", "sigmoid", "isotonic"]
 
 
 def calibrated(make_model: Callable[[], Any], method: Method, seed: int = 0) -> Callable[[], Any]:
-    """Let what makes a model make it calibrated.
+    """Wrap a model factory so that its models are calibrated.
 
     Raises
     ------
     ConfigError
-        When it is called, for a model without probabilities.
+        When the returned factory is called, if its model has no ``predict_proba``.
     """
 
     def make() -> Any:
@@ -34,7 +34,7 @@ def calibrated(make_model: Callable[[], Any], method: Method, seed: int = 0) -> 
         if not hasattr(model, "predict_proba"):
             name = last_step(model)[1]
             raise ConfigError(
-                f"calibration={method}: {name} gives no probabilities: calibration=none, or another model"
+                f"calibration={method}: {name} gives no probabilities; use calibration=none or another model"
             )
         return Calibrated(model, method, random_state=seed)
 
@@ -42,29 +42,30 @@ def calibrated(make_model: Callable[[], Any], method: Method, seed: int = 0) -> 
 
 
 class Calibrated(ClassifierMixin, BaseEstimator):
-    """A classifier whose probabilities are mapped to the frequencies that were seen on inner splits.
+    """A classifier with probabilities calibrated on out-of-fold predictions.
 
-    Every row is predicted by a fit on other groups' rows; on these predictions CalibratedClassifierCV learns the map of
-    each class, or `find_sharpness` that of all. Then the classifier is fitted on all rows. Where some class cannot be
-    tested so, as when it has one group, its probabilities stay as they are.
+    Inner splits that keep groups together give an out-of-fold prediction for each row. The calibration map is fitted to
+    these: one per class with CalibratedClassifierCV, or one temperature for all with `find_sharpness`. The classifier
+    is then refitted on all rows. If the splits cannot test every class, for example because a class has a single group,
+    probabilities are left uncalibrated.
 
     Parameters
     ----------
     estimator : classifier
     method : "temperature", "sigmoid" or "isotonic"
-        One number for all, which changes no prediction; for each class, Platt's curve of two numbers, or any rising
-        curve, which needs hundreds of clips of each.
+        Temperature scaling: one parameter, which does not change predictions. Sigmoid: Platt scaling, two parameters
+        per class. Isotonic: isotonic regression per class, which needs hundreds of clips per class.
     n_splits : int
-        Inner splits.
+        Number of inner splits.
     random_state : int
-        Of the inner splits.
+        Seed of the inner splits.
 
     Attributes
     ----------
     estimator_ : classifier
-        The one fitted on all rows.
+        The classifier fitted on all rows.
     map_ : classifier or None
-        From its probabilities to better ones.
+        Maps its probabilities to calibrated ones; None if they are left uncalibrated.
     """
 
     def __init__(self, estimator: Any, method: str = "sigmoid", n_splits: int = 5, random_state: int = 0) -> None:
@@ -74,7 +75,7 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Learn the map on rows that the classifier has not seen, and fit it on all rows."""
+        """Fit the calibration map on out-of-fold predictions, then the classifier on all rows."""
         self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
         self.map_ = self._learn_map(X, codes, sample_weight, groups)
         self.estimator_ = fit(clone(self.estimator), X, codes, sample_weight, groups)
@@ -90,50 +91,50 @@ class Calibrated(ClassifierMixin, BaseEstimator):
             logs = np.log(np.maximum(said, LEAST))
             sharpness, _ = find_sharpness(logs, codes[tested], take(sample_weight, tested))
             return Sharpened(sharpness).fit(said, codes[tested])
-        everything = [(np.arange(len(tested)), np.arange(len(tested)))]  # it has nothing to fit
+        everything = [(np.arange(len(tested)), np.arange(len(tested)))]  # Told has nothing to fit
         curves = CalibratedClassifierCV(Told(), method=self.method, cv=everything, ensemble=False)
         return curves.fit(said, codes[tested], sample_weight=take(sample_weight, tested))
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class its calibrated probability."""
+        """Predict calibrated class probabilities, ``(n, n_classes)``."""
         check_is_fitted(self)
         said = self.estimator_.predict_proba(X)
         return said if self.map_ is None else self.map_.predict_proba(said)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the most probable class."""
+        """Predict the most probable class."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 class Told(ClassifierMixin, BaseEstimator):
-    """Says the probabilities that it is told: what was predicted before goes through scikit-learn as if it were now."""
+    """Returns its input as probabilities, so that scikit-learn can calibrate existing predictions."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn which classes there are."""
+        """Store the classes."""
         self.classes_ = np.unique(y)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give what came in."""
+        """Return ``X`` unchanged."""
         return np.asarray(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the most probable class."""
+        """Predict the most probable class."""
         return self.classes_[np.asarray(X).argmax(axis=1)]
 
 
 class Sharpened(Told):
-    """Says the probabilities that it is told, sharper or blunter.
+    """Applies temperature scaling to its input, which are probabilities.
 
     Parameters
     ----------
     sharpness : float
-        The power that they are raised to: 1 over what others call temperature.
+        Inverse temperature: the power to which the probabilities are raised.
     """
 
     def __init__(self, sharpness: float = 1.0) -> None:
         self.sharpness = sharpness
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give what came in, raised to the power; each row sums to 1."""
+        """Raise ``X`` to the power `sharpness` and normalise each row to a sum of 1."""
         return softmax(self.sharpness * np.log(np.maximum(X, LEAST)), axis=1)

@@ -1,4 +1,4 @@
-"""Linear discriminant analysis on tables of any width."""
+"""Linear discriminant analysis for tables of any width."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from audiofw.learn.inner_splits import inner_splits
 from audiofw.learn.temperature import find_sharpness
 
-LEAST = 1e-4  # a shape measured on fewer rows than columns cannot do without some shrinkage
-CHOICES = (0.1, 0.3, 0.6, 0.8, 0.9)  # shrinkages to choose from: what is best is flat, and far above Ledoit and Wolf's
-NONE_KNOWN = 0.6  # where there are too few rows to choose
+LEAST = 1e-4  # with fewer rows than columns, the covariance is singular without some shrinkage
+CHOICES = (0.1, 0.3, 0.6, 0.8, 0.9)  # a coarse grid: the optimum is flat, and far above Ledoit and Wolf's estimate
+NONE_KNOWN = 0.6  # if there are too few rows to choose
 
 
 class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
-    """Classes as clouds of one shape around their means, that shape shrunken toward a ball.
+    """Linear discriminant analysis with a shrinkage covariance and temperature-scaled probabilities.
 
-    As LinearDiscriminantAnalysis with shrinkage, of columns on one scale; but the work grows with the lesser of rows
-    and columns, so that thousands of columns need no principal components first, and the shape is that of all
-    classes at once. With more columns than rows its likelihoods are far too sure of themselves: how sharp the
-    probabilities are is one number, chosen like the shrinkage, by log loss on inner splits that keep each group on
-    one side.
+    Similar to LinearDiscriminantAnalysis with shrinkage on standardised columns, with two differences. The cost grows
+    with the smaller of the numbers of rows and columns, so that thousands of columns need no PCA. And the covariance is
+    pooled over all classes before it is shrunk. With more columns than rows, the likelihoods are far too confident;
+    they are scaled by a sharpness (inverse temperature), which is chosen like the shrinkage: by log loss on inner
+    splits that keep each group on one side.
 
     Parameters
     ----------
     shrinkage : float, optional
-        From the shape as measured, 0, to a ball, 1; None chooses.
+        From 0 (empirical covariance) to 1 (multiple of the identity); None chooses it on the inner splits.
     n_splits : int
-        Inner splits.
+        Number of inner splits.
     random_state : int
-        Of the inner splits.
+        Seed of the inner splits.
 
     Attributes
     ----------
     coef_ : np.ndarray [shape=(n_classes, d)]
     intercept_ : np.ndarray [shape=(n_classes,)]
-        With the sharpness in them.
+        Both include the sharpness.
     shrinkage_, sharpness_ : float
     """
 
@@ -52,7 +52,7 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Choose shrinkage and sharpness on rows that were not fitted, and fit all rows."""
+        """Choose shrinkage and sharpness on out-of-fold scores, then fit on all rows."""
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -73,7 +73,7 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
     def _out_of_fold(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, groups: Any, choices: Sequence[float]
     ) -> np.ndarray:
-        """Score rows by fits on other groups' rows, for each shrinkage: ``(choices, n, n_classes)``."""
+        """Compute out-of-fold scores for each shrinkage: ``(choices, n, n_classes)``."""
         scores = np.full((len(choices), len(X), len(self.classes_)), np.nan)
         for train, test in inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state):
             seen, inner = np.unique(codes[train], return_inverse=True)
@@ -83,7 +83,7 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
         return scores
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Give each class its log-likelihood, up to what all share; or, of two, the second's lead."""
+        """Scaled log-likelihood of each class, up to a common constant; for two classes, their difference."""
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
@@ -92,20 +92,20 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, dtype=np.float64, reset=False) @ self.coef_.T + self.intercept_
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class its probability."""
+        """Predict class probabilities, ``(n, n_classes)``."""
         return softmax(self._scores(X), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the most probable class."""
+        """Predict the most probable class."""
         return self.classes_[self._scores(X).argmax(axis=1)]
 
 
 def discriminate(
     X: np.ndarray, codes: np.ndarray, weight: np.ndarray, shrinkages: Sequence[float]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Give, for each shrinkage, the linear scores of the classes: ``(n_classes, d)`` and ``(n_classes,)``.
+    """Fit the coefficients ``(n_classes, d)`` and intercepts ``(n_classes,)`` for each shrinkage.
 
-    Measured in the smaller of two equal ways: by the products of columns, or, by Woodbury's formula, of rows.
+    Solves in the smaller dimension: with the columns' covariance or, by the Woodbury identity, the rows' Gram matrix.
     """
     weight = weight / weight.sum()
     shares = np.bincount(codes, weight)

@@ -1,4 +1,4 @@
-"""Splits inside a training part that keep each group on one side, and what a model says of rows it has not seen."""
+"""Inner cross-validation on a training fold, with groups kept together, and out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from audiofw.learn.steps import fit
 
 
 class Inner(NamedTuple):
-    """One inner split: indices of rows to fit on, and of rows to look at."""
+    """One inner split: indices of training and test rows."""
 
     train: np.ndarray
     test: np.ndarray
 
 
 def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int = 5, seed: int = 0) -> list[Inner]:
-    """Split rows into stratified parts, so that no group is on both sides and every tested class is trained on.
+    """Make stratified splits in which no group is on both sides and every tested class is also trained on.
 
-    A class whose rows are all of one group cannot be tested: its rows are trained on and never tested.
+    A class with a single group cannot be tested: its rows are only used for training.
 
     Parameters
     ----------
     y : array-like [shape=(n,)]
         Classes of any type.
     groups : sequence [shape=(n,)], optional
-        Group of each row; without, each row is a group of its own.
+        Group of each row; None makes each row its own group.
     n_splits : int
-        At most so many parts; no more than the rarest class that can be tested has groups, but at least two.
+        Maximum number of splits. Limited by the number of groups of the rarest testable class, but at least two.
     seed : int
-        Of the order in which groups are dealt out.
+        Seed of the random assignment of groups to folds.
 
     Returns
     -------
     list of Inner
-        Each row is tested once at most. Empty when no class can be tested, or there would be but one row of each
-        class to fit on.
+        Each row is tested at most once. Empty if no class can be tested, or if only one row per class would be left for
+        training.
     """
     codes = np.unique(np.asarray(y), return_inverse=True)[1]
     units = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -53,10 +53,7 @@ def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int =
 
 
 def _deal(codes: np.ndarray, units: np.ndarray, testable: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Give each row the number of its part, classes spread evenly over parts as far as whole groups allow.
-
-    Groups without a testable row have part -1: they are in no part.
-    """
+    """Assign rows to folds, stratified by class as far as whole groups allow; -1 for groups that are not tested."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rows, parts = np.flatnonzero(testable), {"n_splits": n_parts, "shuffle": True, "random_state": seed}
@@ -70,7 +67,7 @@ def _deal(codes: np.ndarray, units: np.ndarray, testable: np.ndarray, n_parts: i
 
 
 def _is_enough(codes: np.ndarray) -> bool:
-    """Whether there are two classes or more, and more rows than classes."""
+    """Whether there are at least two classes and more rows than classes."""
     return 1 < len(np.unique(codes)) < len(codes)
 
 
@@ -82,25 +79,25 @@ def _split(codes: np.ndarray, testable: np.ndarray, held: np.ndarray) -> Inner:
 def out_of_fold(
     model: Any, X: Any, codes: np.ndarray, splits: Sequence[Inner], sample_weight: Any = None, groups: Any = None
 ) -> np.ndarray:
-    """Let a fresh copy of a model, fitted on each split's training rows, predict its test rows.
+    """Predict each split's test rows with a clone of the model fitted on its training rows.
 
     Parameters
     ----------
     model : classifier
-        It stays unfitted.
+        Unfitted; clones are fitted.
     X : array [shape=(n, …)]
     codes : np.ndarray [shape=(n,)]
-        Classes as 0 .. n_classes-1.
+        Class indices, 0 to n_classes - 1.
     splits : sequence of Inner
 
     Returns
     -------
     np.ndarray [shape=(n, n_classes)]
-        Probabilities; NaN for a row that no split tests, 0 for a class that was not trained on.
+        Probabilities; NaN for rows that no split tests, 0 for classes that were not trained on.
     """
     proba = np.full((len(codes), int(codes.max()) + 1), np.nan)
     for train, test in splits:
-        seen, inner = np.unique(codes[train], return_inverse=True)  # some models want 0 .. k-1 without a gap
+        seen, inner = np.unique(codes[train], return_inverse=True)  # some models require class indices without gaps
         fitted = fit(clone(model), X[train], inner, take(sample_weight, train), take(groups, train))
         proba[test] = 0.0
         proba[np.ix_(test, seen)] = fitted.predict_proba(X[test])
@@ -108,5 +105,5 @@ def out_of_fold(
 
 
 def take(values: Any, rows: np.ndarray) -> Any:
-    """Take some rows of an array, or of nothing."""
+    """Select rows of an array; None stays None."""
     return None if values is None else np.asarray(values)[rows]

@@ -1,4 +1,4 @@
-"""The members of a vote or a stack: other models of the menu, with their options."""
+"""The members of a voting or stacking ensemble."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from audiofw.errors import ConfigError, refuse_strangers
 
 
 def make_members(make: Callable[..., Any], names: Sequence[str], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Make each member once.
+    """Create the members of an ensemble.
 
     Parameters
     ----------
     make : callable
-        As a model's function is handed it.
+        The ``make`` that audiofw passes to a model's function.
     names : sequence of str
-        Of models on the menu.
+        Names of available models.
     options : mapping of str to mapping
-        What the user set of members, by their names: ``{"svm": {"C": 1.0}}``.
+        Options of members, by name: ``{"svm": {"C": 1.0}}``.
 
     Returns
     -------
@@ -27,12 +27,12 @@ def make_members(make: Callable[..., Any], names: Sequence[str], options: Mappin
     Raises
     ------
     ConfigError
-        For no members, one named twice, or options that are none.
+        If there are no members, a member is named twice, or the options are not those of a member.
     """
     if not names or len(set(names)) < len(names):
-        raise ConfigError(f"model.members={list(names)}: name one model or more, each once")
+        raise ConfigError(f"model.members={list(names)}: give at least one model, and each only once")
     refuse_strangers("model", options, names)
     for name, value in options.items():
         if not isinstance(value, Mapping):
-            raise ConfigError(f"model.{name}={value}: give its options by their names, as in '+model.{name}={{…}}'")
+            raise ConfigError(f"model.{name}={value}: give a mapping of its options, as in '+model.{name}={{…}}'")
     return [(name, make(name, **options.get(name, {}))) for name in names]

@@ -1,4 +1,4 @@
-"""Nearest neighbours, as many as there are."""
+"""k-nearest neighbours that also work on very few clips."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class Neighbours(ClassifierMixin, BaseEstimator):
-    """KNeighborsClassifier that asks all clips where there are fewer than it wants to ask.
+    """KNeighborsClassifier with `n_neighbors` capped at the number of training rows.
 
     Parameters
     ----------
     n_neighbors, weights, metric, n_jobs
-        As KNeighborsClassifier has them.
+        As in KNeighborsClassifier.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Neighbours(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember the clips."""
+        """Store the training rows."""
         X, y = validate_data(self, X, y)
         options = {**self.get_params(), "n_neighbors": min(self.n_neighbors, len(X))}
         self.knn_ = KNeighborsClassifier(**options, algorithm="brute").fit(X, y)
@@ -36,10 +36,10 @@ class Neighbours(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class its share of the neighbours."""
+        """Predict class probabilities: the classes' weighted fractions of the neighbours."""
         check_is_fitted(self)
         return self.knn_.predict_proba(validate_data(self, X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the class with the largest share."""
+        """Predict the most probable class."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""Columns on one scale, and fewer of them: the best, or their main directions; never more than there are."""
+"""Scaling, column selection and PCA that also work on degenerate tables."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectorMixin, f_classif
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-ALIKE = 10.0  # times the median deviation; columns that spread no more than this are in one unit
+ALIKE = 10.0  # columns share a scale if no standard deviation exceeds this many times the median
 
 
 class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Bring each column to mean 0 and deviation 1, as StandardScaler does, and keep it within bounds.
+    """Standardise each column to mean 0 and standard deviation 1, as StandardScaler does, and clip outliers.
 
-    A column that is constant where it is fitted says nothing: it becomes 0 everywhere, so that a test clip with
-    another value in it does not stand out by millions. Values further out than `limit` deviations are cut off.
+    A column that is constant in training carries no information: it becomes 0, so that a test clip with a different
+    value is not millions of standard deviations away.
 
     Parameters
     ----------
     limit : float
-        In deviations.
+        Values are clipped to this many standard deviations.
     alike : float, optional
-        If no column's deviation is more than so many times the median one, columns are taken to be in one unit, and
-        keep their proportions: one that hardly varies is not blown up to count as much as the others.
+        If no column's standard deviation exceeds this many times the median, all columns are assumed to share a unit
+        and are divided by the median instead of their own standard deviation. Columns that hardly vary are then not
+        amplified.
     """
 
     def __init__(self, limit: float = 10.0, alike: float | None = None) -> None:
@@ -34,11 +35,11 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.alike = alike
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Measure the columns in double precision: float32 would lose the spread of large numbers."""
+        """Compute means and standard deviations, in float64, since float32 loses the spread of large numbers."""
         X = np.asarray(validate_data(self, X, dtype="numeric"), np.float64)
         self.mean_ = X.mean(axis=0)
         deviation = (X - self.mean_).std(axis=0)
-        least = 1e-7 * np.abs(X).max(axis=0)  # what rounding to float32 makes of a constant
+        least = 1e-7 * np.abs(X).max(axis=0)  # rounding error of a constant in float32
         spread = deviation > least
         if self.alike is not None and spread.any():
             median = np.median(deviation[spread])
@@ -48,20 +49,21 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Scale, and cut off at the limit."""
+        """Scale and clip."""
         check_is_fitted(self)
         X = np.asarray(validate_data(self, X, dtype="numeric", reset=False), np.float64)
         return np.clip((X - self.mean_) * self.factor_, -self.limit, self.limit)
 
 
 class Best(SelectorMixin, BaseEstimator):
-    """Keep the columns that differ most between classes, by the F value of an analysis of variance.
+    """Keep the k columns with the highest ANOVA F value.
 
-    As SelectKBest, but content with fewer columns than it asks for, and with constant ones, which come last.
+    Like SelectKBest, but accepts tables with fewer than k columns and with constant columns, which rank last.
 
     Parameters
     ----------
     k : int
+        Number of columns to keep.
     """
 
     def __init__(self, k: int = 500) -> None:
@@ -71,7 +73,7 @@ class Best(SelectorMixin, BaseEstimator):
         """Rank the columns."""
         X, y = validate_data(self, X, y)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of constant columns and classes of one clip
+            warnings.simplefilter("ignore")  # about constant columns and classes with one clip
             self.scores_ = np.nan_to_num(f_classif(X, y)[0], nan=-1.0, posinf=np.finfo(float).max)
         return self
 
@@ -83,14 +85,14 @@ class Best(SelectorMixin, BaseEstimator):
 
 
 class Directions(TransformerMixin, BaseEstimator):
-    """Turn columns into their first principal components, as many as the rows allow.
+    """PCA with the number of components limited by the numbers of rows and columns.
 
     Parameters
     ----------
     n_components : int
-        At most so many.
+        Maximum number of components.
     random_state : int, optional
-        Of the randomised solver, which PCA takes for large tables.
+        Seed of the randomised solver, which PCA uses for large tables.
     """
 
     def __init__(self, n_components: int = 100, random_state: int | None = None) -> None:
@@ -98,21 +100,21 @@ class Directions(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the directions."""
+        """Compute the principal components."""
         X = validate_data(self, X)
         self.pca_ = PCA(min(self.n_components, *X.shape), random_state=self.random_state).fit(X)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Give the components of each row."""
+        """Project the rows onto the components."""
         check_is_fitted(self)
         return self.pca_.transform(validate_data(self, X, reset=False))
 
 
 def prepare(*, select: int | None, pca: int | None, seed: int, scale: bool | None = True) -> list[tuple[str, Any]]:
-    """List the first steps of a pipeline for a model that compares columns: scale, choose, turn.
+    """List the preprocessing steps of a pipeline: scaling, column selection and PCA.
 
-    With ``scale=None`` columns that seem to be in one unit keep their proportions.
+    ``scale=None`` keeps the relative scales of columns with a similar spread, see `Standard`.
     """
     steps: list[tuple[str, Any]] = (
         [("scale", Standard(alike=ALIKE if scale is None else None))] if scale is not False else []

@@ -1,4 +1,4 @@
-"""Several classifiers, and one that learns from what they say of rows they have not seen."""
+"""Stacking with inner splits that keep groups together."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ LEAN = 1e-2
 
 
 class Stack(Vote):
-    """Members, weighed by how they do on inner splits that keep each group on one side.
+    """Stacking: members combined by a final model that is trained on their out-of-fold predictions.
 
-    Each member predicts every row from a fit on other groups' rows; on these predictions the last step is learnt. Then
-    the members are fitted on all rows. Where some class cannot be tested so, as when it has one group, they vote.
+    The inner splits keep each group on one side. After the final model, the members are refitted on all rows. If the
+    splits cannot test every class, for example because a class has a single group, the members vote instead.
 
     Parameters
     ----------
     estimators : list of (str, classifier)
     final : "weights" or "logistic"
-        One weight, 0 or more, for each member's log-probabilities; or a logistic regression on them, which learns also
-        where one member mistakes a class, and needs more clips.
+        One non-negative weight for each member's log-probabilities; or a logistic regression on all of them, which also
+        learns which classes a member confuses, but needs more clips.
     C : float
-        Of the logistic regression: how much an error costs against the size of its weights.
+        Inverse of the regularisation strength of the logistic regression.
     n_splits : int
-        Inner splits.
+        Number of inner splits.
     random_state : int
-        Of the inner splits.
+        Seed of the inner splits.
 
     Attributes
     ----------
     powers_ : np.ndarray [shape=(members,)]
-        The weights that were found: of the members' log-probabilities, so their sum says how sharp the answer is.
+        Weights of the members' log-probabilities. Their sum is the inverse temperature of the result.
     final_ : LogisticRegression or None
-        Fitted, if it was asked for.
+        The fitted final model if ``final="logistic"``.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Stack(Vote):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Fit the members on all rows, and the last step on what they say of rows they have not seen."""
+        """Fit the members on all rows, and the final model on their out-of-fold predictions."""
         super().fit(X, y, sample_weight, groups)
         codes = self.le_.transform(y)
         self.powers_, self.final_ = np.full(len(self.estimators), 1 / len(self.estimators)), None
@@ -76,19 +76,19 @@ class Stack(Vote):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class its probability."""
+        """Predict class probabilities, ``(n, n_classes)``."""
         said = self._collect_probas(np.asarray(X))
         return multiply(said, self.powers_) if self.final_ is None else self.final_.predict_proba(_logarithms(said))
 
 
 def _logarithms(said: np.ndarray) -> np.ndarray:
-    """Lay the members' log-probabilities side by side, each row of a member around 0."""
+    """Concatenate the members' log-probabilities column-wise, each row of a member centred on 0."""
     logs = np.log(np.maximum(said, LEAST))
     return np.hstack(logs - logs.mean(axis=2, keepdims=True))
 
 
 def find_powers(said: np.ndarray, codes: np.ndarray, weight: Any = None) -> np.ndarray:
-    """Find the members' powers, 0 or more, whose product has the least log loss, leaning a little to a plain mean."""
+    """Find non-negative powers of the members that minimise the log loss, slightly regularised towards equal ones."""
     plain = np.full(len(said), 1 / len(said))
 
     def loss(powers: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The steps of a pipeline, and what its last one takes."""
+"""The final estimator of a pipeline, and fitting with the weights and groups that it supports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audiofw.errors import ConfigError
 
 
 def last_step(model: Any, prefix: str = "") -> tuple[Any, str, str]:
-    """Find the classifier at the end of a pipeline: itself, its class's name, and the prefix of its parameters."""
+    """Return the final estimator of a pipeline, the name of its class, and the prefix of its parameters."""
     steps = getattr(model, "steps", None)
     if steps:
         return last_step(steps[-1][1], f"{prefix}{steps[-1][0]}__")
@@ -16,27 +16,27 @@ def last_step(model: Any, prefix: str = "") -> tuple[Any, str, str]:
 
 
 def takes(model: Any, name: str) -> bool:
-    """Whether the fit of a model's last step has a parameter of this name."""
+    """Whether the ``fit`` of a model's final estimator has a parameter with this name."""
     from sklearn.utils.validation import has_fit_parameter
 
     return has_fit_parameter(last_step(model)[0], name)
 
 
 def fit(model: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
-    """Fit a model; groups go to one that takes them, weights must be taken.
+    """Fit a model with sample weights, and with groups if it supports them.
 
     Raises
     ------
     ConfigError
-        When there are weights and the model takes none.
+        If weights are given and the model does not support them.
     """
     _, name, prefix = last_step(model)
     given = {}
     if sample_weight is not None:
         if not takes(model, "sample_weight"):
             raise ConfigError(
-                f"balance=balanced: {name} takes no sample_weight, so it cannot be balanced: "
-                "balance=none, or another model"
+                f"balance=balanced: {name} takes no sample_weight, which class weights need; "
+                "use balance=none or another model"
             )
         given[f"{prefix}sample_weight"] = sample_weight
     if groups is not None and takes(model, "groups"):

@@ -1,4 +1,4 @@
-"""A support vector machine with probabilities whose order is that of its predictions."""
+"""A support vector machine with probabilities that agree with its predictions."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from audiofw.learn.inner_splits import inner_splits, take
 from audiofw.learn.temperature import find_sharpness
 
-SLOPE = 6.0  # from a pair's decision to its log-odds: near to counting wins, as SVC does, without its ties
+SLOPE = 6.0  # log-odds per unit of a pairwise decision: close to SVC's voting, but without ties
 
 
 class SoftSVC(ClassifierMixin, BaseEstimator):
-    """SVC with probabilities: every pair of classes is asked, and the answers' log-probabilities are summed.
+    """SVC with probabilities: a softmax over the summed log-probabilities of its one-vs-one decisions.
 
-    How sharp the sums are is one number, chosen by log loss on inner splits that keep each group on one side. It
-    changes no order, so `predict` is always the most probable class. SVC's own ``probability=True`` splits groups,
-    can contradict its predictions, and leaves scikit-learn in 1.11.
+    The sharpness (inverse temperature) of the softmax is chosen by log loss on inner splits that keep each group on one
+    side. It does not change the ranking, so `predict` always returns the most probable class. SVC's own
+    ``probability=True`` ignores groups, can contradict its predictions, and will be removed in scikit-learn 1.11.
 
     Parameters
     ----------
     C, kernel, degree, coef0, tol, class_weight
-        As SVC has them.
+        As in SVC.
     gamma : float, "wide", "scale" or "auto"
-        As SVC has it; "wide" is a quarter of "scale", so that each row speaks for twice as wide a surrounding.
+        As in SVC; "wide" is a quarter of "scale", which doubles the radius of influence of each row.
     n_splits : int
-        Inner splits.
+        Number of inner splits.
     random_state : int
-        Of the inner splits.
+        Seed of the inner splits.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Fit the machine on all rows, and the sharpness on what machines say of rows they have not seen."""
+        """Fit the SVC on all rows, and the sharpness on out-of-fold decisions."""
         X, y = validate_data(self, X, y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -85,26 +85,26 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
         return find_sharpness(sums, codes, sample_weight)[0]
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Give each class its sum, or, of two classes, the second's lead."""
+        """Summed log-probabilities of each class; for two classes, their difference."""
         check_is_fitted(self)
         sums = sum_pairs(self.svc_, validate_data(self, X, reset=False))
         return sums[:, 1] - sums[:, 0] if len(self.classes_) == 2 else sums
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class its probability."""
+        """Predict class probabilities, ``(n, n_classes)``."""
         check_is_fitted(self)
         return softmax(self.sharpness_ * sum_pairs(self.svc_, validate_data(self, X, reset=False)), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the most probable class."""
+        """Predict the most probable class."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 def sum_pairs(svc: SVC, X: np.ndarray) -> np.ndarray:
-    """Sum, for each class, the log-probabilities with which it wins against each other class; ``(n, classes)``."""
+    """Sum each class's log-probabilities of winning against the other classes; ``(n, n_classes)``."""
     decisions, n_classes = svc.decision_function(X), len(svc.classes_)
     if n_classes == 2:
-        decisions = -decisions[:, None]  # of two classes, SVC's decision is for the second
+        decisions = -decisions[:, None]  # with two classes, a positive decision means the second
     sums = np.zeros((len(X), n_classes))
     for column, (one, other) in enumerate(combinations(range(n_classes), 2)):
         sums[:, one] += log_expit(SLOPE * decisions[:, column])

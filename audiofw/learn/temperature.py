@@ -1,4 +1,4 @@
-"""How far scores may be trusted: one number that turns them into probabilities and changes no order."""
+"""Temperature scaling: one parameter that turns scores into calibrated probabilities without changing their ranking."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ SHARPEST = 1e4
 
 
 def find_sharpness(scores: np.ndarray, codes: np.ndarray, sample_weight: Any = None) -> tuple[float, float]:
-    """Find the factor with which the softmax of scores has the least log loss.
+    """Find the factor (inverse temperature) that minimises the log loss of the softmax of the scores.
 
     Parameters
     ----------
     scores : np.ndarray [shape=(n, n_classes)]
-        Of rows that had no part in the fit; rows of NaN do not count, -inf is a class that was not known.
+        Out-of-fold scores; rows of NaN are ignored, -inf marks a class that was not trained on.
     codes : np.ndarray [shape=(n,)]
-        True classes as 0 .. n_classes-1.
+        True class indices, 0 to n_classes - 1.
     sample_weight : array-like [shape=(n,)], optional
 
     Returns
     -------
     sharpness, loss : float
-        1 and infinity where no row counts.
+        1 and infinity if every row is ignored.
     """
     rows = np.flatnonzero(~np.isnan(scores[:, 0]))
     weight = take(sample_weight, rows)
@@ -42,6 +42,6 @@ def find_sharpness(scores: np.ndarray, codes: np.ndarray, sample_weight: Any = N
 
 
 def log_loss(proba: np.ndarray, codes: np.ndarray, sample_weight: Any = None) -> float:
-    """Average minus the logarithm of the true class's probability, none being taken as less than 1e-15."""
+    """Mean negative log-probability of the true class, with probabilities clipped to at least 1e-15."""
     of_true = proba[np.arange(len(codes)), codes]
     return float(np.average(-np.log(np.clip(of_true, 1e-15, 1.0)), weights=sample_weight))

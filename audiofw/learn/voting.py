@@ -1,4 +1,4 @@
-"""Several classifiers that vote with their probabilities."""
+"""Soft voting."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from audiofw.learn.steps import fit
 
-LEAST = 1e-3  # a probability below this counts as this, or one member's 0 would forbid what all others say
+LEAST = 1e-3  # probabilities are clipped to at least this; otherwise a single member's 0 would veto a class
 
 
 class Vote(VotingClassifier):
-    """Soft voting whose members, pipelines too, are handed weights and groups.
+    """Soft voting that passes sample weights and groups on to its members, including pipelines.
 
     Parameters
     ----------
     estimators : list of (str, classifier)
     weights : sequence of float, optional
-        Of the members' probabilities; None: all the same.
+        Weights of the members; None for equal weights.
     mean : "geometric" or "arithmetic"
-        Of the members' probabilities; the geometric one gives a member that is sure of itself more of a say.
+        How the members' probabilities are averaged; the geometric mean gives more influence to confident members.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Vote(VotingClassifier):
         self.mean = mean
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Fit the members one after another: each has all the threads."""
+        """Fit the members one after another, so that each can use all threads."""
         check_classification_targets(y)
         self.le_ = LabelEncoder().fit(y)
         self.classes_ = self.le_.classes_
@@ -51,7 +51,7 @@ class Vote(VotingClassifier):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give each class the members' mean."""
+        """Average the members' class probabilities, ``(n, n_classes)``."""
         check_is_fitted(self)
         said = self._collect_probas(np.asarray(X))
         if self.mean == "arithmetic":
@@ -61,5 +61,5 @@ class Vote(VotingClassifier):
 
 
 def multiply(said: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Raise ``(members, n, n_classes)`` probabilities to the members' powers and multiply; ``(n, n_classes)``."""
+    """Normalised product of the members' probabilities ``(members, n, n_classes)``, each raised to its power."""
     return softmax(np.tensordot(powers, np.log(np.maximum(said, LEAST)), axes=1), axis=1)

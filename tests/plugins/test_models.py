@@ -142,8 +142,8 @@ def test_a_third_party_model_may_contain_models_that_contain_models(menus):
     ("options", "said"),
     [
         ({"members": ["svn"]}, "did you mean 'svm'?"),
-        ({"members": []}, "name one model or more"),
-        ({"members": ["svm", "svm"]}, "each once"),
+        ({"members": []}, "give at least one model"),
+        ({"members": ["svm", "svm"]}, "each only once"),
         ({"members": ["svm"], "lda": {"pca": 3}}, "model.lda: unknown option"),
         ({"members": ["svm"], "svm": {"CC": 3}}, "model.CC: unknown option (did you mean"),
         ({"members": ["lda"], "lda": {"pcb": 3}}, "model.lda.pcb: unknown option (did you mean 'pca'?)"),
