@@ -32,10 +32,16 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def first_line(error: BaseException) -> str:
-    """Give the first line of an error's message that says anything, or else the error's name."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def first_line(error: BaseException | str) -> str:
+    """Give the first line of a message that says anything; of an error without one, its name."""
+    lines = (line.strip().rstrip(": ") for line in str(error).splitlines())
+    return next(filter(None, lines), "" if isinstance(error, str) else type(error).__name__)
+
+
+def one_line(error: BaseException, most: int | None = 300) -> str:
+    """Say an error's whole message on one line, of at most this many characters."""
+    text = " ".join(str(error).split())
+    return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
 def refuse_strangers(where: str, names: Iterable[str], known: Iterable[str]) -> None:

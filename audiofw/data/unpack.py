@@ -25,7 +25,7 @@ from pathlib import Path
 from audiofw.cache.fileindex import Content, FileIndex
 from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
 from audiofw.data.limits import Limits, check_members, check_room
-from audiofw.errors import DataError
+from audiofw.errors import DataError, first_line
 from audiofw.system.locks import alone, is_free
 from audiofw.system.paths import cache_root
 
@@ -199,21 +199,17 @@ def _explained(archive: Path, store: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise DataError(f"{archive}: damaged or cut short ({_one_line(error)}); download or pack it again") from error
+        raise DataError(f"{archive}: damaged or cut short ({first_line(error)}); download or pack it again") from error
     except NotImplementedError as error:
-        raise DataError(f"{archive}: {_one_line(error)}; pack it with plain deflate") from error
+        raise DataError(f"{archive}: {first_line(error)}; pack it with plain deflate") from error
     except OSError as error:
         # gzip and bz2 say so that their data are broken, and a seek to where nothing can be has no file name
         if error.filename is None and error.errno in (None, errno.EINVAL):
             raise DataError(
-                f"{archive}: damaged or cut short ({_one_line(error)}); download or pack it again"
+                f"{archive}: damaged or cut short ({first_line(error)}); download or pack it again"
             ) from error
         if str(error.filename) == str(archive):
             raise unreadable(archive, error) from error
         raise DataError(
-            f"{archive}: cannot be unpacked into {store} ({_one_line(error)}); set AUDIOFW_CACHE to another folder"
+            f"{archive}: cannot be unpacked into {store} ({first_line(error)}); set AUDIOFW_CACHE to another folder"
         ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "").rstrip(": ") or type(error).__name__

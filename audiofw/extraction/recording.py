@@ -15,8 +15,7 @@ import soundfile
 
 from audiofw.audio.load import load
 from audiofw.audio.segments import Segments
-from audiofw.errors import AudiofwError, PluginError
-from audiofw.parallel.executors import one_line
+from audiofw.errors import AudiofwError, PluginError, one_line
 from audiofw.system.hashing import digest_files
 
 if TYPE_CHECKING:

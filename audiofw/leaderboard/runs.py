@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from audiofw.errors import DataError
+from audiofw.errors import DataError, first_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
@@ -116,7 +116,7 @@ def _read_run(folder: Path) -> Run | None:
 
 
 def _make_run(folder: Path, record: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Run:
-    status, reason = record["status"], _first_line(record.get("reason"))
+    status, reason = record["status"], first_line(str(record.get("reason") or ""))
     if status == "running" and not _runs_on(record.get("pid")):
         status, reason = "failed", STOPPED
     if status == "finished" and metrics is None:
@@ -144,10 +144,6 @@ def _when(started: Any, folder: Path) -> float:
         return datetime.fromisoformat(started).timestamp()
     except (TypeError, ValueError):
         return folder.stat().st_mtime
-
-
-def _first_line(reason: Any) -> str:
-    return next((line.strip() for line in str(reason or "").splitlines() if line.strip()), "")
 
 
 def _read_json(file: Path) -> dict[str, Any] | None:
@@ -194,8 +190,8 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def _pass_over(file: Path, why: object) -> None:
-    log.warning("passed over: %s: %s", file, _first_line(why))
+def _pass_over(file: Path, why: str | Exception) -> None:
+    log.warning("passed over: %s: %s", file, first_line(why))
 
 
 def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-from audiofw.errors import AudiofwError, PluginError
+from audiofw.errors import AudiofwError, PluginError, one_line
 from audiofw.system.importing import import_file
 
 log = logging.getLogger(__name__)
@@ -58,12 +58,6 @@ def outcome(function: Callable[[Any], Any], item: Any) -> Any:
     except (Exception, SystemExit) as error:  # whatever it is, it is this item's alone
         log.debug("%s failed", item, exc_info=True)
         return Lost(f"{type(error).__name__}: {one_line(error)}")
-
-
-def one_line(error: BaseException, most: int = 300) -> str:
-    """Say an exception's message on one line of bearable length."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _work(function: Callable[[Any], Any], chunk: list[Any], stopped: Callable[[], bool] = lambda: False) -> ChunkResult:

@@ -22,7 +22,7 @@ from audiofw.bundle.files import FOLDER
 from audiofw.config.options import Config, effect_of, option_values
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
-from audiofw.errors import AudiofwError, first_line
+from audiofw.errors import AudiofwError, first_line, one_line
 from audiofw.results.files import LIBRARIES
 from audiofw.system.atomic import is_alive, write_whole
 from audiofw.system.hashing import digest_files
@@ -127,7 +127,7 @@ def end_failed_job(folder: Path, overrides: Sequence[str], reason: str) -> None:
 def describe_error(error: BaseException) -> str:
     """Give an error's reason on one line, with its name where it is not one of ours."""
     if isinstance(error, AudiofwError):
-        return " ".join(str(error).split())
+        return one_line(error, most=None)
     if isinstance(error, KeyboardInterrupt):
         return "stopped by Ctrl-C"
     return f"{type(error).__name__}: {first_line(error)}"
