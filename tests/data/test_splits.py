@@ -133,7 +133,7 @@ def test_predefined_holds_out_together_the_folds_that_the_user_names():
     ("names", "test", "error", "words"),
     [
         (["train", "val"], None, ConfigError, ["no fold is called test", "split.test=[", "train (1 clips)"]),
-        (["1", "2"], ["3"], ConfigError, ["split.test=[3]", "no such fold", "1 (1 clips), 2 (1 clips)"]),
+        (["1", "2"], ["3"], ConfigError, ["split.test=[3]", "unknown fold", "1 (1 clips), 2 (1 clips)"]),
         (["1", "1"], None, DataError, ["nothing is left to train on"]),
         (["test", "test"], None, DataError, ["nothing is left to train on"]),
         (["1", "2"], ["1", "2"], DataError, ["nothing is left to train on"]),
