@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from audiofw.cache.fileindex import hash_file
 from audiofw.cache.folder import entry_path, last_used, read_recipe, recipe_folders
 from audiofw.errors import DataError
+from audiofw.system.reading import flatten
 
 COMPARED = 4
 
@@ -52,7 +53,7 @@ def explain_clip(folder: Path, clip: Path) -> Explanation:
 
 def recipe_differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The nested keys in which recipes differ, each with its value in every recipe that has it."""
-    flat = {name: dict(_leaves(recipe)) for name, recipe in recipes.items()}
+    flat = {name: dict(flatten(recipe)) for name, recipe in recipes.items()}
     keys = sorted({key for leaves in flat.values() for key in leaves})
     values = {key: {name: leaves[key] for name, leaves in flat.items() if key in leaves} for key in keys}
     return {key: found for key, found in values.items() if not _all_same(found, len(flat))}
@@ -80,12 +81,6 @@ def _nearest(newest_first: list[RecipeUse]) -> list[RecipeUse]:
         return len(recipe_differences({"": newest_first[0].recipe, "other": other.recipe}))
 
     return newest_first[:1] + sorted(newest_first[1:], key=distance)[: COMPARED - 1]
-
-
-def _leaves(value: Any, key: str = "") -> list[tuple[str, Any]]:
-    if not isinstance(value, Mapping) or (not value and key):
-        return [(key, value)]
-    return [leaf for name, inner in value.items() for leaf in _leaves(inner, f"{key}.{name}".lstrip("."))]
 
 
 def _all_same(found: Mapping[str, Any], recipes: int) -> bool:

@@ -21,6 +21,7 @@ from audiofw.errors import DataError, first_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
+from audiofw.system.reading import flatten, read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def _newest(runs: Sequence[Run]) -> list[Run]:
 
 
 def _read_run(folder: Path) -> Run | None:
-    record, metrics = _read_json(folder / "result.json"), _read_json(folder / "metrics.json")
+    record, metrics = read_json(folder / "result.json"), read_json(folder / "metrics.json")
     if record is not None and record.get("status") not in get_args(Status):
         _pass_over(folder / "result.json", "it is not one of audiofw's")
         record = None
@@ -146,7 +147,8 @@ def _when(started: Any, folder: Path) -> float:
         return folder.stat().st_mtime
 
 
-def _read_json(file: Path) -> dict[str, Any] | None:
+def read_json(file: Path) -> dict[str, Any] | None:
+    """Read an object from a JSON file; None where it is missing or, with a warning, damaged."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -172,22 +174,11 @@ def _are_metrics(metrics: Mapping[str, Any]) -> bool:
 
 
 def _read_options(file: Path) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as quick, where it was built
     try:
-        return dict(_flatten(yaml.load(file.read_text(encoding="utf-8"), loader)))
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        return dict(flatten(read_yaml(file)))
+    except (OSError, ValueError, AttributeError) as error:
         _pass_over(file, error)
         return {}
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _pass_over(file: Path, why: str | Exception) -> None:

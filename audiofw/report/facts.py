@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +14,8 @@ import numpy as np
 
 from audiofw.config.overrides import command_line
 from audiofw.errors import DataError
-from audiofw.leaderboard.runs import Predictions, Run, read_predictions
-
-log = logging.getLogger(__name__)
+from audiofw.leaderboard.runs import Predictions, Run, read_json, read_predictions
+from audiofw.system.reading import read_yaml
 
 FILE = "report.html"
 IMPORTANCE = "importance.json"
@@ -103,24 +100,10 @@ def owners(versions: Mapping[str, Any]) -> list[str]:
     return [str(plugin.get("owner")) for plugin in (versions.get("plugins") or {}).values()]
 
 
-def read_json(file: Path) -> dict[str, Any] | None:
-    """Read an object from a JSON file; None where it is missing or, with a warning, damaged."""
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        log.warning("passed over: %s: %s", file, error)
-        return None
-    return values if isinstance(values, dict) else None
-
-
 def _read_yaml(file: Path) -> Any:
-    import yaml  # type: ignore[import-untyped]
-
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        return read_yaml(file)
+    except (OSError, ValueError):
         return None
 
 

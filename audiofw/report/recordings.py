@@ -18,6 +18,7 @@ from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError
 from audiofw.report.facts import Facts
 from audiofw.system.paths import bundled
+from audiofw.system.reading import read_yaml
 
 MOST_CLASSES = 12  # whose sounds are shown
 MOST_EXAMPLES = 24  # in all
@@ -59,9 +60,7 @@ def find_again(facts: Facts) -> Recordings:
 
 def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Give a config of any version of audiofw the options of this one: what it lacks has its default."""
-    import yaml  # type: ignore[import-untyped]
-
-    defaults = yaml.safe_load((bundled("conf") / "config.yaml").read_text(encoding="utf-8"))
+    defaults = read_yaml(bundled("conf") / "config.yaml")
     return {field.name: _updated(defaults[field.name], values.get(field.name, ...)) for field in fields(Config)}
 
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from audiofw.config.overrides import as_typed, command_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
-from audiofw.leaderboard.runs import Run, read_runs
+from audiofw.leaderboard.runs import Run, read_json, read_runs
 from audiofw.leaderboard.table import Row, run_of
-from audiofw.report.facts import FILE, owners, read_json
+from audiofw.report.facts import FILE, owners
 from audiofw.report.render import render
 from audiofw.results.console import NAMES
 from audiofw.results.files import write_text

@@ -69,7 +69,9 @@ def make_run(
     proba /= proba.sum(axis=1, keepdims=True)
     guess, folds = proba.argmax(axis=1), np.arange(n) // 3 % n_folds + 1
     folder.mkdir(parents=True)
-    config = {**CONFIG, **{kind: {**CONFIG.get(kind, {}), **values} for kind, values in options.items()}}
+    config = CONFIG | {
+        key: CONFIG.get(key, {}) | value if isinstance(value, dict) else value for key, value in options.items()
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     shown = proba if probabilities else None
     metrics = {

@@ -21,6 +21,7 @@ from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.results.record import read_record
 from audiofw.system.paths import cache_root
+from audiofw.system.reading import read_yaml
 
 SAMPLE = 8  # clips of an extraction that are timed
 PATIENCE = 10.0  # seconds after which fewer clips will do
@@ -138,14 +139,12 @@ def _files(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _read_past(pointer: Path) -> Past | None:
-    import yaml  # type: ignore[import-untyped]
-
     try:
         folder = Path(pointer.read_text())
         record, metrics = read_record(folder), json.loads((folder / "metrics.json").read_text())
         if record is None or record.status != "finished":
             return None
-        config = yaml.load((folder / "config.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        config = read_yaml(folder / "config.yaml")
         folds = sum(metrics["fit_seconds"]) + sum(metrics["predict_seconds"])
         return Past(
             model=config["model"],
@@ -154,7 +153,7 @@ def _read_past(pointer: Path) -> Past | None:
             fold_seconds=folds / metrics["n_folds"],
             other_seconds=max(0.0, record.seconds - metrics["extract_seconds"] - folds),
         )
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):  # removed, or of another version
+    except (OSError, ValueError, LookupError, TypeError):  # removed, or of another version
         return None
 
 

@@ -29,6 +29,7 @@ from audiofw.extraction.clips import find, split
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import units_of
 from audiofw.results.record import Record, describe_error, earlier_run, job_identity, settled_run
+from audiofw.system.reading import flatten
 
 ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run
 GRIDS = ("basic", "filter")  # sweepers whose jobs do not depend on the results of others
@@ -179,17 +180,10 @@ def _say(where: Path, record: Record) -> str:
 
 def _options(cfg: DictConfig) -> dict[str, Any]:
     try:
-        return dict(_flatten(OmegaConf.to_container(cfg, resolve=True)))
+        values: Any = OmegaConf.to_container(cfg, resolve=True)
+        return dict(flatten(values))
     except OmegaConfBaseException:  # the reason is told when the job is resolved
         return {}
-
-
-def _flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _short(folder: Path | None) -> str:
