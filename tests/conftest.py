@@ -12,9 +12,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from gates import heed_ctrl_c
 
 from audiofw.cli.main import main
 
+heed_ctrl_c()
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: threads that spin hold others up
 
 

@@ -1,27 +1,47 @@
-"""Sweeps that can be trusted: each job once, each failure its own, whatever kills them."""
+"""Sweeps that can be trusted: each job once, each failure its own, whatever kills them.
+
+Where a sweep's process is not what a test is about, the sweep runs in this one.
+"""
 
 import csv
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from gates import PATIENCE, PYTHONPATH, arrival, opened_gate, port_of, wait_until_gone
 
-ROOT = Path(__file__).resolve().parents[2]
+from audiofw.experiment import supervisor
+from audiofw.experiment.hydra_app import run_app
 
 WILD = """
-    import os, signal, sys, time
+    import os, signal, sys
+    import numpy as np
     from audiofw import hookimpl
+    from gates import arrive
+
+    @hookimpl
+    def register_features(register):
+        register(level)
+        register(peak)
 
     @hookimpl
     def register_models(register):
         register(wild)
+
+    def level(y, sr):
+        "The level of a clip."
+        if os.environ.pop("EXTRACTION_HELD", None):  # at the first clip
+            arrive()
+        return np.abs(y[None]).mean(keepdims=True)
+
+    def peak(y, sr):
+        "The greatest sample of a clip."
+        return np.abs(y[None]).max(keepdims=True)
 
     def wild(seed, *, how: str = "well", depth: int = 1):
         "A tree that can fail in every way, and notes each fit."
@@ -34,7 +54,8 @@ WILD = """
             def fit(self, X, y, **options):
                 with open(os.environ["FITS"], "a") as file:
                     file.write(f"{how} {depth}\\n")
-                time.sleep(float(os.environ.get("FIT_SECONDS", 0)))
+                if str(depth) == os.environ.get("HELD"):
+                    arrive()
                 if how == "raise":
                     raise RuntimeError("no wood")
                 if how == "exit":
@@ -48,40 +69,67 @@ WILD = """
         return Wild(max_depth=depth, random_state=seed)
 """
 
+WORDS = [
+    *("-m", "--plugins-dir", "plugins", "data.source=sounds", "feature=level", "pooling=stats", "model=wild"),
+    *("audit=false", "report=false", "bundle=false", "n_jobs=1"),
+]
 
-@pytest.fixture
-def sweep(tmp_path, sounds):
-    """Run a sweep of wild models in a process of its own, on small sounds; ``fits()`` lists every fit made."""
+
+@pytest.fixture(autouse=True)
+def wild_models(tmp_path, sounds, monkeypatch):
+    """Make small sounds, and the plugins; ``fits()`` lists every fit made."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/wild.py").write_text(textwrap.dedent(WILD))
-    folder = sounds(clips=6, seconds=0.2)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FITS": str(tmp_path / "fits")}
+    sounds(clips=6, seconds=0.2)
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+    monkeypatch.setenv("FITS", str(tmp_path / "fits"))
 
-    def command(*words: str, seconds: float = 0) -> subprocess.Popen:
-        fixed = [
-            "-m",
-            "--plugins-dir",
-            "plugins",
-            f"data.source={folder}",
-            "model=wild",
-            "report=false",
-            "bundle=false",
-        ]
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Hold the fit of one depth, or the extraction."""
+    with opened_gate() as gate:
+        monkeypatch.setenv("GATE", port_of(gate))
+        yield gate
+
+
+@pytest.fixture
+def sweep(audiofw, monkeypatch):
+    """Run a sweep in this process, as its supervisor runs one in another."""
+
+    def run_here(words, note: Path) -> int:
+        (folder,) = (word.partition("=")[2] for word in words if word.startswith("hydra.sweep.dir="))
+        note.write_text(str(Path(folder).resolve()))
+        return run_app(words)
+
+    def run(*words: str):
+        with monkeypatch.context() as here:
+            here.setattr(supervisor, "_run_child", run_here)
+            return audiofw(*WORDS, *words)
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a sweep in a process of its own, with words and variables of the environment."""
+
+    def start(*words: str, **environment: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "audiofw", *fixed, *words],
+            [sys.executable, "-m", "audiofw", *WORDS, *words],
             cwd=tmp_path,
-            env={**environment, "FIT_SECONDS": str(seconds)},
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
 
-    return command
+    return start
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
 
@@ -104,32 +152,46 @@ def statuses(folder: Path) -> dict[str, tuple[str, str | None]]:
     return {" ".join(record["overrides"]): (record["status"], record["reason"]) for record in records}
 
 
+def ends(folder: Path) -> dict[str, tuple[str, str | None]]:
+    """Give the status and reason of each job, by how its model behaves."""
+    return {words.split("model.how=")[1].split()[0]: end for words, end in statuses(folder).items()}
+
+
 def test_each_failure_costs_its_own_job_alone(sweep, tmp_path):
-    code, out, err = finish(sweep("model.how=well,raise,exit,leave,vanish,kill,fine", "hydra.sweep.dir=s"))
+    code, out, err = sweep("model.how=raise,well,exit,fine", "hydra.sweep.dir=s")
     assert code != 0
-    ends = {key.split("model.how=")[1].split()[0]: value for key, value in statuses(tmp_path / "s").items()}
-    assert {how: status for how, (status, _) in ends.items()} == {
-        "well": "finished",
-        "raise": "failed",
-        "exit": "failed",
+    found = ends(tmp_path / "s")
+    assert {how for how, (status, _) in found.items() if status == "finished"} == {"well", "fine"}
+    assert {how for how, (status, _) in found.items() if status == "failed"} == {"raise", "exit"}
+    assert "no wood" in found["raise"][1]
+    assert "SystemExit: 3" in found["exit"][1]
+    assert "no wood" in out
+    assert sorted(fits(tmp_path)) == ["exit 1", "fine 1", "raise 1", "well 1"]
+    assert "Traceback" not in err
+
+
+def test_each_death_costs_its_own_job_alone(audiofw, tmp_path):
+    code, out, err = audiofw(*WORDS, "model.how=leave,vanish,well,kill", "hydra.sweep.dir=s")
+    assert code != 0
+    found = ends(tmp_path / "s")
+    assert {how: status for how, (status, _) in found.items()} == {
         "leave": "failed",
         "vanish": "failed",
+        "well": "finished",
         "kill": "failed",
-        "fine": "finished",
     }
-    assert "no wood" in ends["raise"][1]
-    assert "SystemExit: 3" in ends["exit"][1]
-    assert "exit code 7" in ends["leave"][1]
-    assert "SIGKILL" in ends["kill"][1]
-    assert sorted(fits(tmp_path)) == sorted(f"{how} 1" for how in ends if how != "vanish")  # nothing twice
-    for reason in ("no wood", "SIGKILL", "exit code 7"):
+    assert "exit code 7" in found["leave"][1]
+    assert "exit code 9" in found["vanish"][1]
+    assert "SIGKILL" in found["kill"][1]
+    assert fits(tmp_path) == ["leave 1", "well 1", "kill 1"]  # nothing twice
+    for reason in ("SIGKILL", "exit code 7"):
         assert reason in out
     assert "Traceback" not in err
 
 
 def test_a_finished_job_is_found_again_in_a_grown_sweep_of_another_folder(sweep, tmp_path):
-    finish(sweep("model.depth=1,2", "hydra.sweep.dir=a"))
-    code, _, err = finish(sweep("model.depth=3,2,1", "hydra.sweep.dir=b"))
+    sweep("model.depth=1,2", "hydra.sweep.dir=a")
+    code, _, err = sweep("model.depth=3,2,1", "hydra.sweep.dir=b")
     assert code == 0, err
     assert sorted(fits(tmp_path)) == ["well 1", "well 2", "well 3"]
     assert len(leaderboard(tmp_path / "b")) >= 3
@@ -138,101 +200,100 @@ def test_a_finished_job_is_found_again_in_a_grown_sweep_of_another_folder(sweep,
 
 def test_failed_jobs_are_run_again_finished_ones_not_unless_told(sweep, tmp_path):
     words = ("model.how=well,raise", "hydra.sweep.dir=s")
-    finish(sweep(*words))
-    assert finish(sweep(*words))[0] != 0
+    sweep(*words)
+    assert sweep(*words).code != 0
     assert sorted(fits(tmp_path)) == ["raise 1", "raise 1", "well 1"]
-    assert finish(sweep(*words, "sweep.rerun=none"))[0] != 0
+    assert sweep(*words, "sweep.rerun=none").code != 0
     assert len(fits(tmp_path)) == 3
-    finish(sweep(*words, "sweep.rerun=all"))
+    sweep(*words, "sweep.rerun=all")
     assert len(fits(tmp_path)) == 5
 
 
 def test_changed_data_is_another_job(sweep, tmp_path):
-    finish(sweep("model.depth=1,2", "hydra.sweep.dir=a"))
+    sweep("model.depth=1,2", "hydra.sweep.dir=a")
     clip = next((tmp_path / "sounds/low").glob("*.wav"))
     clip.rename(clip.with_name("another.wav"))
-    finish(sweep("model.depth=1,2", "hydra.sweep.dir=b"))
+    sweep("model.depth=1,2", "hydra.sweep.dir=b")
     assert len(fits(tmp_path)) == 4
 
 
-@pytest.mark.parametrize("victim", ["group", "supervisor"])
-def test_a_killed_sweep_is_resumed_with_nothing_done_twice(sweep, tmp_path, victim):
-    words = ("model.depth=1,2,3,4,5,6", "hydra.sweep.dir=s")
-    rng = random.Random(victim)
-    for _ in range(3):
-        process = sweep(*words, seconds=0.3)
-        time.sleep(rng.uniform(1.5, 4))
-        os.killpg(process.pid, signal.SIGKILL) if victim == "group" else process.kill()
-        process.communicate()
-        time.sleep(0.5)  # an orphan sees that its supervisor is gone
-    code, _, err = finish(sweep(*words))
+def test_a_killed_sweep_is_resumed_with_nothing_done_twice(sweep, start, gate, tmp_path):
+    words = ("model.depth=1,2,3,4", "hydra.sweep.dir=s")
+    for held, victim in (("2", os.killpg), ("3", os.kill)):  # the whole group, and the supervisor alone
+        process = start(*words, HELD=held)
+        fit = arrival(gate)
+        victim(process.pid, signal.SIGKILL)
+        wait_until_gone(fit)  # the orphan sees that its supervisor is gone
+        finish(process)
+    code, _, err = sweep(*words)
     assert code == 0, err
     assert {status for status, _ in statuses(tmp_path / "s").values()} == {"finished"}
-    done = fits(tmp_path)
-    assert set(done) == {f"well {depth}" for depth in range(1, 7)}
-    assert len(done) <= 6 + 3  # each kill can cost the one job that was under way
-    other = finish(sweep(*words[:1], "hydra.sweep.dir=t", "sweep.rerun=all"))
-    assert other[0] == 0
+    # each kill costs the one job that was under way
+    assert fits(tmp_path) == ["well 1", "well 2", "well 2", "well 3", "well 3", "well 4"]
+    assert sweep(words[0], "hydra.sweep.dir=t", "sweep.rerun=all").code == 0
     assert leaderboard(tmp_path / "s") == leaderboard(tmp_path / "t")
 
 
-def test_the_leaderboard_is_written_while_jobs_still_run(sweep, tmp_path, audiofw, monkeypatch):
-    """Here the supervisor is this process, so that it can be made to look more often."""
-    monkeypatch.setattr("audiofw.experiment.supervisor.REFRESH_SECONDS", 0.5)
-    monkeypatch.setenv("FITS", str(tmp_path / "fits"))
-    monkeypatch.setenv("FIT_SECONDS", "2")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_the_leaderboard_is_written_while_jobs_still_run(audiofw, gate, tmp_path, monkeypatch):
+    """The second job is held until a leaderboard has been written; the supervisor is made to look more often."""
+    monkeypatch.setattr(supervisor, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setenv("HELD", "2")
     seen = []
 
     def note(folder: Path) -> None:
         seen.append({status for status, _ in statuses(folder).values()})
+        if seen.count({"finished", "running"}) == 1:
+            arrival(gate).close()
 
     monkeypatch.setattr("audiofw.report.leaderboard.write_leaderboard_csv", note)
-    words = [
-        "-m",
-        "--plugins-dir",
-        "plugins",
-        "data.source=sounds",
-        "model=wild",
-        "report=false",
-        "bundle=false",
-        "model.depth=1,2",
-    ]
-    assert audiofw(*words, "hydra.sweep.dir=s").code == 0
+    assert audiofw(*WORDS, "model.depth=1,2", "hydra.sweep.dir=s").code == 0
     assert {"finished", "running"} in seen
 
 
-def test_ctrl_c_shows_what_there_is_and_exits_with_130(sweep, tmp_path):
-    process = sweep("model.depth=1,2,3,4,5,6,7,8", "hydra.sweep.dir=s", seconds=1)
-    while len(fits(tmp_path)) < 3:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    code, out, err = finish(process)
+def test_ctrl_c_shows_what_there_is_and_exits_with_130(start, gate, tmp_path):
+    process = start("model.depth=1,2,3", "hydra.sweep.dir=s", HELD="2")
+    with arrival(gate):
+        os.killpg(process.pid, signal.SIGINT)
+        code, out, err = finish(process)
     assert code == 130
     assert "accuracy" in out
     assert "Traceback" not in err
     assert "stopped by Ctrl-C" in {reason for _, reason in statuses(tmp_path / "s").values()}
+    assert fits(tmp_path) == ["well 1", "well 2"]
 
 
-def test_two_sweeps_at_once_share_their_work_and_agree(sweep, tmp_path):
-    first = sweep("model.depth=1,2", "feature=mel,mfcc", "hydra.sweep.dir=a", "sweep.rerun=all")
-    second = sweep("model.depth=1,2", "feature=mel,mfcc", "hydra.sweep.dir=b", "sweep.rerun=all")
-    assert finish(first)[0] == finish(second)[0] == 0
+def test_two_sweeps_at_once_share_their_work_and_agree(sweep, start, gate, tmp_path, monkeypatch):
+    words = ("model.depth=1,2", "feature=level,peak", "sweep.rerun=all")
+    first = start(*words, "hydra.sweep.dir=a", EXTRACTION_HELD="true")
+    extraction = arrival(gate)
+    monkeypatch.setattr("audiofw.system.locks.log.info", lambda *said: extraction.close())  # "waiting"
+    second = sweep(*words, "hydra.sweep.dir=b")
+    assert finish(first)[0] == second.code == 0, second.err
     assert leaderboard(tmp_path / "a") == leaderboard(tmp_path / "b")
     runs = [json.loads(file.read_text()) for file in tmp_path.glob("[ab]/*/metrics.json")]
     assert len(runs) == 8
     assert sum(run["n_clips"] - run["n_from_cache"] for run in runs) == 12 * 2  # each clip once for each feature
 
 
-def test_joblib_gives_what_the_basic_launcher_gives(sweep, tmp_path):
-    basic = finish(sweep("model.depth=1,2,3", "hydra.sweep.dir=a"))
-    joblib = finish(sweep("model.depth=1,2,3", "hydra.sweep.dir=b", "hydra/launcher=joblib", "sweep.rerun=all"))
-    assert basic[0] == joblib[0] == 0, joblib[2]
+PARALLEL = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+@pytest.fixture
+def new_workers():
+    """Let joblib's workers begin and end with a test: what stays would keep its environment."""
+    from joblib.externals import loky
+
+    yield
+    loky.get_reusable_executor(2).shutdown(wait=True)
+
+
+def test_joblib_gives_what_the_basic_launcher_gives(sweep, new_workers, tmp_path):
+    basic = sweep("model.depth=1,2,3", "hydra.sweep.dir=a")
+    joblib = sweep("model.depth=1,2,3", "hydra.sweep.dir=b", "sweep.rerun=all", *PARALLEL)
+    assert basic.code == joblib.code == 0, joblib.err
     assert leaderboard(tmp_path / "a") == leaderboard(tmp_path / "b")
 
 
-def test_a_job_killed_under_joblib_costs_itself_alone(sweep, tmp_path):
-    code, _, _ = finish(sweep("model.how=well,kill,fine", "hydra.sweep.dir=s", "hydra/launcher=joblib"))
-    assert code != 0
-    ends = {key.split("model.how=")[1].split()[0]: status for key, (status, _) in statuses(tmp_path / "s").items()}
-    assert ends == {"well": "finished", "kill": "failed", "fine": "finished"}
+def test_a_job_killed_under_joblib_costs_itself_alone(audiofw, tmp_path):
+    assert audiofw(*WORDS, "model.how=kill,well", "hydra.sweep.dir=s", *PARALLEL).code != 0
+    assert {how: status for how, (status, _) in ends(tmp_path / "s").items()} == {"kill": "failed", "well": "finished"}
