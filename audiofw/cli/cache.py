@@ -35,7 +35,7 @@ from audiofw.cache.folder import (
 )
 from audiofw.errors import ConfigError
 from audiofw.system.paths import cache_root
-from audiofw.system.tables import new_table, open_console
+from audiofw.system.tables import new_table, open_console, show_size
 
 SHOWN = 12  # hexadecimal digits of a recipe's name
 
@@ -209,15 +209,6 @@ def _in_short(part: Any) -> str:
 
 def _show(freed: Freed) -> tuple[str, str]:
     return str(freed.files), show_size(freed.size)
-
-
-def show_size(size: float) -> str:
-    """Bytes in the unit that suits them."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def _ago(then: float) -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from audiofw.cli.cache import show_size
 from audiofw.contract.hookspecs import KINDS
 from audiofw.experiment.plan.cost import SAMPLE, Extraction
 from audiofw.experiment.plan.jobs import Job
 from audiofw.experiment.plan.plan import AUDIT, Plan, make_plan
 from audiofw.leaderboard.runs import Run
 from audiofw.leaderboard.table import find_columns, show_option
-from audiofw.system.tables import new_table, open_console
+from audiofw.system.tables import new_table, open_console, show_size, show_time
 
 SHAPING = ("feature.", "pooling.", "audio.")  # the options that tell extractions apart
 
@@ -57,17 +56,18 @@ def _job_table(jobs: Sequence[Job], columns: Sequence[str], options: Sequence[di
     table = new_table("job", *columns, "time", "what becomes of it")
     table.columns[-2].justify = "right"
     for job, shown in zip(jobs, options, strict=True):
-        table.add_row(str(job.number), *shown.values(), show_time(job.seconds) if job.work else "–", job.status)
+        table.add_row(
+            str(job.number), *shown.values(), show_time(job.seconds, "unknown") if job.work else "–", job.status
+        )
     return table
 
 
 def _extraction_table(plan: Plan, columns: Sequence[str], options: Sequence[dict[str, str]]) -> Table:
     table = new_table("extraction", "jobs", "clips", "cached", "new", "disk", "time", right=6)
     for extraction, cost in plan.extractions:
-        size = "unknown" if cost.size is None else show_size(cost.size)
         counts = (len(extraction.jobs), len(extraction.paths), cost.cached, cost.new)
         label = _label(extraction, columns, options[extraction.jobs[0]])
-        table.add_row(label, *map(str, counts), size, show_time(cost.seconds))
+        table.add_row(label, *map(str, counts), show_size(cost.size, "unknown"), show_time(cost.seconds, "unknown"))
     return table
 
 
@@ -114,13 +114,3 @@ def _unknown(plan: Plan) -> Iterator[str]:
     for extraction, cost in plan.extractions:
         if cost.reason:
             yield f"unknown: no clip that was tried gave {extraction.name}: {cost.reason}"
-
-
-def show_time(seconds: float | None) -> str:
-    """Seconds in the units that suit them; "unknown" for None."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{seconds / 60:.0f} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -12,6 +12,7 @@ from audiofw.config.options import SWITCHES, TEXT_KEYS
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.registry import PATH_VARIABLE
 from audiofw.errors import ConfigError
+from audiofw.system.paths import from_here
 
 PLUGINS_FLAG = "--plugins-dir"
 
@@ -74,14 +75,9 @@ def command_line(words: Iterable[str], owners: Iterable[str] = ()) -> str:
     owners : iterable of str
         The owners of the plugins that it needs: those that are files need ``--plugins-dir``.
     """
-    folders = dict.fromkeys(_short(Path(owner).parent) for owner in owners if owner.endswith(".py"))
+    folders = dict.fromkeys(from_here(Path(owner).parent) for owner in owners if owner.endswith(".py"))
     flags = [word for folder in folders for word in (PLUGINS_FLAG, folder)]
     return " ".join(["audiofw", *map(shlex.quote, [*flags, *map(as_typed, words)])])
-
-
-def _short(folder: Path) -> str:
-    here = Path.cwd()
-    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _quote(match: re.Match[str]) -> str:

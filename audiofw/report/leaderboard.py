@@ -18,7 +18,8 @@ from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, as_number, read_runs
 from audiofw.leaderboard.table import Row, run_of, show_option
 from audiofw.system.atomic import write_whole
-from audiofw.system.tables import new_table, open_console, size
+from audiofw.system.paths import from_here
+from audiofw.system.tables import new_table, open_console, show_size
 
 FILE = "leaderboard.csv"
 MOST_ROWS = 50  # on the terminal; the file has all
@@ -38,7 +39,7 @@ def show_leaderboard(folder: Path) -> int:
     console = open_console()
     print_leaderboard(board, console)
     if file := _write_report(folder, board):
-        console.print(f"report in {_short(file)}", soft_wrap=True)
+        console.print(f"report in {from_here(file)}", soft_wrap=True)
     return len(board.failures)
 
 
@@ -120,7 +121,7 @@ def _figures(row: Row) -> list[str]:
         "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}",
         _show_seconds(row.fit_seconds),
         _show_seconds(row.predict_seconds),
-        size(row.model_bytes),
+        show_size(row.model_bytes),
     ]
 
 
@@ -134,14 +135,10 @@ def _failure_table(board: Leaderboard) -> Table:
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
     for run in board.failures[:MOST_ROWS]:
         own = " ".join(word for word in run.overrides if word not in shared)
-        table.add_row(own or "–", run.reason, _short(run.folder))
+        table.add_row(own or "–", run.reason, from_here(run.folder))
     if len(board.failures) > MOST_ROWS:
         table.add_row("…", f"and {len(board.failures) - MOST_ROWS} more in {FILE}")
     return table
-
-
-def _short(folder: Path) -> str:
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 # --- in files ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from audiofw.system.tables import size
+from audiofw.system.tables import show_size, show_time
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -35,7 +35,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, percent=percent, path=path, hz=hz, seconds=seconds, size=size, signed=signed, clean=clean
+        number=number, percent=percent, path=path, hz=hz, seconds=show_time, size=show_size, signed=signed, clean=clean
     )
     return environment
 
@@ -69,13 +69,6 @@ def hz(value: float) -> str:
     """Write a frequency."""
     text = f"{value / 1000:.3g} kHz" if value >= 1000 else f"{value:.0f} Hz"
     return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def seconds(value: float | None) -> str:
-    """Write a duration."""
-    if value is None:
-        return "–"
-    return f"{value * 1000:.0f} ms" if value < 0.1 else f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
 
 
 def path(points: Iterable[tuple[float, float]], left: float, top: float, width: float, height: float) -> str:

@@ -16,6 +16,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.extraction.extract import Failure
 from audiofw.results.advice import advise_on_metrics
+from audiofw.system.paths import from_here
 from audiofw.system.tables import new_table, open_console
 
 NAMES = {
@@ -145,7 +146,7 @@ def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
 
 def _next_steps(choices: Mapping[str, Choice], folder: Path) -> Iterator[str]:
     """Say where the results are, and how to use the model if the run has saved one."""
-    place = _short(folder)
+    place = from_here(folder)
     file = folder / FOLDER / FACTS
     if file.is_file():
         said = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["said"]
@@ -159,7 +160,3 @@ def _next_steps(choices: Mapping[str, Choice], folder: Path) -> Iterator[str]:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _short(folder: Path) -> str:
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

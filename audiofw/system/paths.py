@@ -26,3 +26,9 @@ def cache_root() -> Path:
     import platformdirs  # not needed by the menus
 
     return platformdirs.user_cache_path("audiofw", appauthor=False)
+
+
+def from_here(path: Path) -> str:
+    """Write a path as one would type it: relative to the working directory if it is below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -20,12 +20,28 @@ def new_table(*columns: str, right: int = 0) -> Table:
     return table
 
 
-def size(value: float | None) -> str:
-    """Write a number of bytes."""
-    if value is None:
-        return "–"
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
+def show_size(size: float | None, none: str = "–") -> str:
+    """Write a number of bytes in the unit that suits it."""
+    if size is None:
+        return none
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{_figure(size)} {unit}"
+        size /= 1000
+    return f"{_figure(size)} GB"
+
+
+def show_time(seconds: float | None, none: str = "–") -> str:
+    """Write a duration in the unit that suits it."""
+    if seconds is None:
+        return none
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{_figure(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"

@@ -16,8 +16,8 @@ import pytest
 from audiofw.cache import folder as cache_folder
 from audiofw.cache.explain import recipe_differences
 from audiofw.cache.store import Cache, recipe_digest
-from audiofw.cli.cache import show_size
 from audiofw.system.paths import cache_root
+from audiofw.system.tables import show_size
 
 MEL = {
     "audio": {"sample_rate": 22050},
@@ -284,7 +284,7 @@ def test_command_needs_neither_numpy_nor_hydra():
 
 @pytest.mark.parametrize(
     ("size", "shown"),
-    [(0, "0 bytes"), (999, "999 bytes"), (4096, "4 kB"), (12_000_000, "12 MB"), (2.35e12, "2350.0 GB")],
+    [(0, "0 bytes"), (999, "999 bytes"), (4096, "4.1 kB"), (12_000_000, "12 MB"), (2.35e12, "2350 GB")],
 )
 def test_sizes_are_shown_in_their_unit(size, shown):
     assert show_size(size) == shown

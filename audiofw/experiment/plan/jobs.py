@@ -29,6 +29,7 @@ from audiofw.extraction.clips import find, split
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import units_of
 from audiofw.results.record import Record, describe_error, earlier_run, job_identity, settled_run
+from audiofw.system.paths import from_here
 from audiofw.system.reading import flatten
 
 ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run
@@ -175,7 +176,7 @@ class Survey:
 
 def _say(where: Path, record: Record) -> str:
     reason = f": {record.reason}" if record.reason else ""
-    return f"{record.status} in {_short(where)}{reason}"
+    return f"{record.status} in {from_here(where)}{reason}"
 
 
 def _options(cfg: DictConfig) -> dict[str, Any]:
@@ -184,8 +185,3 @@ def _options(cfg: DictConfig) -> dict[str, Any]:
         return dict(flatten(values))
     except OmegaConfBaseException:  # the reason is told when the job is resolved
         return {}
-
-
-def _short(folder: Path | None) -> str:
-    here = Path.cwd()
-    return str(folder.relative_to(here) if folder and folder.is_relative_to(here) else folder)

@@ -14,11 +14,10 @@ import pytest
 
 from audiofw.cache.folder import all_entries
 from audiofw.cache.store import Cache
-from audiofw.cli.cache import show_size
-from audiofw.cli.plan import show_time
 from audiofw.experiment.plan import cost
 from audiofw.experiment.plan.cost import CacheContents, Extraction, Past, expected_seconds, measure_cost, read_past
 from audiofw.results.record import read_record
+from audiofw.system.tables import show_size, show_time
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -345,4 +344,4 @@ def test_runs_that_are_gone_or_damaged_are_passed_over(plan, tmp_path, audiofw):
      (7500, "2 h 05 min")],
 )  # fmt: skip
 def test_time_is_shown_in_units_that_suit_it(seconds, shown):
-    assert show_time(seconds) == shown
+    assert show_time(seconds, "unknown") == shown
