@@ -1,4 +1,4 @@
-"""Every sound below a folder, by the name that tables show; what else lies there is counted."""
+"""Find the audio files below a folder, and count the other files."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ def _extensions(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# what libsndfile opens by itself
+# formats that libsndfile can open
 READABLE = _extensions(
     ".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .aiff .aif .aifc .au .snd .caf .w64 .rf64 .sph .nist .voc"
     " .ircam .sf .paf .pvf .avr .wve .xi .sds .svx .8svx .iff"
 )
-# sound that libsndfile cannot open: still clips, so that each is listed as a failure instead of vanishing
+# audio formats that libsndfile cannot open: treated as clips, so that each is reported as a failure
 UNREADABLE = _extensions(".m4a .aac .wma .mp4 .webm .amr .wv .ape .3gp .mka .ac3")
 AUDIO = READABLE | UNREADABLE
 MANIFEST = "metadata.csv"
 
 
 def find_sound(root: Path, source: Path) -> tuple[dict[str, Path], Counter[str]]:
-    """Sound and manifests below a folder, by their relative names, and what was passed over.
+    """Return the audio files and manifests below a folder by relative name, and the counts of other files by reason.
 
     Raises
     ------
     DataError
-        If there is no sound, said of the ``source``, or a folder that cannot be read.
+        If there is no audio file (the message names ``source``), or a folder cannot be read.
     """
     files: dict[str, Path] = {}
     passed: Counter[str] = Counter()
@@ -47,39 +47,39 @@ def find_sound(root: Path, source: Path) -> tuple[dict[str, Path], Counter[str]]
 
 
 def sound_below(folder: Path) -> Iterator[Path]:
-    """Give the sound files below a folder, one after the other, in order; see `find_sound`.
+    """Iterate over the audio files below a folder in sorted order; see `find_sound`.
 
     Raises
     ------
     DataError
-        For a folder that cannot be read.
+        If a folder cannot be read.
     """
     below = _below(folder, Counter(), {folder.resolve()})
     return (path for path in below if path.suffix.lower() in AUDIO)
 
 
 def clip_name(path: Path, root: Path) -> str:
-    """Name a file as tables show it: relative to the root, posix, and printable."""
-    # by text, for pathlib takes seconds over 100 000 files
+    """Name of a file in tables: its POSIX path relative to the root, printable."""
+    # string operations, since pathlib takes seconds for 100 000 files
     whole = str(path)
     name = whole.removeprefix(f"{root}{os.sep}")
     name = (relpath(path, root) if name == whole else name).replace(os.sep, "/")
-    # a name that is not UTF-8 must still print
+    # names that are not UTF-8 must still be printable
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _below(folder: Path, passed: Counter[str], roots: set[Path]) -> Iterator[Path]:
-    """Plain files at any depth, links followed, except to a folder that is read already."""
+    """Iterate recursively over plain files; follows links, except to a folder that has already been read."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror}); mend its permissions") from error
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
     for path in entries:
         if path.name.startswith(".") or path.name == "__MACOSX":
             passed["hidden"] += 1
         elif path.is_dir():
             if path.is_symlink() and not _is_new(path, roots):
-                passed["link to a folder that is read already"] += 1
+                passed["link to a folder already read"] += 1
             else:
                 yield from _below(path, passed, roots)
         elif path.is_file():
@@ -89,7 +89,7 @@ def _below(folder: Path, passed: Counter[str], roots: set[Path]) -> Iterator[Pat
 
 
 def _is_new(link: Path, roots: set[Path]) -> bool:
-    """Whether a linked folder lies apart from all that is read; from now on it counts as read."""
+    """Whether a linked folder is separate from all folders read so far; it is added to them."""
     target = link.resolve()
     apart = not any(target.is_relative_to(root) or root.is_relative_to(target) for root in roots)
     roots |= {target} if apart else set()
@@ -99,5 +99,5 @@ def _is_new(link: Path, roots: set[Path]) -> bool:
 def _no_audio(source: Path, passed: Counter[str]) -> str:
     found = ", ".join(f"{count} {reason}" for reason, count in passed.most_common(6) if count)
     if not found:
-        return f"{source}: empty; give a folder or archive with recordings"
-    return f"{source}: no audio found; looked for .wav, .flac, .ogg, .mp3 and the like, found {found}"
+        return f"{source}: empty; use a folder or archive with recordings"
+    return f"{source}: no audio files (.wav, .flac, .ogg, .mp3, …); found {found}"

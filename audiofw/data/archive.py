@@ -1,4 +1,4 @@
-"""Read a zip and a tar alike: is it one, what does it hold, and is it whole."""
+"""A common interface to zip and tar archives: detect, list and check them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ DAMAGE = (
 
 
 class Member(NamedTuple):
-    """One entry of an archive, as it names itself."""
+    """One entry of an archive."""
 
     name: str
     size: int
-    kind: str  # "file", "folder", or what it is instead
+    kind: str  # "file", "folder", or a description of anything else
     open: Callable[[], Any]
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is an archive that can be unpacked, by its content and not by its name.
+    """Whether a file is an archive that can be unpacked, judged by its content rather than its name.
 
     Raises
     ------
     DataError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         return path.is_file() and _format(path) is not None
@@ -56,13 +56,13 @@ def is_archive(path: Path) -> bool:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """Make the error that a file may not be read."""
-    return DataError(f"{path}: cannot be read ({error.strerror}); mend its permissions")
+    """Build the error for a file that cannot be read."""
+    return DataError(f"{path}: cannot be read ({error.strerror}); check its permissions")
 
 
 @contextmanager
 def open_members(archive: Path) -> Iterator[Iterator[Member]]:
-    """Open an archive and list it; its members can be read while it is open.
+    """Open an archive and iterate over its members, which can be read while it is open.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def open_members(archive: Path) -> Iterator[Iterator[Member]]:
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A tar header that refuses a name of megabytes, which tarfile would read into memory."""
+    """A tar header that rejects names of several megabytes, which tarfile would read into memory."""
 
     def _block(self, count: int) -> int:
         names = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
@@ -92,7 +92,7 @@ class _TarHeader(tarfile.TarInfo):
 def _format(path: Path) -> str | None:
     with path.open("rb") as file:
         start = file.read(4)
-    # by its first bytes: a tar whose last member is a zip ends like a zip
+    # check the first bytes: a tar whose last member is a zip also ends like a zip
     if start in (b"PK\3\4", b"PK\5\6"):
         return "zip"
     try:
@@ -107,7 +107,7 @@ def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
     _check_count(opened)
     for info in opened.infolist():
         if info.flag_bits & 1:
-            raise DataError(f"{archive}: encrypted; decrypt it and pack it again without a password")
+            raise DataError(f"{archive}: encrypted; pack it again without a password")
         mode = stat.S_IFMT(info.external_attr >> 16)
         plain = "folder" if info.filename.endswith("/") else "file"
         kind = plain if mode in (0, stat.S_IFREG, stat.S_IFDIR) else _kind(mode == stat.S_IFLNK)
@@ -115,14 +115,14 @@ def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
 
 
 def _check_count(opened: zipfile.ZipFile) -> None:
-    """Refuse a zip whose directory lists less than its end says; zipfile does not count."""
+    """Reject a zip whose directory has fewer entries than its end record says; zipfile does not check."""
     assert opened.fp is not None
     opened.fp.seek(-len(opened.comment) - ZIP_END, os.SEEK_END)
     end = opened.fp.read(ZIP_END)
     count = int.from_bytes(end[10:12], "little")
-    # 65535 stands for a count that is kept elsewhere; and some bytes may follow the end
+    # 65535 means that the count is stored elsewhere (zip64); other bytes may follow the end record
     if end.startswith(b"PK\5\6") and count not in (0xFFFF, len(opened.infolist()) & 0xFFFF):
-        raise zipfile.BadZipFile("its directory has lost entries")
+        raise zipfile.BadZipFile("entries are missing from its directory")
 
 
 def _tar_members(opened: tarfile.TarFile) -> Iterator[Member]:
@@ -130,12 +130,12 @@ def _tar_members(opened: tarfile.TarFile) -> Iterator[Member]:
         plain = "file" if info.isreg() else "folder" if info.isdir() else ""
         kind = plain or _kind(info.issym() or info.islnk())
         yield Member(info.name, info.size, kind, partial(opened.extractfile, info))
-    # tarfile takes a broken header for the end; the true end is a block of zeros
+    # tarfile takes a broken header for the end; the real end is a block of zeros
     assert opened.fileobj is not None
     opened.fileobj.seek(opened.offset)
     if opened.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError("no end mark")
-    # the packer's checksum stands behind the end; but do not look for it for ever
+    # read on so that the compressor's checksum, behind the end, is verified; but not without limit
     for _ in range(64):
         if not opened.fileobj.read(CHUNK):
             break

@@ -1,7 +1,7 @@
 """From an archive, a folder or a manifest to the list of labelled clips.
 
-What is known of a clip comes from three places, the later winning: its folders (the parent is the label; a
-train, test or validation folder at the top is the fold), its row in a manifest, the named groups of
+Label, group and fold of a clip come from three sources, in increasing priority: its folders (the parent folder is the
+label; a train, test or validation folder at the top is the fold), its row in a manifest, and the named groups of
 ``data.pattern``.
 """
 
@@ -24,21 +24,21 @@ from audiofw.system.paths import cache_root
 
 
 class Clip(NamedTuple):
-    """One recording and what is known of it."""
+    """One recording with its label, group and fold."""
 
     path: Path  #: the file
-    name: str  #: path relative to the dataset's root, posix; what tables show and what orders the clips
+    name: str  #: POSIX path relative to the dataset's root; shown in tables, and the sort key of the clips
     label: str
-    group: str | None = None  #: clips of one source share it
+    group: str | None = None  #: shared by clips of the same source
     fold: str | None = None  #: the dataset's own fold or split
 
 
 class Dataset(NamedTuple):
-    """The clips of one source, sorted by name."""
+    """The clips of one data source, sorted by name."""
 
     root: Path
     clips: list[Clip]
-    passed_over: dict[str, int]  #: what is not among the clips: reason -> count
+    passed_over: dict[str, int]  #: files that are not clips: reason -> count
 
 
 def find_clips(
@@ -61,21 +61,20 @@ def find_clips(
     source : str
         A zip or tar archive, a folder, a CSV manifest, or the word ``demo`` for synthesised sounds.
     pattern : str, optional
-        Regular expression with one or more of the named groups ``label``, ``group`` and ``fold``. It is
-        searched in the file's own name first and, if that does not match, in the whole path relative to the
-        root: so ``(?P<fold>\\d)-`` finds the ``1-`` of ``001-dog/1-100032-A.ogg``. Without a group
-        ``label``, the parent folder stays the label.
+        Regular expression with one or more of the named groups ``label``, ``group`` and ``fold``. It is first
+        searched for in the file name and, without a match, in the whole path relative to the root:
+        ``(?P<fold>\\d)-`` finds the ``1-`` of ``001-dog/1-100032-A.ogg``. Without a group ``label``, the label is the
+        parent folder.
     columns : mapping, optional
-        Names of the manifest's columns for ``path``, ``label``, ``group`` and ``fold``; those left out or
-        None are guessed. A ``metadata.csv`` at the top of the dataset, or in its train and test folders, is
-        a manifest, too.
+        Names of the manifest's columns for ``path``, ``label``, ``group`` and ``fold``; missing or None ones are
+        guessed. A ``metadata.csv`` at the top of the dataset, or in its train and test folders, is also a manifest.
     include, exclude : sequence of str
-        Classes to keep (all when empty) and to leave out, by their exact label.
+        Labels of the classes to keep (empty: all) and to exclude.
     limit : int, optional
-        At most this many clips of each class, spread evenly over the class's clips as their names order them.
+        Maximum number of clips per class, taken at even intervals from the class's sorted clips.
     skip : str, optional
-        A text file with the clips to leave out, as if they were not there: on each line a name as in
-        `Clip.name`, or a glob, whose ``*`` stands for folders, too. Blank lines and ``#`` comments are ignored.
+        Text file with clips to ignore: one name as in `Clip.name`, or glob, per line; ``*`` also matches ``/``. Blank
+        lines and ``#`` comments are ignored.
     max_unpacked_gb, max_ratio : float
         See `audiofw.data.unpack.unpack_archive`.
     cache_dir : Path, optional
@@ -84,14 +83,14 @@ def find_clips(
     Returns
     -------
     Dataset
-        Clips sorted by name, whatever the order on the disk.
+        Clips sorted by name, independent of the order on disk.
 
     Raises
     ------
     DataError
-        For a source that is missing, unsafe, or has no labelled sound in it.
+        If the source is missing, unsafe, or contains no labelled audio.
     ConfigError
-        For a pattern, column or class that cannot be, or a list of clips to skip that cannot be read.
+        If the pattern, a column or a class is invalid, or the skip list cannot be read.
     """
     rule = compile_pattern(pattern)
     chosen = choose_columns(columns)
@@ -108,7 +107,7 @@ def find_clips(
 def _listed_files(
     path: Path, columns: dict[str, str], max_unpacked_gb: float, max_ratio: float, cache_dir: Path | None
 ) -> tuple[Path, dict[str, Path], dict[str, Facts], Counter[str]]:
-    """The root, the files by their names, what tables say of them, and what was passed over."""
+    """Return the root, the files by name, their rows in manifests, and the counts of ignored files."""
     if path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
         return path.parent, *read_manifest(path, columns)
     root = path if path.is_dir() else _unpacked(path, max_unpacked_gb, max_ratio, cache_dir)
@@ -124,8 +123,8 @@ def _located(source: str | os.PathLike[str], cache_dir: Path | None) -> Path:
 
         return demo_archive(cache_dir or cache_root())
     if not text.strip():
-        raise ConfigError(f"data.source is empty; give {ACCEPTED}, a folder, a CSV manifest or 'demo'")
-    # "~nobody" has no home: then it is an odd name like any other
+        raise ConfigError(f"data.source is empty; set it to {ACCEPTED}, a folder, a CSV manifest or 'demo'")
+    # os.path.expanduser leaves an unknown "~nobody" as it is, where Path.expanduser would raise
     path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
     if not path.exists():
         raise DataError(_no_such_source(text, path))
@@ -137,18 +136,18 @@ def _no_such_source(text: str, path: Path) -> str:
         several = ",".join(part.strip() for part in text.split(","))
         return f"data.source: no such file or folder: {text}; to sweep, write data.source=choice({several})"
     if "://" in text:
-        return f"data.source: {text} is a web address; download it first and give the file"
+        return f"data.source: {text} is a web address; download it first and use the file"
     beside = path.parent
     names = [entry.name for entry in beside.iterdir()] if beside.is_dir() else []
-    where = "" if beside.is_dir() else f"; there is no folder {beside}"
+    where = "" if beside.is_dir() else f"; the folder {beside} does not exist"
     return f"data.source: no such file or folder: {text}{nearest(path.name, names) or where}"
 
 
 def _unpacked(path: Path, max_unpacked_gb: float, max_ratio: float, cache_dir: Path | None) -> Path:
     if not path.is_file():
-        raise DataError(f"{path}: neither a file nor a folder; give {ACCEPTED}, a folder or a CSV manifest")
+        raise DataError(f"{path}: neither a file nor a folder; use {ACCEPTED}, a folder or a CSV manifest")
     if path.suffix.lower() in AUDIO:
-        raise DataError(f"{path}: a single recording; give the folder or archive that holds all of them")
+        raise DataError(f"{path}: a single recording; use the folder or archive that contains all of them")
     if not is_archive(path):
-        raise DataError(f"{path}: not an archive, or damaged; give {ACCEPTED}, a folder, a CSV manifest or 'demo'")
+        raise DataError(f"{path}: not an archive, or damaged; use {ACCEPTED}, a folder, a CSV manifest or 'demo'")
     return unpack_archive(path, max_unpacked_gb=max_unpacked_gb, max_ratio=max_ratio, cache_dir=cache_dir)

@@ -1,4 +1,4 @@
-"""What ``audiofw predict`` is to listen to: files, folders, patterns and stdin, one sound after the other."""
+"""The recordings that ``audiofw predict`` processes: files, folders, glob patterns and stdin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_SOUND = "no sound in this folder"
 
 
 class Sound(NamedTuple):
-    """A recording by the name that it goes by in results; one that cannot be had has a reason in place of a file."""
+    """A recording, with its name in results; if it is not available, ``path`` is None and ``reason`` says why."""
 
     name: str
     path: Path | None
@@ -26,25 +26,25 @@ class Sound(NamedTuple):
 
 
 def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[Sound]:
-    """Give the sounds that the words of a command line mean; nothing is listed before it is needed.
+    """Iterate lazily over the recordings named on a command line.
 
     Parameters
     ----------
     words : sequence of str
-        Files, folders (searched at any depth), patterns such as ``more/**/*.flac``, and ``-`` for stdin.
+        Files, folders (searched recursively), glob patterns such as ``more/**/*.flac``, and ``-`` for stdin.
     done : container of str
-        Names to pass over.
+        Names to skip.
     """
     return (sound for word in words for sound in _meant(word) if sound.name not in done)
 
 
 def count(words: Sequence[str]) -> int | None:
-    """Count the sounds if that is known without looking: None for folders and patterns."""
+    """Count the recordings if no folder or pattern has to be searched; otherwise None."""
     return len(words) if all(word == STDIN or Path(word).is_file() for word in words) else None
 
 
 def is_one(words: Sequence[str]) -> bool:
-    """Whether the words mean one recording, be it there or not."""
+    """Whether the words name a single recording, whether or not it exists."""
     word = words[0]
     return len(words) == 1 and not Path(word).is_dir() and (Path(word).exists() or not glob.has_magic(word))
 
@@ -53,13 +53,13 @@ def _meant(word: str) -> Iterator[Sound]:
     path = Path(word)
     if word == STDIN:
         yield from _from_stdin()
-    elif not word:  # as of an unset variable; a path would take it for this folder
+    elif not word:  # e.g. an unset shell variable; Path("") would be the current folder
         yield Sound("", None, "an empty name")
     elif path.is_dir():
         yield from _in_folder(path)
     elif path.exists() or not glob.has_magic(word):
         yield Sound(printable(word), path)
-    elif found := sorted(glob.glob(word, recursive=True)):  # noqa: PTH207  # of a whole pattern, absolute or not
+    elif found := sorted(glob.glob(word, recursive=True)):  # noqa: PTH207  # the pattern may be absolute
         for each in found:
             yield from _in_folder(Path(each)) if Path(each).is_dir() else [Sound(printable(each), Path(each))]
     else:
@@ -80,7 +80,7 @@ def _in_folder(folder: Path) -> Iterator[Sound]:
 
 
 def _from_stdin() -> Iterator[Sound]:
-    """Keep stdin in a file while it is worked on: decoders seek, and memory should not grow with its length."""
+    """Copy stdin to a temporary file: decoders need to seek, and memory should not grow with its length."""
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "stdin"
         with path.open("wb") as file:
@@ -89,6 +89,6 @@ def _from_stdin() -> Iterator[Sound]:
 
 
 def printable(name: str) -> str:
-    """Say a path on one line that can be printed, whatever bytes are in it."""
+    """Make a path printable on one line, whatever bytes it contains."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text.replace("\n", "\\n").replace("\r", "\\r")

@@ -1,4 +1,4 @@
-"""What a clip's folders and ``data.pattern`` say of it: its label, group and fold."""
+"""Label, group and fold of a clip, from its folders and ``data.pattern``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FIELDS = ("label", "group", "fold")
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 THREE_WAYS = "put the clips into one folder per class, set data.pattern, or add a metadata.csv (file_name, label)"
 
-Facts = dict[str, str]  # what is known of one clip: some of FIELDS
+Facts = dict[str, str]  # the known FIELDS of one clip
 
 
 # --- data.pattern ----------------------------------------------------------------------------------
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
-    """Compile ``data.pattern``, or raise ConfigError for one that is none or names none of `FIELDS`."""
+    """Compile ``data.pattern``; ConfigError if it is not a regular expression or has none of `FIELDS` as a group."""
     if pattern is None:
         return None
     try:
@@ -34,14 +34,16 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
     for name in rule.groupindex:
         if name not in FIELDS:
             raise ConfigError(
-                f"data.pattern: no such group {name!r}{nearest(name, FIELDS)}; it may name {listing(FIELDS)}"
+                f"data.pattern: unknown group {name!r}{nearest(name, FIELDS)}; allowed groups: {listing(FIELDS)}"
             )
     if not rule.groupindex:
-        raise ConfigError(f"data.pattern: {pattern!r} names none of {listing(FIELDS)}; write e.g. '(?P<label>[a-z]+)_'")
+        raise ConfigError(
+            f"data.pattern: {pattern!r} has none of the groups {listing(FIELDS)}; write e.g. '(?P<label>[a-z]+)_'"
+        )
     return rule
 
 
-# --- all of it together ----------------------------------------------------------------------------
+# --- all sources together --------------------------------------------------------------------------
 
 
 def read_facts(
@@ -51,25 +53,25 @@ def read_facts(
     passed: Counter[str],
     source: Path,
 ) -> dict[str, Facts]:
-    """Label, and group and fold where known, of every clip that has a label.
+    """Label, and group and fold if known, of every clip that has a label.
 
     Parameters
     ----------
     names : sequence of str
         Names of the clips, relative to the root.
     rows : mapping of str to Facts
-        What tables say of some of them: it goes before the folders, and the pattern before both.
+        Manifest rows of some of the clips. They override the folders, and the pattern overrides both.
     rule : re.Pattern, optional
         See `compile_pattern`.
     passed : Counter
-        Where clips that are left out are counted.
+        Counts the ignored clips by reason; updated.
     source : Path
-        Where they come from, for errors.
+        The data source, for error messages.
 
     Raises
     ------
     DataError
-        When no clip has a label, or the pattern matches none.
+        If no clip has a label, or the pattern matches no clip.
     """
     by_pattern = _by_pattern(names, rule, passed, source)
     elsewhere = any("label" in facts for facts in rows.values()) or "label" in (rule.groupindex if rule else ())
@@ -88,7 +90,7 @@ def read_facts(
 def _by_pattern(
     names: Iterable[str], rule: re.Pattern[str] | None, passed: Counter[str], source: Path
 ) -> dict[str, Facts]:
-    """What the pattern finds in each name; clips without the label that it should give are left out."""
+    """Match the pattern against each name; drops clips for which it should give a label but does not."""
     if rule is None:
         return {name: {} for name in names}
     found = {name: _matched(rule, name) for name in names}
@@ -114,7 +116,7 @@ def _matched(rule: re.Pattern[str], name: str) -> Facts:
 
 
 def _by_folder(names: Iterable[str], labels: bool) -> dict[str, Facts]:
-    """Parent folder as the label, and a split folder at the top as the fold, unless it must be the label."""
+    """Take the parent folder as the label, and a train/test folder at the top as the fold if it is not the label."""
     below = {name: name.split("/") for name in names}
     depth = len(wrapping_folders(below))
     splits = all(len(parts) > depth + 1 and parts[depth].lower() in SPLITS for parts in below.values())
@@ -123,14 +125,14 @@ def _by_folder(names: Iterable[str], labels: bool) -> dict[str, Facts]:
     facts: dict[str, Facts] = {}
     for name, parts in below.items():
         facts[name] = {"fold": parts[depth]} if splits else {}
-        # what lies directly in a split folder, or at the root, has no folder of its class
+        # clips directly in a train/test folder or at the root have no class folder
         if labels and len(parts) > (depth + 2 if splits else 1) and parts[-2] != "..":
             facts[name]["label"] = parts[-2]
     return facts
 
 
 def wrapping_folders(names: Iterable[str]) -> tuple[str, ...]:
-    """Folders at the top that wrap all clips, down to a split folder; none for clips outside of the root."""
+    """Leading folders that all clips share, up to a train/test folder; none for clips outside the root."""
     levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
     return tuple(level[0] for level in takewhile(_wraps, levels))
 
@@ -145,6 +147,6 @@ def _with_usual_fold(facts: Facts) -> Facts:
 
 
 def listing(words: Iterable[str], most: int = 30) -> str:
-    """Words with commas between them, for a message; many are cut short."""
+    """Join words with commas for a message, abbreviating long lists."""
     words = list(words)
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")

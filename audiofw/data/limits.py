@@ -1,4 +1,4 @@
-"""What is refused of an archive before a byte of it is written."""
+"""Safety checks on an archive before anything is written."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from audiofw.data.archive import Member
 from audiofw.errors import DataError
 
 GB = 10**9
-RATIO_FLOOR = 100 * 10**6  # silence packs a thousandfold: below 100 MB a high ratio harms nobody
+RATIO_FLOOR = 100 * 10**6  # silence compresses a thousandfold, and below 100 MB a high ratio is harmless
 
 
 class Limits(NamedTuple):
-    """How much an archive may grow: in all (GB), and for each of its own bytes."""
+    """Maximum unpacked size of an archive: in total (GB), and relative to the size of the archive."""
 
     max_unpacked_gb: float = 100
     max_ratio: float = 200
 
 
 def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> dict[str, Member]:
-    """The files of an archive by their clean names.
+    """Return the files of an archive by their normalised names.
 
     Raises
     ------
     DataError
-        For a path that leads out, a link or device, a name held twice, more than the limits, or nothing at all.
+        For a path outside the archive, a link or device, a duplicate name, an exceeded limit, or an empty archive.
     """
     files: dict[str, Member] = {}
     total = 0
@@ -40,8 +40,8 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
         if member.kind == "folder":
             continue
         if name in files:
-            raise DataError(f"{archive}: holds {member.name!r} twice; pack each file once")
-        if member.size < 0:  # tarfile would go back and list the same members for ever
+            raise DataError(f"{archive}: contains {member.name!r} twice; pack each file once")
+        if member.size < 0:  # tarfile would seek back and list the same members forever
             raise tarfile.ReadError("a negative size")
         total += member.size
         _check_growth(total, archive, limits)
@@ -52,13 +52,13 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
 
 
 def _clean_name(member: Member, archive: Path) -> str:
-    """A member's path below the folder it is unpacked to: without `.`, doubled slashes and backslashes."""
+    """Normalise a member's path relative to the target folder: no `.`, doubled slashes or backslashes."""
     path = member.name.replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     leads_out = path.startswith("/") or ".." in parts or any(re.match(r"[A-Za-z]:", part) for part in parts)
     if leads_out or "\0" in path or (member.kind == "file" and not parts):
         raise DataError(
-            f"{archive}: the path {member.name!r} leads out of the archive; pack it with plain relative paths"
+            f"{archive}: the path {member.name!r} points outside the archive; pack it with plain relative paths"
         )
     return "/".join(parts)
 
@@ -77,12 +77,12 @@ def _check_growth(total: int, archive: Path, limits: Limits) -> None:
 
 
 def check_room(files: Iterable[Member], archive: Path, store: Path) -> None:
-    """Raise DataError if the disk cannot hold the files."""
-    block = 4096  # a small file still takes a block
+    """Raise DataError if there is not enough free disk space for the files."""
+    block = 4096  # even a small file occupies a block
     need = sum(-(-member.size // block) * block for member in files)
     free = shutil.disk_usage(store).free
     if need > free:
         raise DataError(
             f"{archive}: needs {need / GB:.1f} GB in {store}, which has {free / GB:.1f} GB free; "
-            "make room, or set AUDIOFW_CACHE to a folder on a larger disk"
+            "free some space, or set AUDIOFW_CACHE to a folder on a larger disk"
         )

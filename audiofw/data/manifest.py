@@ -1,4 +1,4 @@
-"""Tables that list clips: which columns say what, and which files the rows mean."""
+"""CSV manifests: find their columns, and resolve their rows to files with label, group and fold."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from audiofw.errors import ConfigError, DataError, nearest
 
 log = logging.getLogger(__name__)
 
-COLUMNS = {  # the names by which a manifest's columns are guessed, the first that exists
+COLUMNS = {  # common names of a manifest's columns; the first one that exists is used
     "path": ("file_name", "path", "filename", "file", "file_path", "filepath"),
     "label": ("label", "category", "class", "class_name", "target"),
     "group": ("group", "speaker", "speaker_id", "source", "src_file", "recording"),
     "fold": ("fold", "split"),
 }
 
-Rows = dict[str, tuple[Path, Facts]]  # file and facts of each clip that is listed, by the clip's name
+Rows = dict[str, tuple[Path, Facts]]  # clip name -> file and facts
 
 
 def choose_columns(columns: Mapping[str, str | None] | None) -> dict[str, str]:
-    """``data.columns`` without what is left to be guessed; ConfigError for a key that there is not."""
+    """Return ``data.columns`` without the keys left to be guessed; ConfigError for an unknown key."""
     for key in columns or ():
         if key not in COLUMNS:
-            raise ConfigError(f"data.columns: no such key {key!r}{nearest(key, COLUMNS)}; it has {listing(COLUMNS)}")
+            raise ConfigError(f"data.columns: unknown key {key!r}{nearest(key, COLUMNS)}; keys: {listing(COLUMNS)}")
     return {key: column for key, column in (columns or {}).items() if column is not None}
 
 
 def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[dict[str, Path], dict[str, Facts], Counter[str]]:
-    """The files that a user's own manifest lists, wherever they are, and what it says of them.
+    """Read a manifest given as ``data.source``: its files, wherever they are, and their facts.
 
     Raises
     ------
     DataError, ConfigError
-        For a table that cannot be used, or a column that there is not.
+        For a table that cannot be used, or a missing column.
     """
     passed: Counter[str] = Counter()
     header, table = _table(path)
@@ -50,20 +50,20 @@ def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[dict[str, Path], 
 def apply_metadata(
     root: Path, files: dict[str, Path], chosen: dict[str, str], passed: Counter[str], source: Path
 ) -> tuple[dict[str, Path], dict[str, Facts]]:
-    """The sound among a folder's files, and what its manifests say of it.
+    """Return a folder's audio files, and their facts from the manifests in it.
 
-    A manifest with labels decides which files count; one without only adds to what the folders say.
+    A manifest with labels decides which files are clips; one without labels only adds to what the folders say.
 
     Raises
     ------
     DataError, ConfigError
-        As `read_manifest`; and for files outside of the folder.
+        As for `read_manifest`, and for files outside the folder.
     """
     sound = {name: path for name, path in files.items() if path.name != MANIFEST}
     tables = {path: _table(path) for path in _manifests(root, files, sound)}
     if chosen and not tables:
         raise ConfigError(
-            f"data.columns: names columns, but {source} has no {MANIFEST}; give the manifest as data.source"
+            f"data.columns is set, but {source} has no {MANIFEST}; use the manifest itself as data.source"
         )
     passed["not audio (.csv)"] += len(files) - len(sound) - len(tables)
     known: dict[str, Facts] = {}
@@ -71,7 +71,7 @@ def apply_metadata(
     for path, (header, table) in tables.items():
         used = _used_columns(path, header, chosen, must=("path",) if chosen else ())
         if "path" not in used:
-            log.warning("%s: not used, for it has no column for the path: %s", path, listing(header))
+            log.warning("%s: ignored, since it has no column for the path; columns: %s", path, listing(header))
             continue
         rows = _rows(path, table, used, root, passed, within=root)
         known |= _known(rows)
@@ -81,12 +81,12 @@ def apply_metadata(
     if labelled:
         passed["not in the manifest"] += len(sound) - len(known)
         sound = {name: sound[name] for name in known if name in sound}
-    passed += Counter()  # forget zeros
+    passed += Counter()  # drops zero counts
     return sound, known
 
 
 def _manifests(root: Path, files: dict[str, Path], sound: Iterable[str]) -> list[Path]:
-    """The manifest at the top, i.e. beside or above all sound, or else those in its split folders."""
+    """Find the manifest at the top, beside or above all audio files, or else those in the train/test folders."""
     top = PurePosixPath(*wrapping_folders(sound))
     for folder in (top, *top.parents):
         if (found := files.get((folder / MANIFEST).as_posix())) is not None:
@@ -100,7 +100,7 @@ def _manifests(root: Path, files: dict[str, Path], sound: Iterable[str]) -> list
 
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Column names and rows of a CSV file delimited by commas, semicolons or tabs."""
+    """Read the column names and rows of a CSV file delimited by commas, semicolons or tabs."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -108,29 +108,31 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             delimiter = max(",;\t", key=first.count)
             lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter=delimiter) if line]
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8; save it again as CSV in UTF-8") from error
+        raise DataError(f"{path}: not UTF-8; save it as CSV in UTF-8") from error
     except (csv.Error, OSError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error
     if len(lines) < 2:
-        raise DataError(f"{path}: lists no clips; it needs a line of column names, and one line for each clip")
+        raise DataError(f"{path}: lists no clips; it needs a header row with column names, and one row per clip")
     return lines[0], [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
 
 def _used_columns(path: Path, header: list[str], chosen: dict[str, str], must: Sequence[str] = ()) -> dict[str, str]:
-    """Which column holds the path, the label, the group and the fold: as chosen, or by a usual name."""
+    """Map path, label, group and fold to columns, as chosen by the user or by their common names."""
     folded = {column.lower(): column for column in reversed(header)}
     used: dict[str, str] = {}
     for key, guesses in COLUMNS.items():
         if key in chosen and chosen[key] not in header:
             raise ConfigError(
                 f"{path}: no column {chosen[key]!r}{nearest(chosen[key], header)} for data.columns.{key}; "
-                f"it has {listing(header)}"
+                f"columns: {listing(header)}"
             )
         column = chosen.get(key) or next((folded[guess] for guess in guesses if guess in folded), None)
         if column is not None:
             used[key] = column
         elif key in must:
-            raise ConfigError(f"{path}: which column is the {key}? Set data.columns.{key} to one of {listing(header)}")
+            raise ConfigError(
+                f"{path}: no column found for the {key}; set data.columns.{key} to one of {listing(header)}"
+            )
     return used
 
 
@@ -142,18 +144,18 @@ def _rows(
     passed: Counter[str],
     within: Path | None = None,
 ) -> Rows:
-    """What a manifest lists; rows without a file are counted."""
+    """Resolve the rows of a manifest; rows whose file does not exist are counted in ``passed``."""
     rows: Rows = {}
     missing = []
     for row in table:
         said = row.get(used["path"], "")
         file = _listed_file(path.parent, said)
         if within and not file.is_relative_to(within):
-            raise DataError(f"{path}: the path {said!r} leads out of the dataset; list only files inside it")
+            raise DataError(f"{path}: the path {said!r} is outside the dataset; list only files inside it")
         if said and file.is_file():
             facts = {field: value for field in FIELDS if field in used and (value := row.get(used[field], ""))}
             before = rows.setdefault(clip_name(file, root), (file, facts))[1]
-            _check_agreement(f"{path}: lists {said!r} twice", before, facts)
+            _check_agreement(f"{path}: {said!r} is listed twice", before, facts)
         else:
             missing.append(said)
     _pass_missing(path, missing, bool(rows), passed)
@@ -163,7 +165,7 @@ def _rows(
 def _check_agreement(twice: str, *both: Facts) -> None:
     if both[0] != both[1]:
         said = " and as ".join(listing(facts.values()) or "nothing" for facts in both)
-        raise DataError(f"{twice}, as {said}; keep one line for each clip")
+        raise DataError(f"{twice}, as {said}; keep one row per clip")
 
 
 def _files(rows: Rows) -> dict[str, Path]:
@@ -183,8 +185,8 @@ def _listed_file(folder: Path, listed: str) -> Path:
 def _pass_missing(path: Path, missing: list[str], some: bool, passed: Counter[str]) -> None:
     if not missing:
         return
-    say = f"{path}: {len(missing)} of its files are not there, e.g. {missing[0]!r}"
+    say = f"{path}: {len(missing)} of its files do not exist, e.g. {missing[0]!r}"
     if not some:
         raise DataError(f"{say}; paths are relative to the manifest")
     log.warning(say)
-    passed["in the manifest, but no such file"] += len(missing)
+    passed["listed in the manifest, but missing"] += len(missing)

@@ -1,4 +1,4 @@
-"""Which clips were cut from one recording, as far as the names of the files tell it evidently."""
+"""Guess from file names which clips were cut from the same recording."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 SEPARATORS = "-_. "
-MAX_TAIL = 4  # letters of what tells takes of one source apart: A, 03, take
+MAX_TAIL = 4  # maximum length of a suffix that distinguishes clips of one source: A, 03, take
 MAX_TAILS = 3
-MEAN_SOURCE = 20  # clips; more than that is a speaker, a day or a class
+MEAN_SOURCE = 20  # clips per source on average; a larger group is rather a speaker, a day or a class
 
 
 class Evident(NamedTuple):
-    """Sources told by names."""
+    """Sources that are evident from file names."""
 
-    sources: list[str]  #: of each clip
-    pattern: str  #: for ``data.pattern``: finds the source in the name of a file
+    sources: list[str]  #: source of each clip
+    pattern: str  #: for ``data.pattern``, to extract the source from a file name
 
 
 def evident_groups(names: Sequence[str]) -> list[str] | None:
-    """The source of each clip, when the names of the files tell it evidently, as in ``2-122104-A``, ``2-122104-B``.
+    """Return the source of each clip if it is evident from the file names, as in ``2-122104-A``, ``2-122104-B``.
 
-    A source is what stands before the last short tails of a name, if it has a number of 4 digits or more, if some
-    clips share it, and if there are at most 20 clips to a source: so a speaker or a class is none.
+    A source is the part of a name before one to three short suffixes, if it contains a number of at least 4 digits, if
+    several clips share it, and if there are at most 20 clips per source on average. The last condition excludes
+    speakers and classes.
 
     Parameters
     ----------
@@ -35,14 +36,14 @@ def evident_groups(names: Sequence[str]) -> list[str] | None:
     Returns
     -------
     list[str] [shape=(clips,)] or None
-        A clip without such a name is a source by itself.
+        A clip whose name does not match is its own source.
     """
     evident = evident_sources(names)
     return evident.sources if evident else None
 
 
 def evident_sources(names: Sequence[str]) -> Evident | None:
-    """As `evident_groups`, with the pattern that gives the sources."""
+    """Like `evident_groups`, with the pattern that extracts the sources."""
     stems = [PurePosixPath(name).stem for name in names]
     for tails in range(1, MAX_TAILS + 1):
         tail = rf"(?:[{SEPARATORS}][^{SEPARATORS}]{{1,{MAX_TAIL}}}){{{tails}}}"

@@ -1,4 +1,4 @@
-"""Which clips are taken: none that ``data.skip`` lists, those of some classes, so many of each class."""
+"""Select clips: skip those listed in ``data.skip``, filter by class, limit the number per class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 class SkipList(NamedTuple):
-    """What ``data.skip`` names."""
+    """The contents of the file that ``data.skip`` names."""
 
     file: Path
     lines: list[Line]
@@ -38,24 +38,24 @@ class SkipList(NamedTuple):
 
 
 def read_skip_list(skip: str | os.PathLike[str]) -> SkipList:
-    """Read the clips to leave out: one name or glob a line; lines that are blank or begin with ``#`` say nothing.
+    """Read a skip list: one name or glob per line; blank lines and lines starting with ``#`` are ignored.
 
     Raises
     ------
     ConfigError
-        For a file that is missing or cannot be read as UTF-8.
+        If the file is missing or is not UTF-8 text.
     """
     if not os.fspath(skip).strip():
-        raise ConfigError("data.skip is empty; give a text file with one clip name a line, or null")
-    file = Path(os.path.expanduser(skip)).absolute()  # noqa: PTH111  # "~nobody" is an odd name like any other
+        raise ConfigError("data.skip is empty; set it to a text file with one clip name per line, or to null")
+    file = Path(os.path.expanduser(skip)).absolute()  # noqa: PTH111  # Path.expanduser raises for "~nobody"
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise ConfigError(f"data.skip: no such file: {skip}{nearest(file.name, _beside(file))}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"data.skip: {skip}: not UTF-8; save it again as plain text in UTF-8") from error
+        raise ConfigError(f"data.skip: {skip}: not UTF-8; save it as plain text in UTF-8") from error
     except OSError as error:
-        raise ConfigError(f"data.skip: {skip}: cannot be read ({error.strerror}); give a text file") from error
+        raise ConfigError(f"data.skip: {skip}: cannot be read ({error.strerror}); use a text file") from error
     told = [Line(number, line.strip()) for number, line in enumerate(lines, 1)]
     return SkipList(file, [line for line in told if line.text and not line.text.startswith("#")])
 
@@ -65,12 +65,12 @@ def _beside(file: Path) -> list[str]:
 
 
 def leave_out(names: Iterable[str], skip: SkipList, passed: Counter[str]) -> list[str]:
-    """The names that a skip list does not match, in their order; what it names in vain is warned of.
+    """Return the names that a skip list does not match, in order; warns about lines that match nothing.
 
     Raises
     ------
     ConfigError
-        If it leaves out everything.
+        If no clip is left.
     """
     names = dict.fromkeys(names)
     found = {line: _matching(line.text, names) for line in skip.lines}
@@ -78,15 +78,15 @@ def leave_out(names: Iterable[str], skip: SkipList, passed: Counter[str]) -> lis
         _warn(skip, vain, names)
     skipped = {name for matches in found.values() for name in matches}
     if names and len(skipped) == len(names):
-        raise ConfigError(f"data.skip: {skip.file} leaves out every clip; take some lines out of it")
+        raise ConfigError(f"data.skip: {skip.file} excludes every clip; remove some of its lines")
     passed["listed in data.skip"] += len(skipped)
     passed += Counter()
     return [name for name in names if name not in skipped]
 
 
 def _matching(text: str, names: Mapping[str, None]) -> list[str]:
-    """Names that a line means: the one it spells, or those of its glob, whose ``*`` stands for folders, too."""
-    # a name may hold any of *?[#, so the plain reading comes first
+    """Names that a line matches: literally, or as a glob in which ``*`` also matches ``/``."""
+    # a name may contain *, ?, [ or #, so try it literally first
     for said in dict.fromkeys((text, _TRAILING_COMMENT.sub("", text))):
         if said in names:
             return [said]
@@ -104,7 +104,7 @@ def _warn(skip: SkipList, vain: Sequence[Line], names: Iterable[str]) -> None:
 
 
 def _likely(text: str, names: Sequence[str]) -> Sequence[str]:
-    """Some names that a line may mean: to compare it with 100 000 takes 20 s."""
+    """Candidate names for a suggestion: comparing with all of 100 000 takes 20 s."""
     folder, _, file = text.rpartition("/")
     same_file = [name for name in names if name.rpartition("/")[2] == file]
     same_folder = [name for name in names if name.rpartition("/")[0] == folder]
@@ -117,39 +117,39 @@ def _likely(text: str, names: Sequence[str]) -> Sequence[str]:
 def of_classes(
     labels: Mapping[str, str], include: Sequence[str], exclude: Sequence[str], passed: Counter[str]
 ) -> dict[str, str]:
-    """The clips of the chosen classes, from name to label.
+    """Keep the clips of the chosen classes; returns name -> label.
 
     Raises
     ------
     ConfigError
-        For a class that there is not, or when none is left.
+        For an unknown class, or if no class is left.
     """
     classes = sorted(set(labels.values()))
     for option, chosen in (("include", include), ("exclude", exclude)):
         for label in map(str, chosen or ()):
             if label not in classes:
                 hint = nearest(label, classes)
-                raise ConfigError(f"data.{option}: no class {label!r}{hint}; there are {listing(classes)}")
+                raise ConfigError(f"data.{option}: no class {label!r}{hint}; classes: {listing(classes)}")
     kept = set(map(str, include or classes)) - set(map(str, exclude or ()))
     if not kept:
-        raise ConfigError("data.exclude: leaves out every class; keep at least two")
-    passed["of a class left out"] += sum(label not in kept for label in labels.values())
+        raise ConfigError("data.exclude excludes every class; keep at least two")
+    passed["in an excluded class"] += sum(label not in kept for label in labels.values())
     passed += Counter()
     return {name: label for name, label in labels.items() if label in kept}
 
 
 def limit_each(labels: Mapping[str, str], limit: int | None, passed: Counter[str]) -> list[str]:
-    """Names of at most `limit` clips of a class, evenly spread: the first are often of one speaker or one day.
+    """Keep at most `limit` clips per class, evenly spaced, since the first ones are often of one speaker or one day.
 
     Raises
     ------
     ConfigError
-        For a limit below 1.
+        If the limit is below 1.
     """
     if limit is None:
         return list(labels)
     if limit < 1:
-        raise ConfigError(f"data.limit: {limit} clips of a class are too few; give 1 or more, or null for all")
+        raise ConfigError(f"data.limit={limit}: must be 1 or more clips per class, or null for all")
     classes: dict[str, list[str]] = defaultdict(list)
     for name in sorted(labels):
         classes[labels[name]].append(name)
@@ -160,7 +160,7 @@ def limit_each(labels: Mapping[str, str], limit: int | None, passed: Counter[str
 
 
 def _spread(names: Sequence[str], count: int) -> Sequence[str]:
-    """Pick from the middle of each of `count` equal stretches."""
+    """Pick the middle of each of `count` equal intervals."""
     if len(names) <= count:
         return names
     return [names[(2 * place + 1) * len(names) // (2 * count)] for place in range(count)]

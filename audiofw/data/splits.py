@@ -1,4 +1,4 @@
-"""Draw every split and check it before anything is fitted, so that a wrong one costs no time."""
+"""Make all splits and check them before any model is fitted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Groups = Sequence[str | None] | None
 
 
 class Fold(NamedTuple):
-    """Which clips are fitted on and which are predicted: two arrays of indices without a clip in common."""
+    """Indices of the training clips and of the test clips, which are disjoint."""
 
     train: np.ndarray
     test: np.ndarray
@@ -33,28 +33,32 @@ def make_splits(
     classes: Sequence[str],
     names: Sequence[str],
 ) -> list[Fold]:
-    """Draw every split and check it, before anything is fitted.
+    """Make all splits and check them, before any model is fitted.
 
     Parameters
     ----------
     splitter : scikit-learn splitter
-        What a split plugin returned.
+        As returned by a split plugin.
     y : np.ndarray [shape=(clips,)]
-        Classes as 0 .. n-1.
+        Class indices, 0 to n_classes - 1.
     groups : sequence of str or None, optional
-        Group of each clip; one without is a group by itself. A split that puts one group on both sides is warned of.
+        Group of each clip; a clip without one is its own group.
     classes : sequence of str
         Names of the classes.
     names : sequence of str
-        Names of the clips, for errors.
+        Names of the clips, for error messages.
+
+    Returns
+    -------
+    list of Fold
 
     Raises
     ------
     DataError
-        When these clips cannot be split so: one class only, a class too rare, fewer clips or groups than folds,
-        a training part that lacks a class, an empty part.
+        If the clips cannot be split this way: a single class, a class that is too rare, fewer clips or groups than
+        folds, a training set that lacks a class, or an empty set.
     PluginError
-        When the splitter breaks the contract: indices out of range, or clips in both parts.
+        If the splitter violates the contract: indices out of range, or clips in both sets.
     """
     counts = np.bincount(y, minlength=len(classes))
     _check_classes(counts, classes, names)
@@ -72,17 +76,17 @@ def make_splits(
 def _check_classes(counts: np.ndarray, classes: Sequence[str], names: Sequence[str]) -> None:
     present = np.flatnonzero(counts)
     if present.size == 0:
-        raise DataError("data: there is no clip to learn from")
+        raise DataError("data: no clips to train on")
     if present.size == 1:
         raise DataError(
-            f"data: only one class, '{classes[int(present[0])]}' ({counts.sum()} clips), and a classifier needs two: "
-            f"if the label stands in the file's name, as in {names[0]}, say where, e.g. "
-            f"data.pattern='{_label_pattern(names[0])}'; or let data.include and data.exclude leave more"
+            f"data: only one class, '{classes[int(present[0])]}' ({counts.sum()} clips), but a classifier needs two; "
+            f"if the file name contains the label, as in {names[0]}, set e.g. "
+            f"data.pattern='{_label_pattern(names[0])}'; otherwise keep more classes with data.include or data.exclude"
         )
 
 
 def _label_pattern(name: str) -> str:
-    """For ``data.pattern``: the label is what stands first in the name of a file."""
+    """Suggest a ``data.pattern`` that takes the first part of a file name as the label."""
     separator = re.search("[-_. ]", PurePosixPath(name).stem)
     return f"^(?P<label>[^{separator[0]}]+)" if separator else "^(?P<label>[a-zA-Z]+)"
 
@@ -97,7 +101,7 @@ def _check_stratified(
         _check_rare_classes(y, counts, classes, names)
     if isinstance(splitter, cutters) and counts.max() < (n_parts := _n_parts(splitter) or 0):
         raise DataError(
-            f"split: {n_parts} folds, but the largest class has {counts.max()} clips: split.n_splits={counts.max()}"
+            f"split: {n_parts} folds, but the largest class has {counts.max()} clips; set split.n_splits={counts.max()}"
         )
     if isinstance(splitter, ms.StratifiedShuffleSplit) and isinstance(splitter.test_size, float):
         _check_test_size(splitter.test_size, len(y), int(np.count_nonzero(counts)))
@@ -108,8 +112,8 @@ def _check_rare_classes(y: np.ndarray, counts: np.ndarray, classes: Sequence[str
     if rare.size:
         which = ", ".join(f"'{classes[int(i)]}' ({names[int(np.argmax(y == i))]})" for i in rare)
         raise DataError(
-            f"split: only one clip of {which}, and a stratified split needs two of each class; clips: "
-            f"{_show_counts(counts, classes)}; leave it out: {_exclude(rare, classes)}"
+            f"split: only one clip of {which}, but a stratified split needs two per class (clips: "
+            f"{_show_counts(counts, classes)}); set {_exclude(rare, classes)}, or add clips"
         )
 
 
@@ -117,8 +121,9 @@ def _check_test_size(test_size: float, n_clips: int, n_classes: int) -> None:
     n_test = int(np.ceil(test_size * n_clips))
     if min(n_test, n_clips - n_test) < n_classes:
         raise DataError(
-            f"split: split.test_size={test_size} makes parts of {n_clips - n_test} and {n_test} clips, and a "
-            f"stratified split needs all {n_classes} classes in both: set split.test_size, or split.stratify=false"
+            f"split: split.test_size={test_size} gives training and test sets of {n_clips - n_test} and {n_test} "
+            f"clips, but a stratified split needs all {n_classes} classes in both; change split.test_size, or set "
+            "split.stratify=false"
         )
 
 
@@ -127,7 +132,7 @@ def _check_n_parts(splitter: Any, n_clips: int, groups: Groups) -> None:
 
     n_parts = _n_parts(splitter)
     if n_parts and n_parts > n_clips:
-        raise DataError(f"split: {n_parts} folds of {n_clips} clips: split.n_splits={n_clips}, or more clips")
+        raise DataError(f"split: cannot make {n_parts} folds of {n_clips} clips; set split.n_splits={n_clips}")
     if isinstance(splitter, (ms.GroupKFold, ms.StratifiedGroupKFold, ms.LeaveOneGroupOut)):
         _check_groups(groups, n_clips, n_parts or 2)
 
@@ -136,24 +141,24 @@ def _check_groups(groups: Groups, n_clips: int, n_parts: int) -> None:
     given = [] if groups is None else [group for group in groups if group]
     if len(given) < n_clips:
         raise DataError(
-            f"split: it needs each clip's group, and {n_clips - len(given)} of {n_clips} have none: say where "
-            "it stands by data.pattern with (?P<group>…), or by data.columns.group"
+            f"split: every clip needs a group, but {n_clips - len(given)} of {n_clips} have none; set data.pattern "
+            "with (?P<group>…), or data.columns.group"
         )
     n_groups = len(set(given))
     if n_groups < n_parts:
-        remedy = f"split.n_splits={n_groups}" if n_groups > 1 else "choose a split that needs no groups"
-        raise DataError(f"split: {n_groups} group(s) cannot make {n_parts} folds: {remedy}")
+        remedy = f"set split.n_splits={n_groups}" if n_groups > 1 else "choose a split that needs no groups"
+        raise DataError(f"split: {n_groups} group(s) cannot make {n_parts} folds; {remedy}")
 
 
 def read_groups(groups: Groups) -> np.ndarray | None:
-    """Make an array of the groups, in which a clip without one stands for itself."""
+    """Return the groups as an array, in which a clip without a group is its own group; None if there are none."""
     if groups is None or not any(groups):
         return None
     return np.array([str(group) if group else f"(clip {i})" for i, group in enumerate(groups)])
 
 
 def _n_parts(splitter: Any) -> int | None:
-    """How many parts the clips are cut into; None for a splitter that does not cut them into so many."""
+    """Number of folds into which the clips are divided; None for a splitter without such a number."""
     from sklearn import model_selection as ms
 
     if isinstance(splitter, (ms.RepeatedKFold, ms.RepeatedStratifiedKFold)):
@@ -165,10 +170,10 @@ def _n_parts(splitter: Any) -> int | None:
 def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
     where = f"split: {type(splitter).__name__}"
     if not callable(getattr(splitter, "split", None)):
-        raise PluginError(f"{where} is no scikit-learn splitter: it has no method split(X, y, groups)")
+        raise PluginError(f"{where} is not a scikit-learn splitter: it has no method split(X, y, groups)")
     try:
         with warnings.catch_warnings():
-            # that groups are ignored is told below, and that classes are rare is checked above
+            # audiofw reports ignored groups (warn_of_shared_groups) and rare classes (above) itself
             warnings.simplefilter("ignore", UserWarning)
             folds = [_read_fold(where, pair) for pair in splitter.split(np.zeros((len(y), 1)), y, groups)]
     except AudiofwError:
@@ -178,7 +183,7 @@ def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]
     except Exception as error:  # a plugin's code may raise anything
         raise PluginError(f"{where} failed: {first_line(error)}") from error
     if not folds:
-        raise PluginError(f"{where} made no fold")
+        raise PluginError(f"{where} made no folds")
     return folds
 
 
@@ -192,36 +197,36 @@ def _read_fold(where: str, pair: Any) -> Fold:
 def _check_fold(where: str, fold: Fold, y: np.ndarray, names: Sequence[str]) -> None:
     for name, part in zip(("training", "test"), fold, strict=True):
         if part.size == 0:
-            raise DataError(f"{where}: the {name} part is empty ({len(y)} clips in all)")
+            raise DataError(f"{where}: the {name} set is empty ({len(y)} clips in total)")
         if part.min() < 0 or part.max() >= len(y):
-            raise PluginError(f"{where}: the {name} part has indices beyond 0 … {len(y) - 1}")
+            raise PluginError(f"{where}: the {name} set has indices outside 0 … {len(y) - 1}")
     both = np.intersect1d(fold.train, fold.test)
     if both.size:
-        raise PluginError(f"{where}: {both.size} clip(s) in both the training and the test part, as {names[both[0]]}")
+        raise PluginError(f"{where}: {both.size} clip(s) in both the training and the test set, e.g. {names[both[0]]}")
     if np.unique(fold.test).size < fold.test.size:
-        raise PluginError(f"{where}: the test part has a clip twice")
+        raise PluginError(f"{where}: the test set contains a clip twice")
 
 
 def _check_training_part(where: str, fold: Fold, y: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> None:
     lacking = np.flatnonzero(np.bincount(y[fold.train], minlength=len(classes)) == 0)
     if lacking.size:
-        what = ", ".join(f"'{classes[int(i)]}' ({counts[i]} in all)" for i in lacking)
+        what = ", ".join(f"'{classes[int(i)]}' ({counts[i]} in total)" for i in lacking)
         raise DataError(
-            f"{where}: the training part has no clip of {what}: choose a split that spreads the class, as a "
-            f"stratified one, or leave it out: {_exclude(lacking, classes)}"
+            f"{where}: the training set has no clip of {what}; choose a stratified split, or set "
+            f"{_exclude(lacking, classes)}"
         )
 
 
 def warn_of_shared_groups(folds: Sequence[Fold], groups: Groups) -> None:
-    """Say in one line when clips of one group stand on both sides of a split."""
+    """Warn in one line if a split puts clips of one group into both the training and the test set."""
     known = read_groups(groups)
     if known is None:
         return
     shared = {group for fold in folds for group in np.intersect1d(known[fold.train], known[fold.test])}
     if shared:
         log.warning(
-            "split: clips of one group are trained on and tested (%d of %d groups, as %s): scores will be better than "
-            "on new groups; split=group_kfold keeps them apart",
+            "split: %d of %d groups (e.g. %s) have clips in both the training and the test set, so scores will be "
+            "higher than on new groups; split=group_kfold keeps groups together",
             len(shared), np.unique(known).size, min(shared),
         )  # fmt: skip
 

@@ -53,7 +53,7 @@ def test_links_are_followed_without_loops(tmp_path: Path):
     (tmp_path / "data/dog/gone.wav").symlink_to(tmp_path / "nothing.wav")
     found = find_clips(tmp_path / "data")
     assert names(found) == ["cat/2.wav", "cat/3.wav", "dog/1.wav", "dog/linked.wav"]
-    assert found.passed_over == {"broken link": 1, "link to a folder that is read already": 3}
+    assert found.passed_over == {"broken link": 1, "link to a folder already read": 3}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -74,15 +74,13 @@ def test_names_that_are_not_utf8_can_be_shown_and_stay_apart(tmp_path: Path):
 
 
 def test_empty_folder_is_said_to_be_empty(tmp_path: Path):
-    with pytest.raises(DataError, match=f"^{tmp_path}: empty; give"):
+    with pytest.raises(DataError, match=f"^{tmp_path}: empty; use"):
         find_clips(tmp_path)
 
 
 def test_no_audio_says_what_was_found_instead(tmp_path: Path):
     zipped(tmp_path / "a.zip", "x/1.txt", "x/2.txt", "x/inner.zip")
-    with pytest.raises(
-        DataError, match=r"a.zip: no audio found; looked for .wav, .* found 2 not audio \(.txt\), 1 not"
-    ):
+    with pytest.raises(DataError, match=r"a.zip: no audio files \(.wav, .*\); found 2 not audio \(.txt\), 1 not"):
         find_clips(tmp_path / "a.zip")
 
 

@@ -71,7 +71,7 @@ def test_missing_source_suggests_the_nearest_name(tmp_path: Path):
 
 
 def test_missing_folder_of_a_source_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(DataError, match=r"the folder .*nowhere does not exist"):
         find_clips(str(tmp_path / "nowhere" / "a.zip"))
 
 
@@ -86,18 +86,20 @@ def test_web_address_is_not_downloaded():
 
 
 def test_empty_source_is_a_mistake_in_the_config():
-    with pytest.raises(ConfigError, match=r"data\.source is empty; give zip, .* a folder, a CSV manifest or 'demo'"):
+    with pytest.raises(
+        ConfigError, match=r"data\.source is empty; set it to zip, .* a folder, a CSV manifest or 'demo'"
+    ):
         find_clips(" ")
 
 
 def test_unknown_file_says_what_is_accepted(tmp_path: Path):
     (tmp_path / "a.rar").write_bytes(b"Rar!")
-    with pytest.raises(DataError, match=r"give zip, tar, tar.gz \(tgz\), .* a folder, a CSV manifest or 'demo'"):
+    with pytest.raises(DataError, match=r"use zip, tar, tar.gz \(tgz\), .* a folder, a CSV manifest or 'demo'"):
         find_clips(tmp_path / "a.rar")
 
 
 def test_single_recording_is_no_dataset(tmp_path: Path):
-    with pytest.raises(DataError, match="a single recording; give the folder or archive"):
+    with pytest.raises(DataError, match="a single recording; use the folder or archive"):
         find_clips(fill(tmp_path, "dog.wav") / "dog.wav")
 
 

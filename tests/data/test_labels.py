@@ -75,8 +75,8 @@ def test_pattern_that_matches_no_clip_shows_one(tmp_path: Path, pattern: str):
     ("pattern", "says"),
     [
         ("(?P<label>", "is not a regular expression"),
-        ("[a-z]+", "names none of label, group, fold; write e.g."),
-        ("(?P<lable>x)", r"no such group 'lable' \(did you mean 'label'\?\)"),
+        ("[a-z]+", "has none of the groups label, group, fold; write e.g."),
+        ("(?P<lable>x)", r"unknown group 'lable' \(did you mean 'label'\?\)"),
     ],
 )
 def test_wrong_pattern_is_refused_before_the_data_are_touched(pattern: str, says: str):
@@ -135,7 +135,7 @@ def test_labels_in_file_names_are_found_by_the_pattern_that_the_error_suggests(a
     outcome = audiofw(f"data.source={tmp_path / 'x'}")
     assert outcome.code == 1
     assert "only one class, 'recordings' (20 clips)" in outcome.err
-    assert f"as in recordings/{kinds[1].format(0)}, say where, e.g. data.pattern=" in outcome.err
+    assert f"as in recordings/{kinds[1].format(0)}, set e.g. data.pattern=" in outcome.err
     suggested = re.search(r"data\.pattern='(.*?)'", outcome.err)
     assert suggested
     assert set(labels(find_clips(tmp_path / "x", pattern=suggested[1])).values()) == {"cat", "dog"}

@@ -67,9 +67,9 @@ def test_manifest_without_labels_takes_those_of_the_folders(tmp_path: Path):
 @pytest.mark.parametrize(
     ("header", "columns", "says"),
     [
-        ("where,label", None, r"which column is the path\? Set data\.columns\.path to one of where, label"),
-        ("file,label", {"label": "lable"}, r"no column 'lable' \(did you mean 'label'\?\) .* it has file, label"),
-        ("file,label", {"lable": "x"}, r"no such key 'lable' \(did you mean 'label'\?\)"),
+        ("where,label", None, r"no column found for the path; set data\.columns\.path to one of where, label"),
+        ("file,label", {"label": "lable"}, r"no column 'lable' \(did you mean 'label'\?\) .* columns: file, label"),
+        ("file,label", {"lable": "x"}, r"unknown key 'lable' \(did you mean 'label'\?\)"),
     ],
 )
 def test_missing_column_lists_those_there_are(tmp_path: Path, header: str, columns, says: str):
@@ -79,7 +79,7 @@ def test_missing_column_lists_those_there_are(tmp_path: Path, header: str, colum
 
 
 def test_columns_without_a_manifest_are_a_mistake(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"data\.columns: .* has no metadata\.csv"):
+    with pytest.raises(ConfigError, match=r"data\.columns is set, but .* has no metadata\.csv"):
         find_clips(fill(tmp_path, "dog/1.wav"), columns={"label": "species"})
 
 
@@ -87,14 +87,12 @@ def test_rows_without_a_file_are_counted_and_told(tmp_path: Path, caplog):
     fill(tmp_path, "1.wav")
     found = find_clips(write(tmp_path / "l.csv", "file,label\n1.wav,dog\ngone.wav,dog\n,cat\n"))
     assert names(found) == ["1.wav"]
-    assert found.passed_over == {"in the manifest, but no such file": 2}
-    assert "2 of its files are not there, e.g. 'gone.wav'" in caplog.text
+    assert found.passed_over == {"listed in the manifest, but missing": 2}
+    assert "2 of its files do not exist, e.g. 'gone.wav'" in caplog.text
 
 
 def test_manifest_whose_files_are_all_missing_is_an_error(tmp_path: Path):
-    with pytest.raises(
-        DataError, match=r"2 of its files are not there, e\.g\. 'a\.wav'; paths are relative to the man"
-    ):
+    with pytest.raises(DataError, match=r"2 of its files do not exist, e\.g\. 'a\.wav'; paths are relative to the man"):
         find_clips(write(tmp_path / "l.csv", "file,label\na.wav,dog\nb.wav,dog\n"))
 
 
@@ -107,7 +105,7 @@ def test_row_without_a_label_is_counted(tmp_path: Path):
 
 def test_file_listed_twice_with_two_labels_is_refused(tmp_path: Path):
     fill(tmp_path, "1.wav")
-    with pytest.raises(DataError, match=r"lists './1.wav' twice, as dog and as cat; keep one line for each clip"):
+    with pytest.raises(DataError, match=r"'./1.wav' is listed twice, as dog and as cat; keep one row per clip"):
         find_clips(write(tmp_path / "l.csv", "file,label\n1.wav,dog\n./1.wav,cat\n"))
 
 
@@ -115,8 +113,8 @@ def test_file_listed_twice_with_two_labels_is_refused(tmp_path: Path):
     ("content", "says"),
     [
         (b"", "lists no clips"),
-        (b"file,label\n", "lists no clips; it needs a line of column names"),
-        ("file,label\nä.wav,dog\n".encode("utf-16"), "not UTF-8; save it again"),
+        (b"file,label\n", "lists no clips; it needs a header row with column names"),
+        ("file,label\nä.wav,dog\n".encode("utf-16"), "not UTF-8; save it as CSV"),
         (b"file,label\n" + b"x" * 200_000 + b",dog\n", "cannot be read as CSV"),
     ],
 )
@@ -164,7 +162,7 @@ def test_metadata_csv_of_something_else_is_left_alone(tmp_path: Path, caplog):
     fill(tmp_path, "dog/1.wav")
     write(tmp_path / "metadata.csv", "microphone,height\nx,2\n")
     assert labels(find_clips(tmp_path)) == {"dog/1.wav": "dog"}
-    assert "not used, for it has no column for the path: microphone, height" in caplog.text
+    assert "ignored, since it has no column for the path; columns: microphone, height" in caplog.text
 
 
 @pytest.mark.parametrize("way", ["../secret.wav", "{absolute}"])
@@ -172,5 +170,5 @@ def test_metadata_csv_cannot_reach_out_of_the_dataset(tmp_path: Path, way: str):
     fill(tmp_path, "secret.wav", "data/1.wav")
     listed = way.format(absolute=tmp_path / "secret.wav")
     write(tmp_path / "data/metadata.csv", f"file_name,label\n1.wav,dog\n{listed},cat\n")
-    with pytest.raises(DataError, match="leads out of the dataset; list only files inside it"):
+    with pytest.raises(DataError, match="is outside the dataset; list only files inside it"):
         find_clips(tmp_path / "data")

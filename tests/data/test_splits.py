@@ -155,7 +155,7 @@ def kfold(n=5, **options):
 
 
 REFUSED = {
-    "no clip": (kfold(), [], None, ["no clip"]),
+    "no clip": (kfold(), [], None, ["no clips"]),
     "one class": (kfold(), [0] * 40, None, ["only one class, 'cat' (40 clips)", "data.pattern", "data.include"]),
     "a class of one clip": (
         load("holdout")(0), [0] * 9 + [1], None,
@@ -182,12 +182,13 @@ REFUSED = {
     "one group": (load("leave_one_group_out")(None), [0, 1] * 5, ["a"] * 10, ["1 group(s)", "needs no groups"]),
     "a class in one group": (
         load("leave_one_group_out")(None), [0, 0, 0, 1, 1], ["a", "b", "a", "c", "c"],
-        ["fold 3 of 3", "training part has no clip of 'dog' (2 in all)", "data.exclude=[dog]"],
+        ["fold 3 of 3", "training set has no clip of 'dog' (2 in total)", "data.exclude=[dog]"],
     ),
     "a class only in the test fold": (
-        load("predefined")(["train", "train", "test"]), [0, 0, 1], None, ["fold 1 of 1", "no clip of 'dog' (1 in all)"],
+        load("predefined")(["train", "train", "test"]), [0, 0, 1], None,
+        ["fold 1 of 1", "no clip of 'dog' (1 in total)"],
     ),
-    "an empty test part": (Splitter(([0, 1], [])), [0, 1], None, ["fold 1 of 1", "test part is empty"]),
+    "an empty test part": (Splitter(([0, 1], [])), [0, 1], None, ["fold 1 of 1", "test set is empty"]),
 }  # fmt: skip
 
 
@@ -209,10 +210,10 @@ def raise_type_error():
     ("splitter", "words"),
     [
         (object(), ["object", "no method split"]),
-        (Splitter(), ["made no fold"]),
+        (Splitter(), ["made no folds"]),
         (Splitter(([0, 1, 2], [2, 3])), ["1 clip(s) in both", "clip2.wav"]),
-        (Splitter(([0, 1], [2, 4])), ["test part has indices beyond 0 … 3"]),
-        (Splitter(([-1, 0, 1], [2])), ["training part has indices beyond"]),
+        (Splitter(([0, 1], [2, 4])), ["test set has indices outside 0 … 3"]),
+        (Splitter(([-1, 0, 1], [2])), ["training set has indices outside"]),
         (Splitter(([0, 1], [2, 2])), ["clip twice"]),
         (Splitter(([True, True, False, False], [False, False, True, True])), ["two arrays of indices"]),
         (Splitter([0, 1, 2]), ["two arrays of indices"]),
