@@ -19,6 +19,15 @@ from audiofw.errors import DataError
 
 log = logging.getLogger(__name__)
 
+Channel = Literal["mix", "loudest"] | int
+"""Which channel of several; see `load`."""
+
+CANCELLED = 10 ** (-20 / 10)  # a mix's power in that of its loudest channel; two unrelated channels give -3 dB
+CANCELLING = (
+    "its channels cancel each other (one may be wired in reverse); the loudest is used in place of their mix: "
+    "see audio.channel"
+)
+
 UNREAD = {
     "3gp",
     "aac",
@@ -50,6 +59,7 @@ def load(
     duration: float | None = 3.0,
     offset: float = 0.0,
     silence: Literal["refuse", "keep"] = "refuse",
+    channel: Channel = "mix",
 ) -> tuple[np.ndarray, int]:
     """Read one recording as mono.
 
@@ -65,6 +75,9 @@ def load(
         Where to begin, in seconds.
     silence : {"refuse", "keep"}
         Whether a recording whose samples are all zero is an error.
+    channel : {"mix", "loudest"} or int
+        Of a recording with several channels: their mean, the one with the most energy, or one by its number from 0.
+        Where the channels of a mix cancel each other, the loudest is taken, with a warning.
 
     Returns
     -------
@@ -79,7 +92,7 @@ def load(
         When the file cannot be used. The message is the reason alone; the caller names the file.
     """
     try:
-        y, sr = _decode(Path(path), offset, duration)
+        y, sr = _decode(Path(path), offset, duration, channel)
         check_samples(y, silence)
         if sample_rate is not None:
             y, sr = _resample(y, sr, sample_rate), sample_rate
@@ -88,24 +101,59 @@ def load(
     return y, sr
 
 
-def _decode(path: Path, offset: float, duration: float | None) -> tuple[np.ndarray, int]:
+def _decode(path: Path, offset: float, duration: float | None, channel: Channel) -> tuple[np.ndarray, int]:
     try:
         with Reader(path) as sound:
             sr = sound.samplerate
             y = sound.read(int(offset * sr), None if duration is None else int(duration * sr))
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
         raise DataError(diagnose(path, error)) from error
-    for note in sound.notes:
+    y, cancel = to_mono(y, channel)
+    for note in [*sound.notes, *([CANCELLING] if cancel else [])]:
         log.warning("%s: %s", path, note)
-    return mono(y), sr
+    return y, sr
 
 
-def mono(y: np.ndarray) -> np.ndarray:
-    """Mix channels ``(n, channels)`` down to ``(n,)``; what is mono stays as it is."""
+def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:
+    """Make one channel of several; what is mono stays as it is.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,) or (n, channels)]
+    channel : {"mix", "loudest"} or int
+        See `load`.
+
+    Returns
+    -------
+    y : np.ndarray [shape=(n,)]
+    cancel : bool
+        Whether the loudest channel had to stand in for a mix in which the channels cancel each other.
+
+    Raises
+    ------
+    DataError
+        For a channel that the recording does not have.
+    """
+    n_channels = 1 if y.ndim == 1 else y.shape[1]
+    if isinstance(channel, int):
+        if channel >= n_channels:
+            counted = f"{n_channels} channel{'s' * (n_channels > 1)}"
+            raise DataError(f"has {counted}, numbered from 0: audio.channel={channel} is not there")
+        return (y if y.ndim == 1 else np.ascontiguousarray(y[:, channel])), False
     if y.ndim == 1:
-        return y
+        return y, False
     with np.errstate(all="ignore"):  # samples that are not finite get a reason of their own
-        return y.T.mean(axis=0)
+        mix = y.T.mean(axis=0)
+        if channel == "mix" and not (cancel := _cancels(mix, y)):
+            return mix, False
+        loudest = int(np.argmax(np.einsum("nc,nc->c", y, y, dtype=np.float64)))
+    return np.ascontiguousarray(y[:, loudest]), channel == "mix" and cancel
+
+
+def _cancels(mix: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a mix is so far below its loudest channel that one must be wired in reverse."""
+    power = np.einsum("nc,nc->c", y, y, dtype=np.float64).max(initial=0.0)
+    return bool(np.dot(mix, mix) < CANCELLED * power)
 
 
 def check_samples(y: np.ndarray, silence: str) -> None:

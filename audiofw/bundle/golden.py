@@ -83,7 +83,9 @@ def _shortened(clip: Clip, model: Model) -> bytes | None:
         with Reader(clip.path) as reader:
             sr = reader.samplerate
         seconds = min(unit.segments.duration or MOST_SECONDS, MOST_SECONDS, LARGEST / (2 * sr))
-        y, sr = load(clip.path, sample_rate=None, duration=seconds, offset=unit.offset, silence="keep")
+        y, sr = load(
+            clip.path, sample_rate=None, duration=seconds, offset=unit.offset, channel=unit.channel, silence="keep"
+        )
         data = io.BytesIO()
         soundfile.write(data, np.clip(y, -1, 1), sr, format="FLAC", subtype="PCM_16")
     except (AudiofwError, soundfile.SoundFileError, TypeError, ValueError, OSError):
@@ -103,7 +105,7 @@ def replay(model: Model, sounds: Sequence[bytes]) -> list[Any]:
 
 def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
     """Make the rows of golden clips, as of any file: an array for each, or Lost."""
-    unit = replace(model.unit, offset=0.0)
+    unit = replace(model.unit, offset=0.0, channel="mix")  # they are mono
     with TemporaryDirectory() as scratch:
         file = Path(scratch) / "golden.flac"
         made = []

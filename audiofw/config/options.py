@@ -50,6 +50,7 @@ class Audio:
     duration: Annotated[float, Gt(0)] | None
     offset: Annotated[float, Ge(0)]
     silence: Literal["refuse", "keep"]
+    channel: Literal["mix", "loudest"] | Annotated[int, Ge(0)]
     trim: Annotated[float, Gt(0)] | None
     focus: Literal["start", "event"]
 

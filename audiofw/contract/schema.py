@@ -125,8 +125,17 @@ def missing(option: Option) -> Option:
     """Remove an option's default (and those of a section's fields), since ``conf/config.yaml`` sets it."""
     if not dataclasses.is_dataclass(option.annotation):
         return option._replace(default=MISSING)
-    fields = map(missing, section_options(option.annotation))
+    fields = [missing(field)._replace(annotation=_nestable(field)) for field in section_options(option.annotation)]
     return Option(option.name, make_schema(option.name, fields))
+
+
+def _nestable(option: Option) -> Any:
+    """Leave the type of a union to `check`: OmegaConf 2.3 cannot merge one inside a section that has no value yet."""
+    annotation = missing(option).annotation
+    if dataclasses.is_dataclass(annotation):
+        return annotation
+    kinds = {kind for kind in get_args(plain(annotation)) if kind is not type(None)}
+    return Any if get_origin(plain(annotation)) is Union and len(kinds) > 1 else annotation
 
 
 def section_options(section: Any) -> list[Option]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 import soundfile
 
-from audiofw.audio.load import load
+from audiofw.audio.load import Channel, load
 from audiofw.audio.segments import Segments
 from audiofw.errors import AudiofwError, PluginError, one_line
 from audiofw.system.hashing import digest_files
@@ -28,7 +28,7 @@ HISS = 1e-3  # -60 dB: a feature may divide by the loudness
 LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
 """Whose versions are part of a row's recipe, beside libsndfile's: a new one may change a digit."""
 
-DECODING = ("sample_rate", "offset", "silence")
+DECODING = ("sample_rate", "offset", "silence", "channel")
 """The options of ``audio`` that say how a file is decoded; the others say which parts of it become rows."""
 
 PICTURES = {"name": "none", "options": {}}
@@ -64,7 +64,7 @@ class Unit:
 
     Parameters
     ----------
-    sample_rate, offset, silence
+    sample_rate, offset, silence, channel
         As for `audiofw.audio.load.load`.
     feature : Choice
         ``(y, sr)`` to a real array ``(rows, frames)``.
@@ -83,6 +83,7 @@ class Unit:
     pooling: Choice
     segments: Segments = field(default_factory=Segments)
     copy: Copy | None = None
+    channel: Channel = "mix"
 
     def __call__(self, path: Path) -> np.ndarray:
         """Make the rows of one recording, one for each of its parts.

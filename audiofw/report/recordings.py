@@ -16,6 +16,7 @@ from audiofw.audio.segments import Segments
 from audiofw.config.options import Config, read_config
 from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError
+from audiofw.extraction.recording import DECODING
 from audiofw.report.facts import Facts
 from audiofw.system.paths import bundled
 from audiofw.system.reading import read_yaml
@@ -106,7 +107,8 @@ def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, in
     audio, windows = config.audio, config.windows.hop is not None
     part = Segments(most if windows else audio.duration, audio.trim, "start" if windows else audio.focus)
     read = most if part.duration is None and part.trim is None else part.to_read
-    y, sr = load(path, sample_rate=audio.sample_rate, duration=read, offset=audio.offset, silence="keep")
+    heard_as = replace(audio, silence="keep")
+    y, sr = load(path, duration=read, **{name: getattr(heard_as, name) for name in DECODING})
     return part.cut(y, sr)[0][: round(most * sr)], sr
 
 

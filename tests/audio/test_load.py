@@ -179,6 +179,38 @@ def test_offset_beyond_the_end_is_an_error(tmp_path):
         assert "beyond its end" in reason(path, offset=1.0)
 
 
+def stereo(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.stack([left, right], axis=1)
+
+
+@pytest.mark.parametrize(("gain", "noise"), [(0.99, 0.0), (0.99, 1e-4), (0.9, 0.01)])
+def test_channels_that_cancel_are_not_mixed(tmp_path, caplog, gain, noise):
+    y = sound(0.5, 22050)
+    reverse = -gain * y + noise * np.random.default_rng(0).standard_normal(y.size)
+    path = write(tmp_path / "a.wav", stereo(y, reverse), 22050, subtype="FLOAT")
+    np.testing.assert_allclose(load(path)[0], y, atol=1e-6)
+    assert "a.wav: its channels cancel each other" in caplog.text
+
+
+@pytest.mark.parametrize("right", ["other", "silent", "same", "quieter, in reverse"])
+def test_channels_that_do_not_cancel_are_mixed_as_librosa_does(tmp_path, caplog, right):
+    y, other = sound(0.5, 22050), sound(0.5, 22050, 2)[:, 1]
+    made = {"other": other, "silent": 0 * y, "same": y, "quieter, in reverse": -0.5 * y}[right]
+    path = write(tmp_path / "a.wav", stereo(y, made), 22050)
+    assert_same_as_librosa(path, 22050, 3.0, 0.0)
+    assert not caplog.text
+
+
+def test_a_channel_is_taken_by_its_number_or_as_the_loudest(tmp_path):
+    y = stereo(0.2 * sound(0.3, 22050), 0.8 * sound(0.3, 22050, 2)[:, 1])
+    path = write(tmp_path / "a.wav", y, 22050, subtype="FLOAT")
+    np.testing.assert_allclose(load(path, channel=0)[0], y[:, 0], atol=1e-6)
+    np.testing.assert_allclose(load(path, channel=1)[0], y[:, 1], atol=1e-6)
+    np.testing.assert_allclose(load(path, channel="loudest")[0], y[:, 1], atol=1e-6)
+    assert reason(path, channel=2) == "has 2 channels, numbered from 0: audio.channel=2 is not there"
+    assert "has 1 channel," in reason(write(tmp_path / "b.wav", y[:, 0], 22050), channel=1)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_samples_that_are_not_finite_are_an_error(tmp_path, value, channels):

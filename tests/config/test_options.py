@@ -34,6 +34,7 @@ EFFECTS: dict[Effect, set[str]] = {
     },
     "measures": {"coverage", "robustness", "score"},
     "predictions": {
+        "audio.channel",
         "audio.duration",
         "audio.focus",
         "audio.offset",
