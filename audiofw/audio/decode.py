@@ -42,6 +42,8 @@ class Reader:
         Frames by the header; None where it does not know.
     notes : list of str
         What was wrong with the file, as far as it has been read.
+    missing : (float, float) or None
+        Where something is missing at the end: from when to when, in seconds, by the header.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Reader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
+        self.missing: tuple[float, float] | None = None
         self._header = read_header(self.path)
         self._file = self._open()
         self.samplerate: int = self._file.samplerate
@@ -151,19 +154,27 @@ class Reader:
                 begin = at
 
     def _note_end(self, at: int, failure: Exception | None) -> None:
-        seconds = at / self.samplerate
+        seconds, said = at / self.samplerate, self._promised(at)
+        if said is not None and at < self._least(said):
+            self.missing = (seconds, said / self.samplerate)
+            there = f"{seconds:.2f} s of the {said / self.samplerate:.2f} s in its header"
+            why = f"damaged or cut short after {there}: {message(failure)}" if failure else f"cut short: {there}"
+            self.notes.append(why)
+        elif self.hint is not None and at > self.hint + _SLACK:
+            hint = self.hint / self.samplerate
+            self.notes.append(f"its header says {hint:.2f} s, but {seconds:.2f} s were there and were read")
+
+    def _promised(self, at: int) -> float | None:
+        """Give the frames that the header promises; None where it only estimates them, or does not know."""
         if self._header and self._header.is_cut:
             assert self._header.declared is not None
-            share = self._header.held / self._header.declared
-            self.notes.append(f"cut short: {seconds:.2f} s of the {seconds / max(share, 1e-9):.2f} s in its header")
-        elif failure and self.hint is not None and at < self.hint:
-            self.notes.append(f"damaged or cut short after {seconds:.2f} s: {message(failure)}")
-        elif self.hint is not None and at + _SLACK < self.hint and states_length(self.path):
-            said = self.hint / self.samplerate
-            self.notes.append(f"cut short: {seconds:.2f} s of the {said:.2f} s in its header")
-        elif self.hint is not None and at > self.hint + _SLACK:
-            said = self.hint / self.samplerate
-            self.notes.append(f"its header says {said:.2f} s, but {seconds:.2f} s were there and were read")
+            return at * self._header.declared / max(self._header.held, 1)
+        return self.hint if self.hint is None or states_length(self.path) else None
+
+    def _least(self, said: float) -> float:
+        """Give the frames that have to be there for nothing to be missing."""
+        lossless = self._header is not None or self._file.format == "FLAC"
+        return said if lossless else said - _SLACK
 
     def _note_header(self) -> None:
         header = self._header

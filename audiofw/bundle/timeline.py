@@ -14,7 +14,7 @@ import soundfile
 import soxr
 
 from audiofw.audio.decode import Reader
-from audiofw.audio.load import check_samples, diagnose, mono
+from audiofw.audio.load import CANCELLING, Channel, check_samples, diagnose, to_mono
 from audiofw.bundle.model import Verdict
 from audiofw.errors import DataError
 from audiofw.extraction.recording import Unit
@@ -35,10 +35,20 @@ class Window(NamedTuple):
     sr: int
 
 
-def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> Iterator[Window]:
+class Gap(NamedTuple):
+    """A stretch at the end of a recording that its header promises and the file does not hold."""
+
+    start: float  #: seconds
+    end: float
+    reason: str
+
+
+def windows(
+    path: Path, sample_rate: int | None, seconds: float, hop: float, channel: Channel = "mix"
+) -> Iterator[Window | Gap]:
     """Cut a recording of any length into windows, in memory of a few blocks.
 
-    The last window ends with the recording, and so may be shorter.
+    The last window ends with the recording, and so may be shorter. A `Gap` follows it where the file is cut short.
 
     Parameters
     ----------
@@ -47,6 +57,8 @@ def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> 
         Rate to resample to, in Hz; None keeps the file's own.
     seconds, hop : float
         Length of a window, and from the start of one to that of the next.
+    channel : {"mix", "loudest"} or int
+        As for `audiofw.audio.load.load`; the loudest is that of each block.
 
     Raises
     ------
@@ -56,16 +68,21 @@ def windows(path: Path, sample_rate: int | None, seconds: float, hop: float) -> 
     try:
         with Reader(path) as file:
             sr = sample_rate or file.samplerate
-            yield from _cut(_resampled(_blocks(file, sr), file.samplerate, sr), sr, seconds, hop)
+            yield from _cut(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
+            if file.missing:
+                yield Gap(*file.missing, file.notes[0])
     except (soundfile.SoundFileError, TypeError) as error:
         raise DataError(diagnose(path, error)) from error
 
 
-def _blocks(file: Reader, target: int) -> Iterator[np.ndarray]:
+def _blocks(file: Reader, target: int, channel: Channel) -> Iterator[np.ndarray]:
     """Read mono blocks that stay small when they are resampled, too: a damaged header may say 1 Hz."""
     frames = max(min(BLOCK // file.channels, BLOCK * file.samplerate // target), 1)
     for block in file.blocks(frames):
-        yield mono(block)
+        y, cancel = to_mono(block, channel)
+        if cancel and CANCELLING not in file.notes:
+            file.notes.append(CANCELLING)
+        yield y
     for note in file.notes:
         log.warning("%s: %s", file.path, note)
 
@@ -104,12 +121,13 @@ def make_row(unit: Unit, window: Window) -> np.ndarray:
 
 
 class Segment(NamedTuple):
-    """A stretch of one label."""
+    """A stretch of one label, or one that could not be read."""
 
     start: float  #: seconds
     end: float
     label: str
     confidence: float  #: mean probability of the label
+    error: str = ""  #: why there is no label
 
 
 class Cell(NamedTuple):
@@ -117,7 +135,8 @@ class Cell(NamedTuple):
 
     start: float
     end: float
-    shares: np.ndarray | None  #: [shape=(classes,)]; None if nothing could be said
+    shares: np.ndarray | None  #: [shape=(classes,)]; None where no window over it could be used
+    reason: str = ""  #: why not
 
 
 def cells(
@@ -133,29 +152,32 @@ def cells(
     seconds, hop : float
         As for `windows`.
     """
-    over: deque[tuple[float, np.ndarray | None]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
+    over: deque[tuple[float, np.ndarray | str]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
     start, end, last = 0.0, 0.0, -1
     for number, end, verdict in heard:
-        over.append((end, None if isinstance(verdict, Lost) else _shares(verdict, classes)))
+        over.append((end, verdict.reason if isinstance(verdict, Lost) else _shares(verdict, classes)))
         start, last = number * hop, number
-        yield Cell(start, min(start + min(hop, seconds), end), _mean(over, start))
+        yield _cell(over, start, min(start + min(hop, seconds), end))
     while last >= 0 and hop <= seconds and (start := (last := last + 1) * hop) < end - 1e-9:
-        yield Cell(start, min(start + hop, end), _mean(over, start))
+        yield _cell(over, start, min(start + hop, end))
 
 
 def _shares(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
     return (classes == verdict.label).astype(float) if verdict.probabilities is None else verdict.probabilities
 
 
-def _mean(over: Iterable[tuple[float, np.ndarray | None]], start: float) -> np.ndarray | None:
-    shares = [each for end, each in over if each is not None and end > start + 1e-9]
-    return np.mean(shares, axis=0) if shares else None
+def _cell(over: Iterable[tuple[float, np.ndarray | str]], start: float, end: float) -> Cell:
+    here = [said for until, said in over if until > start + 1e-9]
+    shares = [said for said in here if not isinstance(said, str)]
+    if shares:
+        return Cell(start, end, np.mean(shares, axis=0))
+    return Cell(start, end, None, next((said for said in here if isinstance(said, str)), ""))
 
 
 def segments(
     stretches: Iterable[Cell], classes: np.ndarray, *, threshold: float = 0.0, min_confidence: float = 0.0
 ) -> Iterator[Segment]:
-    """Merge neighbouring stretches of one label.
+    """Merge neighbouring stretches of one label, and those that could not be read for one reason.
 
     Parameters
     ----------
@@ -169,7 +191,8 @@ def segments(
     run, count = None, 0  # the segment so far, and of how many stretches its confidence is the mean
     for cell in stretches:
         here = _label(cell, classes, threshold, min_confidence)
-        if run and here and run.label == here.label and abs(run.end - here.start) < 1e-6:
+        alike = run and here and (run.label, run.error) == (here.label, here.error)
+        if run and here and alike and abs(run.end - here.start) < 1e-6:
             mean = (run.confidence * count + here.confidence) / (count + 1)
             run, count = run._replace(end=here.end, confidence=mean), count + 1
             continue
@@ -181,7 +204,9 @@ def segments(
 
 
 def _label(cell: Cell, classes: np.ndarray, threshold: float, min_confidence: float) -> Segment | None:
-    if cell.shares is None or (confidence := float(cell.shares.max())) < threshold:
+    if cell.shares is None:
+        return Segment(cell.start, cell.end, "", 0.0, cell.reason)
+    if (confidence := float(cell.shares.max())) < threshold:
         return None
     label = str(classes[cell.shares.argmax()]) if confidence >= min_confidence else UNKNOWN
     return Segment(cell.start, cell.end, label, confidence)

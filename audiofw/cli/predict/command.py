@@ -68,7 +68,8 @@ def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO,
             failed += "error" in record
             write(record)
             if "error" in record and options.format == "audacity":
-                sys.stderr.write(f"audiofw: {record['path']}: {record['error']}\n")
+                when = f" from {record['start']:g} s" if "start" in record else ""
+                sys.stderr.write(f"audiofw: {record['path']}{when}: {record['error']}\n")
             advance()
     return int(failed > 0)
 

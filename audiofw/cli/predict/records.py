@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audiofw.bundle.model import Model, Verdict
-from audiofw.bundle.timeline import UNKNOWN, Window, cells, make_row, segments, windows
+from audiofw.bundle.timeline import UNKNOWN, Gap, Segment, Window, cells, make_row, segments, windows
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
 from audiofw.errors import AudiofwError
@@ -77,6 +77,25 @@ class Clips:
         return [*labels, *given, record.get("error", "")]
 
 
+class Unread(NamedTuple):
+    """A stretch of a recording that could not be read; None for a bound that is not known."""
+
+    start: float | None  #: seconds
+    end: float | None
+    reason: str
+
+    def as_record(self) -> Record:
+        bounds = {"start": self.start, "end": self.end}
+        return {key: round(at, 6) for key, at in bounds.items() if at is not None} | {"error": self.reason}
+
+
+def _as_record(segment: Segment) -> Record:
+    if segment.error:
+        return Unread(segment.start, segment.end, segment.error).as_record()
+    start, end, label, confidence, _ = segment
+    return {"start": round(start, 6), "end": round(end, 6), "label": label, "confidence": round(confidence, 6)}
+
+
 class Timeline:
     """A record for each stretch of a recording that has one label."""
 
@@ -90,42 +109,41 @@ class Timeline:
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Work on one recording after the other, on several of its windows at a time."""
         for sound in sounds:
-            lost: list[str] = [] if sound.path else [sound.reason]
-            heard = 0
+            unread = [] if sound.path else [Unread(None, None, sound.reason)]
             if sound.path:
-                for segment in self._segments(sound.path, lost):
-                    heard += 1
-                    numbers = {key: round(value, 6) for key, value in segment._asdict().items() if key != "label"}
-                    yield {"path": sound.name, **segment._asdict(), **numbers}
-            if lost and not heard:
-                yield {"path": sound.name, "error": lost[0]}
+                for segment in self._segments(sound.path, unread):
+                    yield {"path": sound.name, **_as_record(segment)}
+            for stretch in unread:
+                yield {"path": sound.name, **stretch.as_record()}
 
-    def _segments(self, path: Path, lost: list[str]) -> Iterator[Any]:
+    def _segments(self, path: Path, unread: list[Unread]) -> Iterator[Segment]:
         options, classes = self._options, self._model.classes_
-        with closing(self._heard(path, lost)) as heard:
+        with closing(self._heard(path, unread)) as heard:
             stretches = cells(heard, classes, self._seconds, self._hop)
             yield from segments(
                 stretches, classes, threshold=options.threshold or 0.0, min_confidence=options.min_confidence
             )
 
-    def _heard(self, path: Path, lost: list[str]) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
-        """Say of each window, in order, what is heard in it; why nothing is goes among what is lost."""
-        model, ends = self._model, deque[float]()
+    def _heard(self, path: Path, unread: list[Unread]) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
+        """Say of each window, in order, what is heard in it; what cannot be cut into windows is noted as unread."""
+        unit, ends = self._model.unit, deque[float]()
 
-        def each() -> Iterator[Window | Ready]:
+        def each() -> Iterator[Window]:
+            end = None
             try:
-                for window in windows(path, model.unit.sample_rate, self._seconds, self._hop):
-                    ends.append(window.end)
-                    yield window
+                for window in windows(path, unit.sample_rate, self._seconds, self._hop, unit.channel):
+                    if isinstance(window, Gap):
+                        unread.append(Unread(*window))
+                    else:
+                        end = window.end
+                        ends.append(end)
+                        yield window
             except AudiofwError as error:
-                lost.append(str(error))
+                unread.append(Unread(end, None, str(error)))
 
-        work = partial(make_row, model.unit)
-        with closing(outcomes(work, each(), n_jobs=self._options.n_jobs, processes=model.unit.holds_gil)) as made:
-            for number, verdict in enumerate(model.stream(made)):
-                if isinstance(verdict, Lost):
-                    lost.append(verdict.reason)
-                    del lost[3:]
+        work = partial(make_row, unit)
+        with closing(outcomes(work, each(), n_jobs=self._options.n_jobs, processes=unit.holds_gil)) as made:
+            for number, verdict in enumerate(self._model.stream(made)):
                 yield number, ends.popleft(), verdict
 
     def flatten(self, record: Record) -> list[Any]:

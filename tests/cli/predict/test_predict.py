@@ -343,16 +343,49 @@ def test_a_threshold_leaves_gaps_and_unknown_fills_them(audiofw, run, tmp_path):
     assert (row["label"], float(row["start"]), float(row["end"])) == ("unknown", 0, 4)
 
 
-def test_silence_within_a_recording_is_a_gap(audiofw, run, tmp_path):
+def stretches(rows: list[dict[str, str]]) -> list[tuple[str, float, float]]:
+    return [(row["label"] or row["error"].partition(":")[0], float(row["start"]), float(row["end"])) for row in rows]
+
+
+def test_silence_within_a_recording_is_a_row_with_its_reason(audiofw, run, tmp_path):
     y = np.concatenate([tone(210, 1.2), np.zeros(round(1.2 * 22050)), tone(4100, 1.2)])
     write_wav(tmp_path / "long.wav", y)
     outcome = audiofw("predict", str(run), "long.wav", "--window", "0.6")
-    assert outcome.code == 0
-    rows = rows_of(outcome.out)
-    assert [(row["label"], float(row["start"]), float(row["end"])) for row in rows] == [
+    assert outcome.code == 1
+    assert stretches(rows_of(outcome.out)) == [("low", 0, 1.2), ("silent", 1.2, 2.4), ("high", 2.4, 3.6)]
+
+
+def test_samples_that_are_not_numbers_are_a_row_with_their_reason(audiofw, run, tmp_path):
+    y = np.concatenate([tone(210, 1.2), tone(4100, 1.2)])
+    y[round(1.3 * 22050)] = np.nan
+    soundfile.write(tmp_path / "long.wav", y, 22050, subtype="FLOAT")
+    outcome = audiofw("predict", str(run), "long.wav", "--window", "0.6")
+    assert outcome.code == 1
+    assert stretches(rows_of(outcome.out)) == [
         ("low", 0, 1.2),
-        ("high", 2.4, 3.6),
+        ("NaN or infinite samples in it", 1.2, 1.8),
+        ("high", 1.8, 2.4),
     ]
+    overlapping = audiofw("predict", str(run), "long.wav", "--window", "0.6", "--hop", "0.2", "--format", "json")
+    whole = json.loads(overlapping.out)
+    assert [row["end"] for row in whole[:-1]] == [row["start"] for row in whole[1:]]
+    assert whole[-1]["end"] == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_the_end_that_a_cut_file_lacks_is_a_row_with_its_reason(audiofw, run, tmp_path, suffix):
+    path = tmp_path / f"long.{suffix}"
+    soundfile.write(path, np.concatenate([tone(210, 1.2), tone(4100, 1.2)]), 22050, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.75)])
+    outcome = audiofw("predict", str(run), path.name, "--window", "0.6")
+    assert outcome.code == 1
+    rows = rows_of(outcome.out)
+    assert "cut short" in rows[-1]["error"]
+    assert float(rows[-1]["start"]) == pytest.approx(float(rows[-2]["end"]), abs=1e-3)
+    assert float(rows[-1]["end"]) == pytest.approx(2.4, abs=1e-3)
+    labels = audiofw("predict", str(run), path.name, "--window", "0.6", "--format", "audacity")
+    assert labels.code == 1
+    assert f"long.{suffix} from 1." in labels.err
 
 
 def test_a_bad_recording_is_a_row_in_a_timeline_too(audiofw, run, clips):
