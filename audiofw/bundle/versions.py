@@ -12,9 +12,9 @@ import soundfile
 
 from audiofw.contract.plugin import Plugin, code_digest
 from audiofw.contract.registry import origin_of
+from audiofw.system.versions import ANSWERS, version_of
 from audiofw.version import __version__
 
-ALWAYS = ("numpy", "scipy", "scikit-learn", "skops", "soundfile", "soxr")
 IF_USED = ("librosa",)
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
@@ -28,8 +28,8 @@ def versions_for(modules: Iterable[str]) -> dict[str, str]:
         Top-level modules whose classes the model holds.
     """
     used = [name for name in IF_USED if name in sys.modules]
-    names = {*ALWAYS, *used, *(distribution_of(module) for module in modules)} - {"", "audiofw"}
-    return {**_basics(), **{name: _version(name) or "missing" for name in sorted(names)}}
+    names = {*ANSWERS, *used, *(distribution_of(module) for module in modules)} - {"", "audiofw"}
+    return {**_basics(), **{name: version_of(name) or "missing" for name in sorted(names)}}
 
 
 def _basics() -> dict[str, str]:
@@ -45,7 +45,7 @@ def distribution_of(module: str) -> str:
     if module in sys.stdlib_module_names:
         return ""
     name = DISTRIBUTIONS.get(module, module)
-    if _version(name):
+    if version_of(name):
         return name
     return next(iter(importlib.metadata.packages_distributions().get(module, [""])))
 
@@ -54,7 +54,7 @@ def version_differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin],
     """Say what is not as a bundle says: ``numpy 2.0 (here 2.4)``, ``other code of feature=mfcc``."""
     said = facts["versions"]
     basics = _basics()
-    here = {name: basics.get(name) or _version(name) or "missing" for name in said}
+    here = {name: basics.get(name) or version_of(name) or "missing" for name in said}
     found = [f"{name} {said[name]} (here {here[name]})" for name in said if said[name] != here[name]]
     if facts["code"] != own_code:
         found.append("other code of audiofw's own for decoding and features")
@@ -70,10 +70,3 @@ def owner_of(plugin: Plugin) -> str:
     """Say who brings a plugin, without a path: it must read the same on another machine."""
     origin = origin_of(plugin)
     return f"{origin.name}.py" if origin.kind == "file" else plugin.owner
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

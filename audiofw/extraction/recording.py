@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from audiofw.audio.load import Channel, load
 from audiofw.audio.segments import Segments
 from audiofw.errors import AudiofwError, PluginError, one_line
 from audiofw.system.hashing import digest_files
+from audiofw.system.versions import ROWS, versions_of
 
 if TYPE_CHECKING:
     from audiofw.contract.plugin import Choice
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 LONGEST_FRAME = 2**14  # samples; a shorter clip may lack what a feature needs for one frame
 LONGEST_TRIAL = 3600.0  # seconds; a longer duration means "all of it", and is not tried out in full
 HISS = 1e-3  # -60 dB: a feature may divide by the loudness
-
-LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
-"""Whose versions are part of a row's recipe, beside libsndfile's: a new one may change a digit."""
 
 DECODING = ("sample_rate", "offset", "silence", "channel")
 """The options of ``audio`` that say how a file is decoded; the others say which parts of it become rows."""
@@ -163,8 +160,7 @@ class Unit:
             "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
             "copy": copy,
             "code": own_code(*(["audio/effects"] if self.copy else [])),
-            "libraries": {"libsndfile": soundfile.__libsndfile_version__}
-            | {name: _version(name) for name in LIBRARIES},
+            "libraries": {"libsndfile": soundfile.__libsndfile_version__, **versions_of(ROWS)},
         }
 
     def _audio(self) -> dict[str, Any]:
@@ -247,10 +243,3 @@ def own_code(*more: str) -> str:
     package = Path(__file__).parents[1]
     own = [package / f"{name}.py" for name in ("audio/load", "audio/segments", "extraction/recording", *more)]
     return digest_files([*own, *sorted((package / "spectral").glob("*.py"))])
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import json
 import platform
@@ -21,21 +20,8 @@ from audiofw.data.dataset import Clip
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.extract import Failure
 from audiofw.system.atomic import write_whole
+from audiofw.system.versions import FIGURES, versions_of
 from audiofw.version import __version__
-
-LIBRARIES = (
-    "hydra-core",
-    "librosa",
-    "lightgbm",
-    "numpy",
-    "pluggy",
-    "scikit-learn",
-    "scipy",
-    "soundfile",
-    "soxr",
-    "xgboost",
-)
-"""The libraries whose versions may change a figure."""
 
 
 def save_results(
@@ -75,7 +61,7 @@ def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
         "audiofw": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": versions_of(FIGURES),
         "libsndfile": soundfile.__libsndfile_version__,
         "plugins": {kind: {part: choice.identity[part] for part in parts} for kind, choice in choices.items()},
     }

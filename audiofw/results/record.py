@@ -7,7 +7,6 @@ newest folder of a job, whatever sweep it was part of.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -23,10 +22,10 @@ from audiofw.config.options import Config, effect_of, option_values
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line, one_line
-from audiofw.results.files import LIBRARIES
 from audiofw.system.atomic import is_alive, write_whole
 from audiofw.system.hashing import digest_files
 from audiofw.system.paths import cache_root
+from audiofw.system.versions import FIGURES, versions_of
 
 Status = Literal["running", "finished", "failed", "pruned"]
 
@@ -60,7 +59,7 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
         "plugins": {kind: choice.identity for kind, choice in choices.items()},
         "data": _data(dataset),
         "code": _sources(),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": versions_of(FIGURES),
         "python": platform.python_version(),
     }
     text = json.dumps(facts, sort_keys=True)
