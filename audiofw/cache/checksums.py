@@ -1,7 +1,7 @@
-"""A numpy array as bytes that tell whether they are whole and where they belong.
+"""NumPy arrays as bytes with a keyed checksum.
 
-The bytes are those of a ``.npy`` file, which `numpy.load` reads, followed by a keyed checksum of 16 bytes. The key
-names the place: an intact entry under another's name does not pass for it.
+The bytes are those of a ``.npy`` file, which `numpy.load` can read, followed by a checksum of 16 bytes. The key
+identifies the entry, so that an intact entry stored under another entry's name is rejected.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 
 SEAL = 16  # bytes
-_PREAMBLE = 10  # bytes of a .npy file of version 1.0 before its header's text: magic, version, length
+_PREAMBLE = 10  # bytes before the header text of a .npy file, version 1.0: magic, version, length
 
 
-class Damaged(ValueError):  # noqa: N818  # said of bytes, not of a call
-    """Bytes that are not what was sealed under this key."""
+class Damaged(ValueError):  # noqa: N818
+    """Bytes that do not match their checksum and key."""
 
 
 def seal(array: np.ndarray, key: bytes) -> bytes:
-    """Turn an array into bytes.
+    """Serialise an array and append its checksum.
 
     Parameters
     ----------
     array : np.ndarray
-        Of any shape; of numbers, not of Python objects.
+        Any shape and dtype, except Python objects.
     key : bytes
-        At most 64; `unseal` needs the same.
+        At most 64 bytes; `unseal` needs the same key.
 
     Raises
     ------
@@ -37,18 +37,18 @@ def seal(array: np.ndarray, key: bytes) -> bytes:
         For an array of Python objects.
     """
     if array.dtype.hasobject:
-        raise ValueError(f"an array of {array.dtype} holds Python objects, which cannot be stored safely")
+        raise ValueError(f"an array of {array.dtype} contains Python objects, which cannot be stored safely")
     body = _header(array.dtype, array.shape) + array.tobytes()
     return body + _checksum(body, key)
 
 
 def unseal(sealed: bytearray, key: bytes) -> np.ndarray:
-    """Turn bytes back into the array; it shares their memory and may be written to.
+    """Verify and deserialise an array, which shares the memory of the bytes and is writable.
 
     Raises
     ------
     Damaged
-        If a byte was lost or changed, or they were sealed under another key.
+        If the bytes were truncated or changed, or sealed with another key.
     """
     body = memoryview(sealed)[:-SEAL]
     if len(sealed) < _PREAMBLE + SEAL or _checksum(body, key) != sealed[-SEAL:]:
@@ -62,7 +62,7 @@ def _checksum(body: bytes | memoryview, key: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=SEAL, key=key).digest()
 
 
-# One recipe's arrays mostly share one header: numpy would spend more time on that than on the data.
+# Cached, since most arrays of a recipe have the same header, and NumPy spends more time on it than on the data.
 @functools.lru_cache(maxsize=1024)
 def _header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     text = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Why a recording is, or is not, in the cache: which recipes have it, and what tells the recipes apart."""
+"""Explain why a recording is, or is not, in the cache: which recipes have it, and how the recipes differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMPARED = 4
 
 
 class RecipeUse(NamedTuple):
-    """A recipe of the cache; ``used`` is seconds since 1970."""
+    """A recipe in the cache; ``used`` is in seconds since 1970."""
 
     name: str
     recipe: dict[str, Any]
@@ -26,8 +26,8 @@ class RecipeUse(NamedTuple):
 class Explanation(NamedTuple):
     """What the cache knows about a recording.
 
-    ``compared`` are the names of the recipe used last and of those nearest to it; ``differences`` are by nested key,
-    then by recipe.
+    ``compared`` holds the names of the most recently used recipe and of those most similar to it; ``differences`` maps
+    nested key -> recipe -> value.
     """
 
     digest: str
@@ -37,7 +37,7 @@ class Explanation(NamedTuple):
 
 
 def explain_clip(folder: Path, clip: Path) -> Explanation:
-    """Look a recording up under every recipe, and compare the last used recipe with those nearest to it.
+    """Look up a recording under every recipe, and compare the most recently used recipe with those most similar to it.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def explain_clip(folder: Path, clip: Path) -> Explanation:
 
 
 def recipe_differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The nested keys in which recipes differ, each with its value in every recipe that has it."""
+    """Return the nested keys in which recipes differ, with the value in every recipe that has the key."""
     flat = {name: dict(flatten(recipe)) for name, recipe in recipes.items()}
     keys = sorted({key for leaves in flat.values() for key in leaves})
     values = {key: {name: leaves[key] for name, leaves in flat.items() if key in leaves} for key in keys}
@@ -61,13 +61,13 @@ def recipe_differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, di
 
 def _digest(clip: Path) -> str:
     if not clip.is_file():
-        raise DataError(f"{clip}: there is no such file")
+        raise DataError(f"{clip}: no such file")
     try:
         content = hash_file(clip)
     except OSError as error:
         raise DataError(f"{clip}: {error.strerror}") from error
     if content is None:
-        raise DataError(f"{clip}: is being written; ask again once it is whole")
+        raise DataError(f"{clip}: the file is still being written; try again when it is complete")
     return content.digest.hex()
 
 
@@ -84,5 +84,5 @@ def _nearest(newest_first: list[RecipeUse]) -> list[RecipeUse]:
 
 
 def _all_same(found: Mapping[str, Any], recipes: int) -> bool:
-    # 1, 1.0 and true are equal in Python, and not in a recipe
+    # 1, 1.0 and True are equal in Python, but not in a recipe
     return len(found) == recipes and len({repr(value) for value in found.values()}) == 1

@@ -1,10 +1,9 @@
-"""Which content a file holds, without reading it twice.
+"""Content hashes of files, remembered so that unchanged files are not read again.
 
-A file is named by a hash of its bytes. The index remembers that hash for a path and its size, times and inode, so that
-an unchanged file is not read again. As in git's index, it remembers only what a later change must show: a file touched
-less than two seconds before it was hashed could change again within the same time stamp, and a file system whose
-clock ticks coarsely (a memory card's) may give the recordings of two cards the same stamps. Such files are hashed
-each time.
+The index maps a path with its size, times and inode to the hash of the file's bytes. Like git's index, it remembers a
+hash only if any later change would be visible in these: a file modified less than two seconds before it was hashed
+could change again within the same time stamp, and on file systems with coarse time stamps (memory cards), recordings of
+two cards may have the same ones. Such files are hashed each time.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from audiofw.system.atomic import write_whole
 
 log = logging.getLogger(__name__)
 
-QUIET_NS = 2 * 10**9  # the coarsest time stamp in use, FAT's
-TICK_NS = 10**7  # stamps in whole hundredths of a second come from a coarse clock
+QUIET_NS = 2 * 10**9  # the coarsest resolution of time stamps, that of FAT
+TICK_NS = 10**7  # time stamps in whole hundredths of a second come from a coarse clock
 LIMIT = 400_000  # files; 16 MB
 
 _MAGIC = b"audiofw files 1\n"
-_ROW = struct.Struct("<16s20sI")  # token of path and identity, digest of the content, day of last use
+_ROW = struct.Struct("<16s20sI")  # token (path and identity), digest of the content, day of last use
 _SEAL = 16
 
 Rows = dict[bytes, tuple[bytes, int]]
 
 
 class Identity(NamedTuple):
-    """What changes when a file does: the times are nanoseconds, ``ctime_ns`` cannot be set by hand."""
+    """File attributes that change with the content; times in nanoseconds. ``ctime_ns`` cannot be set by users."""
 
     size: int
     mtime_ns: int
@@ -43,7 +42,7 @@ class Identity(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a file held at one moment; ``settled`` if any later change must show in its identity."""
+    """The content of a file at one moment; ``settled`` if any later change would be visible in its identity."""
 
     digest: bytes
     identity: Identity
@@ -51,12 +50,12 @@ class Content(NamedTuple):
 
 
 def hash_file(path: Path) -> Content | None:
-    """Read a file and hash it (blake2b, 20 bytes); None if it changed meanwhile.
+    """Hash the content of a file (blake2b, 20 bytes); None if it changed while being read.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     started = time.time_ns()
     with path.open("rb", buffering=0) as stream:
@@ -67,14 +66,14 @@ def hash_file(path: Path) -> Content | None:
 
 
 class FileIndex:
-    """The contents of files, remembered between runs; safe to ask from many threads.
+    """Content hashes of files, remembered between runs; thread-safe.
 
     Parameters
     ----------
     file : Path
-        Where they are remembered; a missing or damaged file is an empty index.
+        Where the index is stored; a missing or damaged file is treated as an empty index.
     verify : {"stat", "content"}
-        ``content`` hashes every time.
+        ``content`` hashes every file again each time.
     """
 
     def __init__(self, file: Path, *, verify: Literal["stat", "content"] = "stat") -> None:
@@ -84,7 +83,7 @@ class FileIndex:
         self._changed = False
 
     def content(self, path: Path) -> Content | None:
-        """What a file holds now; None if it cannot be read or is being written."""
+        """Return the current content of a file; None if it cannot be read or is being written."""
         try:
             identity = _identity(path.stat())
             known = self._remembered(path, identity) if self._trusting else None
@@ -94,7 +93,7 @@ class FileIndex:
             return None
 
     def still(self, path: Path, content: Content) -> bool:
-        """Whether a file holds what it held when ``content`` was taken."""
+        """Whether a file still has the given content."""
         try:
             if _identity(path.stat()) != content.identity:
                 return False
@@ -106,14 +105,14 @@ class FileIndex:
         return again is not None and again.digest == content.digest
 
     def save(self) -> None:
-        """Write the index, together with what other runs have written meanwhile.
+        """Write the index, merged with what other runs have written in the meantime.
 
-        Two runs that save at the same moment lose the rows of one: those files are hashed again.
+        If two runs save at the same moment, the rows of one are lost, and those files are hashed again.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If the index cannot be written.
         """
         if self._changed:
             self._changed = False
@@ -150,7 +149,7 @@ def _settled(identity: Identity, now: int) -> bool:
 
 
 def _token(path: Path, identity: Identity) -> bytes:
-    # the path belongs to it: some network file systems number their files anew at every mount
+    # includes the path, since some network file systems assign new inode numbers at every mount
     words = f"{path.absolute()}\0{identity.size} {identity.mtime_ns} {identity.inode} {identity.ctime_ns}"
     return hashlib.blake2b(words.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
@@ -162,11 +161,11 @@ def _blake() -> Any:
 def _load(file: Path) -> Rows:
     try:
         raw = file.read_bytes()
-    except OSError:  # none yet, or none for us: then files are hashed
+    except OSError:  # missing or not readable: files are hashed
         return {}
     body = memoryview(raw)[len(_MAGIC) : -_SEAL]
     if not raw.startswith(_MAGIC) or len(body) % _ROW.size or _seal(raw[:-_SEAL]) != raw[-_SEAL:]:
-        log.debug("%s: damaged or of another version; begun anew", file)
+        log.debug("%s: damaged or of another version; starting with an empty index", file)
         return {}
     return {token: (digest, day) for token, digest, day in _ROW.iter_unpack(body)}
 

@@ -1,14 +1,14 @@
-"""What lies where in the folder of features, how much it is, and how it is cleaned.
+"""The layout of the feature cache on disk, its size, and how it is cleaned.
 
 ::
 
-    features/CACHEDIR.TAG                 says to back-up programs, and to `clear`, that this is a cache
-    features/files.index                  which content a file holds (`audiofw.cache.fileindex`)
-    features/size.log                     bytes stored since they were last counted
-    features/<recipe>/recipe.json         how these vectors were made; its time is the last use
-    features/<recipe>/<2 hex>/<content>.npy   one vector; its time is the last use, to the hour
+    features/CACHEDIR.TAG                 marks the folder as a cache, for backup programs and `clear`
+    features/files.index                  content hashes of files (`audiofw.cache.fileindex`)
+    features/size.log                     bytes stored since the last full count
+    features/<recipe>/recipe.json         how these vectors were computed; its mtime is the last use
+    features/<recipe>/<2 hex>/<content>.npy   one vector; its mtime is the last use, to the hour
 
-Everything here works beside running readers and writers: what vanishes meanwhile is passed over.
+All functions work alongside running readers and writers; files that disappear in the meantime are ignored.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ TAG_TEXT = SIGNATURE + b"\n# Features computed by audiofw; see https://bford.inf
 GB = 10**9
 DAY = 86400
 
-_BLOCK = 4096  # bytes: what a small file takes on most disks
-_ROOM = 0.9  # of the limit is kept when it is passed, lest every run has to make room
+_BLOCK = 4096  # bytes that even a small file occupies on most disks
+_ROOM = 0.9  # fraction of the limit kept after eviction, so that not every run has to evict
 _RECIPE_FOLDER = re.compile(r"[0-9a-f]{32}")
 _PAIR = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"[0-9a-f]{40}\.npy")
 
 
 class Entry(NamedTuple):
-    """A file of the cache: bytes on the disk, and when it was last used (seconds since 1970)."""
+    """A file of the cache: path, size on disk in bytes, and time of last use in seconds since 1970."""
 
     path: str
     size: int
@@ -46,24 +46,24 @@ class Entry(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """How many files were removed, and their bytes on the disk."""
+    """Number of files removed, and their size on disk in bytes."""
 
     files: int
     size: int
 
 
 def entry_path(recipe_folder: str | Path, digest: str) -> str:
-    """Where the vector of a content lies."""
+    """Path of the vector for a content digest."""
     return f"{recipe_folder}{os.sep}{digest[:2]}{os.sep}{digest}.npy"
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and mark it as a cache, unless it holds what is not ours.
+    """Create the folder and mark it as a cache, unless it contains files that are not the cache's.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / TAG).exists() and all(_ours_at_top(path.name) for path in folder.iterdir()):
@@ -71,23 +71,23 @@ def make_folder(folder: Path) -> None:
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether the folder carries the mark of a cache."""
+    """Whether the folder is marked as a cache (CACHEDIR.TAG)."""
     try:
         return (folder / TAG).read_bytes().startswith(SIGNATURE)
     except OSError:
         return False
 
 
-# --- looking -----------------------------------------------------------------------------------------------------
+# --- reading -----------------------------------------------------------------------------------------------------
 
 
 def recipe_folders(folder: Path) -> list[Path]:
-    """The folders of recipes, sorted."""
+    """Folders of all recipes, sorted."""
     return sorted(Path(make_folder.path) for make_folder in _list(folder) if _is_folder(make_folder, _RECIPE_FOLDER))
 
 
 def read_recipe(recipe_folder: Path) -> dict[str, Any] | None:
-    """How the vectors of a folder were made; None if that was lost."""
+    """Read the recipe of a folder; None if it is missing or damaged."""
     try:
         recipe = json.loads((recipe_folder / RECIPE).read_bytes())
     except (OSError, ValueError):
@@ -96,7 +96,7 @@ def read_recipe(recipe_folder: Path) -> dict[str, Any] | None:
 
 
 def last_used(recipe_folder: Path) -> float:
-    """When a run last used a recipe (seconds since 1970); 0 if that was lost."""
+    """Time at which a run last used a recipe, in seconds since 1970; 0 if unknown."""
     try:
         return (recipe_folder / RECIPE).stat().st_mtime
     except OSError:
@@ -118,7 +118,7 @@ def all_entries(folder: Path) -> Iterator[Entry]:
 
 
 def make_room(folder: Path, limit: float, written: int) -> None:
-    """Evict if ``written`` bytes more than counted so far may have passed the limit; else do not even look.
+    """Evict entries if ``written`` more bytes may exceed the limit; otherwise only add them to the running count.
 
     Raises
     ------
@@ -132,12 +132,12 @@ def make_room(folder: Path, limit: float, written: int) -> None:
         freed = _remove(_surplus(stored, limit))
         write_whole(note, _line(sum(entry.size for entry in stored) - freed.size))
     elif written:
-        with note.open("ab", buffering=0) as log:  # one small append is not torn by another run's
+        with note.open("ab", buffering=0) as log:  # small appends of concurrent runs do not interleave
             log.write(_line(written))
 
 
 def evict_entries(folder: Path, limit: float) -> Freed:
-    """Remove the least recently used vectors if all together take more than ``limit`` bytes."""
+    """Remove the least recently used vectors if the total size exceeds ``limit`` bytes."""
     return _remove(_surplus(list(all_entries(folder)), limit))
 
 
@@ -147,7 +147,7 @@ def remove_unused(folder: Path, since: float) -> Freed:
 
 
 def remove_leftovers(folder: Path) -> Freed:
-    """Remove the temporaries of killed writers, and folders that hold nothing any more."""
+    """Remove temporary files of killed writers, and empty folders."""
     now = time.time()
     temporaries = _as_entries(_all_files(folder), is_temporary)
     freed = _remove(s for s in temporaries if is_abandoned(Path(s.path).name, now - s.used))
@@ -156,7 +156,7 @@ def remove_leftovers(folder: Path) -> Freed:
 
 
 def clear_folder(folder: Path) -> Freed:
-    """Remove all that is ours in the folder, and the folder itself if nothing else is left."""
+    """Remove all files of the cache, and the folder itself if nothing else is left in it."""
     freed = _remove(_as_entries(_all_files(folder), _ours))
     _remove_empty(folder)
     for name in (INDEX, SIZES, TAG):
@@ -166,11 +166,11 @@ def clear_folder(folder: Path) -> Freed:
 
 
 def on_disk(size: int) -> int:
-    """Bytes that a file of ``size`` bytes takes on the disk."""
+    """Size on disk of a file of ``size`` bytes."""
     return -(-size // _BLOCK) * _BLOCK
 
 
-# --- below -------------------------------------------------------------------------------------------------------
+# --- helpers -----------------------------------------------------------------------------------------------------
 
 
 def _ours(name: str) -> bool:
@@ -190,7 +190,7 @@ def _list(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _is_folder(item: os.DirEntry[str], names: re.Pattern[str]) -> bool:
-    # a link may lead out of the cache
+    # a link may point outside the cache
     return names.fullmatch(item.name) is not None and item.is_dir(follow_symlinks=False)
 
 
@@ -245,7 +245,7 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    with suppress(OSError):  # not empty: a writer was quicker, or it holds what is not ours
+    with suppress(OSError):  # not empty: a writer was faster, or it contains other files
         folder.rmdir()
 
 
@@ -254,7 +254,7 @@ def _line(size: int) -> bytes:
 
 
 def _counted(note: Path) -> int | None:
-    """Bytes in the cache as far as noted; None if nobody has counted for a day: killed runs note nothing."""
+    """Bytes in the cache according to the log; None if the last full count is a day old, as killed runs log nothing."""
     try:
         lines = [line.split() for line in note.read_text().splitlines()]
         fresh = time.time() - float(lines[0][1]) < DAY

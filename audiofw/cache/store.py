@@ -1,8 +1,9 @@
-"""A store of computed vectors that cannot go stale: each is named by all that it was made from.
+"""The feature cache. Entries cannot go stale, because their name is a hash of everything that they depend on.
 
-A vector lies under the hash of its *recipe* (every option and every function that shaped it) and the hash of the sound
-file's bytes. Nothing is ever updated: a changed option or file is another name. Writers put whole files in place, so
-any number of threads and runs share a folder without locks; whatever is damaged is noticed, dropped and made again.
+A vector is stored under the hash of its *recipe* (all options and all code that affect it) and the hash of the audio
+file's bytes. Nothing is ever updated: a changed option or file leads to a different name. Files are written atomically,
+so that any number of threads and runs can share a folder without locks. Damaged entries are detected, removed and
+computed again.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ from audiofw.system.atomic import read_whole, write_whole
 log = logging.getLogger(__name__)
 
 HOUR = 3600
-ATTEMPTS = 3  # a clean-up of another run may remove a folder that we have just made
+ATTEMPTS = 3  # another run's clean-up may remove a folder that was just created
 
 
 def recipe_text(recipe: Mapping[str, Any]) -> str:
-    """The one JSON text of a recipe, whatever the order of its keys; floats are exact.
+    """Canonical JSON text of a recipe, independent of the order of its keys; floats are exact.
 
     Raises
     ------
     TypeError
-        For a value that JSON does not hold exactly, or a key that is not a string.
+        For a value that JSON cannot represent exactly, or a key that is not a string.
     """
     return json.dumps(_exact(recipe, "recipe"), sort_keys=True, separators=(",", ":"))
 
@@ -55,24 +56,24 @@ def _exact(value: Any, where: str) -> Any:
         return [_exact(item, f"{where}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
-            raise TypeError(f"{where}: the key {odd[0]!r} is not a string; another one may read the same")
+            raise TypeError(f"{where}: the key {odd[0]!r} is not a string, so its JSON form is ambiguous")
         return {key: _exact(item, f"{where}.{key}") for key, item in value.items()}
-    raise TypeError(f"{where}: {type(value).__name__} has no exact JSON form; give numbers, strings, lists, mappings")
+    raise TypeError(f"{where}: {type(value).__name__} has no exact JSON form; use numbers, strings, lists, mappings")
 
 
 class Cache:
-    """The store for one run; also a context manager that closes it.
+    """The feature cache as used by one run; a context manager.
 
-    If the folder cannot be used (no space, no permission), one line is logged and the run goes on without.
+    If the folder cannot be used (no space, no permission), a warning is logged and the run continues without storing.
 
     Parameters
     ----------
     folder : Path
-        Made at the first `RecipeCache.put`.
+        Created by the first `RecipeCache.put`.
     max_gb : float, optional
-        On closing, the least recently used vectors beyond this many GB are removed.
+        Size in GB beyond which the least recently used vectors are removed on closing.
     verify : {"stat", "content"}
-        ``stat`` hashes a sound file again if its size, times or inode changed; ``content`` hashes it always.
+        ``stat`` hashes an audio file again only if its size, times or inode changed; ``content`` always does.
     """
 
     def __init__(
@@ -86,17 +87,17 @@ class Cache:
         self._stopped = False
 
     def recipe_cache(self, recipe: Mapping[str, Any]) -> RecipeCache:
-        """The vectors that are made by one recipe.
+        """Open the part of the cache for one recipe.
 
         Raises
         ------
         TypeError
-            For a recipe that JSON does not hold exactly.
+            If JSON cannot represent the recipe exactly.
         """
         return RecipeCache(self, recipe)
 
     def close(self) -> None:
-        """Save the index of files and make room if ``max_gb`` is passed."""
+        """Save the file index, and evict entries if ``max_gb`` is exceeded."""
         try:
             if self.writable:
                 make_folder(self.folder)
@@ -116,55 +117,55 @@ class Cache:
 
     @property
     def writable(self) -> bool:
-        """Whether vectors are still being stored."""
+        """Whether vectors can still be stored."""
         return not self._stopped
 
     def stop(self, error: OSError) -> None:
-        """Store nothing any more, and say so once; what is there can still be read."""
+        """Stop storing, with a single warning; existing entries can still be read."""
         with self._lock:
             first, self._stopped = not self._stopped, True
         if first:
             reason = error.strerror or error
-            remedy = "going on without storing features (AUDIOFW_CACHE names another folder)"
+            remedy = "continuing without storing features; AUDIOFW_CACHE sets another folder"
             log.warning("%s: %s; %s", self.folder, reason, remedy)
 
     def count_stored(self, size: int) -> None:
-        """Keep count of the bytes stored, to know when room must be made."""
+        """Count the bytes stored, to decide whether entries must be evicted."""
         with self._lock:
             self._stored += on_disk(size)
 
     def drop(self, entry: str, damage: Damaged) -> None:
-        """Remove an entry that is damaged; it will be made again."""
+        """Remove a damaged entry; it will be computed again."""
         with suppress(OSError):
             Path(entry).unlink()
         with self._lock:
             self._damaged += 1
             level = logging.WARNING if self._damaged == 1 else logging.DEBUG
-        log.log(level, "%s: damaged (%s); it is made again, as is any other like it", entry, damage)
+        log.log(level, "%s: damaged (%s); damaged entries are computed again", entry, damage)
 
 
 class RecipeCache:
-    """The vectors of one recipe; `get` and `put` may be called from many threads at once."""
+    """The vectors of one recipe; `get` and `put` are thread-safe."""
 
     def __init__(self, cache: Cache, recipe: Mapping[str, Any]) -> None:
         name = recipe_digest(recipe)
         self.folder = cache.folder / name
-        self._place = str(self.folder)  # building paths from paths would take longer than reading them
+        self._place = str(self.folder)  # string operations: building Path objects takes longer than reading the files
         self._cache = cache
         self._key = bytes.fromhex(name)
         self._recipe = json.dumps(json.loads(recipe_text(recipe)), indent=1).encode()
         self._missed: dict[Path, Content] = {}
         self._introduced = False
-        with suppress(OSError):  # nothing there yet, or not ours to touch
+        with suppress(OSError):  # missing, or not writable
             os.utime(self.folder / RECIPE)
 
     def get(self, path: Path) -> np.ndarray | None:
-        """The vector of a sound file as it is now.
+        """Return the vector for the current content of an audio file.
 
         Returns
         -------
         np.ndarray or None
-            A fresh array, free to be written to; None if it has to be made: give it to `put` then.
+            A new, writable array; None if it has to be computed and passed to `put`.
         """
         content = self._cache.files.content(path)
         if content is None:
@@ -175,7 +176,7 @@ class RecipeCache:
         return array
 
     def put(self, path: Path, array: np.ndarray) -> None:
-        """Store what was made of a file after `get` had missed it; nothing if the file changed in between.
+        """Store the vector of a file after a miss by `get`; does nothing if the file has changed since.
 
         Raises
         ------
@@ -193,7 +194,7 @@ class RecipeCache:
         try:
             self._store(entry, sealed)
         except OSError as error:
-            # Windows replaces no file that is being read; then it is there already
+            # Windows cannot replace a file that is being read; then the entry exists already
             if not Path(entry).exists():
                 self._cache.stop(error)
 
@@ -211,7 +212,7 @@ class RecipeCache:
             self._cache.stop(error)
             return None
         if time.time() - used > HOUR:
-            with suppress(OSError):  # only tells what may be removed first
+            with suppress(OSError):  # only affects the order of eviction
                 os.utime(entry)
         return array
 
@@ -227,7 +228,7 @@ class RecipeCache:
         self._cache.count_stored(len(sealed))
 
     def _introduce(self, entry: str) -> None:
-        """Make an entry's folder, and say in the recipe's own folder what it holds."""
+        """Create an entry's folder, and write the recipe into its folder."""
         make_folder(self._cache.folder)
         Path(entry).parent.mkdir(parents=True, exist_ok=True)
         if not (self.folder / RECIPE).exists():

@@ -1,10 +1,9 @@
 """Unpack an archive once, safely, into a cache folder named by the archive's content.
 
-The cache holds, for every archive, ``archives/<digest>/files/…`` and beside it ``complete.json``: how many
-files and bytes were unpacked. A folder comes into being whole, by one rename of a
-``<digest>.<random>.part``, so a killed run leaves only such a part, and whoever unpacks next removes it.
-Nothing is written before the name, kind and size of every member have been checked, and then no more than
-was declared.
+For every archive, the cache contains ``archives/<digest>/files/…`` and ``complete.json`` with the number of files and
+bytes. The folder is created atomically by renaming ``<digest>.<random>.part``; a killed run leaves only such a part,
+which the next run removes. Nothing is written before the name, type and size of every member have been checked, and
+never more than the declared size.
 """
 
 from __future__ import annotations
@@ -37,23 +36,27 @@ MARKER, FILES, INDEX = "complete.json", "files", "files.index"
 def unpack_archive(
     archive: Path, *, max_unpacked_gb: float = 100, max_ratio: float = 200, cache_dir: Path | None = None
 ) -> Path:
-    """Folder with the files of an archive, unpacked now or by an earlier run.
+    """Return the folder with the files of an archive, unpacked now or by an earlier run.
 
     Parameters
     ----------
     archive : Path
         A zip or tar file, recognised by its content.
     max_unpacked_gb : float
-        Refuse what would unpack to more than this (GB).
+        Maximum unpacked size in GB.
     max_ratio : float
-        Refuse what unpacks to more than this many times its own size (and to more than 100 MB).
+        Maximum ratio of the unpacked size to the size of the archive, checked above 100 MB.
     cache_dir : Path, optional
         The cache; by default `audiofw.system.paths.cache_root`.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     DataError
-        For an archive that is unsafe, damaged, encrypted or too large.
+        If the archive is unsafe, damaged, encrypted or too large.
     """
     limits = Limits(max_unpacked_gb, max_ratio)
     store = (cache_dir or cache_root()) / "archives"
@@ -64,36 +67,36 @@ def unpack_archive(
         home = store / content.digest.hex()
         if not _complete(home):
             with alone(store / f"{home.name}.lock", f"unpacking {archive.name}") as locked:
-                # whoever held the lock before us may have done the work
+                # the previous holder of the lock may have unpacked it
                 if not _complete(home):
                     _remove_leftovers(store, home.name if locked else None)
                     _unpack_to(home, archive, limits, partial(index.still, archive, content))
     return home / FILES
 
 
-# --- the content's name ----------------------------------------------------------------------------
+# --- content of the archive ------------------------------------------------------------------------
 
 
 def _content(archive: Path, index: FileIndex) -> Content:
-    """What an archive holds; a large one is hashed once, and then known by its size and times."""
+    """Hash the content of an archive; an unchanged archive is hashed only once."""
     content = index.content(archive)
     if content is None:
-        archive.open("rb").close()  # says why, if it cannot be read
+        archive.open("rb").close()  # raises the reason if it cannot be read
         raise _changed(archive)
-    with suppress(OSError):  # only a shortcut: without it the next run hashes again
+    with suppress(OSError):  # without the index, the next run hashes again
         index.save()
     return content
 
 
 def _changed(archive: Path) -> DataError:
-    return DataError(f"{archive}: changed while it was being read; run again once it is copied whole")
+    return DataError(f"{archive}: changed while it was being read; run again when it has been copied completely")
 
 
-# --- one whole folder or none ----------------------------------------------------------------------
+# --- atomic unpacking ------------------------------------------------------------------------------
 
 
 def _unpack_to(home: Path, archive: Path, limits: Limits, still: Callable[[], bool]) -> None:
-    """Unpack an archive, of which ``still`` knows whether it is what gave the folder its name."""
+    """Unpack an archive into ``home``; ``still`` checks at the end that the archive has not changed."""
     part = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
     try:
         with open_members(archive) as members:
@@ -111,7 +114,7 @@ def _unpack_to(home: Path, archive: Path, limits: Limits, still: Callable[[], bo
 
 
 def _complete(home: Path) -> bool:
-    """Whether a folder is all there: as many files and bytes as its marker says."""
+    """Whether a folder is complete: the numbers of files and bytes match its marker."""
     try:
         marker = json.loads((home / MARKER).read_text())
         return bool(marker == dict(zip(("files", "bytes"), _measure(home / FILES), strict=True)))
@@ -130,20 +133,20 @@ def _measure(folder: Path) -> tuple[int, int]:
 
 def _settle(part: Path, home: Path) -> None:
     if home.exists() and not _complete(home):
-        log.warning("%s: incomplete; unpacked again", home)
+        log.warning("%s: incomplete; unpacking again", home)
         scrap = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
         home.rename(scrap)
         shutil.rmtree(scrap, ignore_errors=True)
     try:
         part.rename(home)
     except OSError:
-        # on a file system without locks, another process may have been first
+        # on a file system without locks, another process may have been faster
         if not _complete(home):
             raise
 
 
 def _remove_leftovers(store: Path, ours: str | None) -> None:
-    """Remove the parts of dead processes: those whose lock nobody holds, and any of the lock that we hold."""
+    """Remove parts left by killed processes: those whose lock is free, and those of the lock held by this process."""
     for part in store.glob("*.part"):
         digest = part.name.split(".")[0]
         if digest == ours or is_free(store / f"{digest}.lock"):
@@ -163,7 +166,7 @@ def _write_all(files: dict[str, Member], archive: Path, folder: Path, total: int
 
 
 def _write(member: Member, target: Path, advance: Callable[[int], None]) -> None:
-    # our own open(), never the archive's modes: no setuid, readable, and "x" follows nothing that is there
+    # a plain open() ignores the archive's file modes (setuid, unreadable), and "x" never follows an existing link
     written = 0
     with member.open() as source, target.open("xb") as out:
         while chunk := source.read(CHUNK):
@@ -173,7 +176,7 @@ def _write(member: Member, target: Path, advance: Callable[[int], None]) -> None
             out.write(chunk)
             advance(len(chunk))
     if written != member.size:
-        raise zipfile.BadZipFile(f"{member.name!r} is not as long as it declares")
+        raise zipfile.BadZipFile(f"{member.name!r} does not have its declared size")
 
 
 @contextmanager
@@ -190,12 +193,12 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
-# --- what the libraries raise ----------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _explained(archive: Path, store: Path) -> Iterator[None]:
-    """Turn what the libraries raise into one line that names the archive and the remedy."""
+    """Convert the libraries' exceptions into one-line errors that name the archive and the remedy."""
     try:
         yield
     except DAMAGE as error:
@@ -203,7 +206,7 @@ def _explained(archive: Path, store: Path) -> Iterator[None]:
     except NotImplementedError as error:
         raise DataError(f"{archive}: {first_line(error)}; pack it with plain deflate") from error
     except OSError as error:
-        # gzip and bz2 say so that their data are broken, and a seek to where nothing can be has no file name
+        # gzip and bz2 raise OSError without a file name for broken data, as does an impossible seek
         if error.filename is None and error.errno in (None, errno.EINVAL):
             raise DataError(
                 f"{archive}: damaged or cut short ({first_line(error)}); download or pack it again"

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which the kernel frees when its holder dies."""
+"""File locks between processes, which the kernel releases when the holder dies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ POLL = 0.1  # seconds
 
 @contextmanager
 def alone(lock: Path, doing: str) -> Iterator[bool]:
-    """Hold a lock, and wait for it if another process has it, saying so once.
+    """Hold a lock; waits for another process that holds it, and logs that once.
 
-    Where no lock can be had, go on without: what is guarded must be right, if slower, even then.
+    If the file system does not support locks, continues without one. The guarded code must therefore also be correct,
+    if slower, without the lock.
 
     Parameters
     ----------
     lock : Path
-        A file that is made and left there.
+        The lock file; it is created and not removed.
     doing : str
         What the other process is doing, for the message.
 
@@ -40,13 +41,13 @@ def alone(lock: Path, doing: str) -> Iterator[bool]:
             try:
                 held.enter_context(file.acquire(timeout=0))
             except Timeout:
-                log.info("%s: another process is at it; waiting", doing)
+                log.info("%s: waiting for another process", doing)
                 held.enter_context(file.acquire(poll_interval=POLL))
         yield file.is_locked
 
 
 def is_free(lock: Path) -> bool:
-    """Whether a lock can be had and nobody has it."""
+    """Whether the lock is supported and not held by any process."""
     from filelock import FileLock
 
     with suppress(*NO_LOCKS), FileLock(lock, timeout=0):  # Timeout is an OSError

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal's stderr, and silent in a pipe."""
+"""Progress bars on stderr, only on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Show how many of ``total`` (or None) are done and how long the rest takes; yields what counts one more."""
+    """Show a progress bar with the count of ``total`` (None: unknown) and the remaining time; yields an increment."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""Nested values: read from a YAML file, and laid out by dotted keys."""
+"""Read nested values from YAML files, and flatten them to dotted keys."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def read_yaml(file: Path) -> Any:
     Raises
     ------
     OSError, ValueError
-        For a file that cannot be read, and for one that is not YAML.
+        If the file cannot be read, or is not YAML.
     """
     import yaml  # type: ignore[import-untyped]
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as quick, where it was built
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, if available
     try:
         return yaml.load(file.read_text(encoding="utf-8"), loader)
     except yaml.YAMLError as error:
@@ -25,7 +25,7 @@ def read_yaml(file: Path) -> Any:
 
 
 def flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """List nested values by their dotted keys; a section without keys is a value."""
+    """Iterate over nested values as (dotted key, value); an empty mapping is a value."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")

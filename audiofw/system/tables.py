@@ -1,4 +1,4 @@
-"""Tables on stdout: one look for all of them."""
+"""Tables on stdout in a common style, and the formatting of sizes and durations."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from rich.table import Table
 
 
 def open_console() -> Console:
-    """Open stdout for tables; in a pipe they are as wide as they need to be, and nothing is cut."""
+    """Open stdout for tables; in a pipe they are as wide as needed, so that nothing is cut off."""
     console = Console(highlight=False, markup=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, width=1000)
 
 
 def new_table(*columns: str, right: int = 0) -> Table:
-    """Begin a table without lines; the last ``right`` columns hold numbers."""
+    """Create a table without borders; the last ``right`` columns are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         table.add_column(column, overflow="fold", justify="right" if i >= len(columns) - right else "left")
@@ -21,7 +21,7 @@ def new_table(*columns: str, right: int = 0) -> Table:
 
 
 def show_size(size: float | None, none: str = "–") -> str:
-    """Write a number of bytes in the unit that suits it."""
+    """Format a number of bytes in a suitable unit."""
     if size is None:
         return none
     for unit in ("bytes", "kB", "MB"):
@@ -32,7 +32,7 @@ def show_size(size: float | None, none: str = "–") -> str:
 
 
 def show_time(seconds: float | None, none: str = "–") -> str:
-    """Write a duration in the unit that suits it."""
+    """Format a duration in a suitable unit."""
     if seconds is None:
         return none
     if 0 < seconds < 0.1:

@@ -135,7 +135,7 @@ def test_explain_tells_a_changed_clip(audiofw, filled, clips):
 
 def test_explain_of_a_file_that_is_not_there_is_one_line(audiofw, filled, tmp_path):
     outcome = audiofw("cache", "explain", "none.wav")
-    assert (outcome.code, outcome.err) == (1, "audiofw: none.wav: there is no such file\n")
+    assert (outcome.code, outcome.err) == (1, "audiofw: none.wav: no such file\n")
 
 
 def test_differences_are_by_nested_key_and_tell_kinds_apart():

@@ -29,7 +29,7 @@ def test_the_second_waits_says_so_once_and_is_let_in(tmp_path, caplog, monkeypat
         assert not is_free(lock)
     second.join()
     assert entered == [True]
-    assert caplog.messages == ["digging: another process is at it; waiting"]
+    assert caplog.messages == ["digging: waiting for another process"]
     assert is_free(lock)
 
 
