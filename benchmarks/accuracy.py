@@ -1,10 +1,10 @@
-"""Score the recipes on real recordings, part by part, print a table and write it to ``docs/accuracy.md``.
+"""Score the defaults and presets on real recordings, part by part; print a table and write it to ``docs/accuracy.md``.
 
     python benchmarks/accuracy.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--only quick best …]
 
-ESC-10 is tested in its own five folds, spoken digits on each speaker in turn, by a model that heard the others. Every
-score is out of fold, with its 95 % bootstrap interval (of digits by speaker). In the rows
-"labels shuffled" labels are dealt out anew among the clips: a score above chance would show a leak.
+ESC-10 is tested in its own five folds, spoken digits on each speaker in turn, by a model trained on the others. Every
+score is out of fold, with its 95 % bootstrap interval (digits: over speakers). In the rows "labels shuffled", the
+labels are permuted among the clips: a score above chance would show a leak.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ["feature=ripples", "pooling=functionals", "audio.duration=10"]
 ROWS: dict[str, list[str]] = {
-    "no options": [],
+    "defaults": [],
     "quick": ["+experiment=quick"],
     "best": ["+experiment=best"],
-    "no options, labels shuffled": [],
+    "defaults, labels shuffled": [],
     "quick, labels shuffled": ["+experiment=quick"],
-    "best, labels shuffled, 60 clips of each class": ["+experiment=best", "data.limit=60"],
-    "best and a copy played up to a fifth faster or slower": [
+    "best, labels shuffled, 60 clips per class": ["+experiment=best", "data.limit=60"],
+    "best, one copy of each clip, up to 20 % faster or slower": [
         *["+experiment=best", "augmentation=waveform", "augmented_copies=1", "augmentation.probability=1"],
         *["augmentation.speed=0.2", "augmentation.equalise=0", "augmentation.noise=null", "augmentation.gain=0"],
     ],
-    "no options, from the start": ["audio.focus=start"],
+    "defaults, first 3 s": ["audio.focus=start"],
     "quick, shrinkage chosen in each fold": ["+experiment=quick", "model.shrinkage=null"],
-    "quick, each column scaled": ["+experiment=quick", "model.scale=true"],
-    "quick without ordered parts": ["+experiment=quick", "pooling.parts=[]"],
-    "quick, ordered parts only": ["+experiment=quick", "pooling.statistics=[]"],
-    "quick, parts of equal duration": ["+experiment=quick", "pooling.by_change=0"],
-    "quick without squash": ["+experiment=quick", "pooling.squash=null"],
-    "quick, stats for functionals": ["+experiment=quick", "pooling=stats"],
+    "quick, columns standardised": ["+experiment=quick", "model.scale=true"],
+    "quick, no segments": ["+experiment=quick", "pooling.parts=[]"],
+    "quick, segments only": ["+experiment=quick", "pooling.statistics=[]"],
+    "quick, segments of equal duration": ["+experiment=quick", "pooling.by_change=0"],
+    "quick, no log compression": ["+experiment=quick", "pooling.squash=null"],
+    "quick, stats instead of functionals": ["+experiment=quick", "pooling=stats"],
     "quick, svm": ["audio.duration=10", "model=svm"],
     "quick, extra_trees": ["audio.duration=10", "model=extra_trees"],
     "quick, lightgbm": ["audio.duration=10", "model=lightgbm"],
-    "quick, mel for ripples": ["+experiment=quick", "feature=mel"],
-    "quick, mfcc for ripples": ["+experiment=quick", "feature=mfcc"],
+    "quick, mel instead of ripples": ["+experiment=quick", "feature=mel"],
+    "quick, mfcc instead of ripples": ["+experiment=quick", "feature=mfcc"],
     "descriptors, stats, lightgbm": ["feature=descriptors", "pooling=stats", "model=lightgbm"],
     "mfcc, stats, lightgbm": ["feature=mfcc", "pooling=stats", "model=lightgbm", "audio.focus=start"],
 }
@@ -123,36 +123,36 @@ def shown(score: dict[str, float]) -> str:
 def page(rows: list[list[str]]) -> str:
     return f"""# Accuracy
 
-Written by `python benchmarks/accuracy.py --esc10 ESC10.ZIP --digits FSDD.ZIP`, by audiofw's own command.
-ESC-10: its own five folds, 400 clips of 10 classes. Digits: each of 6 speakers is tested by a model that heard the
-other five, 3 000 clips. Accuracy, 95 % bootstrap interval (of digits by speaker), seconds of the whole process.
-Chance is 10 %. *quick* in a row's name: as `+experiment=quick`, but for what is said.
+Accuracy, 95 % bootstrap interval (digits: over speakers) and seconds of the whole process, written by
+`python benchmarks/accuracy.py --esc10 ESC10.ZIP --digits FSDD.ZIP`, which runs the command `audiofw`. ESC-10: its own
+five folds, 400 clips of 10 classes. Digits: 3 000 clips, each of 6 speakers tested by a model trained on the other
+five. Chance is 10 %. *quick, …* is `+experiment=quick` with the difference that is named.
 
 {table(rows)}
-## How far to trust them
+## How far to trust these figures
 
-- No clip that is tested, nor a voice, helps to fit the model that is tested on it: with shuffled labels the scores are
-  chance. One dealing gives `best` 14 % of ESC-10; three others, with a copy of each clip, 8.3, 8.0 and 9.8 %.
-- But the recipes were chosen by looking at these two sets, so their scores are somewhat optimistic. Differences within
-  the intervals, some 2.5 points on ESC-10 and 4 on digits, say little, and six voices are few.
-- People recognise 95.7 % of ESC-10; in the same paper a random forest on MFCC statistics has 72.7 % (Piczak, 2015).
+- No tested clip, and no tested speaker, takes part in fitting the model that it is tested on: with shuffled labels the
+  scores are at chance. One shuffle gives `best` 14 % on ESC-10; three others, with augmentation, 8.3, 8.0 and 9.8 %.
+- The presets were chosen by looking at these two data sets, so their scores are somewhat optimistic. Differences
+  within the intervals, about 2.5 points on ESC-10 and 4 on digits, mean little, and six speakers are few.
+- People recognise 95.7 % of ESC-10; in the same paper a random forest on MFCC statistics reaches 72.7 % (Piczak, 2015).
 
 ## What was tried and left out
 
-| tried | gave |
+| tried | result, ESC-10 and digits |
 |---|---|
-| codebooks of spectrogram patches: spherical k-means, soft assignment, a support vector machine | 86 and 85 % |
-| PCEN in place of a root | 10 points less, or nothing, on digits |
-| mix-up, stretching in time | see [augmentation](augmentation.md) |
-| random dilated kernels over MFCC (MiniRocket) and a ridge | 89–91 and 89 % |
-| … averaged with ripples: a second view of every clip | 1 point less, and 2 more |
-| averaging over changed copies of test clips | nothing |
-| native sample rates, other numbers of bands, hops and parts | within 1 point |
+| codebooks of spectrogram patches: spherical k-means, soft assignment, support vector machine | 86 and 85 % |
+| PCEN instead of a root | 10 points less, and no gain on digits |
+| mix-up, time stretching | see [augmentation](augmentation.md) |
+| random dilated kernels over MFCCs (MiniRocket) with ridge regression | 89–91 and 89 % |
+| … averaged with ripples | 1 point less, and 2 more |
+| averaging over changed copies of test clips | no gain |
+| native sample rates; other numbers of bands, hops and segments | within 1 point |
 """
 
 
 def table(rows: list[list[str]]) -> str:
-    lines = [["recipe", "ESC-10", "digits"], ["---"] * 3, *rows]
+    lines = [["configuration", "ESC-10", "digits"], ["---"] * 3, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

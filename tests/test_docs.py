@@ -1,76 +1,96 @@
-"""What the documents say is true: their commands compose, their code runs, their options exist."""
+"""What README and docs say is true: commands run or compose, code runs, options and links exist."""
 
+import io
 import re
 import shlex
+import shutil
+import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
+import yaml
+from bundles import make_run
+from conftest import tone, write_wav
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from audiofw.cli import serve
 from audiofw.cli.main import COMMANDS
+from audiofw.cli.predict import command as predict
 from audiofw.config.overrides import quote_text, take_plugin_folders
 from audiofw.contract.registry import load_menus
-from audiofw.experiment.hydra_app import compose, store_schema
+from audiofw.experiment.hydra_app import compose
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = {page.name: page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+OTHER_PROGRAMS = {"pip", "pytest", "python", "eval", "export", "cat", "lint-imports"}
 
 
-def blocks(language: str = "") -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return [code for its_language, code in found if its_language == language]
+class Block(NamedTuple):
+    """A block of code on a page."""
+
+    page: str
+    language: str
+    code: str
 
 
-def commands() -> list[str]:
-    """Every command line of audiofw in the README, without its comment."""
-    lines = (line for block in blocks() for line in block.splitlines())
-    parts = (part.strip() for line in lines for part in re.split(r"\s#\s|&&", line))
-    return [part for part in parts if part.startswith("audiofw ")]
+BLOCKS = [
+    Block(page, language, code)
+    for page, text in PAGES.items()
+    for language, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+]
 
 
-@pytest.fixture
-def readmes_plugin(tmp_path, monkeypatch) -> Path:
-    """Save the README's plugin where the README says."""
-    monkeypatch.chdir(tmp_path)
-    (code,) = (code for code in blocks("python") if "@hookimpl" in code)
-    (file,) = re.findall(r"Save this as `(\S+)`", README)
-    Path(file).parent.mkdir()
-    Path(file).write_text(code)
-    return Path(file)
+def blocks(language: str, *, holding: str = "") -> list[Block]:
+    return [block for block in BLOCKS if block.language == language and holding in block.code]
 
 
-def test_the_readmes_plugin_is_a_file_that_runs(audiofw, sounds, readmes_plugin):
-    words = shlex.split(next(line for line in commands() if "--plugins-dir" in line))[1:]
-    outcome = audiofw(*words, f"data.source={sounds()}", "report=false")
-    assert outcome.code == 0, outcome.err
-    assert "loudness" in outcome.out
+def split_commands(code: str) -> list[list[str]]:
+    """Take shell code apart: the words of each command, without comments and redirections."""
+    commands = []
+    for line in code.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars="|&<>")
+        words.whitespace_split, command = True, []
+        for word in words:
+            if set(word) <= set("|&"):
+                commands.append(command)
+                command = []
+            elif word == ">":
+                next(words)
+            else:
+                command.append(word)
+        commands.append(command)
+    return [command for command in commands if command]
 
 
-def test_the_readmes_notebook_runs(sounds, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    files = sorted(sounds(folder="pets", cat=900, dog=250).rglob("*.wav"))
-    (code,) = (code for code in blocks("python") if "audiofw.run" in code)
-    names: dict = {}
-    exec(compile(code, "README.md", "exec"), names)
-    assert names["accuracy"]["pooled"] > 0.5
-    assert names["labels"].tolist() == [file.parent.name for file in files]
-    assert names["probabilities"].shape == (len(files), 2)
-    assert names["X"].shape == (len(files), len(names["columns"]))
-    assert names["columns"][0].startswith("mel_")
-    assert names["scores"].mean() > 0.9
+SHELL = [(block.page, words) for block in blocks("bash") for words in split_commands(block.code)]
+OURS = [pytest.param(words[1:], id=f"{page}: {shlex.join(words)}") for page, words in SHELL if words[0] == "audiofw"]
 
 
-@pytest.mark.parametrize("line", commands())
-def test_every_command_of_the_readme_composes(line, readmes_plugin):
-    words = take_plugin_folders(shlex.split(line)[1:])
-    if words[0] in COMMANDS or words[0].startswith("--help"):
+def is_subcommand(case) -> bool:
+    return bool(case.values[0]) and case.values[0][0] in COMMANDS and "=" not in "".join(case.values[0])
+
+
+def test_shell_code_is_of_known_programs_and_marked_as_such():
+    assert {words[0] for _, words in SHELL} - {"audiofw"} <= OTHER_PROGRAMS
+    assert len(OURS) > 50
+    assert {block.language for block in BLOCKS} == {"bash", "text", "python", "toml", "yaml"}
+
+
+# ---- commands
+
+
+@pytest.mark.parametrize("words", [case for case in OURS if not is_subcommand(case)])
+def test_a_command_of_the_docs_composes(words, plugins_of_the_docs):
+    words = take_plugin_folders(words)
+    if "--config-dir" in words or (words and words[0] in ("--help", "-sc")):
         return
-    overrides = [word for word in quote_text(words) if not word.startswith("-")]
-    if "--config-dir" in words:
-        overrides = [word for word in overrides if word not in ("my_conf", "+experiment=mine")]
+    words = words[1:] if words and words[0] == "audit" else words
     singles = []
-    for word in overrides:
+    for word in (word for word in quote_text(words) if not word.startswith("-")):
         (override,) = OverridesParser.create().parse_overrides([word])
         if override.is_range_sweep() or override.is_choice_sweep():
             singles.append(f"{word.partition('=')[0]}={next(iter(override.sweep_string_iterator()))}")
@@ -79,18 +99,232 @@ def test_every_command_of_the_readme_composes(line, readmes_plugin):
     assert compose([word for word in singles if not word.startswith("hydra/")])
 
 
-def test_the_readmes_options_exist():
-    store_schema(load_menus())
-    config = OmegaConf.load(ROOT / "conf/config.yaml")
-    rows = re.findall(r"^\| (`[^|]+) \| ", README.split("## What there is to choose")[1].split("##")[0], re.MULTILINE)
-    assert len(rows) > 10
-    for row in rows:
-        names = re.findall(r"`([\w.]+)`", row)
-        section = names[0].rpartition(".")[0]
-        for name in names:
-            key = f"{section}{name}" if name.startswith(".") else name
-            known = OmegaConf.select(config, key, default="missing") != "missing" or key in load_menus().plugins
-            assert known, key
+@pytest.fixture(scope="module")
+def run_and_sounds(tmp_path_factory) -> Path:
+    """Make all that the docs' subcommands name: a run, a sweep, sounds."""
+    folder = tmp_path_factory.mktemp("docs")
+    run = make_run(folder)
+    for sweep in ("2026-01-31/12-00-00", "2026-02-01/09-30-00"):
+        shutil.copytree(run, folder / "multirun" / sweep / "0")
+    for name in ("clip.wav", "folder/a.wav", "more/b.flac", "archive/c.wav"):
+        write_wav(folder / name, tone(900, 0.6))  # libsndfile looks at the content, not at the name
+    write_wav(folder / "long.wav", tone(900, 4))
+    return folder
+
+
+@pytest.mark.parametrize("words", [case for case in OURS if is_subcommand(case)])
+def test_a_subcommand_of_the_docs_runs(words, audiofw, run_and_sounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(serve, "serve", lambda listener, host, port: None)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO((run_and_sounds / "clip.wav").read_bytes())))
+    shutil.copytree(run_and_sounds, tmp_path, dirs_exist_ok=True)
+    outcome = audiofw(*[str(tmp_path / "run") if word == "RUN" else word for word in words])
+    assert outcome.code == 0, outcome.err
+
+
+def shapes(output: str) -> list[str]:
+    """Give the lines of some output without what differs from run to run: figures and widths."""
+    return [re.sub(r"\s+", " ", re.sub(r"[\d.]+", "#", line)).strip() for line in output.splitlines() if line.strip()]
+
+
+def test_the_demo_prints_what_the_readme_shows(audiofw):
+    (shown,) = (block.code for block in blocks("text", holding="accuracy") if block.page == "README.md")
+    outcome = audiofw("data.limit=20", "report.audio=false")
+    assert outcome.code == 0, outcome.err
+    assert [line for line in shapes(shown) if line not in (*shapes(outcome.out), "…")] == []
+
+
+def test_a_preset_of_ones_own_is_found(audiofw):
+    (preset,) = (block for block in BLOCKS if block.language == "yaml")
+    (file,) = re.findall(r"Save this as `(\S+\.yaml)`", PAGES[preset.page])
+    Path(file).parent.mkdir(parents=True)
+    Path(file).write_text(preset.code)
+    (words,) = (words for _, words in SHELL if "--config-dir" in words)
+    outcome = audiofw(*words[1:], "--cfg", "job")
+    assert outcome.code == 0, outcome.err
+    composed, asked = yaml.safe_load(outcome.out), yaml.safe_load(preset.code)
+    for section in ("audio", "feature"):
+        assert asked[section].items() <= composed[section].items()
+
+
+# ---- plugins
+
+
+def registered(code: str) -> list[tuple[str, str]]:
+    """List kind and name of what a plugin's code registers."""
+    found = re.findall(r"def register_(\w+)s\(register\):\n((?:    register\(.*\n)+)", code)
+    return [(kind, name) for kind, body in found for name in re.findall(r"register\((\w+)[,)]", body)]
+
+
+PLUGINS = [(block.code, registered(block.code)) for block in blocks("python", holding="@hookimpl")]
+
+
+@pytest.fixture
+def plugins_of_the_docs(tmp_path, monkeypatch) -> Path:
+    """Save every plugin of the docs, each under the name of its function."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "my_plugins"
+    folder.mkdir()
+    for code, ((_, name), *_) in PLUGINS:
+        (folder / f"{name}.py").write_text(code)
+    assert "`my_plugins/loudness.py`" in PAGES["README.md"]
+    assert not load_menus([folder]).broken
+    return folder
+
+
+def test_the_readmes_plugin_is_a_file_that_runs(audiofw, sounds, plugins_of_the_docs):
+    (words,) = (words[1:] for page, words in SHELL if page == "README.md" and "--plugins-dir" in words)
+    outcome = audiofw(*words, f"data.source={sounds()}", "report=false")
+    assert outcome.code == 0, outcome.err
+    assert "loudness" in outcome.out
+
+
+@pytest.mark.parametrize(("kind", "name"), [pair for _, pairs in PLUGINS for pair in pairs])
+def test_a_plugin_of_the_docs_runs(kind, name, audiofw, sounds, plugins_of_the_docs, tmp_path):
+    words = [f"data.source={sounds(clips=6)}", r"data.pattern=(?P<group>\d)", "report=false", "audit=false"]
+    chosen = {"feature": "mfcc", "pooling": "stats", "model": "lda", kind: name}
+    words += ["--plugins-dir", "my_plugins", "hydra.run.dir=run", *(f"{key}={value}" for key, value in chosen.items())]
+    outcome = audiofw(*words)
+    assert outcome.code == 0, outcome.err
+    assert audiofw("verify", "run").code == 0
+
+
+def test_the_entry_point_of_the_docs_is_of_our_group():
+    (block,) = blocks("toml")
+    assert list(tomllib.loads(block.code)["project"]["entry-points"]) == ["audiofw"]
+
+
+# ---- Python
+
+
+def run_code(page: str, holding: str) -> dict:
+    (block,) = (block for block in blocks("python", holding=holding) if block.page == page)
+    names: dict = {}
+    exec(compile(block.code, page, "exec"), names)
+    return names
+
+
+def test_the_notebook_of_the_docs_runs(sounds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = sorted(sounds(folder="pets", cat=900, dog=250).rglob("*.wav"))
+    names = run_code("python.md", "audiofw.run")
+    assert names["accuracy"]["pooled"] > 0.5
+    assert names["labels"].tolist() == [file.parent.name for file in files]
+    assert names["probabilities"].shape == (len(files), 2)
+    assert all(label in labels for label, labels in zip(names["labels"], names["sets"], strict=True))
+    assert names["X"].shape == (len(files), len(names["columns"]))
+    assert names["columns"][0].startswith("mel_")
+    assert names["scores"].mean() > 0.9
+
+
+def test_the_spectra_of_the_docs_are_librosas():
+    import librosa
+
+    names = run_code("python.md", "spectral.melspectrogram")
+    expected = librosa.feature.melspectrogram(y=names["y"], sr=names["sr"], n_mels=64)
+    assert abs(names["db"] - librosa.power_to_db(expected, ref=expected.max())).max() < 1e-3
+    assert names["coefficients"].shape == (13, expected.shape[1])
+
+
+def test_the_readmes_python_runs(sounds, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sounds(folder="pets", cat=900, dog=250)
+    names = run_code("README.md", "audiofw.run")
+    assert names["labels"].tolist() == ["cat", "dog"]
+    assert capsys.readouterr().out.startswith(f"{names['result'].score} ")
+
+
+def test_every_python_block_is_tried():
+    tried = [*blocks("python", holding="@hookimpl"), *blocks("python", holding="audiofw.run(")]
+    assert len(blocks("python")) == len(tried) + len(blocks("python", holding="spectral.mfcc("))
+
+
+# ---- options
+
+
+def tables(text: str, head: str) -> list[list[list[str]]]:
+    """List the tables whose first column has this head: rows of cells."""
+    found = re.findall(rf"^\| {head} \|.*\n\|[-| ]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()] for table in found]
+
+
+def options_of(page: str) -> dict[str, str]:
+    """Give each option in a page's tables of options, in full, and the cell that says its default."""
+    found: dict[str, str] = {}
+    for cells in (cells for table in tables(PAGES[page], "option") for cells in table):
+        names = re.findall(r"`([\w.]+)`", cells[0])
+        defaults = cells[1].split(", ") if len(names) == cells[1].count(", ") + 1 else [cells[1]] * len(names)
+        section = names[0].rpartition(".")[0] if names else ""
+        found |= {
+            f"{section}{name}" if name[0] == "." else name: said for name, said in zip(names, defaults, strict=True)
+        }
+    return found
+
+
+def leaves(config, prefix: str = "") -> dict[str, object]:
+    """Give every option of a config by its full name, with its default."""
+    if not OmegaConf.is_dict(config) or not config:
+        return {prefix: config}
+    return {name: value for key in config for name, value in leaves(config[key], f"{prefix}.{key}".lstrip(".")).items()}
+
+
+@pytest.fixture(scope="module")
+def defaults() -> dict[str, object]:
+    """Give every option that docs may name, with its default."""
+    menus, config = load_menus(), OmegaConf.load(ROOT / "conf/config.yaml")
+    chosen = {name: value for each in config.defaults if OmegaConf.is_dict(each) for name, value in each.items()}
+    del config["hydra"], config["defaults"]
+    waveform = menus.find("augmentation", "waveform").options
+    return {**leaves(config), **chosen, **{f"augmentation.{option.name}": option.default for option in waveform}}
+
+
+def read_default(said: str) -> object:
+    """Read a default as a table says it: as YAML, null also as none, decibels with their unit."""
+    value = yaml.safe_load(said.strip("`").removesuffix(" dB").replace("−", "-"))
+    return None if said == "none" else value
+
+
+def test_options_in_tables_exist_and_have_the_default_that_is_said(defaults):
+    said = {option: default for page in PAGES for option, default in options_of(page).items()}
+    assert len(said) > 40
+    for option, default in said.items():
+        assert option in defaults, option
+        value = defaults[option]
+        assert read_default(default) == (list(value) if isinstance(value, tuple) else value), option
+
+
+def test_every_option_of_the_config_is_in_the_docs(defaults):
+    in_tables = {option for page in PAGES for option in options_of(page)}
+    text = "".join(PAGES.values())
+    lacking = [option for option in defaults.keys() - in_tables if f"`{option}`" not in text]
+    assert [option for option in lacking if f"`{option}=" not in text] == []
+
+
+def test_the_readme_lists_every_plugin():
+    (table,) = tables(PAGES["README.md"], "option")
+    listed = {cells[0].strip("`"): set(re.findall(r"`(\w+)`", cells[2])) for cells in table}
+    assert listed == {kind: set(menu) for kind, menu in load_menus().plugins.items()}
+
+
+def test_flags_of_prediction_exist(capsys):
+    with pytest.raises(SystemExit):
+        predict.main(["--help"])
+    flags = re.findall(r"^\| `(--[\w-]+)", PAGES["prediction.md"], re.MULTILINE)
+    assert flags
+    assert set(flags) <= set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+
+
+# ---- pages
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[page])
+    assert [link for link in links if "://" not in link and not (folder / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_page():
+    assert [page for page in PAGES if page != "README.md" and f"docs/{page}" not in PAGES["README.md"]] == []
 
 
 def test_the_changelog_names_every_built_in_plugin():
