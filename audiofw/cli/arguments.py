@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -24,6 +25,16 @@ def whole(text: str) -> int:
 def share(text: str) -> float:
     """Read a number from 0 to 1."""
     return _number(text, lambda n: 0 <= n <= 1, "a number from 0 to 1")
+
+
+def amount(text: str) -> float:
+    """Read a number from 0 up."""
+    return _number(text, lambda n: 0 <= n < math.inf, "a number from 0 up")
+
+
+def above_zero(text: str) -> float:
+    """Read a number above 0."""
+    return _number(text, lambda n: 0 < n < math.inf, "a number above 0")
 
 
 def seconds(text: str) -> float:

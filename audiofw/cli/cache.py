@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 
@@ -33,6 +31,7 @@ from audiofw.cache.folder import (
     remove_leftovers,
     remove_unused,
 )
+from audiofw.cli.arguments import OneLineParser, amount
 from audiofw.errors import ConfigError
 from audiofw.system.paths import cache_root
 from audiofw.system.tables import new_table, open_console, show_size
@@ -53,13 +52,8 @@ def main(argv: list[str]) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{self.prog}: {message}; --help lists what there is")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser("audiofw cache", description="What audiofw keeps between runs.")
+    parser = OneLineParser("audiofw cache", description="What audiofw keeps between runs.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, run in {"info": _info, "ls": _ls, "explain": _explain, "gc": _gc, "clear": _clear}.items():
         action = actions.add_parser(name, help=run.__doc__, description=run.__doc__)
@@ -68,19 +62,11 @@ def _parser() -> argparse.ArgumentParser:
             action.add_argument("clip", type=Path, metavar="CLIP", help="a sound file")
             action.add_argument("--json", action="store_true", help="print all of it as JSON")
         if name == "gc":
-            action.add_argument("--max-gb", type=_amount, help="drop the least recently used beyond this")
-            action.add_argument("--older-than", type=_amount, metavar="DAYS", help="drop what was not used since")
+            action.add_argument("--max-gb", type=amount, help="drop the least recently used beyond this")
+            action.add_argument("--older-than", type=amount, metavar="DAYS", help="drop what was not used since")
         if name == "clear":
             action.add_argument("--yes", action="store_true", help="do not ask")
     return parser
-
-
-def _amount(text: str) -> float:
-    with suppress(ValueError):
-        value = float(text)
-        if 0 <= value < math.inf:
-            return value
-    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up")
 
 
 # --- actions: the docstring is the help --------------------------------------------------------------------------

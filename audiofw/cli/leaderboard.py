@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from audiofw.cli.arguments import OneLineParser
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import rank
 from audiofw.leaderboard.runs import read_runs
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         "audiofw leaderboard", description="Rank the runs of one sweep or several; exit code 1 if any failed."
     )
     parser.add_argument("folder", nargs="+", type=Path, help="of a sweep or a run, as multirun/2026-01-31/12-00-00")

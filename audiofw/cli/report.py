@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from audiofw.cli.arguments import OneLineParser
 from audiofw.errors import DataError
 from audiofw.system.tables import open_console
 
@@ -20,7 +21,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         "audiofw report", description="Make report.html of runs or sweeps, from what they have left."
     )
     parser.add_argument("folder", nargs="+", type=Path, help="of a run or a sweep, as outputs/2026-01-31/12-00-00")
