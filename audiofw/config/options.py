@@ -40,6 +40,7 @@ class Data:
     on_error: Literal["skip", "raise"] = field(metadata=NOTHING)
     max_unpacked_gb: Annotated[float, Gt(0)] = field(metadata=NOTHING)
     max_ratio: Annotated[float, Gt(0)] = field(metadata=NOTHING)
+    max_entries: Positive = field(metadata=NOTHING)
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,16 @@ TEXT_KEYS = (
     "hydra.sweep.dir",
 )
 """Keys whose values people type as they are, blanks, commas, braces and all."""
+
+
+TEXT_LISTS = tuple(
+    f"{section.name}.{option.name}"
+    for section in section_options(Config)
+    if dataclasses.is_dataclass(section.annotation)
+    for option in section_options(section.annotation)
+    if option.annotation == list[str]
+)
+"""Keys of lists of plain text, such as labels."""
 
 
 SWITCHES = tuple(

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from audiofw.config.options import SWITCHES, TEXT_KEYS
+from audiofw.config.options import SWITCHES, TEXT_KEYS, TEXT_LISTS
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.registry import PATH_VARIABLE
 from audiofw.errors import ConfigError
@@ -43,6 +43,9 @@ def take_plugin_folders(words: Sequence[str]) -> list[str]:
 _TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
 _SWITCH = re.compile(rf"^(\+{{0,2}}(?:{'|'.join(SWITCHES)}))=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
 _OFF = re.compile(rf"^({'|'.join(kind.name for kind in KINDS.values() if kind.optional)})=null$")
+_LIST = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_LISTS))}))=(?P<value>\[.*\])", re.DOTALL)
+_ITEM = re.compile(r"""\s*'(?:[^'\\]|\\.)*'\s*|\s*"(?:[^"\\]|\\.)*"\s*|[^,]+""")
+_EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d*)?[eE]\+?\d+(?![\w.])")
 _HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
 
 
@@ -52,10 +55,11 @@ def quote_text(words: Sequence[str]) -> list[str]:
     ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` would be syntax errors otherwise. Left
     alone: what is quoted already, ``null``, and explicit sweeps: ``choice(a.zip,b.zip)``. Hydra cannot assign a value
     to a section, so ``bundle=false`` becomes ``bundle.enabled=false``; nor null to a config group, so
-    ``augmentation=null`` becomes ``~augmentation``.
+    ``augmentation=null`` becomes ``~augmentation``. The items of a list of text stay text, be they ``Grünfink``,
+    ``true``, ``nan`` or ``007``; and ``1e2`` becomes ``100``, since Hydra would take it for a float.
     """
     words = [_OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word)) for word in words]
-    return [_quote(match) if (match := _TEXT.fullmatch(word)) else word for word in words]
+    return [_plain_text(word) or _plain_list(word) or _whole_numbers(word) for word in words]
 
 
 def as_typed(word: str) -> str:
@@ -80,9 +84,38 @@ def command_line(words: Iterable[str], owners: Iterable[str] = ()) -> str:
     return " ".join(["audiofw", *map(shlex.quote, [*flags, *map(as_typed, words)])])
 
 
-def _quote(match: re.Match[str]) -> str:
+def _plain_text(word: str) -> str | None:
+    if not (match := _TEXT.fullmatch(word)):
+        return None
+    return word if _HYDRAS_OWN.fullmatch(match["value"]) else f"{match['key']}={_quoted(match['value'])}"
+
+
+def _plain_list(word: str) -> str | None:
+    """Quote the items of one list, or of several that are swept over: ``data.exclude=[a],[b]``."""
+    if not (match := _LIST.fullmatch(word)):
+        return None
+    lists = re.split(r"(?<=\]),(?=\[)", match["value"])
+    return f"{match['key']}={','.join(f'[{_quoted_items(one[1:-1])}]' for one in lists)}"
+
+
+def _quoted_items(items: str) -> str:
+    found = [item.strip() for item in _ITEM.findall(items)]
+    return ",".join(item if _HYDRAS_OWN.fullmatch(item) else _quoted(item) for item in found if item)
+
+
+def _quoted(text: str) -> str:
     from hydra.core.override_parser.types import Quote, QuotedString
 
-    if _HYDRAS_OWN.fullmatch(match["value"]):
-        return match[0]
-    return f"{match['key']}={QuotedString(text=match['value'], quote=Quote.single).with_quotes()}"
+    return str(QuotedString(text=text, quote=Quote.single).with_quotes())
+
+
+def _whole_numbers(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if not equals or "'" in value or '"' in value:
+        return word
+    return key + equals + _EXPONENT.sub(_as_whole, value)
+
+
+def _as_whole(match: re.Match[str]) -> str:
+    number = float(match[0])
+    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else match[0]

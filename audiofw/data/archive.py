@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from audiofw.errors import DataError
 
@@ -21,6 +21,7 @@ ACCEPTED = "zip, tar, tar.gz (tgz), tar.bz2 or tar.xz"
 CHUNK = 1 << 20
 LONGEST_TAR_HEADER = 1 << 20
 ZIP_END = 22  # bytes of the record that ends a zip, without its comment
+SMALLEST_ENTRY, LARGEST_ENTRY = 46, 512  # bytes of an entry of a zip's directory: without a name, and on average
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -60,18 +61,30 @@ def unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be read ({error.strerror}); check its permissions")
 
 
+def too_many(archive: Path, most: int) -> DataError:
+    """Build the error for an archive of too many files and folders."""
+    return DataError(f"{archive}: holds more than {most} files and folders; if you trust it, raise data.max_entries")
+
+
 @contextmanager
-def open_members(archive: Path) -> Iterator[Iterator[Member]]:
+def open_members(archive: Path, most: int = 200_000) -> Iterator[Iterator[Member]]:
     """Open an archive and iterate over its members, which can be read while it is open.
+
+    Parameters
+    ----------
+    archive : Path
+    most : int
+        Members that a zip may have; zipfile takes some 600 bytes of memory for each as soon as it opens one.
 
     Raises
     ------
     DataError
-        For an encrypted archive.
+        For an encrypted archive, or one with too many members.
     OSError, NotImplementedError, or one of DAMAGE
         As the libraries raise them.
     """
     if _format(archive) == "zip":
+        _check_directory(archive, most)
         with zipfile.ZipFile(archive) as opened:
             yield _zip_members(opened, archive)
     else:
@@ -103,15 +116,66 @@ def _format(path: Path) -> str | None:
     return "zip" if zipfile.is_zipfile(path) else None
 
 
+def _check_directory(archive: Path, most: int) -> None:
+    """Refuse a zip whose directory has too many entries, before zipfile reads all of it into memory."""
+    with archive.open("rb") as file:
+        at, size = _find_directory(file)
+        if size <= most * SMALLEST_ENTRY:
+            return
+        if size > most * LARGEST_ENTRY:
+            raise too_many(archive, most)
+        entries, left = 0, size
+        while left >= SMALLEST_ENTRY and entries <= most:
+            file.seek(at)
+            head = file.read(SMALLEST_ENTRY)
+            if not head.startswith(b"PK\1\2"):
+                return
+            length = SMALLEST_ENTRY + sum(struct.unpack_from("<HHH", head, 28))  # name, extra field, comment
+            at, left, entries = at + length, left - length, entries + 1
+        if entries > most:
+            raise too_many(archive, most)
+
+
+def _find_directory(file: BinaryIO) -> tuple[int, int]:
+    """Find where a zip's directory begins and its size in bytes, by the record that ends the file."""
+    length = file.seek(0, os.SEEK_END)
+    tail = min(length, ZIP_END + 20 + 0xFFFF)
+    file.seek(length - tail)
+    end = file.read(tail)
+    at = end.rfind(b"PK\5\6")
+    if at < 0:
+        return 0, 0
+    size = int.from_bytes(end[at + 12 : at + 16], "little")
+    if at >= 20 and end[at - 20 : at - 16] == b"PK\6\7":  # zip64: the record before has the numbers
+        (where,) = struct.unpack_from("<Q", end, at - 12)
+        file.seek(where)
+        record = file.read(56)
+        if record.startswith(b"PK\6\6"):
+            (size,) = struct.unpack_from("<Q", record, 40)
+            return where - size, size
+    return length - tail + at - size, size
+
+
 def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
     _check_count(opened)
     for info in opened.infolist():
         if info.flag_bits & 1:
             raise DataError(f"{archive}: encrypted; pack it again without a password")
         mode = stat.S_IFMT(info.external_attr >> 16)
-        plain = "folder" if info.filename.endswith("/") else "file"
+        name = _zip_name(info)
+        plain = "folder" if name.endswith("/") else "file"
         kind = plain if mode in (0, stat.S_IFREG, stat.S_IFDIR) else _kind(mode == stat.S_IFLNK)
-        yield Member(info.filename, info.file_size, kind, partial(opened.open, info))
+        yield Member(name, info.file_size, kind, partial(opened.open, info))
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Read a name that is UTF-8 without the flag for it, as macOS writes them; zipfile takes it for code page 437."""
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 def _check_count(opened: zipfile.ZipFile) -> None:

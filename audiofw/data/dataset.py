@@ -16,6 +16,7 @@ from typing import NamedTuple
 from audiofw.audio.discover import AUDIO, find_sound
 from audiofw.data.archive import ACCEPTED, is_archive
 from audiofw.data.labels import Facts, compile_pattern, read_facts
+from audiofw.data.limits import Limits
 from audiofw.data.manifest import apply_metadata, choose_columns, read_manifest
 from audiofw.data.select import leave_out, limit_each, of_classes, read_skip_list
 from audiofw.data.unpack import unpack_archive
@@ -52,6 +53,7 @@ def find_clips(
     skip: str | None = None,
     max_unpacked_gb: float = 100,
     max_ratio: float = 200,
+    max_entries: int = 200_000,
     cache_dir: Path | None = None,
 ) -> Dataset:
     """Find the labelled clips of a dataset.
@@ -75,7 +77,7 @@ def find_clips(
     skip : str, optional
         Text file with clips to ignore: one name as in `Clip.name`, or glob, per line; ``*`` also matches ``/``. Blank
         lines and ``#`` comments are ignored.
-    max_unpacked_gb, max_ratio : float
+    max_unpacked_gb, max_ratio, max_entries
         See `audiofw.data.unpack.unpack_archive`.
     cache_dir : Path, optional
         Where archives are unpacked; by default `audiofw.system.paths.cache_root`.
@@ -96,7 +98,7 @@ def find_clips(
     chosen = choose_columns(columns)
     skipped = read_skip_list(skip) if skip is not None else None
     path = _located(source, cache_dir)
-    root, files, rows, passed = _listed_files(path, chosen, max_unpacked_gb, max_ratio, cache_dir)
+    root, files, rows, passed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir)
     names = leave_out(files, skipped, passed) if skipped else list(files)
     facts = read_facts(names, rows, rule, passed, path)
     labels = of_classes({name: facts[name]["label"] for name in sorted(facts)}, include, exclude, passed)
@@ -105,12 +107,12 @@ def find_clips(
 
 
 def _listed_files(
-    path: Path, columns: dict[str, str], max_unpacked_gb: float, max_ratio: float, cache_dir: Path | None
+    path: Path, columns: dict[str, str], limits: Limits, cache_dir: Path | None
 ) -> tuple[Path, dict[str, Path], dict[str, Facts], Counter[str]]:
     """Return the root, the files by name, their rows in manifests, and the counts of ignored files."""
     if path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
         return path.parent, *read_manifest(path, columns)
-    root = path if path.is_dir() else _unpacked(path, max_unpacked_gb, max_ratio, cache_dir)
+    root = path if path.is_dir() else _unpacked(path, limits, cache_dir)
     found, passed = find_sound(root, path)
     files, rows = apply_metadata(root, found, columns, passed, path)
     return root, files, rows, passed
@@ -143,11 +145,11 @@ def _no_such_source(text: str, path: Path) -> str:
     return f"data.source: no such file or folder: {text}{nearest(path.name, names) or where}"
 
 
-def _unpacked(path: Path, max_unpacked_gb: float, max_ratio: float, cache_dir: Path | None) -> Path:
+def _unpacked(path: Path, limits: Limits, cache_dir: Path | None) -> Path:
     if not path.is_file():
         raise DataError(f"{path}: neither a file nor a folder; use {ACCEPTED}, a folder or a CSV manifest")
     if path.suffix.lower() in AUDIO:
         raise DataError(f"{path}: a single recording; use the folder or archive that contains all of them")
     if not is_archive(path):
         raise DataError(f"{path}: not an archive, or damaged; use {ACCEPTED}, a folder, a CSV manifest or 'demo'")
-    return unpack_archive(path, max_unpacked_gb=max_unpacked_gb, max_ratio=max_ratio, cache_dir=cache_dir)
+    return unpack_archive(path, **limits._asdict(), cache_dir=cache_dir)

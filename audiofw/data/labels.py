@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
-        rule = re.compile(pattern)
+        rule = re.compile(composed(pattern))
     except re.error as error:
         raise ConfigError(f"data.pattern: {pattern!r} is not a regular expression: {error}") from error
     for name in rule.groupindex:
@@ -84,7 +85,41 @@ def read_facts(
             raise DataError(f"{say}; {THREE_WAYS}")
         log.warning(say)
         passed["no label"] += len(unlabelled)
-    return {name: _with_usual_fold(known) for name, known in facts.items() if "label" in known}
+    facts = {name: _normalised(known) for name, known in facts.items() if "label" in known}
+    for doubt in doubts({known["label"] for known in facts.values()}):
+        log.warning("%s: %s", source, doubt)
+    return facts
+
+
+def doubts(labels: Collection[str]) -> list[str]:
+    """Say what looks wrong with a set of labels: the same one spelt differently, or folds in place of classes."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(labels):
+        spellings["".join(label.casefold().split())].append(label)
+    alike = [spelt for spelt in spellings.values() if len(spelt) > 1]
+    found = [
+        f"the labels {listing(map(repr, spelt))} differ only in case or blanks, and count as different classes; "
+        "if they are one class, give them one spelling"
+        for spelt in alike
+    ]
+    if len(labels) > 1 and all(_FOLD.fullmatch(label) for label in labels):
+        found.append(
+            f"the labels {listing(sorted(labels), 4)} look like folds, not classes; "
+            "give the labels by data.pattern or in a table, and these as its group 'fold'"
+        )
+    return found
+
+
+_FOLD = re.compile(r"(fold|split|part|set|batch)[\s_-]*\d+", re.IGNORECASE)
+
+
+def composed(text: str) -> str:
+    """Compose accents (NFC), so that a name is one name however it is stored: macOS decomposes them."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _normalised(facts: Facts) -> Facts:
+    return _with_usual_fold({field: composed(value) for field, value in facts.items()})
 
 
 def _by_pattern(
@@ -108,6 +143,7 @@ def _by_pattern(
 
 
 def _matched(rule: re.Pattern[str], name: str) -> Facts:
+    name = composed(name)
     match = rule.search(name.rpartition("/")[2]) or rule.search(name)
     return {field: value for field, value in match.groupdict().items() if value} if match else {}
 

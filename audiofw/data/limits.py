@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.data.archive import Member
+from audiofw.data.archive import Member, too_many
 from audiofw.errors import DataError
 
 GB = 10**9
@@ -17,10 +17,11 @@ RATIO_FLOOR = 100 * 10**6  # silence compresses a thousandfold, and below 100 MB
 
 
 class Limits(NamedTuple):
-    """Maximum unpacked size of an archive: in total (GB), and relative to the size of the archive."""
+    """What an archive may unpack to: GB in total, times its own size, and files and folders."""
 
     max_unpacked_gb: float = 100
     max_ratio: float = 200
+    max_entries: int = 200_000
 
 
 def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> dict[str, Member]:
@@ -33,7 +34,9 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
     """
     files: dict[str, Member] = {}
     total = 0
-    for member in members:
+    for number, member in enumerate(members, 1):
+        if number > limits.max_entries:
+            raise too_many(archive, limits.max_entries)
         name = _clean_name(member, archive)
         if member.kind not in ("file", "folder"):
             raise DataError(f"{archive}: {member.name!r} is {member.kind}; pack plain files and folders only")

@@ -6,11 +6,12 @@ import csv
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from os.path import normpath
 from pathlib import Path, PurePosixPath
 
 from audiofw.audio.discover import MANIFEST, clip_name
-from audiofw.data.labels import FIELDS, SPLITS, Facts, listing, wrapping_folders
+from audiofw.data.labels import FIELDS, SPLITS, Facts, composed, listing, wrapping_folders
 from audiofw.errors import ConfigError, DataError, nearest
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _used_columns(path: Path, header: list[str], chosen: dict[str, str], must: Sequence[str] = ()) -> dict[str, str]:
     """Map path, label, group and fold to columns, as chosen by the user or by their common names."""
     folded = {column.lower(): column for column in reversed(header)}
+    counts = Counter(column.lower() for column in header)
     used: dict[str, str] = {}
     for key, guesses in COLUMNS.items():
         if key in chosen and chosen[key] not in header:
@@ -128,6 +130,9 @@ def _used_columns(path: Path, header: list[str], chosen: dict[str, str], must: S
             )
         column = chosen.get(key) or next((folded[guess] for guess in guesses if guess in folded), None)
         if column is not None:
+            if header.count(column) > 1 or (key not in chosen and counts[column.lower()] > 1):
+                twice = listing(repr(name) for name in header if name.lower() == column.lower())
+                raise DataError(f"{path}: two columns for the {key}: {twice}; rename one, or set data.columns.{key}")
             used[key] = column
         elif key in must:
             raise ConfigError(
@@ -178,8 +183,26 @@ def _known(rows: Rows) -> dict[str, Facts]:
 
 def _listed_file(folder: Path, listed: str) -> Path:
     file = Path(normpath(folder / listed))
-    # a manifest written on Windows
-    return file if file.exists() or "\\" not in listed else Path(normpath(folder / listed.replace("\\", "/")))
+    if not file.exists() and "\\" in listed:  # a manifest written on Windows
+        file = Path(normpath(folder / listed.replace("\\", "/")))
+    if file.exists() or listed.isascii():
+        return file
+    return _as_spelt(file) or file
+
+
+def _as_spelt(file: Path) -> Path | None:
+    """Find a file whose name has its accents composed in the manifest and not on disk, or the other way round."""
+    here = Path(file.anchor)
+    for part in file.parts[1:]:
+        if not (here / part).exists():
+            part = _spellings(here).get(composed(part), part)
+        here /= part
+    return here if here.exists() else None
+
+
+@lru_cache(maxsize=64)
+def _spellings(folder: Path) -> dict[str, str]:
+    return {composed(entry.name): entry.name for entry in folder.iterdir()} if folder.is_dir() else {}
 
 
 def _pass_missing(path: Path, missing: list[str], some: bool, passed: Counter[str]) -> None:

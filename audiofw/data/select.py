@@ -11,7 +11,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.data.labels import listing
+from audiofw.data.labels import composed, listing
 from audiofw.errors import ConfigError, nearest
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,12 @@ def _matching(text: str, names: Mapping[str, None]) -> list[str]:
     for said in dict.fromkeys((text, _TRAILING_COMMENT.sub("", text))):
         if said in names:
             return [said]
-        if _IS_GLOB.search(said) and (matches := list(filter(re.compile(translate(said)).match, names))):
-            return matches
+        if not said.isascii() and (same := [name for name in names if composed(name) == composed(said)]):
+            return same
+        if _IS_GLOB.search(said):
+            rule = re.compile(translate(composed(said)))
+            if matches := [name for name in names if rule.match(composed(name))]:
+                return matches
     return []
 
 
@@ -126,16 +130,20 @@ def of_classes(
     """
     classes = sorted(set(labels.values()))
     for option, chosen in (("include", include), ("exclude", exclude)):
-        for label in map(str, chosen or ()):
+        for label in _as_labels(chosen):
             if label not in classes:
                 hint = nearest(label, classes)
                 raise ConfigError(f"data.{option}: no class {label!r}{hint}; classes: {listing(classes)}")
-    kept = set(map(str, include or classes)) - set(map(str, exclude or ()))
+    kept = set(_as_labels(include) or classes) - set(_as_labels(exclude))
     if not kept:
         raise ConfigError("data.exclude excludes every class; keep at least two")
     passed["in an excluded class"] += sum(label not in kept for label in labels.values())
     passed += Counter()
     return {name: label for name, label in labels.items() if label in kept}
+
+
+def _as_labels(chosen: Sequence[str]) -> list[str]:
+    return [composed(str(label)) for label in chosen or ()]
 
 
 def limit_each(labels: Mapping[str, str], limit: int | None, passed: Counter[str]) -> list[str]:

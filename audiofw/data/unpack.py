@@ -34,7 +34,12 @@ MARKER, FILES, INDEX = "complete.json", "files", "files.index"
 
 
 def unpack_archive(
-    archive: Path, *, max_unpacked_gb: float = 100, max_ratio: float = 200, cache_dir: Path | None = None
+    archive: Path,
+    *,
+    max_unpacked_gb: float = 100,
+    max_ratio: float = 200,
+    max_entries: int = 200_000,
+    cache_dir: Path | None = None,
 ) -> Path:
     """Return the folder with the files of an archive, unpacked now or by an earlier run.
 
@@ -46,6 +51,8 @@ def unpack_archive(
         Maximum unpacked size in GB.
     max_ratio : float
         Maximum ratio of the unpacked size to the size of the archive, checked above 100 MB.
+    max_entries : int
+        Maximum number of files and folders, checked before any is made.
     cache_dir : Path, optional
         The cache; by default `audiofw.system.paths.cache_root`.
 
@@ -58,7 +65,7 @@ def unpack_archive(
     DataError
         If the archive is unsafe, damaged, encrypted or too large.
     """
-    limits = Limits(max_unpacked_gb, max_ratio)
+    limits = Limits(max_unpacked_gb, max_ratio, max_entries)
     store = (cache_dir or cache_root()) / "archives"
     with _explained(archive, store):
         store.mkdir(parents=True, exist_ok=True)
@@ -99,7 +106,7 @@ def _unpack_to(home: Path, archive: Path, limits: Limits, still: Callable[[], bo
     """Unpack an archive into ``home``; ``still`` checks at the end that the archive has not changed."""
     part = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
     try:
-        with open_members(archive) as members:
+        with open_members(archive, limits.max_entries) as members:
             files = check_members(members, archive, limits)
             total = sum(member.size for member in files.values())
             check_room(files.values(), archive, home.parent)

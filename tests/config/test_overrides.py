@@ -135,3 +135,53 @@ def test_a_section_with_a_switch_can_be_switched_as_a_whole(section):
 
 def test_these_sections_have_a_switch():
     assert {"bundle", "cache", "report"} <= set(SWITCHES)
+
+
+ITEMS = ["Grünfink", "true", "False", "nan", "inf", "None", "007", "1e3", "1_000", "0x10", "a b", "x (y)", "it's"]
+
+
+@pytest.mark.parametrize("key", ["data.exclude", "data.include", "+data.exclude", "tune.holdout_folds"])
+def test_items_of_a_list_of_text_arrive_as_they_were_typed(key):
+    (override,) = OverridesParser.create().parse_overrides(quote_text([f"{key}=[{','.join(ITEMS)}]"]))
+    assert override.value() == ITEMS
+
+
+@pytest.mark.parametrize(
+    ("typed", "items"),
+    [
+        ("[]", []),
+        ("[ a , b ]", ["a", "b"]),
+        ("['a, b',c]", ["a, b", "c"]),
+        ('["[x]",y]', ["[x]", "y"]),
+    ],
+)
+def test_a_list_of_text_keeps_hydras_own_quotes_and_blanks_around_items_go(typed, items):
+    (override,) = OverridesParser.create().parse_overrides(quote_text([f"data.exclude={typed}"]))
+    assert override.value() == items
+
+
+def test_lists_of_text_can_be_swept():
+    (override,) = OverridesParser.create().parse_overrides(quote_text(["data.exclude=[Bär],[dog,true]"]))
+    swept = [[str(item.text) for item in items] for items in override.sweep_iterator()]
+    assert swept == [["Bär"], ["dog", "true"]]
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("1e2", 100), ("1E+2", 100), ("1.5e1", 15), ("2.e3", 2000), ("-1e2", -100), ("1e-3", 0.001), ("1.25e1", 12.5)],
+)
+def test_a_whole_number_may_be_written_with_an_exponent(typed, value):
+    (override,) = OverridesParser.create().parse_overrides(quote_text([f"model.n_estimators={typed}"]))
+    assert (override.value(), type(override.value())) == (value, type(value))
+
+
+def test_whole_numbers_in_sweeps_and_lists_may_have_exponents_and_text_keeps_them():
+    assert quote_text(
+        ["model.n=1e2,2e2", "model.n=interval(1e1,1e2)", "model.n=[1e1]", "model.a='1e2'", "x.y=a1e2"]
+    ) == [
+        "model.n=100,200",
+        "model.n=interval(10,100)",
+        "model.n=[10]",
+        "model.a='1e2'",
+        "x.y=a1e2",
+    ]

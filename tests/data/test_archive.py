@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import tarfile
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -155,3 +156,20 @@ def test_damage_anywhere_is_an_error_of_ours_or_harmless(tmp_path_factory, kind:
     path.write_bytes(content)
     with contextlib.suppress(DataError):
         assert len(names_in(unpack_archive(path, cache_dir=folder / "cache"))) == 2
+
+
+@pytest.mark.parametrize("name", ["Gebüsch/音.wav", unicodedata.normalize("NFD", "Gebüsch/Ä.wav")])
+def test_names_that_are_utf8_without_the_flag_are_read(tmp_path: Path, cache: Path, name: str):
+    path = make_zip(tmp_path / "a.zip", {name: SOUND})
+    content = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        flags = content.index(mark) + at
+        content[flags + 1] &= ~0x08
+    path.write_bytes(content)
+    assert names_in(unpack_archive(path, cache_dir=cache)) == [name]
+
+
+def test_names_in_code_page_437_stay_so(tmp_path: Path, cache: Path):
+    path = make_zip(tmp_path / "a.zip", {"x_y.wav": SOUND})
+    path.write_bytes(path.read_bytes().replace(b"x_y", b"x\x81y"))
+    assert names_in(unpack_archive(path, cache_dir=cache)) == ["xüy.wav"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,43 @@ def test_labels_in_file_names_are_found_by_the_pattern_that_the_error_suggests(a
     suggested = re.search(r"data\.pattern='(.*?)'", outcome.err)
     assert suggested
     assert set(labels(find_clips(tmp_path / "x", pattern=suggested[1])).values()) == {"cat", "dog"}
+
+
+# --- spelling ------------------------------------------------------------------------------------------------------
+
+NFC, NFD = "Grünfink", unicodedata.normalize("NFD", "Grünfink")
+
+
+def test_a_label_is_one_class_however_its_accents_are_stored(tmp_path: Path):
+    fill(tmp_path, f"{NFC}/1.wav", f"{NFD}/2.wav", "low/1.wav")
+    assert set(labels(find_clips(tmp_path)).values()) == {NFC, "low"}
+    assert len(find_clips(tmp_path).clips) == 3
+    for spelling in (NFC, NFD):
+        assert set(labels(find_clips(tmp_path, exclude=[spelling])).values()) == {"low"}
+        assert set(labels(find_clips(tmp_path, include=[spelling])).values()) == {NFC}
+
+
+def test_a_pattern_matches_names_however_their_accents_are_stored(tmp_path: Path):
+    fill(tmp_path, f"{NFD}_1.wav", f"{NFC}_2.wav", "low_1.wav")
+    found = find_clips(tmp_path, pattern=f"(?P<label>{NFC}|low)_")
+    assert list(labels(found).values()).count(NFC) == 2
+
+
+@pytest.mark.parametrize("spelt", [("Dog", "dog"), ("dog", "dog "), ("a b", "a  b"), ("A b", "ab")])
+def test_labels_that_differ_only_in_case_or_blanks_are_doubted(tmp_path: Path, caplog, spelt):
+    fill(tmp_path, *(f"{label}/1.wav" for label in (*spelt, "cat")))
+    assert len(set(labels(find_clips(tmp_path)).values())) == 3
+    assert f"the labels {', '.join(map(repr, sorted(spelt)))} differ only in case or blanks" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["fold{}", "Fold {}", "split_{}", "part-{}"])
+def test_labels_that_look_like_folds_are_doubted(tmp_path: Path, caplog, form):
+    fill(tmp_path, *(f"{form.format(i)}/{i}.wav" for i in range(1, 11)))
+    find_clips(tmp_path)
+    assert "look like folds, not classes; give the labels by data.pattern" in caplog.text
+
+
+def test_usual_labels_are_not_doubted(tmp_path: Path, caplog):
+    fill(tmp_path, "fold/1.wav", "dog/1.wav", "set1/1.wav", "1/1.wav", "2/1.wav")
+    find_clips(tmp_path)
+    assert not caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -172,3 +173,27 @@ def test_metadata_csv_cannot_reach_out_of_the_dataset(tmp_path: Path, way: str):
     write(tmp_path / "data/metadata.csv", f"file_name,label\n1.wav,dog\n{listed},cat\n")
     with pytest.raises(DataError, match="is outside the dataset; list only files inside it"):
         find_clips(tmp_path / "data")
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+def test_listed_files_are_found_however_their_accents_are_stored(tmp_path: Path, stored: str, listed: str):
+    for name in ("Gebüsch/Äste 1.wav", "Gebüsch/2.wav"):
+        fill(tmp_path, unicodedata.normalize(stored, name))
+    rows = unicodedata.normalize(listed, "file,label\nGebüsch/Äste 1.wav,dog\nGebüsch/2.wav,Bär\n")
+    found = find_clips(write(tmp_path / "l.csv", rows))
+    assert list(labels(found).values()) == ["Bär", "dog"]
+    assert all(clip.path.is_file() for clip in found.clips)
+
+
+@pytest.mark.parametrize("header", ["file,label,label", "file,label,Label", "file,file,label", "File,label,file"])
+def test_a_column_given_twice_is_refused(tmp_path: Path, header: str):
+    fill(tmp_path, "1.wav")
+    with pytest.raises(DataError, match=r"l\.csv: two columns for the (label|path): .*; rename one"):
+        find_clips(write(tmp_path / "l.csv", f"{header}\n1.wav,1.wav,dog\n"))
+
+
+def test_columns_that_are_not_used_may_be_given_twice(tmp_path: Path):
+    fill(tmp_path, "1.wav")
+    manifest = write(tmp_path / "l.csv", "file,label,note,note,Label\n1.wav,dog,a,b,x\n")
+    assert labels(find_clips(manifest, columns={"label": "label"})) == {"1.wav": "dog"}
