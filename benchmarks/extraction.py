@@ -29,20 +29,22 @@ def main(library: str, folder: str, out: str = "") -> None:
 
 
 def by_audiofw() -> Any:
+    from audiofw.audio.segments import Segments
     from audiofw.contract.registry import load_menus
     from audiofw.data.dataset import find_clips
-    from audiofw.extraction.extract import Unit, tabulate
+    from audiofw.extraction.extract import tabulate
+    from audiofw.extraction.recording import Unit
 
     menus = load_menus()
     unit = Unit(
         sample_rate=SR,
-        duration=SECONDS,
         offset=0.0,
         silence="keep",
         feature=menus.choose("feature", {"name": "mel"}),
         pooling=menus.choose("pooling", {"name": "flatten"}),
+        segments=Segments(SECONDS),
     )
-    return lambda folder: tabulate(find_clips(folder).clips, unit, progress=False).X
+    return lambda folder: tabulate(find_clips(folder).clips, unit, progress="").X
 
 
 def by_librosa() -> Any:

@@ -17,9 +17,11 @@ from typing import Any
 from data import sounds
 
 from audiofw.cache.store import Cache
-from audiofw.contract.registry import load_menus
 from audiofw.data.dataset import Clip
-from audiofw.extraction.extract import Unit, tabulate
+from audiofw.experiment.hydra_app import compose
+from audiofw.extraction.extract import tabulate
+from audiofw.extraction.recording import Unit
+from audiofw.extraction.table import units_of
 
 ROUNDS, FEW, LONG_AGO = 3, 100, 3600
 
@@ -31,10 +33,8 @@ def main(which: str, folder: str, scratch: str) -> None:
 
 
 def default_unit() -> Unit:
-    """Give what the default config does to a clip."""
-    menus = load_menus()
-    mel, stats = menus.choose("feature", {"name": "mel"}), menus.choose("pooling", {"name": "stats"})
-    return Unit(sample_rate=22050, duration=3.0, offset=0.0, silence="keep", feature=mel, pooling=stats)
+    """Build the extraction of one recording as in the default config."""
+    return units_of(*compose([]))[0]
 
 
 def from_cache(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def from_cache(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, An
         for name in rates:
             started = time.perf_counter()
             with Cache(scratch / str(number)) as cache:
-                tabulate(clips, unit, shelf=cache.shelf(unit.recipe()), progress=False)
+                tabulate(clips, unit, recipe_cache=cache.recipe_cache(unit.recipe()), progress="")
             rates[name].append(len(clips) / (time.perf_counter() - started))
         shutil.rmtree(scratch / str(number))
     return rates
@@ -58,12 +58,12 @@ def growth(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, Any]:
     """Time few clips, several times over, then all: ms for a clip of each round."""
     few = clips[:: max(1, len(clips) // FEW)][:FEW]
     times: dict[str, list[float]] = {"few": [], "all": []}
-    tabulate(few, unit, progress=False)
+    tabulate(few, unit, progress="")
     for _ in range(ROUNDS):
         for name, some, again in (("few", few, 3), ("all", clips, 1)):
             started = time.perf_counter()
             for _ in range(again):
-                tabulate(some, unit, progress=False)
+                tabulate(some, unit, progress="")
             times[name].append(1000 * (time.perf_counter() - started) / again / len(some))
     return {"n_few": len(few), "n_all": len(clips), **times}
 

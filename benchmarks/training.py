@@ -32,7 +32,7 @@ def main(table: str, pair: str, folder: str, seconds: str = "inf") -> None:
     X = article_table(paths) if table == "article" else pooled_table(paths, table)
     models = {name: (make, X) for name, make in PAIRS[pair]().items()}
     if table == "article":
-        models["default"] = plugin("lightgbm"), pooled_table(paths, "stats")
+        models["default"] = default(paths)
     said = fold_by_fold(models, y, folds, float(seconds))
     sys.stdout.write(json.dumps({**said, "columns": X.shape[1], "clips": len(X), "n_folds": len(set(folds))}) + "\n")
 
@@ -45,13 +45,27 @@ def article_table(paths: Sequence[Path]) -> np.ndarray:
 
 def pooled_table(paths: Sequence[Path], pooling: str) -> np.ndarray:
     from audiofw.contract.registry import load_menus
-    from audiofw.data.dataset import Clip
-    from audiofw.extraction.extract import Unit, tabulate
+    from audiofw.extraction.recording import Unit
 
     menus = load_menus()
     chosen = [menus.choose(kind, {"name": name}) for kind, name in (("feature", "mel"), ("pooling", pooling))]
-    unit = Unit(22050, 3.0, 0.0, "keep", *chosen)
-    return tabulate([Clip(path, path.name, "") for path in paths], unit, progress=False).X
+    return table_of(paths, Unit(22050, 0.0, "keep", *chosen))
+
+
+def default(paths: Sequence[Path]) -> tuple[Make, np.ndarray]:
+    """Build model and table as in audiofw's default config."""
+    from audiofw.experiment.hydra_app import compose
+    from audiofw.extraction.table import units_of
+
+    config, choices = compose([])
+    return lambda: choices["model"].build(SEED, -1), table_of(paths, units_of(config, choices)[0])
+
+
+def table_of(paths: Sequence[Path], unit: Any) -> np.ndarray:
+    from audiofw.data.dataset import Clip
+    from audiofw.extraction.extract import tabulate
+
+    return tabulate([Clip(path, path.name, "") for path in paths], unit, progress="").X
 
 
 def fold_by_fold(
