@@ -1,12 +1,12 @@
-"""Recordings for the benchmark: taken from the archives of ESC-10 and of spoken digits, or synthesised without them.
+"""Recordings for the benchmarks, from the archives of ESC-10 and of spoken digits, or synthesised without them.
 
     python benchmarks/data.py FOLDER [--esc10 ESC10.ZIP] [--digits FSDD.ZIP]
 
-leaves in FOLDER:
+writes to FOLDER:
 
-- ``ogg/``: 5 s at 44.1 kHz in folders by class; names begin with the number of the fold (1 to 5)
-- ``wav/``: the same as 16-bit wav at 22 050 Hz
-- ``pets.zip``: two of the classes, as about 250 wav files of 2 to 9 s at 16 kHz
+- ``ogg/``: 5 s clips at 44.1 kHz, one folder per class; file names start with the fold (1 to 5)
+- ``wav/``: the same clips as 16-bit wav at 22 050 Hz
+- ``pets.zip``: two of the classes, about 250 wav files of 2 to 9 s at 16 kHz
 - ``digits/``: short wav files at 8 kHz
 """
 
@@ -22,9 +22,9 @@ import numpy as np
 import soundfile
 import soxr
 
-PETS = ("Dog bark", "Baby cry")  # else the first two classes
+PETS = ("Dog bark", "Baby cry")  # if missing, the first two classes
 TAKES = 250
-CLASSES, PER_CLASS, DIGITS = 10, 20, 3000  # of what is synthesised
+CLASSES, PER_CLASS, DIGITS = 10, 20, 3000  # of the synthesised data
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Take the sound files out, leaving out the one folder that wraps them."""
+    """Extract the audio files without the top-level folder."""
     with zipfile.ZipFile(archive) as opened:
         for name in opened.namelist():
             if name.endswith((".ogg", ".wav")):
@@ -52,7 +52,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def synthesise(folder: Path, rng: np.random.Generator) -> None:
-    """Write classes that differ in pitch and rhythm, amid noise."""
+    """Write clips of classes that differ in pitch and rhythm, with noise."""
     for number in range(CLASSES):
         for take in range(PER_CLASS):
             name = f"{number:03d} - tone/{1 + take % 5}-{take:05d}-A.ogg"
@@ -60,13 +60,13 @@ def synthesise(folder: Path, rng: np.random.Generator) -> None:
 
 
 def synthesise_digits(folder: Path, rng: np.random.Generator) -> None:
-    """Write as many short clips as the spoken digits are."""
+    """Write as many short clips as the spoken-digit data set has."""
     for take in range(DIGITS):
         write(folder / f"{take % 10}_someone_{take // 10}.wav", tone(take % 10, rng.uniform(0.2, 0.8), 8000, rng), 8000)
 
 
 def tone(number: int, seconds: float, sr: int, rng: np.random.Generator) -> np.ndarray:
-    """Beat a tone with some overtones, in noise."""
+    """Synthesise a pulsating harmonic tone with noise."""
     t = np.arange(int(seconds * sr)) / sr
     pitch, rate = 150 * 1.25**number * rng.uniform(0.8, 1.25), rng.uniform(1, 2) * (1 + number % 3)
     sound = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in (1, 2, 3)) * np.sin(np.pi * rate * t) ** 2
@@ -74,14 +74,14 @@ def tone(number: int, seconds: float, sr: int, rng: np.random.Generator) -> np.n
 
 
 def as_wav(source: Path, folder: Path) -> None:
-    """Decode and resample, as users' archives of wav files are."""
+    """Convert ogg files to wav at 22 050 Hz."""
     for path in sorted(source.rglob("*.ogg")):
         y, sr = soundfile.read(path, dtype="float32")
         write(folder / path.relative_to(source).with_suffix(".wav"), soxr.resample(y, sr, 22050), 22050)
 
 
 def write_pets(source: Path, folder: Path, rng: np.random.Generator) -> None:
-    """Cut takes of uneven length from two classes; takes of one recording stay in its fold."""
+    """Write takes of varying length from two classes; takes of one recording stay in its fold."""
     files = list(two_classes(source))
     for path in files:
         y, sr = soundfile.read(path, dtype="float32")
@@ -92,14 +92,14 @@ def write_pets(source: Path, folder: Path, rng: np.random.Generator) -> None:
 
 
 def two_classes(source: Path) -> Iterator[Path]:
-    """Give the files of the two classes."""
+    """Iterate over the files of the two classes."""
     folders = sorted(folder for folder in source.iterdir() if folder.is_dir())
     for folder in [folder for folder in folders if folder.name.endswith(PETS)] or folders[:2]:
         yield from sorted(folder.iterdir())
 
 
 def take(y: np.ndarray, sr: int, rng: np.random.Generator) -> np.ndarray:
-    """Begin anywhere, go round until 2 to 9 s are full, change the loudness, add a little noise."""
+    """Start at a random position, repeat to a length of 2 to 9 s, change the level and add some noise."""
     n = int(rng.uniform(2, 9) * sr)
     turned = np.resize(np.roll(y, -rng.integers(len(y))), n) * 10 ** rng.uniform(-0.6, 0)
     noise = np.abs(turned).max() * 10 ** rng.uniform(-3, -1.5) * rng.standard_normal(n)
@@ -112,12 +112,12 @@ def write(path: Path, y: np.ndarray, sr: int) -> None:
 
 
 def sounds(folder: Path) -> list[Path]:
-    """List the sound files of a folder, sorted."""
+    """List the audio files below a folder, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".ogg"))
 
 
 def labels(paths: Iterable[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the class and the fold of each file: its folder, and its name's first digit."""
+    """Return the class index (from the folder) and the fold (first digit of the name) of each file."""
     pairs = [(path.parent.name, int(path.name[0])) for path in paths]
     return np.unique([label for label, _ in pairs], return_inverse=True)[1], np.array([fold for _, fold in pairs])
 

@@ -1,4 +1,4 @@
-"""The command with every library imported at the start, as programs commonly do: ``python eager.py --help``."""
+"""The audiofw command with all libraries imported at start-up, as programs usually do: ``python eager.py --help``."""
 
 import sys
 
@@ -8,7 +8,7 @@ import sklearn.ensemble
 import sklearn.metrics
 import sklearn.model_selection  # noqa: F401
 import xgboost  # noqa: F401
-from librosa import feature, load  # noqa: F401  librosa itself is lazy: this makes it, and numba, load
+from librosa import feature, load  # noqa: F401  librosa imports lazily: this loads it, with numba
 
 import audiofw.experiment.hydra_app
 import audiofw.experiment.run  # noqa: F401

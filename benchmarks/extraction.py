@@ -1,4 +1,4 @@
-"""A folder of sounds to a table of mel spectrograms in dB, on all cores, by one library: a process to be timed.
+"""Time one library: a folder of audio files to a table of mel spectrograms in dB, on all cores.
 
 python benchmarks/extraction.py librosa|torchaudio|audiofw FOLDER [OUT.npy]
 """
@@ -83,7 +83,7 @@ def by_torchaudio() -> Any:
     resampler = lru_cache(lambda sr: of.Resample(sr, SR))
 
     def row(path: Path) -> np.ndarray:
-        with soundfile.SoundFile(path) as file:  # torchaudio's own load is TorchCodec's by now
+        with soundfile.SoundFile(path) as file:  # torchaudio.load now needs TorchCodec
             sr = file.samplerate
             y = torch.from_numpy(file.read(int(SECONDS * sr), dtype="float32", always_2d=True)).mean(dim=1)
         if sr != SR:
@@ -100,7 +100,7 @@ def by_torchaudio() -> Any:
 
 
 def stack(rows: list[np.ndarray]) -> np.ndarray:
-    """Pad with each row's floor, as audiofw does."""
+    """Stack rows, padding each with its minimum, as audiofw does."""
     X = np.empty((len(rows), max(len(row) for row in rows)), np.float32)
     for line, row in zip(X, rows, strict=True):
         line[: len(row)], line[len(row) :] = row, row.min()

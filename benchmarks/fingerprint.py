@@ -1,10 +1,10 @@
-"""How often the fingerprint finds a copy, and how often it takes two recordings for one.
+"""Measure how often the audio fingerprint finds a copy, and how often it matches two different recordings.
 
     python benchmarks/fingerprint.py ARCHIVE [EVERY]
 
-All recordings are compared with each other: a matched pair is a false alarm, unless their names tell one source
-(``2-122104-A``, ``2-122104-B``) or they are indeed one sound, so listen. Every EVERY-th is then copied in each of the
-ways below, and the copies sought among all.
+All recordings are compared with each other. A matched pair is a false positive, unless the file names show a common
+source (``2-122104-A``, ``2-122104-B``) or the sounds really are the same, so listen to them. Every EVERY-th recording
+is then copied in each of the ways below, and the copies are searched for among all recordings.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def recordings(archive: str) -> Iterator[tuple[str, np.ndarray, int]]:
 
 
 def same(match: Match, sounds: Sequence[Sound]) -> bool:
-    """What the audit takes for one sound: short ones must agree by their waves, too."""
+    """The audit's criterion for the same sound: for short ones, the waveforms must match as well."""
     return match.info >= ENOUGH_INFO or same_waveform(sounds[match.a], sounds[match.b])
 
 
@@ -84,9 +84,9 @@ def main(archive: str, every: int = 1) -> None:
     search = time.perf_counter() - start
     found = [match for match in alike if same(match, sounds)]
     say = sys.stdout.write
-    say(f"{len(prints)} recordings, fingerprint {1000 * took:.1f} ms each, search {search:.2f} s in all\n")
+    say(f"{len(prints)} recordings, fingerprint {1000 * took:.1f} ms each, search {search:.2f} s in total\n")
     say(f"matched originals: {len(found)} of {len(prints) * (len(prints) - 1) // 2} pairs")
-    say(f" ({len(alike)} by fingerprint alone), of them not of one source by their names:\n")
+    say(f" ({len(alike)} by fingerprint alone); those whose names do not show a common source:\n")
     sources = evident_groups(names) or list(names)
     for match in sorted(found, key=lambda match: -match.score):
         if sources[match.a] != sources[match.b]:
@@ -96,7 +96,7 @@ def main(archive: str, every: int = 1) -> None:
 
 
 def _hits(prints: list[np.ndarray], sounds: list[Sound], copy: Callable[..., Sound], every: int) -> float:
-    """Share of the copies that are found among all originals and copies."""
+    """Fraction of the copies that are found among all originals and copies."""
     originals = range(0, len(sounds), every)
     copies = [copy(*sounds[i]) for i in originals]
     every_sound = [*sounds, *copies]

@@ -1,4 +1,4 @@
-"""Kernels on one thread, side by side on the same clips in memory.
+"""Time feature extraction on one thread, side by side on the same clips in memory.
 
 python benchmarks/kernels.py mel|nine|twelve|egemaps FOLDER
 """
@@ -35,7 +35,7 @@ def main(which: str, folder: str) -> None:
 
 
 def side_by_side(theirs: Kernel, ours: Kernel, clips: list[tuple[np.ndarray, int]]) -> dict[str, list[float]]:
-    """Time both in turn, once each to warm up: ms for a clip, of each round."""
+    """Time both alternately after a warm-up round: ms per clip for each round."""
     times: dict[str, list[float]] = {"theirs": [], "ours": []}
     for _ in range(1 + ROUNDS):
         for name, kernel in (("theirs", theirs), ("ours", ours)):
@@ -82,12 +82,12 @@ def nine_of_ours(y: np.ndarray, sr: int) -> dict[str, np.ndarray]:
 
 
 def twelve() -> tuple[Kernel, Kernel]:
-    """The whole set, by the feature `descriptors`: rows that are stacked, mel bands in dB."""
+    """All descriptors of the feature plugin `descriptors`, stacked, with mel bands in dB."""
     librosa, (theirs_of_nine, _) = peer("librosa"), nine()
     descriptors = load_menus().choose_member("feature", "descriptors", {})
 
     def theirs(y: np.ndarray, sr: int) -> list[np.ndarray]:
-        rise = np.maximum(np.diff(np.abs(librosa.stft(y))), 0).mean(axis=0)  # flux is not among librosa's functions
+        rise = np.maximum(np.diff(np.abs(librosa.stft(y))), 0).mean(axis=0)  # librosa has no spectral flux
         more = [librosa.feature.spectral_flatness(y=y), librosa.onset.onset_strength(y=y, sr=sr), rise]
         return [*theirs_of_nine(y, sr), *more]
 

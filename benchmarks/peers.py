@@ -1,4 +1,4 @@
-"""The peer libraries, each with a way to say that it is not there."""
+"""Import the peer libraries, or report which one is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from timing import MISSING
 
 
 def peer(name: str) -> Any:
-    """Import a peer library, or end this process with the reason why not."""
+    """Import a peer library, or end this process with the reason why it cannot be imported."""
     try:
         return import_torchaudio() if name == "torchaudio" else importlib.import_module(name)
     except (ImportError, OSError) as error:
@@ -20,9 +20,9 @@ def peer(name: str) -> Any:
 
 
 def import_torchaudio() -> Any:
-    """Import torchaudio; where its compiled extension lacks a graphics card's libraries, without the extension.
+    """Import torchaudio, without its compiled extension if the CUDA libraries that it needs are missing.
 
-    Mel spectrograms, decibels and resampling are written in torch's own operations and do not use it.
+    Mel spectrograms, dB conversion and resampling are implemented with torch operations and do not use the extension.
     """
     try:
         return importlib.import_module("torchaudio")

@@ -1,4 +1,4 @@
-"""The table: what a row holds, and how rows look on a terminal and in Markdown."""
+"""The benchmark table, as plain text and as Markdown."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from timing import median, spread
 
-HEAD = ("measure", "peer", "audiofw", "ratio", "mark", "stretch", "met", "note")
+HEAD = ("measurement", "peer", "audiofw", "ratio", "target", "stretch", "met", "note")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: ``ratios`` has a value for each round, peer over audiofw, so that more is better.
+    """One comparison: ``ratios`` has one value per round, peer divided by audiofw, so that higher is better.
 
-    ``mark`` and ``stretch`` are the least ratios aimed at, or the greatest if ``at_most``.
+    ``mark`` and ``stretch`` are the target and the stretch target: minimum ratios, or maximum ones if ``at_most``.
     """
 
     measure: str
@@ -51,14 +51,14 @@ def _goal(value: float | None) -> str:
 
 
 def plain(rows: Sequence[Row]) -> str:
-    """Lay rows out in columns."""
+    """Format rows as aligned columns."""
     lines = [HEAD, *(row.cells() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def markdown(rows: Sequence[Row], versions: Mapping[str, str], *, real: bool) -> str:
-    """Write the page: the table, what was measured how, machine and versions."""
+    """Format the page: the table, what was measured and how, machine and versions."""
     table = [HEAD, ["---"] * len(HEAD), *(row.cells() for row in rows)]
     lines = ["| " + " | ".join(line) + " |" for line in table]
     data = "ESC-10 and the Free Spoken Digit Dataset" if real else "synthesised sounds"
@@ -72,7 +72,7 @@ def markdown(rows: Sequence[Row], versions: Mapping[str, str], *, real: bool) ->
 
 
 def machine() -> str:
-    """Say what this ran on, and how busy it was."""
+    """Describe the machine and its load."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -84,12 +84,12 @@ def machine() -> str:
 
 TEXT = """# Benchmarks
 
-Written by `python benchmarks/run.py`; its `--help` tells how to run it, `benchmarks/requirements.txt` what it needs.
+Written by `python benchmarks/run.py`. See its `--help` for how to run it; it needs `benchmarks/requirements.txt`.
 
-Each row is a ratio measured side by side in one run, in turns (A B A B …), so that a busy moment of the machine
-meets both sides: median (least–most) over the rounds, peer divided by audiofw, so that more is better. Data: {data}.
-A *process* is timed from its start to its end, imports included; a *kernel* is one thread on clips in memory.
-*Mark* and *stretch* are what the project aims at.
+Each ratio is measured side by side in one run, alternating between the two (A B A B …), so that load on the machine
+affects both: median (minimum–maximum) over the rounds of peer divided by audiofw, so higher is better. Data: {data}.
+A *process* is timed from start to end, including imports; a *kernel* runs on one thread on clips in memory.
+*Target* and *stretch* are the project's goals.
 
 {table}
 
@@ -106,10 +106,10 @@ A *process* is timed from its start to its end, imports included; a *kernel* is 
 - *The article's script* is `benchmarks/article.py`: unzip, `librosa.load` of 3 s, mel spectrogram in dB, padding,
   flattening, scikit-learn's gradient boosting with its defaults. audiofw runs its default config with an empty cache.
 - *Accuracy* of both is cross-validated on the same folds; takes of one recording are in one fold.
-- *Nine features*: mel, MFCC, chroma, centroid, bandwidth, roll-off, contrast, RMS and zero crossings.
-  openSMILE's eGeMAPS functionals are other features; that row compares costs.
-- *Files to mel in dB*: decode, mono, resample to 22 050 Hz, 128 bands, dB, one table, on all cores. torchaudio's row
-  decodes with soundfile and resamples with torchaudio's own kernel.
-- *From the cache*: the same table from a full cache, opened anew, against an empty one; every file is checked.
-- *Eager imports*: the same command with every library that audiofw may need imported at its start.
+- *Nine features*: mel, MFCC, chroma, centroid, bandwidth, roll-off, contrast, RMS and zero-crossing rate.
+  openSMILE's eGeMAPS functionals are different features; that row only compares the cost.
+- *Files to mel in dB*: decode, mix to mono, resample to 22 050 Hz, 128 bands, dB, one table, on all cores. torchaudio's
+  row decodes with soundfile and resamples with torchaudio's own kernel.
+- *From the cache*: the same table from a full, newly opened cache, compared with an empty one; every file is checked.
+- *Eager imports*: the same command with all libraries that audiofw may need imported at start-up.
 """

@@ -1,4 +1,4 @@
-"""What is measured: a function for each group of rows."""
+"""The measurements: one function per group of rows."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ for name in sys.argv[1:]:
         found[name] = "not installed"
 print(json.dumps(found))
 """
-ARTICLE_SECONDS, TRAINING_SECONDS = 90, 20  # of the slower model, after which no further fold is begun
+ARTICLE_SECONDS, TRAINING_SECONDS = 90, 20  # training time of the slower model after which no further fold starts
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where things are, and which interpreters run them; the peers' own libraries should not slow audiofw's imports."""
+    """Folders and interpreters; the peers may have their own environment, so as not to slow down audiofw's imports."""
 
     here: Path
     scratch: Path
@@ -47,7 +47,7 @@ class Bench:
         return self.scratch / "data"
 
     def script(self, name: str, *words: Any, python: str = "", **env: str) -> Command:
-        """Run one of the files beside this one."""
+        """Build the command for a script in this folder."""
         return self.command([python or self.peers, str(self.here / name), *map(str, words)], **env)
 
     def command(self, words: Sequence[str], **env: str) -> Command:
@@ -56,14 +56,14 @@ class Bench:
         return Command(words, {**os.environ, **ours}, self.scratch)
 
     def audiofw(self, *words: str, keep: bool = False) -> Command:
-        """Run the command ``audiofw`` with an empty cache."""
+        """Build an ``audiofw`` command, with an empty cache unless ``keep``."""
         cache = self.scratch / "cache"
         if not keep:
             shutil.rmtree(cache, ignore_errors=True)
         return self.command([self.python, "-m", "audiofw", *words], AUDIOFW_CACHE=str(cache))
 
     def prepare(self, esc10: Path | None, digits: Path | None) -> None:
-        """Make the data; compile and read every library once, so that no side pays for that."""
+        """Write the data; compile and import every library once, so that neither side is charged for it."""
         given = [*(["--esc10", esc10] if esc10 else []), *(["--digits", digits] if digits else [])]
         run(self.script("data.py", self.data, *given, python=self.python))
         for python in {self.python, self.peers}:
@@ -84,9 +84,9 @@ class Bench:
 def processes(
     name: str, theirs: Sequence[Ran], ours: Sequence[Ran], mark: float, stretch: float, note: str = ""
 ) -> Row:
-    """Compare the times of two processes; processor time, which a busy machine sways less, goes into the note."""
+    """Compare the wall time of two processes; the note gives the CPU time, which depends less on the load."""
     cpu = spread(ratios(*([one.cpu_seconds for one in side] for side in (theirs, ours))))
-    note = "; ".join(filter(None, (note, f"processor time {cpu}")))
+    note = "; ".join(filter(None, (note, f"CPU time {cpu}")))
     return compared(name, *([one.seconds for one in side] for side in (theirs, ours)), "s", mark, stretch, note)
 
 
@@ -94,7 +94,7 @@ def processes(
 
 
 def article(bench: Bench) -> list[Row]:
-    """The article's script as a process: time and memory."""
+    """Time and peak memory of the article's script as a process."""
     pets = bench.scratch / "data" / "pets.zip"
     source = f"data.source={pets}"
     ran = in_turn(
@@ -117,14 +117,14 @@ def article(bench: Bench) -> list[Row]:
 
 
 def accuracy(bench: Bench) -> list[Row]:
-    """The article's model and ours, cross-validated; and what scikit-learn's max_features costs."""
+    """Cross-validated accuracy of the article's model and of the default config; and the cost of max_features=null."""
     words = ("article", "gbm", bench.data / "pets", ARTICLE_SECONDS)
     said = run(bench.script("training.py", *words, python=bench.python)).said
     shown = [f"{said['accuracy'][name]:.1%}" for name in ("theirs", "default")]
-    note = f"no lower is the mark; {said['tested']} of {said['clips']} clips tested"
+    note = f"target: not lower; {said['tested']} of {said['clips']} clips tested"
     return [
         Row("article's script, accuracy, default config", *shown, note=note),
-        trained("sklearn_gbm, max_features=null against sqrt", said),
+        trained("sklearn_gbm, max_features=null vs. sqrt", said),
     ]
 
 
@@ -137,7 +137,7 @@ def compared(
     stretch: float | None = None,
     note: str = "",
 ) -> Row:
-    """Compare two lists of costs, round by round."""
+    """Compare two lists of measurements round by round."""
     shown = [f"{median(side):.3g} {unit}" for side in (theirs, ours)]
     return Row(name, *shown, ratios(theirs, ours), mark, stretch, note=note)
 
@@ -163,7 +163,7 @@ def twelve(bench: Bench) -> list[Row]:
 
 def egemaps(bench: Bench) -> list[Row]:
     said = run(bench.script("kernels.py", "egemaps", bench.data / "wav", **ONE_THREAD)).said
-    name, note = "openSMILE eGeMAPS, against nine features, kernel", "the features differ"
+    name, note = "openSMILE eGeMAPS vs. nine features, kernel", "different features"
     return [compared(name, said["theirs"], said["ours"], "ms", 10, 20, note)]
 
 
@@ -212,8 +212,8 @@ def cache(bench: Bench) -> list[Row]:
 def growth(bench: Bench) -> list[Row]:
     said = run(bench.script("stages.py", "growth", bench.data / "digits", bench.folder(), python=bench.python)).said
     shown = [f"{median(said[name]):.2f} ms" for name in ("few", "all")]
-    name = f"time for a clip, {said['n_all']} digits against {said['n_few']}"
-    return [Row(name, *shown, ratios(said["all"], said["few"]), 1.1, 1.0, at_most=True, note="less is better")]
+    name = f"time per clip, {said['n_all']} digits vs. {said['n_few']}"
+    return [Row(name, *shown, ratios(said["all"], said["few"]), 1.1, 1.0, at_most=True, note="lower is better")]
 
 
 def startup(bench: Bench) -> list[Row]:
@@ -231,20 +231,20 @@ def startup(bench: Bench) -> list[Row]:
 
 
 def training(bench: Bench) -> list[Row]:
-    """Libraries' defaults against the plugins' on ESC-10, in its folds."""
+    """The libraries' defaults compared with the plugins', on ESC-10 in its own folds."""
     rows = []
     for table in ("flatten", "stats"):
         for pair, title in (("lightgbm", "LightGBM"), ("xgboost", "XGBoost")):
             words = (table, pair, bench.data / "ogg", TRAINING_SECONDS)
             said = run(bench.script("training.py", *words, python=bench.python)).said
-            rows.append(trained(f"{title}, library's defaults against ours, {table}", said))
+            rows.append(trained(f"{title}, library defaults vs. ours, {table}", said))
     return rows
 
 
 def trained(name: str, said: dict[str, Any]) -> Row:
     accuracies = [f"{said['accuracy'][key]:.1%}" for key in ("theirs", "ours")]
     folds = f"{len(said['seconds']['ours'])} of {said['n_folds']} folds"
-    note = f"{said['columns']} columns, {folds}, accuracy {accuracies[0]} against {accuracies[1]}"
+    note = f"{said['columns']} columns, {folds}, accuracy {accuracies[0]} vs. {accuracies[1]}"
     return compared(name, said["seconds"]["theirs"], said["seconds"]["ours"], "s", note=note)
 
 

@@ -1,9 +1,9 @@
-"""Measure audiofw against its peers, print a table and write it to ``docs/benchmarks.md``.
+"""Benchmark audiofw against other libraries, print a table and write it to ``docs/benchmarks.md``.
 
     python benchmarks/run.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--peers PYTHON] [--only article growth …]
 
-Without archives it works on synthesised sounds. ``--peers`` is the interpreter of the environment that has
-``benchmarks/requirements.txt`` as well as audiofw; by default this one.
+Without archives, synthesised sounds are used. ``--peers`` is a Python interpreter with audiofw and
+``benchmarks/requirements.txt`` installed; by default the current one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         bench.prepare(args.esc10, args.digits)
         table: list[Row] = []
         libraries = bench.versions()
-        for name in args.only:  # the page is written anew after each, so that a run cut short leaves something
+        for name in args.only:  # write the page after each, so that an interrupted run leaves its results
             table += measured(bench, name)
             write(args.out, markdown(table, libraries, real=bool(args.esc10)))
     sys.stdout.write(plain(table) + "\n")
@@ -41,10 +41,10 @@ def write(path: Path, text: str) -> None:
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--esc10", type=existing, help="archive of ESC-10, ogg files in folders by class")
-    parser.add_argument("--digits", type=existing, help="archive of spoken digits, wav files")
-    parser.add_argument("--peers", default=sys.executable, help="interpreter that has the peers")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of whole processes (%(default)s)")
+    parser.add_argument("--esc10", type=existing, help="zip archive of ESC-10: ogg files in one folder per class")
+    parser.add_argument("--digits", type=existing, help="zip archive of spoken digits: wav files")
+    parser.add_argument("--peers", default=sys.executable, help="Python interpreter with the peer libraries")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds for whole processes (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROWS", help=", ".join(ROWS))
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "benchmarks.md")
     return parser.parse_args()
@@ -58,7 +58,7 @@ def existing(text: str) -> Path:
 
 
 def measured(bench: Bench, name: str) -> list[Row]:
-    """Measure some rows; a peer that is missing, or whatever fails, is a row that says so."""
+    """Measure a group of rows; a missing peer or a failure becomes a row that says so."""
     started = time.perf_counter()
     try:
         rows = ROWS[name](bench)

@@ -1,4 +1,4 @@
-"""audiofw against itself: the feature stage from the cache, and with many clips.
+"""audiofw compared with itself: extraction with and without the cache, and with few and many clips.
 
 python benchmarks/stages.py cache|growth FOLDER SCRATCH
 """
@@ -38,8 +38,8 @@ def default_unit() -> Unit:
 
 
 def from_cache(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, Any]:
-    """Time the table with an empty cache, then with a full one opened anew: clips per second of each round."""
-    for clip in clips:  # a file written just now is rightly hashed again
+    """Time extraction with an empty cache, then with a full, newly opened one: clips per second for each round."""
+    for clip in clips:  # recently written files would be hashed again
         past = time.time() - LONG_AGO
         os.utime(clip.path, (past, past))
     time.sleep(2.5)
@@ -55,7 +55,7 @@ def from_cache(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, An
 
 
 def growth(clips: Sequence[Clip], unit: Unit, scratch: Path) -> dict[str, Any]:
-    """Time few clips, several times over, then all: ms for a clip of each round."""
+    """Time a few clips, three times in a row, then all: ms per clip for each round."""
     few = clips[:: max(1, len(clips) // FEW)][:FEW]
     times: dict[str, list[float]] = {"few": [], "all": []}
     tabulate(few, unit, progress="")

@@ -1,7 +1,7 @@
-"""Run commands in turn, A B A B …, and say how long each took and how much memory it held.
+"""Run commands alternately, A B A B …, and measure their time and peak memory.
 
-Nothing but the standard library is imported here: Linux counts a parent's memory among its child's until the child
-has begun its own program, so the parent must be small.
+Imports only the standard library: Linux counts the parent's memory towards the child's peak until the child has
+started its own program, so the parent must be small.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MISSING = 3  # exit code of a child whose peer library cannot be imported
 
 
 class MissingPeerError(Exception):
-    """A peer library is not there; the message says why."""
+    """A peer library cannot be imported; the message says why."""
 
 
 class Ran(NamedTuple):
-    """One run of a command: its time, that of its cores, the most memory it held, its last line if that is JSON."""
+    """One run of a command: wall time, CPU time, peak memory, and its last line of output if that is JSON."""
 
     seconds: float
     cpu_seconds: float
@@ -33,7 +33,7 @@ class Ran(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What to run, and where."""
+    """A command line with its environment and working directory."""
 
     words: Sequence[str]
     env: Mapping[str, str]
@@ -41,14 +41,14 @@ class Command(NamedTuple):
 
 
 def run(command: Command) -> Ran:
-    """Run one command to its end.
+    """Run one command.
 
     Raises
     ------
     MissingPeerError
-        If it says that its library is not installed.
+        If the command reports that its library is not installed.
     RuntimeError
-        If it fails; with the end of what it wrote.
+        If the command fails; the message has the end of its stderr.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
@@ -72,12 +72,12 @@ def _text(file: Any) -> str:
 
 
 def in_turn(commands: Mapping[str, Any], repeats: int) -> dict[str, list[Ran]]:
-    """Run each of some commands, then each again, and so on: a busy minute of the machine then meets them all.
+    """Run all commands once, then all again, and so on, so that load on the machine affects them equally.
 
     Parameters
     ----------
     commands : mapping of str to callable
-        Each gives a `Command`, made anew for every run.
+        Each returns a new `Command` for every run.
     """
     ran: dict[str, list[Ran]] = {name: [] for name in commands}
     for _ in range(repeats):
@@ -87,12 +87,12 @@ def in_turn(commands: Mapping[str, Any], repeats: int) -> dict[str, list[Ran]]:
 
 
 def ratios(theirs: Sequence[float], ours: Sequence[float]) -> list[float]:
-    """Give the ratio of each round."""
+    """Ratio of each round."""
     return [a / b for a, b in zip(theirs, ours, strict=True)]
 
 
 def spread(values: Sequence[float], digits: str = ".1f") -> str:
-    """Write median (least–most)."""
+    """Format as median (minimum–maximum)."""
     middle = format(statistics.median(values), digits)
     return f"{middle} ({min(values):{digits}}–{max(values):{digits}})" if len(values) > 1 else middle
 

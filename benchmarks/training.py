@@ -1,10 +1,10 @@
-"""Models side by side on one table, fold by fold: seconds to fit and clips predicted right.
+"""Compare models on one feature table, fold by fold: training time in seconds and accuracy.
 
     python benchmarks/training.py TABLE PAIR FOLDER [SECONDS]
 
-After SECONDS of the slower model's fits no further fold is begun. A table is ``article`` (its own steps), ``flatten``
-or ``stats`` (audiofw's mel spectrogram, pooled); beside the article's, audiofw's default model and table are fitted,
-too. Folds are by the first digit of the files' names.
+No further fold is started once the slower model has trained for SECONDS. TABLE is ``article`` (the article's own
+steps), ``flatten`` or ``stats`` (audiofw's mel spectrogram, pooled). With ``article``, audiofw's default config is
+fitted as well. The fold is the first digit of a file's name.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def table_of(paths: Sequence[Path], unit: Any) -> np.ndarray:
 def fold_by_fold(
     models: dict[str, tuple[Make, np.ndarray]], y: np.ndarray, folds: np.ndarray, most: float
 ) -> dict[str, Any]:
-    """Fit each model, on the table that goes with it, on a fold's training part, then on the next fold's."""
+    """Fit every model on its own table, fold by fold."""
     seconds: dict[str, list[float]] = {name: [] for name in models}
     right: dict[str, list[int]] = {name: [] for name in models}
     tested: list[int] = []
@@ -90,7 +90,7 @@ def fold_by_fold(
 
 
 def plugin(name: str, **options: Any) -> Make:
-    """Make audiofw's model of a name, with the defaults of its plugin."""
+    """Factory for an audiofw model with its default options."""
     from audiofw.contract.registry import load_menus
 
     choice = load_menus().choose("model", {"name": name, **options})
@@ -114,7 +114,7 @@ def xgboost() -> dict[str, Make]:
 
 
 PAIRS = {"gbm": gbm, "lightgbm": lightgbm, "xgboost": xgboost}
-"""A library's defaults, and audiofw's."""
+"""Pairs of a library's defaults and audiofw's."""
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
