@@ -22,7 +22,7 @@ from audiofw.bundle.trust import OWN
 from audiofw.cli.main import COMMANDS
 from audiofw.contract import hookspecs
 from audiofw.contract.registry import load_menus
-from audiofw.evaluation import robustness
+from audiofw.evaluation import changes
 from audiofw.experiment.tune.part import TARGET
 from audiofw.experiment.tune.sweeper import OptunaSweeper, register
 from audiofw.parallel.executors import PLUGIN_PACKAGES
@@ -223,7 +223,7 @@ def calls(tmp_path_factory) -> Calls:
         import_module(name)  # before, for what a module calls while it is imported is not the run's
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIOFW_CACHE", str(folder / "cache"))
-        patch.setattr(robustness, "CHANGES", dict(list(robustness.CHANGES.items())[:1]))  # one is as good as all
+        patch.setattr(changes, "CHANGES", dict(list(changes.CHANGES.items())[:1]))  # one is as good as all
         threading.setprofile(seen)
         sys.setprofile(seen)
         try:
@@ -239,8 +239,8 @@ HANDED_IN = {
     "evaluation.fit.fit_clips": {"experiment.run.make_model"},
     "evaluation.robustness.measure_robustness": {"experiment.run.try_changes.<locals>.extract_some"},
     "extraction.extract.cached_or_made.<locals>.find_or_make": {"audit.run._measure"},
-    "extraction.recording.Unit.recipe": {"evaluation.robustness.Changed.identity"},
-    "extraction.recording._call": {"evaluation.robustness.Changed.__call__"},
+    "extraction.recording.Unit.recipe": {"evaluation.changes.Changed.identity"},
+    "extraction.recording._call": {"evaluation.changes.Changed.__call__"},
     "parallel.executors.outcome": {
         "extraction.extract.cached_or_made.<locals>.find_or_make",
         "extraction.recording.Unit.__call__",

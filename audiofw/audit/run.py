@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audiofw.audio import load as audio
-from audiofw.audit import fingerprint, probe
+from audiofw.audit import probe
 from audiofw.audit.findings import Finding, audit, with_effects
 from audiofw.cache.store import RecipeCache
 from audiofw.data.dataset import Clip
@@ -21,17 +20,16 @@ from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.extract import cached_or_made
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
-from audiofw.system.hashing import digest_files
 from audiofw.system.progress import counting
+from audiofw.system.sourcecode import digest_code
 
 log = logging.getLogger(__name__)
 
 
 def probe_recipe() -> dict[str, Any]:
     """Say what a probe depends on beside its file, for the cache."""
-    files = [Path(str(module.__file__)) for module in (audio, fingerprint, probe)]
     return {
-        "feature": {"name": "audit", "code": digest_files(files)},
+        "feature": {"name": "audit", "code": digest_code([Path(probe.__file__)])},
         "libsndfile": soundfile.__libsndfile_version__,
     }
 

@@ -22,7 +22,7 @@ from audiofw.config.options import Audio, Pad, Windows, build_section
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Menus, Origin, load_menus
 from audiofw.errors import AudiofwError, DataError, PluginError, first_line
-from audiofw.extraction.recording import Unit, make_unit, own_code
+from audiofw.extraction.recording import Unit, make_unit, row_code
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -154,5 +154,5 @@ def _warn_of_differences(facts: Mapping[str, Any], menus: Menus, choices: Mappin
     here = {kind: choice.plugin for kind, choice in choices.items()}
     if model := menus.plugins["model"].get(facts["model"]["name"]):
         here["model"] = model
-    if found := version_differences(facts, here, own_code()):
+    if found := version_differences(facts, here, row_code()):
         log.warning("%s: made with %s: answers may differ, `audiofw verify` tells", where, "; ".join(found))

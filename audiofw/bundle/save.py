@@ -30,7 +30,7 @@ from audiofw.errors import AudiofwError, PluginError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.fit import Sample, fit_clips
 from audiofw.extraction.extract import Rows
-from audiofw.extraction.recording import Unit, own_code
+from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         **{kind: _plugin(run.choices[kind]) for kind in KINDS},
         "made_of": sorted({tuple(origin) for origin in _origins(run.choices)}),
         "seed": config.seed,
-        "code": own_code(),
+        "code": row_code(),
         "score": {
             "name": metrics["score"],
             "value": metrics["value"],

@@ -50,13 +50,13 @@ def distribution_of(module: str) -> str:
     return next(iter(importlib.metadata.packages_distributions().get(module, [""])))
 
 
-def version_differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], own_code: str) -> list[str]:
+def version_differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], row_code: str) -> list[str]:
     """Say what is not as a bundle says: ``numpy 2.0 (here 2.4)``, ``other code of feature=mfcc``."""
     said = facts["versions"]
     basics = _basics()
     here = {name: basics.get(name) or version_of(name) or "missing" for name in said}
     found = [f"{name} {said[name]} (here {here[name]})" for name in said if said[name] != here[name]]
-    if facts["code"] != own_code:
+    if facts["code"] != row_code:
         found.append("other code of audiofw's own for decoding and features")
     for kind, plugin in plugins.items():
         if facts[kind]["owner"] != owner_of(plugin):

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from audiofw.contract.hookspecs import Kind
 from audiofw.contract.schema import Option, allows, plain, show_type
 from audiofw.errors import AudiofwError, PluginError
-from audiofw.system.hashing import digest_files
+from audiofw.system.sourcecode import PACKAGE, digest_code
 
 MADE_UP = (0, 1)  # seed and number of threads for building a model only to list its members
 
@@ -148,15 +148,15 @@ class Choice:
 
 
 def code_digest(function: Callable[..., Any]) -> str:
-    """Hash the source of a function: its file, or every module of its package.
+    """Hash the code of a function: its file, or every module of its package, and what these import of audiofw.
 
     A version number would not change while a plugin is being developed.
     """
     file = Path(inspect.getsourcefile(function) or "")
     module = sys.modules.get(function.__module__)
     in_package = bool(module and "." in module.__name__ and (file.parent / "__init__.py").exists())
-    files = sorted(file.parent.rglob("*.py")) if in_package or file.name == "__init__.py" else [file]
-    return digest_files(files)
+    whole = (in_package or file.name == "__init__.py") and PACKAGE not in file.parents
+    return digest_code(sorted(file.parent.rglob("*.py")) if whole else [file])
 
 
 def read_plugin(

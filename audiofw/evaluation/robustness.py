@@ -7,65 +7,25 @@ telephone, in a lossy file or in a room.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from audiofw.audio import effects
 from audiofw.data.splits import Fold
 from audiofw.errors import AudiofwError
+from audiofw.evaluation.changes import changed_units
 from audiofw.evaluation.cross_validate import Evaluation, Pooled, pool, test_fold
 from audiofw.evaluation.fit import Sample
 from audiofw.evaluation.intervals import bootstrap_interval
 from audiofw.extraction.extract import Table
-from audiofw.extraction.recording import Copy, Unit
-from audiofw.system.hashing import digest_files
+from audiofw.extraction.recording import Unit
 
 log = logging.getLogger(__name__)
 
-Change = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 Extract = Callable[[np.ndarray, Unit], Table]
 
 UNCHANGED = "none"
-CHANGES: Mapping[str, Change] = {
-    "white noise, SNR 20 dB": lambda y, sr, rng: effects.noisy(y, 20, rng),
-    "white noise, SNR 10 dB": lambda y, sr, rng: effects.noisy(y, 10, rng),
-    "white noise, SNR 0 dB": lambda y, sr, rng: effects.noisy(y, 0, rng),
-    "pink noise, SNR 20 dB": lambda y, sr, rng: effects.noisy(y, 20, rng, fall=1),
-    "pink noise, SNR 10 dB": lambda y, sr, rng: effects.noisy(y, 10, rng, fall=1),
-    "pink noise, SNR 0 dB": lambda y, sr, rng: effects.noisy(y, 0, rng, fall=1),
-    "12 dB quieter": lambda y, sr, rng: effects.amplified(y, -12),
-    "8 kHz": lambda y, sr, rng: effects.band_limited(y, sr, 8000),
-    "mp3, low bit rate": lambda y, sr, rng: effects.encoded(y, sr, "mp3"),
-    "ogg, low bit rate": lambda y, sr, rng: effects.encoded(y, sr, "ogg"),
-    "reverberation, 0.5 s": lambda y, sr, rng: effects.reverberant(y, sr, 0.5, rng),
-}
-"""What a model has to withstand, by the name that is shown."""
-
-
-@dataclass(frozen=True)
-class Changed:
-    """One change, as what a unit takes for an augmentation."""
-
-    name: str
-    holds_gil: bool = False
-    learns: bool = False
-
-    def __call__(self, *given: Any) -> np.ndarray:
-        return CHANGES[self.name](*given)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the changed samples depend on, beside ``changes.py``."""
-        return {"name": self.name, "code": digest_files([Path(__file__)])}
-
-
-def changed_units(unit: Unit, seed: int) -> dict[str, Unit]:
-    """Give for each change what turns a recording, changed so, into rows as ``unit`` does."""
-    return {name: replace(unit, copy=Copy(Changed(name), 1, seed)) for name in CHANGES}
 
 
 def measure_robustness(

@@ -11,7 +11,7 @@ from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError
-from audiofw.experiment.run import Result, Watch, rehearse, run
+from audiofw.experiment.run import Result, Watch, rehearse, run, run_code
 from audiofw.experiment.supervisor import session_start
 from audiofw.experiment.tune.part import Pruned, TrialRole
 from audiofw.experiment.tune.trial import narrow, watch
@@ -26,6 +26,7 @@ from audiofw.results.record import (
     repeat_run,
     settled_run,
 )
+from audiofw.system.sourcecode import remember_sources
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequenc
     """Run one job on the clips that its config names, and say nothing on stdout."""
     rehearse(config, choices)
     dataset = find(config)
-    return _run_noted(config, choices, dataset, folder, overrides, job_identity(config, choices, dataset)), dataset
+    job = job_identity(config, choices, dataset, run_code())
+    return _run_noted(config, choices, dataset, folder, overrides, job), dataset
 
 
 def run_in_sweep(
@@ -56,7 +58,7 @@ def run_in_sweep(
     if part:
         dataset, choices = narrow(part, config, dataset, choices)
         config = replace(config, robustness=config.robustness and part.final)  # a search asks for the winner's alone
-    job = job_identity(config, choices, dataset)
+    job = job_identity(config, choices, dataset, run_code())
     if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
         return value
     watcher = watch(part, config) if part else None
@@ -101,6 +103,7 @@ def _run_noted(
     watcher: Watch | None = None,
 ) -> Result:
     record = begin_job(folder, job, overrides, config.score)
+    remember_sources()
     try:
         result = run(config, choices, dataset, folder, watcher)
     except Pruned as pruned:

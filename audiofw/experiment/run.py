@@ -31,6 +31,7 @@ from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import extract, extract_copies, open_recipe_cache, units_of, width_of
 from audiofw.results.files import save_results
 from audiofw.system.progress import counting
+from audiofw.system.sourcecode import digest_code
 
 Choices = Mapping[str, Choice]
 Watch = Callable[[FoldResult, int], None]
@@ -101,6 +102,14 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
         build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names)
     return Result(main_value(metrics), metrics, table.failures, folder)
+
+
+def run_code() -> str:
+    """Hash the code of ours that can change a run's result; the plugins have their own.
+
+    A report is drawn from what a run has left, and can be drawn again; the version is a name.
+    """
+    return digest_code([Path(__file__)], without=("report", "version"))
 
 
 def rehearse(config: Config, choices: Choices) -> None:

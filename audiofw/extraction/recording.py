@@ -7,19 +7,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import soundfile
 
 from audiofw.audio.load import Channel, load
 from audiofw.audio.segments import Segments
+from audiofw.contract.plugin import Choice  # a row's code, too: it calls the plugins
 from audiofw.errors import AudiofwError, PluginError, one_line
-from audiofw.system.hashing import digest_files
+from audiofw.system.sourcecode import digest_code
 from audiofw.system.versions import ROWS, versions_of
-
-if TYPE_CHECKING:
-    from audiofw.contract.plugin import Choice
 
 LONGEST_FRAME = 2**14  # samples; a shorter clip may lack what a feature needs for one frame
 LONGEST_TRIAL = 3600.0  # seconds; a longer duration means "all of it", and is not tried out in full
@@ -159,7 +157,7 @@ class Unit:
             "feature": dict(self.feature.identity),
             "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
             "copy": copy,
-            "code": own_code(*(["audio/effects"] if self.copy else [])),
+            "code": row_code(),
             "libraries": {"libsndfile": soundfile.__libsndfile_version__, **versions_of(ROWS)},
         }
 
@@ -238,8 +236,6 @@ def _checked(array: np.ndarray, who: str, axes: tuple[str, ...]) -> np.ndarray:
     return array
 
 
-def own_code(*more: str) -> str:
-    """Hash the sources of ours that shape a row, so that no change to them leaves stale rows behind."""
-    package = Path(__file__).parents[1]
-    own = [package / f"{name}.py" for name in ("audio/load", "audio/segments", "extraction/recording", *more)]
-    return digest_files([*own, *sorted((package / "spectral").glob("*.py"))])
+def row_code() -> str:
+    """Hash the code of ours that shapes a row, so that no change to it leaves stale rows; a plugin has its own."""
+    return digest_code([Path(__file__)])

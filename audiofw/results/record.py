@@ -6,7 +6,6 @@ newest folder of a job, whatever sweep it was part of.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -23,7 +22,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line, one_line
 from audiofw.system.atomic import is_alive, write_whole
-from audiofw.system.hashing import digest_files
+from audiofw.system.hashing import digest_json
 from audiofw.system.paths import cache_root
 from audiofw.system.versions import FIGURES, versions_of
 
@@ -46,8 +45,16 @@ class Record:
     reused: str | None = None  #: the folder of the earlier run that this one repeats
 
 
-def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset) -> str:
+def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset, code: str) -> str:
     """Name a job by all that its result depends on.
+
+    Parameters
+    ----------
+    config : Config
+    choices : mapping of str to Choice
+    dataset : Dataset
+    code : str
+        Digest of what runs it.
 
     Returns
     -------
@@ -58,12 +65,11 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
         "config": {key: value for key, value in option_values(config) if _identifies(key)},
         "plugins": {kind: choice.identity for kind, choice in choices.items()},
         "data": _data(dataset),
-        "code": _sources(),
+        "code": code,
         "libraries": versions_of(FIGURES),
         "python": platform.python_version(),
     }
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest_json(facts)
 
 
 def _identifies(key: str) -> bool:
@@ -78,10 +84,6 @@ def _data(dataset: Dataset) -> list[Any]:
         return [str(root.relative_to(cache_root())), [clip[1:] for clip in dataset.clips]]
     stats = [clip.path.stat() for clip in dataset.clips]
     return [(*clip[1:], s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
-
-
-def _sources() -> str:
-    return digest_files(sorted(Path(__file__).parents[1].rglob("*.py")))
 
 
 def read_record(folder: Path) -> Record | None:

@@ -1,12 +1,44 @@
-"""The identity of code: what it says, since a version number goes stale while it is being written."""
+"""Hashes by which what was computed, stored or read is found again: one algorithm, blake2b, and few lengths."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from io import FileIO
 from pathlib import Path
+from typing import Any
+
+SIZE = 16  # bytes of a digest or checksum
+CONTENT_SIZE = 20  # bytes of the digest of a file's content
 
 
-def digest_files(files: Iterable[Path]) -> str:
-    """Hash the text of some source files, in their order, to 32 hexadecimal digits."""
-    return hashlib.blake2b(b"\0".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+def checksum(data: bytes | memoryview, key: bytes = b"") -> bytes:
+    """Hash bytes to 16 bytes, under a key of at most 64 bytes."""
+    return hashlib.blake2b(data, digest_size=SIZE, key=key).digest()
+
+
+def digest_bytes(data: bytes, key: bytes = b"") -> str:
+    """Hash bytes to 32 hexadecimal digits."""
+    return checksum(data, key).hex()
+
+
+def digest_json(facts: Any) -> str:
+    """Hash what JSON can hold to 32 hexadecimal digits, whatever the order of keys."""
+    return digest_bytes(json.dumps(facts, sort_keys=True).encode())
+
+
+def digest_stream(stream: FileIO) -> bytes:
+    """Hash the rest of an open file to 20 bytes, without holding it in memory."""
+    return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=CONTENT_SIZE)).digest()
+
+
+def digest_file(file: Path) -> bytes:
+    """Hash a file's content to 20 bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with file.open("rb", buffering=0) as stream:
+        return digest_stream(stream)

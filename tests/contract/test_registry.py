@@ -164,7 +164,8 @@ def test_the_identity_changes_with_the_source_and_the_options(drop):
     base = identity(LOUDNESS, hop_length=512)
     assert base == identity(LOUDNESS, hop_length=512)
     assert base != identity(LOUDNESS, hop_length=256)
-    assert base != identity(LOUDNESS + "\n    # another text\n", hop_length=512)
+    assert base != identity(LOUDNESS.replace("return y[", "return 2 * y["), hop_length=512)
+    assert base == identity(LOUDNESS + "\n    # another text\n", hop_length=512)
 
 
 def test_the_code_of_a_package_is_all_of_its_modules(tmp_path, monkeypatch):

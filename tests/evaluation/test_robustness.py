@@ -9,7 +9,7 @@ import pytest
 from conftest import write_wav
 
 from audiofw.audio.effects import band_limited
-from audiofw.evaluation import robustness
+from audiofw.evaluation.changes import CHANGES
 
 PLUGINS = """
     import json, os
@@ -111,7 +111,7 @@ def test_each_change_is_scored_by_the_models_as_they_are(audiofw, levels):
     outcome = audiofw(*WORDS, "robustness=true")
     assert outcome.code == 0, outcome.err
     table = metrics(levels)["robustness"]
-    assert [row["change"] for row in table] == ["none", *robustness.CHANGES]
+    assert [row["change"] for row in table] == ["none", *CHANGES]
     values = {row["change"]: row["value"] for row in table}
     assert values.pop("12 dB quieter") == 0.5  # the loud are taken for quiet ones
     assert set(values.values()) == {1.0}  # the rest leaves the level where it is
@@ -133,7 +133,7 @@ def test_clips_that_cannot_be_changed_are_left_out_of_that_row_alone(audiofw, le
         raise ValueError("no")
 
     changes = {"picky": picky, "broken": broken}
-    monkeypatch.setattr(robustness, "CHANGES", changes)
+    monkeypatch.setattr("audiofw.evaluation.changes.CHANGES", changes)
     outcome = audiofw(*WORDS, "robustness=true")
     assert outcome.code == 0, outcome.err
     assert metrics(levels)["robustness"][1:] == [
@@ -158,7 +158,7 @@ def test_the_table_is_the_same_from_the_cache_and_the_scores_are_those_without_i
 def test_a_sweep_does_not_take_over_a_run_that_lacks_the_table(audiofw, levels):
     assert audiofw("-m", *WORDS, "hydra.sweep.dir=swept", "robustness=false,true").code == 0
     without, with_it = (metrics(levels / "swept" / number)["robustness"] for number in "01")
-    assert (len(without), len(with_it)) == (0, 1 + len(robustness.CHANGES))
+    assert (len(without), len(with_it)) == (0, 1 + len(CHANGES))
 
 
 def test_a_plan_counts_the_changed_clips_that_are_tested(audiofw, levels):

@@ -14,6 +14,7 @@ from audiofw.experiment.hydra_app import compose
 from audiofw.extraction.clips import find
 from audiofw.results.record import job_identity
 
+CODE = "of some code"
 CLIPS_SAY_IT = ("data.", "tune.holdout")  # which clips there are is seen by the clips themselves
 
 
@@ -37,13 +38,10 @@ def changed(section: Any, key: str) -> Any:
 
 def test_a_job_is_another_by_each_option_that_can_change_its_result(composed, dataset):
     config, choices = composed
-    identity = job_identity(config, choices, dataset)
-    others = {
-        key for key, _ in option_values(config) if job_identity(changed(config, key), choices, dataset) != identity
-    }
-    assert others == {
-        key for key, _ in option_values(config) if effect_of(key) != "nothing" and not key.startswith(CLIPS_SAY_IT)
-    }
+    identity = job_identity(config, choices, dataset, CODE)
+    keys = [key for key, _ in option_values(config)]
+    others = {key for key in keys if job_identity(changed(config, key), choices, dataset, CODE) != identity}
+    assert others == {key for key in keys if effect_of(key) != "nothing" and not key.startswith(CLIPS_SAY_IT)}
     assert {"score", "seed", "audio.trim", "balance", "robustness"} <= others
     assert not {"n_jobs", "audit", "cache.max_gb", "bundle.refit", "data.on_error"} & others
 
@@ -51,13 +49,18 @@ def test_a_job_is_another_by_each_option_that_can_change_its_result(composed, da
 def test_a_job_is_another_by_its_plugins_and_their_options(composed, dataset):
     config, choices = composed
     others = [compose(words)[1] for words in (["model=knn"], ["model=knn", "model.n_neighbors=2"], ["split=kfold"])]
-    assert len({job_identity(config, each, dataset) for each in [choices, *others]}) == 4
+    assert len({job_identity(config, each, dataset, CODE) for each in [choices, *others]}) == 4
 
 
 def test_a_job_is_another_by_its_clips_and_their_labels(composed, dataset):
     config, choices = composed
     first, *rest = dataset.clips
     relabelled = dataset._replace(clips=[first._replace(label="another"), *rest])
-    known = {job_identity(config, choices, each) for each in (dataset, dataset._replace(clips=rest), relabelled)}
+    known = {job_identity(config, choices, each, CODE) for each in (dataset, dataset._replace(clips=rest), relabelled)}
     Path(first.path).write_bytes(b"something else")
-    assert len({*known, job_identity(config, choices, dataset)}) == 4
+    assert len({*known, job_identity(config, choices, dataset, CODE)}) == 4
+
+
+def test_a_job_is_another_by_the_code_that_runs_it(composed, dataset):
+    config, choices = composed
+    assert len({job_identity(config, choices, dataset, code) for code in ("one", "other")}) == 2

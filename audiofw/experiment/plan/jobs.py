@@ -22,9 +22,9 @@ from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.data.dataset import Dataset
 from audiofw.errors import ConfigError
-from audiofw.evaluation.robustness import Changed, changed_units
+from audiofw.evaluation.changes import Changed, changed_units
 from audiofw.experiment.hydra_app import Refused, resolve, run_app
-from audiofw.experiment.run import rehearse
+from audiofw.experiment.run import rehearse, run_code
 from audiofw.extraction.clips import find, split
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import units_of
@@ -162,7 +162,7 @@ class Survey:
         """Say whether a sweep would run it, as `audiofw.experiment.job.run_in_sweep` decides."""
         if rerun == "all":
             return job._replace(work=work)
-        identity = job_identity(work.config, work.choices, work.dataset)
+        identity = job_identity(work.config, work.choices, work.dataset, run_code())
         first = self._seen.setdefault(identity, job.number)
         if first != job.number:
             return job._replace(status=f"same as {first}")
