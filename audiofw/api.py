@@ -1,4 +1,4 @@
-"""audiofw from Python: run an experiment, load its model, compute features for anything else."""
+"""audiofw from Python: run experiments, load models, and compute features for other libraries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run has left in a folder.
+    """Results of a run, read from its folder.
 
     Attributes
     ----------
@@ -43,18 +43,18 @@ class RunResult:
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
-        """Scores with their intervals, the baseline's, those of each class, the audit: what ``metrics.json`` holds."""
+        """Contents of ``metrics.json``: scores with intervals, baseline, classes, audit."""
         return dict(json.loads((self.path / "metrics.json").read_text(encoding="utf-8")))
 
     @cached_property
     def predictions(self) -> list[dict[str, Any]]:
-        """A row for each tested clip, out of fold: ``pandas.DataFrame(result.predictions)`` makes a table of them."""
+        """One row for each tested clip, out of fold; for ``pandas.DataFrame(result.predictions)``."""
         with (self.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
             return [_typed(row) for row in csv.DictReader(file)]
 
     @cached_property
     def model(self) -> Model:
-        """The model of the bundle, see `load_model`."""
+        """The model that the run saved; see `load_model`."""
         return load_model(self.path)
 
     @property
@@ -71,7 +71,7 @@ def _typed(row: dict[str, str]) -> dict[str, Any]:
 
 
 def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -> RunResult:
-    """Run one experiment, as the command ``audiofw`` does with these words.
+    """Run one experiment, as the command ``audiofw`` does with these arguments.
 
     Parameters
     ----------
@@ -88,7 +88,20 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     Raises
     ------
     AudiofwError
-        For what the user can mend, in one line.
+        For errors in data, options or plugins; its message is one line.
+
+    Examples
+    --------
+    The folder ``pets`` has one folder of recordings for each class.
+
+    >>> import audiofw
+    >>> result = audiofw.run(["data.source=pets", "feature=mfcc", "model=svm"])
+    >>> result.score
+    1.0
+    >>> result.metrics["baseline"]["accuracy"]  # of always predicting the most frequent class
+    0.5
+    >>> [row["path"] for row in result.predictions if row["predicted"] != row["label"]]
+    []
     """
     config, choices = compose(_words(overrides))
     folder = Path(path) if path is not None else Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
@@ -98,24 +111,31 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
 
 
 def features(paths: Paths, overrides: Overrides = ()) -> np.ndarray:
-    """Compute the rows of some recordings, for use in plain scikit-learn.
+    """Compute the features of recordings, pooled into one row each, for use in scikit-learn.
 
     Parameters
     ----------
     paths : path, or sequence of paths
-        Files; a folder stands for all sound below it, in the order of its names.
+        Files; a folder stands for all recordings below it, sorted by name.
     overrides : sequence of str
         ``["feature=mel", "pooling=stats", "audio.duration=5"]``.
 
     Returns
     -------
     np.ndarray [shape=(files, d), dtype=float32]
-        With ``windows.hop``, a row for each window of each file.
+        With ``windows.hop``, one row for each window of each file.
 
     Raises
     ------
     DataError
-        For a file that cannot be used; it is named.
+        For a file that cannot be used, with its name.
+
+    Examples
+    --------
+    >>> import audiofw
+    >>> X = audiofw.features(["pets/cat/0.wav", "pets/dog/0.wav"], ["feature=mfcc", "pooling=stats"])
+    >>> X.shape
+    (2, 360)
     """
     config, choices = compose(_words(overrides))
     config = replace(config, data=replace(config.data, on_error="raise"))
@@ -123,7 +143,15 @@ def features(paths: Paths, overrides: Overrides = ()) -> np.ndarray:
 
 
 def feature_names(overrides: Overrides = ()) -> list[str]:
-    """Name the columns that `features` gives with these words, as ``mfcc3.delta.p95``."""
+    """Name the columns that `features` returns with these overrides.
+
+    Examples
+    --------
+    >>> import audiofw
+    >>> names = audiofw.feature_names(["feature=mfcc", "pooling=stats"])
+    >>> len(names), names[0], names[-1]
+    (360, 'mfcc0.mean', 'mfcc19.delta.p95')
+    """
     config, choices = compose(_words(overrides))
     unit = units_of(config, choices)[0]
     if unit.pooling.learns:

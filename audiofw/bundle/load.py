@@ -33,29 +33,38 @@ KINDS = ("feature", "pooling", "model")
 
 
 def load_model(path: str | PathLike[str]) -> Model:
-    """Load the model that a run has left.
+    """Load the model that a run has saved.
 
     Parameters
     ----------
     path : path
-        The run's folder, the ``model`` in it, or a zip of either.
+        The run's folder, the folder ``model`` in it, or a zip of either.
 
     Returns
     -------
     Model
-        With ``predict``, ``predict_proba`` and ``classes_``.
+        With ``predict``, ``predict_proba``, ``predict_set`` and ``classes_``.
 
     Raises
     ------
     DataError
-        For what is no bundle, was changed, or holds a type that is not trusted.
+        If it is not a model bundle, was changed, or contains a type that is not trusted.
     PluginError
-        For a plugin that is not installed here.
+        If it needs a plugin that is not installed.
 
     Notes
     -----
-    No code runs that a bundle brings or names. A booster's own bytes are read by its library's compiled code, which a
-    damaged or hostile file may crash: load a stranger's bundle in a process that may die.
+    No code that a bundle contains or names is run. LightGBM, XGBoost and CatBoost parse their own formats in compiled
+    code, which a damaged or hostile file may crash: load bundles from strangers in a process that may die.
+
+    Examples
+    --------
+    >>> import audiofw
+    >>> model = audiofw.load_model("run")
+    >>> model.classes_.tolist()
+    ['cat', 'dog']
+    >>> model.predict(["pets/cat/0.wav", "pets/dog/0.wav"]).tolist()
+    ['cat', 'dog']
     """
     return read_model(*read_bundle(Path(path).expanduser()), where=str(path))
 

@@ -1,4 +1,4 @@
-"""A fitted model that is handed recordings, and says what they are."""
+"""A fitted model with all that comes before it: it takes recordings and predicts their classes."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model out of a bundle, with all that comes before it: decode, feature, pooling, padding.
+    """A model from a bundle, with all steps before it: decoding, feature, pooling, padding.
 
     Attributes
     ----------
     classes_ : np.ndarray [shape=(n_classes,)]
-        Names of the classes, sorted; the columns of `predict_proba`.
+        Names of the classes, sorted: the columns of `predict_proba`.
     facts : mapping
-        What ``bundle.json`` says: settings, versions, score.
+        Contents of ``bundle.json``: settings, versions, score.
     """
 
     unit: Unit
@@ -58,13 +58,13 @@ class Model:
         return f"Model({type(self.classifier).__name__} on {self.unit.feature.name}; classes: {classes})"
 
     def predict(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
-        """Name the class of each recording.
+        """Predict the class of each recording.
 
         Parameters
         ----------
         files : path, or sequence of paths
         n_jobs : int
-            Workers, in scikit-learn's sense.
+            Number of workers; -1 uses all cores.
 
         Returns
         -------
@@ -73,19 +73,46 @@ class Model:
         Raises
         ------
         DataError
-            For a file that cannot be used; it is named.
+            For a file that cannot be used, with its name.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> model.predict("pets/cat/0.wav").tolist()
+        ['cat']
         """
         return np.array([verdict.label for verdict in self._verdicts(files, n_jobs)])
 
     def predict_proba(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
-        """Give the probability of each class for each recording, [shape=(files, n_classes)]; as `predict`.
+        """Predict the probability of each class for each recording.
+
+        Parameters
+        ----------
+        files, n_jobs
+            As for `predict`.
+
+        Returns
+        -------
+        np.ndarray [shape=(files, n_classes)]
+            Columns in the order of ``classes_``; each row sums to 1.
 
         Raises
         ------
         PluginError
-            For a model that gives no probabilities.
+            If the model has no probabilities.
         DataError
-            For a file that cannot be used; it is named.
+            For a file that cannot be used, with its name.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> probabilities = model.predict_proba(["pets/cat/0.wav", "pets/dog/0.wav"])
+        >>> probabilities.shape
+        (2, 2)
+        >>> model.classes_[probabilities.argmax(axis=1)].tolist()
+        ['cat', 'dog']
         """
         rows = [verdict.probabilities for verdict in self._verdicts(files, n_jobs)]
         if None in [row if row is None else True for row in rows]:
@@ -93,15 +120,15 @@ class Model:
         return np.array(rows)
 
     def predict_set(self, files: Files, *, coverage: float = 0.9, n_jobs: int = -1) -> list[list[str]]:
-        """Give for each recording the labels that are probable enough to hold the true one in a share of recordings.
+        """Predict a set of labels for each recording that contains the true one with a given coverage (conformal).
 
         Parameters
         ----------
-        files : path, or sequence of paths
+        files, n_jobs
+            As for `predict`.
         coverage : float
-            That share, of recordings like those that were tested: see `audiofw.evaluation.conformal`.
-        n_jobs : int
-            Workers, in scikit-learn's sense.
+            Share of sets that contain the true label, for recordings like those that the run tested; see
+            `audiofw.evaluation.conformal`.
 
         Returns
         -------
@@ -111,9 +138,16 @@ class Model:
         Raises
         ------
         ConfigError
-            For a coverage that is none, or a model that gives no probabilities.
+            If the coverage is not between 0 and 1, or the model has no probabilities.
         DataError
-            For a file that cannot be used; it is named.
+            For a file that cannot be used, with its name.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> model.predict_set(["pets/cat/0.wav", "pets/dog/0.wav"], coverage=0.8)
+        [['cat'], ['dog']]
         """
         least = self.least_probability(coverage)
         return [self.labels(row, least) for row in self.predict_proba(files, n_jobs=n_jobs)]

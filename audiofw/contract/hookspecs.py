@@ -47,6 +47,17 @@ def register_features(register: Register) -> None:
     """Register features: functions ``(y, sr, *, …)`` that return a float array ``(rows, frames)``.
 
     ``y`` is one clip, mono ``float32 (n,)``, which the function may modify in place; ``sr`` is its sampling rate in Hz.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_features(register):
+    ...     register(loudness)
+    >>> def loudness(y, sr, *, hop_length: int = 512):
+    ...     "Root-mean-square level of each frame."
+    ...     from audiofw import spectral
+    ...     return spectral.rms(y, hop_length=hop_length)
     """
 
 
@@ -58,6 +69,16 @@ def register_poolings(register: Register) -> None:
     unfitted scikit-learn transformer, which is fitted on each training fold. Its ``fit(X, y)`` and ``transform(X)``
     receive a sequence of ``n`` arrays ``(rows, frames)``, whose numbers of frames may differ; ``transform`` returns
     ``(n, d)``.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_poolings(register):
+    ...     register(mean)
+    >>> def mean(frames):
+    ...     "Mean of each row over time."
+    ...     return frames.mean(axis=1)
     """
 
 
@@ -70,6 +91,17 @@ def register_models(register: Register) -> None:
     the options not given. A final ``**params`` accepts further options, so that every option of the wrapped library can
     be set with ``+model.gamma=1``. If the classifier's ``fit`` has a parameter ``groups``, it receives the group of
     each row (its clip if the data has no groups), so that its inner splits do not leak.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_models(register):
+    ...     register(naive_bayes)
+    >>> def naive_bayes(*, var_smoothing: float = 1e-9):
+    ...     "Gaussian naive Bayes."
+    ...     from sklearn.naive_bayes import GaussianNB
+    ...     return GaussianNB(var_smoothing=var_smoothing)
     """
 
 
@@ -79,6 +111,17 @@ def register_splits(register: Register) -> None:
 
     A function declares only the arguments that it needs. If it takes ``groups`` or ``folds`` (lists with one str per
     clip) and the data has none, the run ends with an error.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_splits(register):
+    ...     register(group_holdout)
+    >>> def group_holdout(seed, groups, *, test_size: float = 0.2):
+    ...     "One split that keeps each group on one side."
+    ...     from sklearn.model_selection import GroupShuffleSplit
+    ...     return GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=seed)
     """
 
 
@@ -88,6 +131,17 @@ def register_augmentations(register: Register) -> None:
 
     ``y`` is a segment of a training clip, mono ``float32 (n,)``, which the function may modify in place; ``rng`` is a
     ``numpy.random.Generator``, which must be the only source of randomness.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_augmentations(register):
+    ...     register(quieter)
+    >>> def quieter(y, sr, rng, *, db: float = 12.0):
+    ...     "Up to ``db`` quieter."
+    ...     from audiofw.audio import effects
+    ...     return effects.amplified(y, -rng.uniform(0, db))
     """
 
 
@@ -98,6 +152,13 @@ def register_trusted_types(register: Register) -> None:
     Give the full name, with the module that defines the class. Bundles are loaded without pickle and rejected if they
     contain a class that neither audiofw nor an installed plugin trusts. A trusted class must be safe to construct with
     arbitrary attributes: its ``__setstate__``, if any, runs on data from the file.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_trusted_types(register):
+    ...     register("my_package.models.MyClassifier")
     """
 
 

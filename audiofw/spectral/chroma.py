@@ -55,6 +55,17 @@ def chroma_stft(
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> chroma = spectral.chroma_stft(y)
+    >>> chroma.shape
+    (12, 44)
+    >>> int(chroma[:, 20].argmax())  # 0 is C, so 9 is A
+    9
     """
     S = spectrogram(y, S=S, power=2, **framing)
     bank = chroma_filterbank(
@@ -86,6 +97,12 @@ def chroma_filterbank(
     ``tuning`` is the deviation from A440 in fractions of a chroma bin; ``ctroct`` and ``octwidth`` are the centre and
     width of the octave weighting (``octwidth=None``: no weighting); ``norm`` normalises each column; row 0 is C, or A
     with ``base_c=False``. Shape ``(n_chroma, 1 + n_fft // 2)``.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.chroma_filterbank(sr=22050, n_fft=2048).shape
+    (12, 1025)
     """
     whole("n_chroma", n_chroma, 1)
     pitch = _chroma_of_bins(positive("sr", sr), whole("n_fft", n_fft, 2), n_chroma, tuning)

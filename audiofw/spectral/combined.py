@@ -71,6 +71,15 @@ def feature_set(
     ------
     ValueError
         If the signal or an argument cannot be used, or ``sr`` is too low for one octave of contrast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> features = spectral.feature_set(y, only=["mfcc", "spectral_centroid"])
+    >>> {name: values.shape for name, values in features.items()}
+    {'mfcc': (20, 44), 'spectral_centroid': (1, 44)}
     """
     for name in only or ():
         one_of("only", name, [*FEATURES])

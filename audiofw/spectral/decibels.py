@@ -39,6 +39,13 @@ def power_to_db(
     ------
     ValueError
         If ``S`` is empty or complex, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> spectral.power_to_db(np.array([1.0, 0.1, 0.0])).tolist()  # silence: top_db below the maximum
+    [0.0, -10.0, -80.0]
     """
     power, reference = _checked(S, ref, amin, top_db)
     return _decibels(power, reference, amin, top_db)
@@ -50,6 +57,13 @@ def amplitude_to_db(
     """Convert amplitude to decibels, ``20 * log10(|S| / ref)``, as ``librosa.amplitude_to_db``.
 
     Parameters, return value and errors are those of :func:`power_to_db`, but ``ref`` and ``amin`` are amplitudes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> spectral.amplitude_to_db(np.array([1.0, 0.1]), top_db=None).tolist()
+    [0.0, -20.0]
     """
     amplitude, reference = _checked(np.abs(S), ref, amin, top_db)
     return _decibels(np.square(amplitude), reference**2, amin**2, top_db)

@@ -59,6 +59,14 @@ def spectral_centroid(
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> spectral.spectral_centroid(y)[0, 20].round().item()
+    440.0
     """
     S, freq = _with_frequencies(y, S, sr, freq, framing)
     return row(centroid_of(moments_of(S, freq), S.dtype))
@@ -79,6 +87,14 @@ def spectral_bandwidth(
 
     ``p`` is the exponent of the deviation (2: a standard deviation); ``norm=False`` does not normalise the magnitudes.
     Other parameters, the return value ``(1, frames)`` and errors are those of :func:`spectral_centroid`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> spectral.spectral_bandwidth(y).shape
+    (1, 44)
     """
     positive("p", p)
     S, freq = _with_frequencies(y, S, sr, freq, framing)
@@ -149,6 +165,14 @@ def spectral_rolloff(
     ``roll_percent`` is that fraction, between 0 and 1. The sums are more accurate than librosa's, so a borderline frame
     can differ by one bin. Other parameters, the return value ``(1, frames)`` and errors are those of
     :func:`spectral_centroid`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> spectral.spectral_rolloff(y)[0, 20].round().item()
+    452.0
     """
     if not 0 < roll_percent < 1:
         raise ValueError(f"roll_percent={roll_percent} is out of range: between 0 and 1")
@@ -189,6 +213,15 @@ def spectral_flatness(
     As ``librosa.feature.spectral_flatness``: ``S`` is a magnitude, which is raised to ``power`` and then clipped to at
     least ``amin``. Other parameters, the return value ``(1, frames)`` and errors are those of
     :func:`spectral_centroid`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> noise = np.random.default_rng(0).standard_normal(22050)
+    >>> bool(spectral.spectral_flatness(noise).mean() > 100 * spectral.spectral_flatness(y)[0, 20])
+    True
     """
     positive("amin", amin)
     rows = spectrogram(y, S=S, **framing).T
@@ -219,6 +252,14 @@ def spectral_contrast(
     ``quantile`` is the fraction of a band's bins averaged for the peak and for the valley; ``linear=True`` returns
     their linear difference. Other parameters and errors are those of :func:`spectral_centroid`. The result has
     ``n_bands + 1`` rows; the first is the band below ``fmin``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> spectral.spectral_contrast(y).shape  # below 200 Hz, and six octaves
+    (7, 44)
     """
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} is out of range: between 0 and 1")
@@ -259,7 +300,14 @@ def octaves(freq: NDArray[np.float64], sr: float, fmin: float, n_bands: int) -> 
 
 
 def octaves_below_half(sr: float) -> int:
-    """Number of octaves above 200 Hz, from 1 to 6, that start below half the sampling rate."""
+    """Number of octaves above 200 Hz, from 1 to 6, that start below half the sampling rate.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.octaves_below_half(22050)
+    6
+    """
     return max(1, min(6, math.ceil(math.log2(positive("sr", sr) / 2 / 200))))
 
 

@@ -31,7 +31,14 @@ class Band(NamedTuple):
 
 
 def hz_to_mel(hz: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
-    """Convert Hz to mels on Slaney's or HTK's scale, as ``librosa.hz_to_mel``."""
+    """Convert Hz to mels on Slaney's or HTK's scale, as ``librosa.hz_to_mel``.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.hz_to_mel(1000.0).item()
+    15.0
+    """
     hz = np.asarray(hz, np.float64)
     if htk:
         return 2595.0 * np.log10(1.0 + hz / 700.0)
@@ -40,7 +47,14 @@ def hz_to_mel(hz: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
 
 
 def mel_to_hz(mels: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
-    """Convert mels to Hz, the inverse of :func:`hz_to_mel`."""
+    """Convert mels to Hz, the inverse of :func:`hz_to_mel`.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.mel_to_hz(15.0).item()
+    1000.0
+    """
     mels = np.asarray(mels, np.float64)
     if htk:
         return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
@@ -51,7 +65,14 @@ def mel_to_hz(mels: ArrayLike, *, htk: bool = False) -> NDArray[np.float64]:
 def mel_frequencies(
     n_mels: int = 128, *, fmin: float = 0.0, fmax: float = 11025.0, htk: bool = False
 ) -> NDArray[np.float64]:
-    """``n_mels`` frequencies in Hz, evenly spaced in mels from ``fmin`` to ``fmax``, as ``librosa.mel_frequencies``."""
+    """``n_mels`` frequencies in Hz, evenly spaced in mels from ``fmin`` to ``fmax``, as ``librosa.mel_frequencies``.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.mel_frequencies(5, fmax=4000.0).round().tolist()
+    [0.0, 586.0, 1194.0, 2186.0, 4000.0]
+    """
     whole("n_mels", n_mels, 1)
     return mel_to_hz(np.linspace(hz_to_mel(fmin, htk=htk), hz_to_mel(fmax, htk=htk), n_mels), htk=htk)
 
@@ -93,6 +114,12 @@ def mel_filterbank(
     ------
     ValueError
         If an argument is out of range.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.mel_filterbank(sr=22050, n_fft=2048, n_mels=64).shape
+    (64, 1025)
     """
     whole("n_mels", n_mels, 1)
     bins = fft_frequencies(sr=sr, n_fft=n_fft)

@@ -33,6 +33,15 @@ def stft(y: NDArray[np.floating], **framing: Unpack[Framing]) -> NDArray[np.comp
     ------
     ValueError
         If the signal or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> S = spectral.stft(y)
+    >>> S.shape, S.dtype.name
+    ((1025, 44), 'complex64')
     """
     framing.setdefault("hop_length", None)
     signal = cut(y, **framing)
@@ -71,6 +80,15 @@ def spectrogram(
     ------
     ValueError
         If the signal or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> S = spectral.spectrogram(y, power=2.0)
+    >>> spectral.fft_frequencies()[S[:, 20].argmax()].round(1).item()  # the bin nearest to 440 Hz
+    441.4
     """
     if S is not None:
         return checked_spectrogram(S)
@@ -82,7 +100,14 @@ def spectrogram(
 
 
 def fft_frequencies(*, sr: float = 22050, n_fft: int = 2048) -> NDArray[np.float64]:
-    """Centre of each FFT bin in Hz, shape ``(1 + n_fft // 2,)``, as ``librosa.fft_frequencies``."""
+    """Centre of each FFT bin in Hz, shape ``(1 + n_fft // 2,)``, as ``librosa.fft_frequencies``.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.fft_frequencies(sr=8000, n_fft=8).tolist()
+    [0.0, 1000.0, 2000.0, 3000.0, 4000.0]
+    """
     return np.fft.rfftfreq(whole("n_fft", n_fft, 1), d=1.0 / positive("sr", sr)).astype(np.float64)
 
 

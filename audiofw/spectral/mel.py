@@ -56,6 +56,18 @@ def melspectrogram(
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> S = spectral.melspectrogram(y, n_mels=64)
+    >>> S.shape
+    (64, 44)
+    >>> db = spectral.power_to_db(S, ref=np.max)
+    >>> float(db.max())
+    0.0
     """
     if S is not None:
         S = checked_spectrogram(S)
@@ -90,6 +102,13 @@ def dct(
 
     ``S`` has shape ``(bands, frames)``; ``n_mfcc=None`` returns all rows; ``dct_type`` is 1 to 4; ``norm`` is
     ``"ortho"`` or None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> spectral.dct(np.ones((4, 1))).round(3).tolist()  # a constant has only the first coefficient
+    [[2.0], [0.0], [0.0], [0.0]]
     """
     S = np.asarray(S)
     if S.ndim != 2 or not S.size:
@@ -142,6 +161,14 @@ def mfcc(
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> spectral.mfcc(y, n_mfcc=13).shape
+    (13, 44)
     """
     if not 0 <= lifter < math.inf:
         raise ValueError(f"lifter={lifter} is out of range: 0 or more")
@@ -194,6 +221,14 @@ def onset_strength(
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> spectral.onset_strength(y, hop_length=256).shape
+    (87,)
     """
     whole("lag", lag, 1)
     if S is None:

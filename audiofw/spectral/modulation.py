@@ -59,6 +59,15 @@ def ripples(
     -----
     Equivalent to the first layers of joint time-frequency scattering (Andén, Lostanlen and Mallat, 2015), and similar
     to the cortical model of Chi, Ru and Shamma (2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> levels = spectral.power_to_db(spectral.melspectrogram(y, n_mels=64), ref=np.max)
+    >>> spectral.ripples(levels, frame_rate=22050 / 512).shape  # 32 kinds of modulation, 8 groups of bands
+    (256, 44)
     """
     S = np.asarray(S, np.float32)
     if S.ndim != 2 or not S.size or not np.isfinite(S).all():
@@ -71,7 +80,14 @@ def ripples(
 
 
 def ripple_kinds(rates: Sequence[float] = RATES, scales: Sequence[float] = SCALES) -> list[tuple[float, float]]:
-    """List ``(rate in Hz, scale in bands per cycle)`` of each kind: 0 for no modulation, rate < 0 for falling pitch."""
+    """List ``(rate in Hz, scale in bands per cycle)`` of each kind: 0 for no modulation, rate < 0 for falling pitch.
+
+    Examples
+    --------
+    >>> from audiofw import spectral
+    >>> spectral.ripple_kinds(rates=[4.0], scales=[8.0])
+    [(0.0, 0.0), (0.0, 8.0), (4.0, 0.0), (4.0, 8.0), (-4.0, 8.0)]
+    """
     kinds = [(0.0, 0.0), *((0.0, scale) for scale in scales)]
     for rate in rates:
         kinds += [(rate, 0.0), *product([rate, -rate], scales)]

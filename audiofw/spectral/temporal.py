@@ -57,6 +57,14 @@ def rms(
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> round(float(spectral.rms(y)[0, 10]), 2)  # of a sine: 1 / sqrt(2)
+    0.71
     """
     whole("frame_length", frame_length, 1)
     if S is not None:
@@ -96,6 +104,15 @@ def zero_crossing_rate(
 
     Samples within ``threshold`` of zero count as positive. Other parameters, the return value ``(1, frames)`` and
     errors are those of :func:`rms`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> rate = spectral.zero_crossing_rate(y)[0, 10]  # two crossings per cycle
+    >>> round(float(rate) * 22050 / 2)
+    441
     """
     whole("frame_length", frame_length, 1)
     signal = cut(y, n_fft=frame_length, hop_length=hop_length, center=center)
@@ -138,6 +155,15 @@ def spectral_flux(y: Signal = None, *, S: Signal = None, **framing: Unpack[Frami
     ------
     ValueError
         If the signal, the spectrogram or an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)  # one second of A4, at 22 050 Hz
+    >>> y[:11025] = 0  # the tone begins after half a second
+    >>> round(int(spectral.spectral_flux(y).argmax()) * 512 / 22050, 2)
+    0.49
     """
     return rise_of(spectrogram(y, S=S, **framing).T)
 
@@ -182,6 +208,13 @@ def delta(
     ------
     ValueError
         If an argument is out of range or ``data`` is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw import spectral
+    >>> spectral.delta(np.array([[0.0, 1.0, 2.0, 3.0]]), width=3).tolist()
+    [[1.0, 1.0, 1.0, 1.0]]
     """
     if whole("width", width, 3) % 2 == 0:
         raise ValueError(f"width={width} is out of range: an odd number, 3 or more")

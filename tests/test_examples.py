@@ -1,0 +1,77 @@
+"""Public functions have examples, and these run and print what they say."""
+
+import doctest
+import inspect
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from conftest import tone, write_wav
+
+import audiofw as fw
+from audiofw import spectral
+from audiofw.bundle.model import Model
+from audiofw.contract import hookspecs
+from audiofw.contract.hookspecs import KINDS, TRUSTED_TYPES
+from audiofw.contract.plugin import read_plugin
+
+KERNELS = [getattr(spectral, name) for name in spectral.__all__ if not inspect.isclass(getattr(spectral, name))]
+FROM_PYTHON = [
+    fw.run,
+    fw.load_model,
+    fw.features,
+    fw.feature_names,
+    Model.predict,
+    Model.predict_proba,
+    Model.predict_set,
+]
+
+
+def run_examples(function) -> dict:
+    """Run the examples in a docstring; gives the names that they leave."""
+    assert "\nExamples\n--------\n" in inspect.getdoc(function)
+    (test,) = doctest.DocTestFinder(recurse=False).find(function, function.__name__, module=False, globs={})
+    said: list[str] = []
+    outcome = doctest.DocTestRunner().run(test, out=said.append, clear_globs=False)
+    assert outcome.failed == 0, "".join(said)
+    return test.globs
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__)
+def test_the_example_of_a_kernel_is_true(kernel):
+    run_examples(kernel)
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory) -> Path:
+    """Make what the examples name: recordings of cats and dogs, and a run."""
+    folder = tmp_path_factory.mktemp("examples")
+    for label, frequency in {"cat": 900, "dog": 250}.items():
+        for i in range(20):
+            write_wav(folder / "pets" / label / f"{i}.wav", tone(frequency * (1 + 0.02 * i), 0.3, seed=i))
+    words = [f"data.source={folder / 'pets'}", "feature=mfcc", "pooling=stats", "model=svm", "split=kfold"]
+    with patch.dict(os.environ, {"AUDIOFW_CACHE": str(folder / "cache")}):
+        fw.run([*words, "report=false", "audit=false"], path=folder / "run")
+    return folder
+
+
+@pytest.mark.parametrize("function", FROM_PYTHON, ids=lambda function: function.__name__)
+def test_the_example_of_what_python_calls_is_true(function, pets, monkeypatch):
+    monkeypatch.chdir(pets)
+    run_examples(function)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_the_example_of_a_hook_is_a_plugin(kind):
+    names = run_examples(getattr(hookspecs, kind.hook))
+    registered: list = []
+    names[kind.hook](registered.append)
+    (function,) = registered
+    assert read_plugin(kind, function, "the docs").summary
+
+
+def test_the_example_of_trusted_types_names_a_class():
+    registered: list[str] = []
+    run_examples(getattr(hookspecs, TRUSTED_TYPES))[TRUSTED_TYPES](registered.append)
+    assert registered == ["my_package.models.MyClassifier"]
