@@ -1,7 +1,7 @@
-"""Ways to change a sound: what augmentations are made of, and what a model has to withstand.
+"""Audio effects, used by augmentations and by robustness tests.
 
-Every function takes samples ``y``, float32 ``(n,)``, and gives float32 samples; chance comes from ``rng`` alone, and
-silence and a single sample are taken, too. They may run in many threads at once.
+Every function takes samples ``y``, float32 ``(n,)``, and returns float32 samples. ``rng`` is the only source of
+randomness; silence and a single sample are valid input. The functions are thread-safe.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Literal
 
 import numpy as np
 
-LOWEST = 50.0  # Hz; where a curve over octaves begins
+LOWEST = 50.0  # Hz; origin of frequency curves over octaves
 
 
 def amplified(y: np.ndarray, db: float) -> np.ndarray:
-    """Make a sound louder by so many dB."""
+    """Apply a gain in dB."""
     return y * np.float32(10 ** (db / 20))
 
 
 def rolled(y: np.ndarray, share: float) -> np.ndarray:
-    """Shift a sound by a share of its length; what leaves at one end comes in at the other."""
+    """Shift circularly by a fraction of the length."""
     return np.roll(y, round(share * y.size))
 
 
 def noise(n: int, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
-    """Make noise of power 1 whose power falls as ``1 / f**fall``: 0 is white, 1 pink, 2 brown."""
+    """Generate noise of power 1 with a spectrum ``1 / f**fall``: 0 is white, 1 pink, 2 brown."""
     white = rng.standard_normal(n, dtype=np.float32)
     if not fall or n < 4:
         return white
@@ -36,13 +36,13 @@ def noise(n: int, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
 
 
 def noisy(y: np.ndarray, snr: float, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
-    """Add noise at so many dB below the sound's own power; to silence none."""
+    """Add noise at a signal-to-noise ratio in dB; silence stays silent."""
     level = np.sqrt(np.mean(y.astype(np.float64) ** 2)) * 10 ** (-snr / 20)
     return y + np.float32(level) * noise(y.size, rng, fall)
 
 
 def resampled(y: np.ndarray, ratio: float) -> np.ndarray:
-    """Play a sound faster by a ratio: tempo, pitch and formants rise together, as on a tape."""
+    """Play faster by a ratio: tempo, pitch and formants rise together, as on a tape."""
     import soxr
 
     faster = soxr.resample(y, ratio, 1.0, quality="HQ")
@@ -50,9 +50,9 @@ def resampled(y: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def stretched(y: np.ndarray, sr: int, rate: float, semitones: float = 0.0) -> np.ndarray:
-    """Change a sound's tempo by a rate and its pitch by semitones, each without the other.
+    """Change the tempo by a rate and the pitch by semitones, independently.
 
-    Source: the phase vocoder of ``librosa.effects.time_stretch`` and ``pitch_shift``, all frames at once.
+    A vectorised form of the phase vocoder in ``librosa.effects.time_stretch`` and ``pitch_shift``.
     """
     up = 2 ** (semitones / 12)
     size = max(1, round(y.size / rate))
@@ -72,7 +72,7 @@ def _vocoded(y: np.ndarray, sr: int, rate: float) -> np.ndarray:
 
 
 def _advanced(S: np.ndarray, rate: float, expected: np.ndarray) -> np.ndarray:
-    """Step through a spectrogram's frames at a rate; the phase of each bin runs on as fast as it did there."""
+    """Phase vocoder: step through the frames at a rate, advancing the phase of each bin as in the original."""
     steps = np.arange(0, S.shape[1], rate)
     at, part = np.floor(steps).astype(int), steps % 1
     magnitude, phase = np.abs(np.pad(S, ((0, 0), (0, 1)))), np.angle(np.pad(S, ((0, 0), (0, 1))))
@@ -80,7 +80,7 @@ def _advanced(S: np.ndarray, rate: float, expected: np.ndarray) -> np.ndarray:
     advance = expected[:, None] + turned - 2 * np.pi * np.round(turned / (2 * np.pi))
     running = np.cumsum(advance[:, at[:-1]], axis=1, dtype=np.float64)
     total = phase[:, :1] + np.pad(running, ((0, 0), (1, 0)))
-    turns = np.remainder(total, 2 * np.pi).astype(np.float32)  # whose cosines are ten times as quick as np.exp
+    turns = np.remainder(total, 2 * np.pi).astype(np.float32)  # float32 cosines are ten times faster than np.exp
     louder = ((1 - part) * magnitude[:, at] + part * magnitude[:, at + 1]).astype(np.float32)
     stepped = np.empty(louder.shape, np.complex64)
     stepped.real, stepped.imag = louder * np.cos(turns), louder * np.sin(turns)
@@ -88,37 +88,37 @@ def _advanced(S: np.ndarray, rate: float, expected: np.ndarray) -> np.ndarray:
 
 
 def filtered(y: np.ndarray, sr: int, octaves: np.ndarray, db: np.ndarray) -> np.ndarray:
-    """Weigh frequencies by a curve: straight lines between gains in dB at octaves above 50 Hz; the phase stays."""
+    """Apply a zero-phase filter: gains in dB, linearly interpolated between the given octaves above 50 Hz."""
     from scipy.fft import next_fast_len
 
-    size = next_fast_len(y.size + sr // 10, real=True)  # room for what would come in at the other end
+    size = next_fast_len(y.size + sr // 10, real=True)  # room, so that the filter does not wrap around
     f = np.fft.rfftfreq(size, 1 / sr)
     curve = np.interp(np.log2(np.maximum(f, 1.0) / LOWEST), octaves, db)
     return np.fft.irfft(np.fft.rfft(y, size) * 10 ** (curve / 20), size)[: y.size].astype(np.float32)
 
 
 def equalised(y: np.ndarray, sr: int, db: float, rng: np.random.Generator) -> np.ndarray:
-    """Colour a sound as another microphone or room would: gains of up to ±``db`` at every octave or so."""
+    """Equalise randomly, like a different microphone or room: gains of up to ±``db`` about every octave."""
     top = max(1.0, np.log2(sr / 2 / LOWEST))
     octaves = np.linspace(0, top, max(2, round(top) + 1))
     return filtered(y, sr, octaves, rng.uniform(-db, db, octaves.size))
 
 
 def low_passed(y: np.ndarray, sr: int, frequency: float, db: float = 80.0) -> np.ndarray:
-    """Turn all above a frequency in Hz down, within a twelfth of an octave."""
+    """Attenuate everything above a frequency in Hz, with a transition of a twelfth of an octave."""
     octave = np.log2(frequency / LOWEST)
     return filtered(y, sr, np.array([octave - 1 / 12, octave]), np.array([0.0, -db]))
 
 
 def without_a_band(y: np.ndarray, sr: int, octaves: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
-    """Turn a band of so many octaves down, anywhere between 50 Hz and half the rate."""
+    """Attenuate a band of the given width in octaves, at a random position from 50 Hz to half the sampling rate."""
     low, edge = rng.uniform(0, max(0.0, np.log2(sr / 2 / LOWEST) - octaves)), 1 / 12
     at = low + np.array([-edge, 0, octaves, octaves + edge])
     return filtered(y, sr, at, np.array([0.0, -db, -db, 0.0]))
 
 
 def with_a_gap(y: np.ndarray, sr: int, share: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
-    """Turn a stretch of a share of the length down, with ramps of 5 ms."""
+    """Attenuate a random passage of the given fraction of the length, with ramps of 5 ms."""
     size, edge = share * y.size, sr / 200
     start = rng.uniform(0, y.size - size)
     at = np.array([start - edge, start, start + size, start + size + edge])
@@ -127,7 +127,7 @@ def with_a_gap(y: np.ndarray, sr: int, share: float, rng: np.random.Generator, d
 
 
 def band_limited(y: np.ndarray, sr: int, rate: int) -> np.ndarray:
-    """Resample to a lower rate in Hz and back, as a telephone does: nothing above half of it is left."""
+    """Resample to a lower rate in Hz and back, like a telephone; removes everything above half that rate."""
     import soxr
 
     if rate >= sr:
@@ -137,7 +137,7 @@ def band_limited(y: np.ndarray, sr: int, rate: int) -> np.ndarray:
 
 
 def reverberant(y: np.ndarray, sr: int, seconds: float, rng: np.random.Generator, wet: float = 0.5) -> np.ndarray:
-    """Put a sound into a room whose echo, noise that decays by 60 dB in so many seconds, has a share of the power."""
+    """Add reverberation: noise that decays by 60 dB in the given seconds, with the fraction ``wet`` of the power."""
     from scipy.signal import oaconvolve
 
     n = max(2, round(seconds * sr))
@@ -177,9 +177,9 @@ def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 
 
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""What the format knows, in Hz."""
+"""Sampling rates of the MP3 format in Hz."""
 
-MP3_DELAY = 1105  # samples: LAME's 576 and the decoder's 529, before the sound begins
+MP3_DELAY = 1105  # samples before the sound starts: 576 of LAME and 529 of the decoder
 
 
 def _at_rate(y: np.ndarray, sr: int, rate: int) -> np.ndarray:

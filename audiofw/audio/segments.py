@@ -1,4 +1,4 @@
-"""Which parts of a recording are looked at: its beginning, its loudest moment, or windows all along it."""
+"""Which segments of a recording are used: its start, its loudest part, or windows over its whole length."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 from audiofw.spectral import rms
 
-FRAME_LENGTH, HOP_LENGTH = 2048, 512  # librosa.effects.trim's
-SEARCHED = 60.0  # seconds in which the event is looked for: a recording of hours is not read for it
+FRAME_LENGTH, HOP_LENGTH = 2048, 512  # as in librosa.effects.trim
+SEARCHED = 60.0  # seconds searched for the event, so that recordings of hours need not be read completely
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Cuts a recording's samples into those that become rows.
+    """Cuts a recording into the segments from which rows are computed.
 
     Parameters
     ----------
     duration : float or None
-        Length of a part in seconds; None takes all.
+        Length of a segment in seconds; None uses the whole recording.
     trim : float or None
-        Leave out both ends as far as they are quieter than this many dB below the loudest; None leaves them.
+        Trim both ends where they are more than this many dB below the loudest frame; None does not trim.
     focus : {"start", "event"}
-        Where the part is taken in a longer recording: at the start, or where there is most energy in its first minute.
+        Position of the segment in a longer recording: its start, or the part of its first minute with the most energy.
     hop : float or None
-        Seconds from one window to the next; None takes one part alone.
+        Hop between successive windows in seconds; None takes a single segment.
     most : int
-        At most so many windows, from the start.
+        Maximum number of windows, counted from the start.
     """
 
     duration: float | None = 3.0
@@ -40,7 +40,7 @@ class Segments:
 
     @property
     def to_read(self) -> float | None:
-        """Seconds that have to be read of a file; None for all of it."""
+        """Number of seconds that have to be read from a file; None for the whole file."""
         if self.duration is None or self.trim is not None:
             return None
         if self.hop is not None:
@@ -48,16 +48,16 @@ class Segments:
         return max(self.duration, SEARCHED) if self.focus == "event" else self.duration
 
     def cut(self, y: np.ndarray, sr: int) -> list[np.ndarray]:
-        """Cut samples ``(n,)`` at ``sr`` Hz into parts of one length; what is shorter than one is a part by itself."""
+        """Cut samples ``(n,)`` at ``sr`` Hz into segments of equal length; a shorter recording is a single segment."""
         if self.trim is not None:
             y = trimmed(y, self.trim)
         size = self._size(y, sr)
-        if y.size <= size + 1:  # resampling may round a length up
+        if y.size <= size + 1:  # resampling may round the length up
             return [y]
         return [y[start : start + size].copy() for start in self._starts(y, size, sr)]  # windows overlap
 
     def shortened(self, y: np.ndarray, sr: int) -> np.ndarray:
-        """Take off what a changed part, played slower, is longer than a part may be."""
+        """Truncate an augmented segment that became longer than the duration."""
         return y[: self._size(y, sr) + 1]
 
     def _size(self, y: np.ndarray, sr: int) -> int:
@@ -68,15 +68,15 @@ class Segments:
             return [0 if self.focus == "start" else loudest(y, size)]
         step = max(1, round(self.hop * sr))
         starts = list(range(0, y.size - size + 1, step))
-        if starts[-1] + size < y.size:  # the end is heard, too
+        if starts[-1] + size < y.size:  # a last window that reaches the end
             starts.append(y.size - size)
         return starts[: self.most]
 
 
 def trimmed(y: np.ndarray, top_db: float) -> np.ndarray:
-    """Leave out both ends where they are more than ``top_db`` below the loudest frame, as ``librosa.effects.trim``.
+    """Trim both ends where they are more than ``top_db`` below the loudest frame, as ``librosa.effects.trim``.
 
-    Silence is given back as it is: nothing in it is louder than the rest.
+    A completely silent signal is returned unchanged.
     """
     level = rms(y, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)[0]
     heard = np.flatnonzero(level > level.max() * 10 ** (-top_db / 20))
@@ -86,7 +86,7 @@ def trimmed(y: np.ndarray, top_db: float) -> np.ndarray:
 
 
 def loudest(y: np.ndarray, size: int) -> int:
-    """Find where the ``size`` samples with most energy begin, to the nearest `HOP_LENGTH`."""
+    """Find the start of the ``size`` samples with the most energy, in steps of `HOP_LENGTH`."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(y, dtype=np.float64))])
     starts = np.append(np.arange(0, y.size - size, HOP_LENGTH), y.size - size)
     return int(starts[np.argmax(energy[starts + size] - energy[starts])])
