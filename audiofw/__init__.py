@@ -1,7 +1,7 @@
-"""audiofw: from a pile of labelled recordings to a trained, honestly measured classifier.
+"""audiofw: train and evaluate audio classifiers on your own labelled recordings.
 
-A plugin needs nothing but :data:`hookimpl`; ``audiofw.spectral`` holds the kernels that plugins may use. From Python,
-`run`, `load_model`, `features` and `feature_names` do what the command does; they are imported when they are asked for.
+Plugins are registered with :data:`hookimpl` and can use the feature extraction in ``audiofw.spectral``. From Python,
+`run`, `load_model`, `features` and `feature_names` do what the commands do; they are imported lazily.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m audiofw`` is the command ``audiofw``."""
+"""``python -m audiofw`` runs the command ``audiofw``."""
 
 import sys
 

@@ -1,3 +1,3 @@
-"""The version of audiofw, which every module may read and the build takes from here."""
+"""The version of audiofw, also read by the build."""
 
 __version__ = "0.1.0"
