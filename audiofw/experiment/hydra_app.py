@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
 import os
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
@@ -31,6 +29,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Menus, load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options
 from audiofw.errors import AudiofwError, ConfigError, nearest
+from audiofw.experiment.hydra_copies import shallow_copies
 from audiofw.experiment.supervisor import is_supervised, report_folder
 from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
@@ -39,11 +38,6 @@ from audiofw.system.paths import bundled
 log = logging.getLogger(__name__)
 
 CONFIG = {"version_base": "1.3", "config_path": str(bundled("conf")), "config_name": "config"}
-
-
-# Hydra copies this before it gives it other sources, and only the list of them changes. A deep copy holds every
-# schema: for --help, where it makes 74 of them, that was 70 % of the time.
-ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # type: ignore[attr-defined]
 
 
 class Refused(BaseException):
@@ -62,7 +56,7 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     store_schema(menus)
     register()
     try:
-        with _command_line(["audiofw", *quote_text(words)]):
+        with _command_line(["audiofw", *quote_text(words)]), shallow_copies():
             hydra.main(**CONFIG)(job or task)()
     except Refused as refused:
         raise refused.args[0] from refused.__cause__
