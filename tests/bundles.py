@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from conftest import tone, write_wav
 
 import audiofw
-from audiofw.bundle.files import digest_bytes, digest_of_facts
+from audiofw.system.hashing import digest_bytes, digest_json
 
 QUICK = ["n_jobs=1", "audit=false", "report=false", "feature=mfcc", "pooling=stats"]
 BOOSTING = ["model=lightgbm", "model.n_estimators=8"]
@@ -54,7 +54,7 @@ def change_facts(bundle: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     facts = json.loads((bundle / "bundle.json").read_text())
     del facts["digest"]
     change(facts)
-    facts["digest"] = digest_of_facts(facts)
+    facts["digest"] = digest_json(facts)
     (bundle / "bundle.json").write_text(json.dumps(facts))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from audiofw.audio.decode import Reader
 from audiofw.audio.load import load
 from audiofw.audit.fingerprint import fingerprint
+from audiofw.system.hashing import digest_bytes
 
 N_FFT = 2048
 MAX_SPECTRA = 64  # spread over the recording: a mean needs no more
@@ -78,7 +78,7 @@ def from_vector(vector: np.ndarray) -> Probe:
 
 def _digest(y: np.ndarray, sr: int) -> str:
     samples = np.ascontiguousarray(y + np.float32(0), dtype="<f4")  # adding makes -0 and 0 one
-    return hashlib.blake2b(samples.tobytes(), digest_size=16, key=str(sr).encode()).hexdigest()
+    return digest_bytes(samples.tobytes(), key=str(sr).encode())
 
 
 def _properties(y: np.ndarray, sr: int, file: Reader, size: int) -> Properties:

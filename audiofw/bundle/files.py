@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 from audiofw.errors import DataError
+from audiofw.system.hashing import digest_bytes, digest_json
 
 FACTS = "bundle.json"
 FOLDER = "model"  # in a run's folder
@@ -144,7 +144,7 @@ def _read_facts(data: bytes | None, place: Path) -> dict[str, Any]:
         raise DataError(f"{place}: no {FACTS} in it; give a run's folder or its {FOLDER}/, or a zip of that")
     try:
         facts = json.loads(data)
-        said, known = facts.pop("digest"), digest_of_facts(facts)
+        said, known = facts.pop("digest"), digest_json(facts)
         listed = facts["files"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{place}: {FACTS} cannot be read: damaged, or not audiofw's") from error
@@ -168,13 +168,3 @@ def _check_digests(files: Mapping[str, bytes], listed: Mapping[str, str], place:
 def _pickled(name: str, data: bytes) -> str:
     pickles = name.endswith((".pkl", ".pickle", ".joblib")) or (data[:1] == b"\x80" and data[-1:] == b".")
     return ": a pickle runs code when it is loaded" if pickles else ""
-
-
-def digest_bytes(data: bytes) -> str:
-    """Hash a file's content to 32 hexadecimal digits."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def digest_of_facts(facts: Mapping[str, Any]) -> str:
-    """Hash what ``bundle.json`` says, however it is written."""
-    return digest_bytes(json.dumps(facts, sort_keys=True).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
@@ -16,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from audiofw.bundle.files import FACTS, FOLDER, digest_bytes, digest_of_facts
+from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.bundle.golden import make_golden
 from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
 from audiofw.bundle.model import Model
@@ -32,6 +31,7 @@ from audiofw.evaluation.fit import Sample, fit_clips
 from audiofw.extraction.extract import Rows
 from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
+from audiofw.system.hashing import digest_bytes, digest_file, digest_json
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
     files = {MODEL: saved, **make_golden(run.clips, model)}
     facts = {**_facts(run, width), "versions": versions_for(_modules(saved))}
     facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
-    facts["digest"] = digest_of_facts(facts)
+    facts["digest"] = digest_json(facts)
     return {**files, FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()}
 
 
@@ -183,14 +183,9 @@ def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
     dict
         ``clips``, their number; ``list``, the hash of names and labels; ``content``, of names, labels and files.
     """
-    listed, content = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
-    for clip in clips:
-        line = json.dumps([clip.name, clip.label]).encode()
-        listed.update(line)
-        content.update(line)
-        with clip.path.open("rb") as file:
-            content.update(hashlib.file_digest(file, "blake2b").digest())
-    return {"clips": len(clips), "list": listed.hexdigest(), "content": content.hexdigest()}
+    listed = [[clip.name, clip.label] for clip in clips]
+    content = [[*line, digest_file(clip.path).hex()] for line, clip in zip(listed, clips, strict=True)]
+    return {"clips": len(clips), "list": digest_json(listed), "content": digest_json(content)}
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -7,13 +7,13 @@ identifies the entry, so that an intact entry stored under another entry's name 
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 from typing import Any
 
 import numpy as np
 
-SEAL = 16  # bytes
+from audiofw.system.hashing import SIZE, checksum
+
 _PREAMBLE = 10  # bytes before the header text of a .npy file, version 1.0: magic, version, length
 
 
@@ -39,7 +39,7 @@ def seal(array: np.ndarray, key: bytes) -> bytes:
     if array.dtype.hasobject:
         raise ValueError(f"an array of {array.dtype} contains Python objects, which cannot be stored safely")
     body = _header(array.dtype, array.shape) + array.tobytes()
-    return body + _checksum(body, key)
+    return body + checksum(body, key)
 
 
 def unseal(sealed: bytearray, key: bytes) -> np.ndarray:
@@ -50,16 +50,12 @@ def unseal(sealed: bytearray, key: bytes) -> np.ndarray:
     Damaged
         If the bytes were truncated or changed, or sealed with another key.
     """
-    body = memoryview(sealed)[:-SEAL]
-    if len(sealed) < _PREAMBLE + SEAL or _checksum(body, key) != sealed[-SEAL:]:
+    body = memoryview(sealed)[:-SIZE]
+    if len(sealed) < _PREAMBLE + SIZE or checksum(body, key) != sealed[-SIZE:]:
         raise Damaged("the checksum is wrong")
     start = _PREAMBLE + int.from_bytes(body[8:_PREAMBLE], "little")
     dtype, shape = _layout(bytes(body[:start]))
     return np.frombuffer(body[start:], dtype).reshape(shape)
-
-
-def _checksum(body: bytes | memoryview, key: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=SEAL, key=key).digest()
 
 
 # Cached, since most arrays of a recipe have the same header, and NumPy spends more time on it than on the data.

@@ -8,16 +8,16 @@ two cards may have the same ones. Such files are hashed each time.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import logging
 import os
 import struct
 import time
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from audiofw.system.atomic import write_whole
+from audiofw.system.hashing import SIZE, checksum, digest_stream
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ LIMIT = 400_000  # files; 16 MB
 
 _MAGIC = b"audiofw files 1\n"
 _ROW = struct.Struct("<16s20sI")  # token (path and identity), digest of the content, day of last use
-_SEAL = 16
 
 Rows = dict[bytes, tuple[bytes, int]]
 
@@ -50,7 +49,7 @@ class Content(NamedTuple):
 
 
 def hash_file(path: Path) -> Content | None:
-    """Hash the content of a file (blake2b, 20 bytes); None if it changed while being read.
+    """Hash the content of a file; None if it changed while being read.
 
     Raises
     ------
@@ -60,7 +59,7 @@ def hash_file(path: Path) -> Content | None:
     started = time.time_ns()
     with path.open("rb", buffering=0) as stream:
         before = _identity(os.fstat(stream.fileno()))
-        digest = hashlib.file_digest(stream, _blake).digest()
+        digest = digest_stream(stream)
         after = _identity(os.fstat(stream.fileno()))
     return Content(digest, before, _settled(before, started)) if before == after else None
 
@@ -151,11 +150,7 @@ def _settled(identity: Identity, now: int) -> bool:
 def _token(path: Path, identity: Identity) -> bytes:
     # includes the path, since some network file systems assign new inode numbers at every mount
     words = f"{path.absolute()}\0{identity.size} {identity.mtime_ns} {identity.inode} {identity.ctime_ns}"
-    return hashlib.blake2b(words.encode("utf-8", "surrogateescape"), digest_size=16).digest()
-
-
-def _blake() -> Any:
-    return hashlib.blake2b(digest_size=20)
+    return checksum(words.encode("utf-8", "surrogateescape"))
 
 
 def _load(file: Path) -> Rows:
@@ -163,8 +158,8 @@ def _load(file: Path) -> Rows:
         raw = file.read_bytes()
     except OSError:  # missing or not readable: files are hashed
         return {}
-    body = memoryview(raw)[len(_MAGIC) : -_SEAL]
-    if not raw.startswith(_MAGIC) or len(body) % _ROW.size or _seal(raw[:-_SEAL]) != raw[-_SEAL:]:
+    body = memoryview(raw)[len(_MAGIC) : -SIZE]
+    if not raw.startswith(_MAGIC) or len(body) % _ROW.size or checksum(raw[:-SIZE]) != raw[-SIZE:]:
         log.debug("%s: damaged or of another version; starting with an empty index", file)
         return {}
     return {token: (digest, day) for token, digest, day in _ROW.iter_unpack(body)}
@@ -172,14 +167,10 @@ def _load(file: Path) -> Rows:
 
 def _dump(file: Path, rows: Rows) -> None:
     body = _MAGIC + b"".join(_ROW.pack(token, *row) for token, row in rows.items())
-    write_whole(file, body + _seal(body))
+    write_whole(file, body + checksum(body))
 
 
 def _bounded(rows: Rows) -> Rows:
     if len(rows) <= LIMIT:
         return rows
     return dict(heapq.nlargest(LIMIT, rows.items(), key=lambda item: item[1][1]))
-
-
-def _seal(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=_SEAL).digest()

@@ -8,7 +8,6 @@ computed again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from audiofw.cache.checksums import Damaged, seal, unseal
 from audiofw.cache.fileindex import Content, FileIndex
 from audiofw.cache.folder import GB, INDEX, RECIPE, entry_path, make_folder, make_room, on_disk
 from audiofw.system.atomic import read_whole, write_whole
+from audiofw.system.hashing import digest_bytes
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def recipe_text(recipe: Mapping[str, Any]) -> str:
 
 def recipe_digest(recipe: Mapping[str, Any]) -> str:
     """Name of a recipe's folder: 32 hexadecimal digits."""
-    return hashlib.blake2b(recipe_text(recipe).encode(), digest_size=16).hexdigest()
+    return digest_bytes(recipe_text(recipe).encode())
 
 
 def _exact(value: Any, where: str) -> Any:

@@ -7,12 +7,13 @@ Thousands of small files pass through here from several threads, and each system
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
 import re
 from contextlib import suppress
 from pathlib import Path
+
+from audiofw.system.hashing import digest_bytes
 
 STALE_AFTER = 3600  # seconds; writing takes milliseconds, so an older temporary file is abandoned
 _BINARY = getattr(os, "O_BINARY", 0)  # otherwise Windows would translate line endings
@@ -90,7 +91,7 @@ def _write_new(file: str, data: bytes) -> None:
 @functools.cache
 def _host() -> str:
     # a process id is meaningless on another machine that shares the folder
-    return hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+    return digest_bytes(platform.node().encode())[:8]
 
 
 def is_alive(pid: int) -> bool:
