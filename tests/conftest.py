@@ -1,4 +1,4 @@
-"""What several test files share: sounds, the command line in this process, and a cache of each test's own."""
+"""Shared fixtures: sounds, the command line in this process, and a separate cache for each test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from gates import heed_ctrl_c
 from audiofw.cli.main import main
 
 heed_ctrl_c()
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: threads that spin hold others up
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: busy-waiting threads slow others down
 
 
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path_factory: pytest.TempPathFactory):
-    """No test sees another's cache, plugin folders or environment."""
+    """Isolate each test's cache, plugin folders and environment."""
     with patch.dict(os.environ, {"AUDIOFW_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "200"}):
         os.environ.pop("AUDIOFW_PLUGINS_PATH", None)
         os.environ.pop("HYDRA_FULL_ERROR", None)
@@ -30,7 +30,7 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory):
 
 
 class Outcome(NamedTuple):
-    """What a command left: its exit code and what it said."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def audiofw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Run ``audiofw`` with some words, in this process and an empty folder."""
+    """Run ``audiofw`` with the given arguments, in this process and an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     root, ours = logging.getLogger(), logging.getLogger("audiofw")
@@ -54,13 +54,13 @@ def audiofw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         return Outcome(code, *capfd.readouterr())
 
     yield run
-    root.handlers[:] = handlers  # Hydra has put its own there
+    root.handlers[:] = handlers  # Hydra has replaced it
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
 
 
 def write_wav(path: Path, y: np.ndarray, sr: int = 22050) -> Path:
-    """Write mono 16-bit sound, with its folders."""
+    """Write a mono 16-bit file, creating its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -78,7 +78,7 @@ def tone(frequency: float, seconds: float = 0.5, sr: int = 22050, noise: float =
 
 @pytest.fixture
 def sounds(tmp_path: Path) -> Callable[..., Path]:
-    """Make a folder of class folders of tones: ``sounds(low=200, high=2000, clips=10)``."""
+    """Create one folder of tones per class: ``sounds(low=200, high=2000, clips=10)``."""
 
     def make(clips: int = 10, seconds: float = 0.5, folder: str = "sounds", **classes: float) -> Path:
         for label, frequency in (classes or {"low": 200, "high": 2000}).items():

@@ -1,4 +1,4 @@
-"""Folders and tables of files for tests that look at names only, and what was found in them."""
+"""Folders and manifests of empty files, for tests that depend only on file names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audiofw.data.dataset import Dataset
 
 
 def fill(folder: Path, *names: str) -> Path:
-    """Make a folder with some files; what they hold does not matter here."""
+    """Create files with arbitrary content."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A model that tells tones apart by their pitch, to serve in tests."""
+"""A model that classifies tones by pitch, for tests of the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PITCHES = {"high": 3200, "low": 200, "middle <b>": 800}
 
 
 class ByPitch:
-    """A model that knows three pitches, and notices when it is asked by two threads at once."""
+    """A model with three pitch classes that detects concurrent calls."""
 
     classes_ = np.array(list(PITCHES))
     facts = {  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""Options that keep the built-in models quick where a test is about something else."""
+"""Options that make the built-in models fast, for tests of something else."""
 
 MEMBERS = {"members": ["lda", "lightgbm"], "lightgbm": {"n_estimators": 20}}
 
@@ -9,4 +9,4 @@ QUICK = {
     "vote": MEMBERS,
     "stack": {**MEMBERS, "n_splits": 2},
 }
-"""By the model's name."""
+"""Model name -> options."""

@@ -1,4 +1,4 @@
-"""What the command does can be done from Python, and nothing heavy is imported before it is asked for."""
+"""The Python interface does what the commands do, and heavy libraries are imported lazily."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The rules of the house that no linter checks: names held as text, bare packages, what is public, calls go down."""
+"""Architecture rules that no linter checks: names given as text, empty packages, public names, call direction."""
 
 import ast
 import importlib.util
@@ -36,11 +36,11 @@ MODULES = [
 ]
 
 
-# ---- names that are held as text
+# ---- names given as text--------
 
 
 def resolve(name: str) -> Any:
-    """Import what a full name stands for: a module, or something in one."""
+    """Import a module, or an object in a module, by its full name."""
     package, _, last = name.rpartition(".")
     if not package:
         return import_module(name)
@@ -98,7 +98,7 @@ def test_every_kind_of_plugin_has_its_hook():
 
 
 NOT_PYTHON = {"audiofw.log", "audiofw.plugins", "audiofw.OptunaSweeper"}
-"""A file, the package that plugins are imported into, and the end of `TARGET`, which is of no file."""
+"""Matches that are not importable: a file, the package of plugin files, and the end of `TARGET`."""
 
 
 def test_every_full_name_in_code_and_docs_resolves():
@@ -181,7 +181,7 @@ def test_plugins_import_only_what_is_public():
 
 
 class Calls:
-    """The calls from one of audiofw's modules, or a plugin, right into another, as a profiler sees them."""
+    """Direct calls between modules of audiofw and plugins, recorded by a profiler hook."""
 
     def __init__(self) -> None:
         self.pairs: dict[tuple[str, str], tuple[FrameType, FrameType]] = {}
@@ -206,7 +206,7 @@ def package_of(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory) -> Calls:
-    """Trace one run, all its threads too: audit, extraction, copies, folds, robustness, bundle, report, prediction."""
+    """Trace one run in all its threads: audit, extraction, copies, folds, robustness, bundle, report, prediction."""
     folder, seen, before = tmp_path_factory.mktemp("traced"), Calls(), sys.getprofile()
     sounds = make_sounds(folder / "sounds", clips=3)
     words = [f"data.source={sounds}", "audio.duration=0.6", "split=kfold", "split.n_splits=2", "robustness=true"]
@@ -220,10 +220,10 @@ def calls(tmp_path_factory) -> Calls:
         "report.audio=false",
     ]
     for name in MODULES:
-        import_module(name)  # before, for what a module calls while it is imported is not the run's
+        import_module(name)  # imported before, since calls during import do not belong to the run
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIOFW_CACHE", str(folder / "cache"))
-        patch.setattr(changes, "CHANGES", dict(list(changes.CHANGES.items())[:1]))  # one is as good as all
+        patch.setattr(changes, "CHANGES", dict(list(changes.CHANGES.items())[:1]))  # one is enough
         threading.setprofile(seen)
         sys.setprofile(seen)
         try:
@@ -251,7 +251,7 @@ HANDED_IN = {
         "extraction.extract._extracted.<locals>.<genexpr>",
     },
 }
-"""Every call from a package into one above it: what is called was handed in, a function, an object or an iterator."""
+"""Allowed calls from a package into a higher one: a function, object or iterator that was passed in."""
 
 
 def test_a_call_goes_up_only_into_what_was_handed_in(calls):
@@ -266,7 +266,7 @@ def test_a_call_goes_up_only_into_what_was_handed_in(calls):
 
 
 PLUGINS_ARE_CALLED_BY = {
-    "contract.plugin.Choice._call",  # with their options bound
+    "contract.plugin.Choice._call",  # plugins with their options bound
     "contract.registry._take",  # their hooks
     "extraction.columns._ask",  # what names their rows and columns
 }

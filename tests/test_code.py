@@ -156,7 +156,7 @@ def test_a_probe_is_taken_by_no_other_code_than_it_is_known_by(sound):
 
 @pytest.mark.parametrize("model", ["svm", "vote"])
 def test_a_job_is_run_by_no_other_code_than_it_is_known_by(sounds, tmp_path, monkeypatch, model):
-    monkeypatch.setattr(changes, "CHANGES", dict(list(changes.CHANGES.items())[:1]))  # one is as good as all
+    monkeypatch.setattr(changes, "CHANGES", dict(list(changes.CHANGES.items())[:1]))  # one is enough
     words = [f"data.source={sounds(clips=6, seconds=0.2)}", "audio.duration=0.2", "report=false", "n_jobs=1"]
     words += ["feature=mfcc", "pooling=stats", "calibration=temperature", "augmentation=waveform", "augmented_copies=1"]
     words += ["robustness=true"] if model == "svm" else ["model.members=[lda,knn]"]

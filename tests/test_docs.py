@@ -1,4 +1,4 @@
-"""What README and docs say is true: commands run or compose, code runs, options and links exist."""
+"""README and docs are correct: commands run or compose, code runs, options and links exist."""
 
 import io
 import re
@@ -31,7 +31,7 @@ OTHER_PROGRAMS = {"cat", "eval", "export", "make", "pip", "pre-commit", "pytest"
 
 
 class Block(NamedTuple):
-    """A block of code on a page."""
+    """A code block on a page."""
 
     page: str
     language: str
@@ -50,7 +50,7 @@ def blocks(language: str, *, holding: str = "") -> list[Block]:
 
 
 def split_commands(code: str) -> list[list[str]]:
-    """Take shell code apart: the words of each command, without comments and redirections."""
+    """Split shell code into the words of each command, without comments and redirections."""
     commands = []
     for line in code.replace("\\\n", " ").splitlines():
         words = shlex.shlex(line, posix=True, punctuation_chars="|&<>")
@@ -95,20 +95,20 @@ def test_a_command_of_the_docs_composes(words, plugins_of_the_docs):
         (override,) = OverridesParser.create().parse_overrides([word])
         if override.is_range_sweep() or override.is_choice_sweep():
             singles.append(f"{word.partition('=')[0]}={next(iter(override.sweep_string_iterator()))}")
-        elif not override.is_sweep_override():  # an interval has no first value
+        elif not override.is_sweep_override():  # a range has no single value
             singles.append(word)
     assert compose([word for word in singles if not word.startswith("hydra/")])
 
 
 @pytest.fixture(scope="module")
 def run_and_sounds(tmp_path_factory) -> Path:
-    """Make all that the docs' subcommands name: a run, a sweep, sounds."""
+    """Create everything that the docs' subcommands refer to: a run, a sweep, sounds."""
     folder = tmp_path_factory.mktemp("docs")
     run = make_run(folder)
     for sweep in ("2026-01-31/12-00-00", "2026-02-01/09-30-00"):
         shutil.copytree(run, folder / "multirun" / sweep / "0")
     for name in ("clip.wav", "folder/a.wav", "more/b.flac", "archive/c.wav"):
-        write_wav(folder / name, tone(900, 0.6))  # libsndfile looks at the content, not at the name
+        write_wav(folder / name, tone(900, 0.6))  # libsndfile checks the content, not the name
     write_wav(folder / "long.wav", tone(900, 4))
     return folder
 
@@ -123,7 +123,7 @@ def test_a_subcommand_of_the_docs_runs(words, audiofw, run_and_sounds, tmp_path,
 
 
 def shapes(output: str) -> list[str]:
-    """Give the lines of some output without what differs from run to run: figures and widths."""
+    """Normalise output lines: mask the numbers and widths that differ between runs."""
     return [re.sub(r"\s+", " ", re.sub(r"[\d.]+", "#", line)).strip() for line in output.splitlines() if line.strip()]
 
 
@@ -151,7 +151,7 @@ def test_a_preset_of_ones_own_is_found(audiofw):
 
 
 def registered(code: str) -> list[tuple[str, str]]:
-    """List kind and name of what a plugin's code registers."""
+    """List the kind and name of each plugin that the code registers."""
     found = re.findall(r"def register_(\w+)s\(register\):\n((?:    register\(.*\n)+)", code)
     return [(kind, name) for kind, body in found for name in re.findall(r"register\((\w+)[,)]", body)]
 
@@ -161,7 +161,7 @@ PLUGINS = [(block.code, registered(block.code)) for block in blocks("python", ho
 
 @pytest.fixture
 def plugins_of_the_docs(tmp_path, monkeypatch) -> Path:
-    """Save every plugin of the docs, each under the name of its function."""
+    """Save every plugin in the docs under the name of its function."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "my_plugins"
     folder.mkdir()
@@ -243,13 +243,13 @@ def test_every_python_block_is_tried():
 
 
 def tables(text: str, head: str) -> list[list[list[str]]]:
-    """List the tables whose first column has this head: rows of cells."""
+    """List the tables with this heading in the first column, as rows of cells."""
     found = re.findall(rf"^\| {head} \|.*\n\|[-| ]+\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [[[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()] for table in found]
 
 
 def options_of(page: str) -> dict[str, str]:
-    """Give each option in a page's tables of options, in full, and the cell that says its default."""
+    """Iterate over the options in a page's tables: full name and the cell with the default."""
     found: dict[str, str] = {}
     for cells in (cells for table in tables(PAGES[page], "option") for cells in table):
         names = re.findall(r"`([\w.]+)`", cells[0])
@@ -262,7 +262,7 @@ def options_of(page: str) -> dict[str, str]:
 
 
 def leaves(config, prefix: str = "") -> dict[str, object]:
-    """Give every option of a config by its full name, with its default."""
+    """Map the full name of every option of a config to its default."""
     if not OmegaConf.is_dict(config) or not config:
         return {prefix: config}
     return {name: value for key in config for name, value in leaves(config[key], f"{prefix}.{key}".lstrip(".")).items()}
@@ -270,7 +270,7 @@ def leaves(config, prefix: str = "") -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def defaults() -> dict[str, object]:
-    """Give every option that docs may name, with its default."""
+    """Map every option that the docs may mention to its default."""
     menus, config = load_menus(), OmegaConf.load(ROOT / "conf/config.yaml")
     chosen = {name: value for each in config.defaults if OmegaConf.is_dict(each) for name, value in each.items()}
     del config["hydra"], config["defaults"]
@@ -279,7 +279,7 @@ def defaults() -> dict[str, object]:
 
 
 def read_default(said: str) -> object:
-    """Read a default as a table says it: as YAML, null also as none, decibels with their unit."""
+    """Parse a default in a table: YAML, with 'none' for null and dB values with their unit."""
     value = yaml.safe_load(said.strip("`").removesuffix(" dB").replace("−", "-"))
     return None if said == "none" else value
 

@@ -1,4 +1,4 @@
-"""The wheel, a checkout and another working directory all hold everything; an installed plugin works."""
+"""audiofw works from the wheel, from a checkout and from any working directory; installed plugins are found."""
 
 import os
 import site
@@ -22,7 +22,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def build_wheel(project: Path, folder: Path) -> Path:
-    """Build without a network: the build's requirements are those of this environment."""
+    """Build the wheel offline, with the build requirements of this environment."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(project)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
@@ -36,7 +36,7 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def fresh(wheel, tmp_path_factory) -> Path:
-    """Make an environment that has audiofw from its wheel, and this one's libraries without its audiofw."""
+    """Create an environment with audiofw from the wheel and the libraries of this environment."""
     folder = tmp_path_factory.mktemp("fresh") / "venv"
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"

@@ -1,4 +1,4 @@
-"""audio.decode: every sample of a recording, whatever its header says of its length, and a note on what is amiss."""
+"""audio.decode: every sample is read, whatever length the header states, and problems are noted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N = 11025
 
 
 def sound(n: int = N, seed: int = 0) -> np.ndarray:
-    """A tone in noise, which no two stretches have alike."""
+    """A tone with noise, so that no two passages are equal."""
     rng = np.random.default_rng(seed)
     return (0.3 * np.sin(np.arange(n) * 0.05) + 0.05 * rng.standard_normal(n)).astype(np.float32)
 
@@ -32,7 +32,7 @@ def read(path: Path, **options: int) -> tuple[np.ndarray, list[str]]:
 
 
 def second_opinion(path: Path) -> np.ndarray:
-    """What PyAV, which is FFmpeg, decodes: one channel of float."""
+    """Decode with PyAV (FFmpeg): one channel of float samples."""
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
     steps = [1 if frame.format.is_planar else frame.layout.nb_channels for frame in frames]
@@ -67,7 +67,7 @@ LENGTHS: dict[str, Callable[[bytes], list[tuple[int, str]]]] = {
 }
 """Where the header of each container states a length."""
 
-VARYING = ("DWVW", "ALAC")  # codecs whose samples cannot be counted from their bytes
+VARYING = ("DWVW", "ALAC")  # codecs whose number of samples cannot be computed from the number of bytes
 
 CONTAINERS = [
     (container, subtype)
@@ -115,7 +115,7 @@ def test_a_wrong_length_in_a_header_loses_no_sample(written, tmp_path, container
     path = tmp_path / right.name
     path.write_bytes(restate(content, LENGTHS[container](content), wrong))
     y, notes = read(path)
-    assert len(whole) <= len(y) <= len(whole) + 320  # a codec in blocks fills its last one
+    assert len(whole) <= len(y) <= len(whole) + 320  # block codecs pad the last block
     np.testing.assert_array_equal(y[: len(whole)], whole)
     assert bool(notes) == (wrong != "unknown")
     assert all(("cut short" in note) == (wrong == "too long") for note in notes)
@@ -135,7 +135,7 @@ def test_a_second_decoder_hears_the_same(written, container, subtype):
     n = min(len(y), len(other))
     assert n > 0.97 * len(y)
     if subtype.startswith("G72"):
-        return  # decoders of this family of codecs drift apart by themselves
+        return  # decoders of this codec family differ slightly
     tolerance = 0.02 if "ADPCM" in subtype or subtype.startswith("GSM") else 1e-6
     np.testing.assert_allclose(y[:n], other[:n], atol=tolerance)
 
@@ -155,7 +155,7 @@ def test_a_cut_file_gives_what_there_is_and_says_how_much_is_missing(tmp_path):
     y, notes = read(path)
     assert len(y) == SR // 2
     assert notes == ["cut short: 0.50 s of the 1.00 s in its header"]
-    assert read(path, frames=SR // 4)[1] == []  # what was asked for is there
+    assert read(path, frames=SR // 4)[1] == []  # the requested part is complete
 
 
 def test_load_warns_of_a_cut_file(tmp_path, caplog):
@@ -217,7 +217,7 @@ def test_joined_files_are_read_to_the_end_of_the_last(tmp_path, name, subtype):
     path.write_bytes(path.read_bytes() * 2)
     y, notes = read(path)
     assert abs(len(y) - 2 * len(one)) < 3000
-    if name != "a.opus":  # of these FFmpeg throws away most of the second
+    if name != "a.opus":  # FFmpeg drops most of the second part of these
         assert abs(len(y) - second_opinion(path).size) < 3000
     assert "were there and were read" in notes[0]
     if name != "a.mp3":
@@ -236,7 +236,7 @@ def test_parts_that_differ_in_rate_are_left_out_and_said(tmp_path):
 
 
 def mp3(path: Path, sr: int, channels: int, mode: str) -> tuple[bytes, int]:
-    """Silence, then sound, so that no estimate from the first frame is right; and where its frame count stands."""
+    """Silence, then sound, so that an estimate from the first frame is wrong; and the offset of the frame count."""
     y = np.concatenate([np.zeros(4 * SR, np.float32), sound(2 * SR)])
     y = np.stack([y, y], axis=1) if channels == 2 else y
     soundfile.write(path, y, sr, format="MP3", bitrate_mode=mode, compression_level=0.3)
@@ -245,7 +245,7 @@ def mp3(path: Path, sr: int, channels: int, mode: str) -> tuple[bytes, int]:
 
 
 def without_index(content: bytes) -> bytes:
-    """Take off the first frame, which holds the number of frames: each frame begins with the same twelve bits."""
+    """Remove the first frame, which contains the number of frames; each frame starts with the same twelve bits."""
     second = next(i for i in range(4, len(content)) if content[i : i + 2] == content[:2])
     return content[second:]
 

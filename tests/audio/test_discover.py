@@ -1,4 +1,4 @@
-"""The files below a folder: which are clips, in which order, and what is passed over."""
+"""The files below a folder: which are clips, in which order, and which are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each change of a sound does what its name says, by so much as it is told."""
+"""Each effect does what its name says, by the requested amount."""
 
 import numpy as np
 import pytest
@@ -133,7 +133,7 @@ def test_8_khz_leaves_nothing_above_4_khz_and_all_below():
     assert share_above(y, 4000) > 0.03
     assert share_above(low, 4050) < 1e-6
     assert effects.band_limited(sine(1000), SR, 8000)[1000:-1000] == pytest.approx(sine(1000)[1000:-1000], abs=0.001)
-    assert effects.band_limited(y, 6000, 8000) is y  # it holds nothing above
+    assert effects.band_limited(y, 6000, 8000) is y  # nothing above it
 
 
 def test_a_room_echoes_after_the_sound_and_keeps_its_power(rng):
@@ -149,7 +149,7 @@ def test_a_room_echoes_after_the_sound_and_keeps_its_power(rng):
 @pytest.mark.parametrize("sr", [8000, 22050, 44100, 96000])
 @pytest.mark.parametrize("form", ["mp3", "ogg"])
 def test_a_lossy_file_holds_the_same_sound_at_the_same_place_but_not_the_same_samples(form, sr):
-    y = 3 * effects.band_limited(hiss(sr=sr), sr, 4000)  # beyond full scale, too
+    y = 3 * effects.band_limited(hiss(sr=sr), sr, 4000)  # also beyond full scale
     back = effects.encoded(y, sr, form)
     assert back.size == y.size
     assert np.corrcoef(y, back)[0, 1] > 0.9

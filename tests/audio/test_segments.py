@@ -1,4 +1,4 @@
-"""Which parts of a recording become rows: trimmed as librosa does, the loudest moment, or windows all along."""
+"""Segments of a recording: trimming as in librosa, the loudest part, or windows over its whole length."""
 
 import librosa
 import numpy as np
@@ -10,12 +10,12 @@ SR = 8000
 
 
 def ramp(seconds: float) -> np.ndarray:
-    """Samples that tell where they stand."""
+    """Samples whose value is their position."""
     return np.arange(1, round(seconds * SR) + 1, dtype=np.float32) / SR
 
 
 def burst(seconds: float, at: float, length: float = 0.2) -> np.ndarray:
-    """Faint hiss with one loud burst in it."""
+    """Faint noise with one loud burst."""
     rng = np.random.default_rng(0)
     y = 1e-4 * rng.standard_normal(round(seconds * SR)).astype(np.float32)
     y[round(at * SR) : round((at + length) * SR)] += rng.standard_normal(round(length * SR)).astype(np.float32)

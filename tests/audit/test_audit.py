@@ -1,4 +1,4 @@
-"""The audit finds what was planted, copies and sources and shortcuts, and is silent on clean data."""
+"""The audit finds planted copies, shared sources and shortcuts, and reports nothing for clean data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N_CLIPS = 24
 
 
 def sound(seed: int, seconds: float = 2.0, sr: int = SR) -> np.ndarray:
-    """A voice of gliding harmonics over noise: no two seeds alike, all made alike."""
+    """A voice of gliding harmonics with noise: different for each seed, from the same distribution."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * sr)) / sr
     pitch = 150 + 100 * rng.random() + 60 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * t + rng.uniform(0, 6))
@@ -50,14 +50,14 @@ def clip_of(path: Path, label: str, group: str | None = None) -> Clip:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> tuple[list[Clip], list[Probe]]:
-    """Clips of two classes that nothing but their sound tells apart."""
+    """Clips of two classes that differ in nothing but their sound."""
     folder = tmp_path_factory.mktemp("clean")
     clips = [clip_of(write(folder / f"{i}.wav", sound(i)), "ab"[i % 2]) for i in range(N_CLIPS)]
     return clips, [probe(clip.path) for clip in clips]
 
 
 def halves(n: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Two folds: even places and odd."""
+    """Two folds: even and odd positions."""
     even, odd = np.arange(0, n, 2), np.arange(1, n, 2)
     return [(even, odd), (odd, even)]
 
@@ -315,7 +315,7 @@ def test_names_without_evident_sources(names):
 
 
 def made(tmp_path: Path, change) -> tuple[list[Clip], list[Probe]]:
-    """Clean clips, those of class b changed."""
+    """Clean clips with a change applied to those of class b."""
     clips = []
     for i in range(N_CLIPS):
         y = sound(i, 1.0)
@@ -404,7 +404,7 @@ def test_noise_is_no_shortcut_whatever_the_seed():
 
 
 def test_a_property_of_the_source_is_no_shortcut_to_the_class_when_sources_are_known():
-    """Each source has a duration of its own: known sources betray the class, new ones do not."""
+    """Each source has its own duration, which predicts the class for known sources but not for new ones."""
     rng = np.random.default_rng(1)
     sources = [str(i % 20) for i in range(400)]
     labels = ["ab"[i % 2] for i in range(400)]

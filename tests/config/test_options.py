@@ -1,4 +1,4 @@
-"""What each option of the config can change: each says so itself."""
+"""Every option of the config declares what it affects."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_section_without_effect_has_no_option_with_one(section):
     assert effect_of(section) == effect_of(f"{section}.enabled") == "nothing"
 
 
-# --- what the options say, held against runs --------------------------------------------------------------
+# --- the declarations, checked against runs ---------------------------------------------------------------
 
 WITHOUT_EFFECT = [
     "audit=warn",
@@ -118,7 +118,7 @@ MEASURES = ["score=mcc", "coverage=0.8", "robustness=true"]
 
 @pytest.fixture
 def run(sounds, tmp_path):
-    """Run with some words; gives the predictions as text, and the metrics but for the times that it took."""
+    """Run with overrides; returns the predictions as text, and the metrics without the times."""
     fixed = [f"data.source={sounds(clips=8, seconds=0.2)}", "audio.duration=0.2", "report=false", "feature=mfcc"]
 
     def run(name: str, *words: str) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What people really type reaches Hydra as they mean it."""
+"""What users type on the command line reaches Hydra as they mean it."""
 
 import os
 import shlex

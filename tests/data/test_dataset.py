@@ -1,4 +1,4 @@
-"""Where clips come from: archives, folders, the demo, and what is none of them."""
+"""Data sources: archives, folders, the demo, and invalid ones."""
 
 from __future__ import annotations
 

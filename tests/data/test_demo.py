@@ -1,4 +1,4 @@
-"""The made sounds: reproducible, varied, and neither trivial nor hopeless to tell apart."""
+"""The demo data set: reproducible, varied, and neither trivial nor impossible to classify."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_no_property_of_the_recording_alone_predicts_the_class(found: Dataset):
 
 
 def profile(path: Path) -> np.ndarray:
-    """Level in 24 bands of the spectrum, and how each changes with time: enough to tell a good deal."""
+    """Level and its change over time in 24 spectral bands."""
     y = sound_of(path.read_bytes())
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, 512), 1024)[::512] * np.hanning(1024)
     power = np.abs(np.fft.rfft(frames)) ** 2

@@ -1,4 +1,4 @@
-"""Tables that list clips: a user's own, and the metadata.csv of a dataset."""
+"""Manifests: a user's own, and the metadata.csv of a dataset."""
 
 from __future__ import annotations
 

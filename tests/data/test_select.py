@@ -1,4 +1,4 @@
-"""Which clips are taken: data.include, data.exclude, data.limit and data.skip."""
+"""Selecting clips: data.include, data.exclude, data.limit and data.skip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What probabilities are worth: the surest are the best, and sets of labels hold the true one as often as asked."""
+"""Probabilities: confident predictions are more accurate, and prediction sets have the requested coverage."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from audiofw.evaluation.conformal import coverage_curve, label_sets, summarise_c
 
 
 def made(n: int, n_classes: int = 5, sharpness: float = 2.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of a model that is right as often as it says, and the true classes."""
+    """Probabilities of a perfectly calibrated model, and the true classes."""
     rng = np.random.default_rng(seed)
     proba = rng.dirichlet(np.full(n_classes, 1 / sharpness), size=n)
     return proba, (proba.cumsum(axis=1) > rng.random(n)[:, None]).argmax(axis=1)
@@ -21,7 +21,7 @@ def test_sets_hold_the_true_label_of_new_clips_as_often_as_asked(coverage, sharp
     sets = label_sets(proba[10_000:], least)
     held = sets[np.arange(10_000), y[10_000:]].mean()
     assert held >= coverage - 0.015
-    assert held <= coverage + 0.015 or sets.sum(axis=1).max() == 1  # the most likely label alone holds as much
+    assert held <= coverage + 0.015 or sets.sum(axis=1).max() == 1  # the most likely label alone reaches the coverage
 
 
 def test_too_few_clips_for_a_coverage_take_every_class_in():
@@ -57,7 +57,7 @@ def test_the_measured_coverage_is_that_of_clips_that_set_no_threshold(n_parts):
 
 def test_a_threshold_learnt_on_other_folds_does_not_profit_from_its_own():
     proba = np.array([[0.9, 0.1]] * 20 + [[0.1, 0.9]] * 20)
-    y = np.zeros(40, int)  # the second fold is all wrong: the first one's threshold cannot know
+    y = np.zeros(40, int)  # the second fold is entirely wrong, which the first fold's threshold cannot know
     sets = summarise_confidence(proba, y, np.repeat([1, 2], 20), 0.9)["sets"]
     assert sets["measured"] == 0.5
 

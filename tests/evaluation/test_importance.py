@@ -1,4 +1,4 @@
-"""What a model listens to: found for every kind of model, and folded onto the axes of the feature."""
+"""Feature importance: computed for every kind of model, and mapped to the axes of the feature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiofw.learn.calibration import Calibrated
 
 ROWS, STATISTICS, PARTS = ("low", "mid", "high"), ("mean", "delta.p90"), ("1/2", "2/2")
 NAMES = [f"{row}.{statistic}@{part}" for part in PARTS for statistic in STATISTICS for row in ROWS]
-TOLD = NAMES.index("mid.delta.p90@2/2")  # the one column that tells the class
+TOLD = NAMES.index("mid.delta.p90@2/2")  # the only informative column
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_columns_that_a_model_does_not_need_cost_nothing(table):
 def test_coefficients_are_weighed_by_the_spread_of_their_columns(table):
     X, y, folds = table
     scaled = X.copy()
-    scaled[:, NAMES.index("low.mean@1/2")] *= 1e-4  # noise, of so small a unit that its coefficient could be huge
+    scaled[:, NAMES.index("low.mean@1/2")] *= 1e-4  # noise on such a small scale that its coefficient could be huge
     scaled[:, TOLD] *= 1e3
     found = measure(LogisticRegression(max_iter=2000), (scaled, y, folds))
     assert max(found["row"], key=lambda pair: pair[1])[0] == "mid"

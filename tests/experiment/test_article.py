@@ -1,4 +1,4 @@
-"""``+experiment=article`` gives what the tutorial's plain steps give, digit for digit."""
+"""``+experiment=article`` reproduces the tutorial's steps digit for digit."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from sklearn.preprocessing import LabelEncoder
 
 
 def follow_the_article(root: Path) -> tuple[dict[str, str], float, float]:
-    """Take the tutorial's steps one after the other, on the files in sorted order."""
+    """Run the tutorial's steps on the files in sorted order."""
     files = sorted(root.rglob("*.wav"), key=lambda file: file.relative_to(root).as_posix())
     pictures = []
     for file in files:
@@ -58,4 +58,4 @@ def test_the_article_is_reproduced_digit_for_digit(audiofw, tmp_path, pitches, s
     assert said == expected
     assert metrics["scores"]["accuracy"]["pooled"] == accuracy
     assert metrics["scores"]["f1"]["pooled"] == f1
-    assert 0.3 < accuracy < 1  # hard enough for a difference to show
+    assert 0.3 < accuracy < 1  # hard enough to reveal differences

@@ -1,4 +1,4 @@
-"""The chain of changes: what each option switches on, and that copies are seen by fits alone."""
+"""Augmentation: what each option does, and that copies are used only for training."""
 
 import subprocess
 import sys

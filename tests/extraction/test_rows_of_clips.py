@@ -1,4 +1,4 @@
-"""Whole runs in which a clip has more than one row, or none before the fold: windows, copies, poolings that learn."""
+"""Whole runs with several rows per clip, or none before the fold: windows, augmented copies, poolings that learn."""
 
 import json
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_copies_are_trained_on_and_never_tested(audiofw, sounds, plugins):
     words = ("pooling=loudest", "augmentation=quieter", "augmented_copies=2", "split=kfold", "split.n_splits=3")
     outcome = audiofw(plugins, f"data.source={source}", *words, *QUICK)
     assert outcome.code == 0, outcome.err
-    assert outcome.out.count("fitted on 24\n") == 3  # 8 clips, each with two copies
+    assert outcome.out.count("fitted on 24\n") == 3  # 8 clips with two copies each
     assert metrics()["n_tested"] == 12
 
 

@@ -1,4 +1,4 @@
-"""Averaging helps where models differ, and is honest where there is nothing to learn."""
+"""Averaging helps when models differ, and scores at chance when there is nothing to learn."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def make_classes(n: int = 300, seed: int = 0) -> np.ndarray:
 
 
 def soften(guess: np.ndarray, sure: float = 0.7) -> np.ndarray:
-    """Make probabilities of guesses."""
+    """Make probabilities of random guesses."""
     return np.where(np.eye(N_CLASSES, dtype=bool)[guess], sure, (1 - sure) / (N_CLASSES - 1))
 
 
 def make_models(y: np.ndarray, n_models: int, skill: float, seed: int = 1) -> np.ndarray:
-    """Make probabilities, shape (models, clips, classes), of models that err independently."""
+    """Make probabilities ``(models, clips, classes)`` of models with independent errors."""
     rng = np.random.default_rng(seed)
     noise = rng.random((n_models, len(y), N_CLASSES))
     noise[:, np.arange(len(y)), y] += skill
@@ -121,7 +121,7 @@ def test_class_that_the_choosing_part_lacks_is_coped_with():
     y = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3] * 2)
     folds = np.where(y == 3, 2, 1)
     made = build(make_models(y, 3, skill=1.0), y, "mcc", folds=folds)
-    assert made.folds[1] is None  # one class alone has no correlation
+    assert made.folds[1] is None  # no correlation with a single class
     assert made.value is not None
 
 

@@ -1,4 +1,4 @@
-"""The tests give the figures of the books, and the rule says which rows are compared how."""
+"""The significance tests reproduce textbook values; the rule decides which rows are compared and how."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def entry(
     score="accuracy",
     **split,
 ) -> tuple[Row, Predictions]:
-    """Make a row of the table and the predictions behind it."""
+    """Make a row of the table with its predictions."""
     n = len(right)
     folds = folds or [i % len(folds_of_score) + 1 for i in range(n)]
     options = {"seed": 1, "split.name": "kfold", **{f"split.{key}": value for key, value in split.items()}}
@@ -188,7 +188,7 @@ def test_folds_whose_score_is_undefined_are_left_out():
 
 
 def test_more_rows_raise_the_bar():
-    close = [True] * 81 + [False] * 19  # nine clips less: p = 0.004 by itself
+    close = [True] * 81 + [False] * 19  # nine clips fewer: p = 0.004 uncorrected
     alone, _ = run_rule(entry("best", [0.9], GOOD), entry("close", [0.81], close))
     many, _ = run_rule(entry("best", [0.9], GOOD), *(entry(str(i), [0.81], close) for i in range(20)))
     assert alone[1].comparison.tied is False

@@ -1,4 +1,4 @@
-"""What is fitted inside a training part keeps groups together, sees no tested row, and works on odd tables."""
+"""Estimators of `audiofw.learn` keep groups together, never see test rows, and work on degenerate tables."""
 
 import warnings
 
@@ -28,7 +28,7 @@ from audiofw.learn.voting import LEAST, Vote
 
 
 def make_table(n: int = 90, n_classes: int = 3, distance: float = 2.0, seed: int = 0):
-    """Make rows of overlapping classes in groups of three: X, y, groups."""
+    """Make rows of overlapping classes in groups of three; returns X, y, groups."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % n_classes
     X = rng.standard_normal((n, 6)) + distance * np.eye(n_classes, 6)[y]
@@ -36,9 +36,9 @@ def make_table(n: int = 90, n_classes: int = 3, distance: float = 2.0, seed: int
 
 
 class Spy(ClassifierMixin, BaseEstimator):
-    """A classifier that notes, in a list that its copies share, which rows it is fitted on and asked about.
+    """A classifier that records, in a list shared with its clones, the rows that it is fitted on and predicts.
 
-    A row's first column is its number.
+    The first column of a row is its index.
     """
 
     def __init__(self, notes=None):
@@ -107,7 +107,7 @@ def test_a_class_of_two_clips_is_split_one_and_one(groups):
 NOTHING_TO_TEST = {
     "one group each": ([0, 0, 0, 1, 1, 1], [*"aaabbb"]),
     "one clip each": ([0, 1], None),
-    "two clips each": ([0, 0, 1, 1], None),  # it would leave one of each to fit on
+    "two clips each": ([0, 0, 1, 1], None),  # only one row per class would be left for training
     "one class": ([0, 0, 0], None),
     "nothing": ([], None),
 }
@@ -124,7 +124,7 @@ def test_splits_are_drawn_without_a_warning():
         assert inner_splits([0] * 10 + [1] * 2 + [2], [*range(12), 12], n_splits=5)
 
 
-# --- everything that splits inside ------------------------------------------------------------------------
+# --- all estimators with inner splits ---------------------------------------------------------------------
 
 WRAPPERS = {
     "stack": lambda model: Stack([("one", model)]),
@@ -225,7 +225,7 @@ def test_a_bundle_holds_it(model):
 
 def test_one_member_cannot_forbid_what_the_others_say():
     X, y, _ = make_table()
-    zeros = DecisionTreeClassifier(max_depth=1).fit(X, y)  # of three classes it knows two leaves
+    zeros = DecisionTreeClassifier(max_depth=1).fit(X, y)  # it has two leaves for three classes
     vote = Vote([("tree", zeros), ("a", LogisticRegression()), ("b", GaussianNB())]).fit(X, y)
     assert vote.score(X, y) > zeros.score(X, y) + 0.1
     assert (vote.predict_proba(X) > 0).all()
@@ -249,11 +249,11 @@ def test_a_vote_is_the_mean_of_its_members(weights, mean):
 def test_a_stack_of_shuffled_labels_scores_at_chance(final):
     X, y, groups = make_table(300)
     shuffled = np.random.default_rng(1).permutation(y)
-    overfit = DecisionTreeClassifier(random_state=0)  # knows its training rows by heart
+    overfit = DecisionTreeClassifier(random_state=0)  # memorises its training rows
     model = Stack([("tree", overfit), ("bayes", GaussianNB())], final=final)
     model.fit(X[:150], shuffled[:150], groups=groups[:150])
     assert abs(model.score(X[150:], shuffled[150:]) - 1 / 3) < 0.12
-    assert model.predict_proba(X[:150]).max(axis=1).mean() < 0.9  # it does not believe the tree
+    assert model.predict_proba(X[:150]).max(axis=1).mean() < 0.9  # it does not trust the tree
 
 
 @pytest.mark.parametrize("final", ["weights", "logistic"])
@@ -325,7 +325,7 @@ def boosters():
 
 
 def count_rounds(model) -> int:
-    """How many rounds a fitted booster really has."""
+    """Number of rounds of a fitted booster."""
     if hasattr(model, "booster_"):
         return model.booster_.current_iteration()
     if hasattr(model, "get_booster"):
@@ -341,7 +341,7 @@ def check_early_stopping(booster):
     assert 1 <= model.rounds_ < 140
     assert count_rounds(model.estimator_) == model.rounds_
     rows = Boosted(booster, early_stopping=10).fit(X[split.train], y[split.train]).predict_proba(X)
-    assert not np.allclose(model.predict_proba(X), rows)  # all rows were fitted
+    assert not np.allclose(model.predict_proba(X), rows)  # all rows were used for training
     assert Boosted(booster, early_stopping=10).fit(X, y, groups=y).rounds_ is None
 
 

@@ -1,6 +1,6 @@
-"""`audiofw.learn` is the trust boundary of model bundles: nothing in it can do more than calculate.
+"""`audiofw.learn` is the trust boundary of model bundles: its code can only compute.
 
-A bundle that came by mail may name any class of this package, and skops then makes an object of that class with the
+A bundle from an untrusted source may name any class of this package. skops then creates an object of that class with
 attributes that the file gives. The list of trusted types (`audiofw.bundle.trust`) holds the whole package, so what
 must not happen when a stranger's file is loaded must not be possible here: opening a file, importing by name, running
 text, unpickling, starting a process, or speaking to a network.

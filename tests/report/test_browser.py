@@ -1,4 +1,4 @@
-"""The report in a real browser: it loads, plays, sorts, fits a phone, and is dark where the reader likes it dark."""
+"""The report in a real browser: it loads, plays, sorts, fits on a phone and follows the dark mode."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PHONE, DESK = 390, 1280
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> dict[str, Path]:
-    """Make a run's report, that of a run of many classes, and a sweep's."""
+    """Make the reports of a run, of a run with many classes, and of a sweep."""
     folder = tmp_path_factory.mktemp("pages")
     source = odd_sounds(folder / "sounds", clips=6)
     words = [
@@ -68,7 +68,7 @@ def browser(tmp_path_factory) -> Iterator:
 
 @pytest.fixture
 def visit(browser, pages) -> Callable:
-    """Open a page at some width, light or dark."""
+    """Open a page at a given width, in light or dark mode."""
 
     def go(name: str, width: int = DESK, scheme: str = "light"):
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width == PHONE}

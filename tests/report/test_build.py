@@ -1,4 +1,4 @@
-"""The report of a run and of a sweep: all of it is there, in one file, whatever the labels, whatever is missing."""
+"""The reports of runs and sweeps are complete and self-contained, with any labels and with missing data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """Run once on sounds of odd labels, from a relative path; the tests look at what it left."""
+    """Run once on sounds with unusual labels, from a relative path; the tests inspect the results."""
     folder = tmp_path_factory.mktemp("work")
     odd_sounds(folder / "sounds")
     here = Path.cwd()
@@ -59,7 +59,7 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(finished, tmp_path) -> Path:
-    """Give a copy of that run's folder, to be changed."""
+    """Return a copy of that run's folder for modification."""
     return Path(shutil.copytree(finished, tmp_path / "copy"))
 
 
@@ -203,7 +203,7 @@ def test_recordings_that_are_gone_are_named_and_the_rest_comes(audiofw, run):
 
 
 def test_without_any_recording_the_figures_come_all_the_same(audiofw, run):
-    shutil.rmtree(run / ".hydra")  # so the relative path leads nowhere
+    shutil.rmtree(run / ".hydra")  # so that the relative path is invalid
     assert audiofw("report", str(run)).code == 0
     page = Page(run / "report.html")
     assert page.ids() >= SECTIONS - {"sounds"}
@@ -394,7 +394,7 @@ def test_a_sample_of_many_clips_has_its_share_of_each_class(sounds, tmp_path):
 
 @pytest.fixture
 def sweep(tmp_path) -> Path:
-    """Make the folder of a sweep of three finished runs and a failed one; one run has a report."""
+    """Make the folder of a sweep with three finished runs and a failed one; one run has a report."""
     for i, name in enumerate(("ada", "bea", "<b>cia</b>")):
         folder = made_up_run(tmp_path / f"sweep/{i}", 3 + i, each=10)
         (folder / "config.yaml").write_text(json.dumps({"model": {"name": name}, "data": {"source": "gone.zip"}}))
@@ -477,7 +477,7 @@ def test_what_is_played_is_what_the_model_hears_first(tmp_path, words, seconds, 
 
 
 def heard_rows(rows: list[list]) -> list:
-    """Give the axes that a report draws of rows' importance."""
+    """Return the axes of the importance plot for these row names."""
     measured = {"method": "model", "unit": "share", "n_columns": len(rows), "row": rows, "statistic": [], "part": []}
     return listening(SimpleNamespace(importance=measured, config={}))["axes"]
 

@@ -1,4 +1,4 @@
-"""A job is known by its config, data and code."""
+"""A job is identified by its config, data and code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiofw.extraction.clips import find
 from audiofw.results.record import job_identity
 
 CODE = "of some code"
-CLIPS_SAY_IT = ("data.", "tune.holdout")  # which clips there are is seen by the clips themselves
+CLIPS_SAY_IT = ("data.", "tune.holdout")  # the clips themselves are part of the identity
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def dataset(sounds, composed) -> Dataset:
 
 
 def changed(section: Any, key: str) -> Any:
-    """Give a config, or a section, with another value for one option: any will do, none is checked here."""
+    """Copy a config, or a section, with a different value for one option; the value is not validated here."""
     name, _, rest = key.partition(".")
     value = getattr(section, name)
     return replace(section, **{name: changed(value, rest) if rest else f"not {value}"})

@@ -1,4 +1,4 @@
-"""The page in a real browser: a sound is uploaded or recorded, and its answer, or the reason for none, is shown."""
+"""The page in a real browser: a sound is uploaded or recorded, and the prediction or an error is shown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Serve on a free port of loopback, until the tests are done."""
+    """Serve on a free local port until the tests are done."""
     with quiet_gradio(), socket.create_server(("127.0.0.1", 0)) as listening:
         app = make_app(Listener(ByPitch(), Limits(seconds=5, megabytes=1, confidence=0.5)))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
@@ -72,7 +72,7 @@ def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture
 def page(browser, address) -> Iterator[webdriver.Chrome]:
-    """Open the page; at the end the console must have told of nothing wrong."""
+    """Open the page; at the end, the browser console must be free of errors."""
     browser.get(address)
     wait(browser, "input[type=file]")
     yield browser
@@ -80,7 +80,7 @@ def page(browser, address) -> Iterator[webdriver.Chrome]:
 
 
 def complaints(page: webdriver.Chrome) -> list[str]:
-    """What the console told of as wrong since it was last asked."""
+    """The console's errors since the last call."""
     return [line["message"] for line in page.get_log("browser") if line["level"] == "SEVERE"]
 
 
@@ -113,7 +113,7 @@ def test_bad_sound_says_why_and_the_next_good_one_is_answered(page, tmp_path):
     upload(page, tmp_path, "notes.wav", b"no sound at all")
     assert "not audio, or damaged" in wait(page, ".said.bad", shown=True).text
     assert not [e for e in page.find_elements(By.CSS_SELECTOR, "#bars, .spectrogram") if e.is_displayed()]
-    assert all("Waveform load error" in line for line in complaints(page))  # the player cannot play it either
+    assert all("Waveform load error" in line for line in complaints(page))  # the browser cannot play it either
     page.find_element(By.CSS_SELECTOR, "button[aria-label=Clear]").click()
     wait(page, ".said.waiting", shown=True)
     wait(page, "input[type=file]")

@@ -387,7 +387,7 @@ def test_bandwidth_of_a_single_bin_is_nothing():
 @few
 @given(sounds, st.sampled_from([0.1, 0.5, 0.85, 0.99]))
 def test_rolloff_is_at_most_one_bin_from_librosas(y, share):
-    # librosa adds up 1025 float32 numbers, so that a frame on the verge may fall to either side
+    # librosa sums 1025 float32 numbers, so that a borderline frame may fall on either side
     ours = spectral.spectral_rolloff(y, roll_percent=share)
     others = theirs(librosa.feature.spectral_rolloff, y=y, roll_percent=share)
     bins = np.abs(ours - others) / (SR / 2048)

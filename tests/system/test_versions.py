@@ -1,4 +1,4 @@
-"""Versions are those of what is installed; what is not has none."""
+"""Versions of installed distributions; None for missing ones."""
 
 import numpy
 
