@@ -1,9 +1,10 @@
 """Unpack an archive once, safely, into a cache folder named by the archive's content.
 
-For every archive, the cache contains ``archives/<digest>/files/…`` and ``complete.json`` with the number of files and
-bytes. The folder is created atomically by renaming ``<digest>.<random>.part``; a killed run leaves only such a part,
-which the next run removes. Nothing is written before the name, type and size of every member have been checked, and
-never more than the declared size.
+For every archive, the cache contains ``archives/<digest>/files/…`` and ``complete.json`` with the digest of each file.
+A folder is used only while every file has its digest; the index of files remembers those that have not been touched
+since they were hashed. The folder is created atomically by renaming ``<digest>.<random>.part``; a killed run leaves
+only such a part, which the next run removes. Nothing is written before the name, type and size of every member have
+been checked, and never more than the declared size.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from audiofw.cache.fileindex import Content, FileIndex
 from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
 from audiofw.data.limits import Limits, check_members, check_room
 from audiofw.errors import DataError, first_line
+from audiofw.system.hashing import content_hash
 from audiofw.system.locks import alone, is_free
 from audiofw.system.paths import cache_root
 
@@ -72,12 +73,12 @@ def unpack_archive(
         index = FileIndex(store / INDEX)
         content = _content(archive, index)
         home = store / content.digest.hex()
-        if not _complete(home):
+        if not _complete(home, index):
             with alone(store / f"{home.name}.lock", f"unpacking {archive.name}") as locked:
                 # the previous holder of the lock may have unpacked it
-                if not _complete(home):
+                if not _complete(home, index):
                     _remove_leftovers(store, home.name if locked else None)
-                    _unpack_to(home, archive, limits, partial(index.still, archive, content))
+                    _unpack_to(home, archive, limits, index, content)
     return home / FILES
 
 
@@ -90,9 +91,13 @@ def _content(archive: Path, index: FileIndex) -> Content:
     if content is None:
         archive.open("rb").close()  # raises the reason if it cannot be read
         raise _changed(archive)
+    _remember(index)
+    return content
+
+
+def _remember(index: FileIndex) -> None:
     with suppress(OSError):  # without the index, the next run hashes again
         index.save()
-    return content
 
 
 def _changed(archive: Path) -> DataError:
@@ -102,8 +107,8 @@ def _changed(archive: Path) -> DataError:
 # --- atomic unpacking ------------------------------------------------------------------------------
 
 
-def _unpack_to(home: Path, archive: Path, limits: Limits, still: Callable[[], bool]) -> None:
-    """Unpack an archive into ``home``; ``still`` checks at the end that the archive has not changed."""
+def _unpack_to(home: Path, archive: Path, limits: Limits, index: FileIndex, content: Content) -> None:
+    """Unpack an archive into ``home``, and check at the end that it still has the content that gave the name."""
     part = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
     try:
         with open_members(archive, limits.max_entries) as members:
@@ -111,35 +116,43 @@ def _unpack_to(home: Path, archive: Path, limits: Limits, still: Callable[[], bo
             total = sum(member.size for member in files.values())
             check_room(files.values(), archive, home.parent)
             (part / FILES).mkdir(parents=True)
-            _write_all(files, archive, part / FILES, total)
-        if not still():
+            digests = _write_all(files, archive, part / FILES, total)
+        if not index.still(archive, content):
             raise _changed(archive)
-        (part / MARKER).write_text(json.dumps({"files": len(files), "bytes": total}))
-        _settle(part, home)
+        (part / MARKER).write_text(json.dumps({"digests": digests}, ensure_ascii=False), encoding="utf-8")
+        _settle(part, home, index)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _complete(home: Path) -> bool:
-    """Whether a folder is complete: the numbers of files and bytes match its marker."""
+def _complete(home: Path, index: FileIndex) -> bool:
+    """Whether a folder holds the files that its marker lists, and nothing else, each with its content."""
     try:
-        marker = json.loads((home / MARKER).read_text())
-        return bool(marker == dict(zip(("files", "bytes"), _measure(home / FILES), strict=True)))
-    except (OSError, ValueError):
+        digests = json.loads((home / MARKER).read_text(encoding="utf-8"))["digests"]
+        files = {path.relative_to(home / FILES).as_posix(): path for path in _files(home / FILES)}
+        whole = files.keys() == digests.keys() and all(
+            (content := index.content(path)) is not None and content.digest.hex() == digests[name]
+            for name, path in files.items()
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
+    _remember(index)
+    return whole
 
 
-def _measure(folder: Path) -> tuple[int, int]:
-    files = size = 0
+def _files(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            inside = _measure(Path(entry.path)) if entry.is_dir(follow_symlinks=False) else (1, entry.stat().st_size)
-            files, size = files + inside[0], size + inside[1]
-    return files, size
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+            elif entry.is_symlink():
+                raise OSError(errno.ELOOP, "a link, which was not unpacked", entry.path)
+            else:
+                yield Path(entry.path)
 
 
-def _settle(part: Path, home: Path) -> None:
-    if home.exists() and not _complete(home):
+def _settle(part: Path, home: Path, index: FileIndex) -> None:
+    if home.exists() and not _complete(home, index):
         log.warning("%s: incomplete; unpacking again", home)
         scrap = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
         home.rename(scrap)
@@ -148,7 +161,7 @@ def _settle(part: Path, home: Path) -> None:
         part.rename(home)
     except OSError:
         # on a file system without locks, another process may have been faster
-        if not _complete(home):
+        if not _complete(home, index):
             raise
 
 
@@ -163,27 +176,32 @@ def _remove_leftovers(store: Path, ours: str | None) -> None:
 # --- writing ---------------------------------------------------------------------------------------
 
 
-def _write_all(files: dict[str, Member], archive: Path, folder: Path, total: int) -> None:
+def _write_all(files: dict[str, Member], archive: Path, folder: Path, total: int) -> dict[str, str]:
+    """Write the files; returns the digest of each, in hexadecimal digits."""
+    digests = {}
     log.debug("unpacking %s: %d files, %.1f MB", archive, len(files), total / 1e6)
     with _progress(archive.name, total) as advance:
         for name, member in files.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(member, target, advance)
+            digests[name] = _write(member, target, advance)
+    return digests
 
 
-def _write(member: Member, target: Path, advance: Callable[[int], None]) -> None:
+def _write(member: Member, target: Path, advance: Callable[[int], None]) -> str:
     # a plain open() ignores the archive's file modes (setuid, unreadable), and "x" never follows an existing link
-    written = 0
+    written, digest = 0, content_hash()
     with member.open() as source, target.open("xb") as out:
         while chunk := source.read(CHUNK):
             written += len(chunk)
             if written > member.size:
                 break
             out.write(chunk)
+            digest.update(chunk)
             advance(len(chunk))
     if written != member.size:
         raise zipfile.BadZipFile(f"{member.name!r} does not have its declared size")
+    return str(digest.hexdigest())
 
 
 @contextmanager
