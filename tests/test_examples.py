@@ -11,12 +11,14 @@ from conftest import tone, write_wav
 
 import audiofw as fw
 from audiofw import spectral
+from audiofw.audio import effects
 from audiofw.bundle.model import Model
 from audiofw.contract import hookspecs
 from audiofw.contract.hookspecs import KINDS, TRUSTED_TYPES
 from audiofw.contract.plugin import read_plugin
 
 KERNELS = [getattr(spectral, name) for name in spectral.__all__ if not inspect.isclass(getattr(spectral, name))]
+EFFECTS = [each for name, each in vars(effects).items() if inspect.isfunction(each) and not name.startswith("_")]
 FROM_PYTHON = [
     fw.run,
     fw.load_model,
@@ -38,9 +40,9 @@ def run_examples(function) -> dict:
     return test.globs
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__)
-def test_the_example_of_a_kernel_is_true(kernel):
-    run_examples(kernel)
+@pytest.mark.parametrize("function", [*KERNELS, *EFFECTS], ids=lambda function: function.__name__)
+def test_the_example_of_a_kernel_or_effect_is_true(function):
+    run_examples(function)
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,45 @@ LOWEST = 50.0  # Hz; origin of frequency curves over octaves
 
 
 def amplified(y: np.ndarray, db: float) -> np.ndarray:
-    """Apply a gain in dB."""
+    """Apply a gain in dB.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> round(float(np.std(effects.amplified(y, db=-20.0)) / np.std(y)), 3)
+    0.1
+    """
     return y * np.float32(10 ** (db / 20))
 
 
 def rolled(y: np.ndarray, share: float) -> np.ndarray:
-    """Shift circularly by a fraction of the length."""
+    """Shift circularly by a fraction of the length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> effects.rolled(np.arange(4), share=0.25).tolist()
+    [3, 0, 1, 2]
+    """
     return np.roll(y, round(share * y.size))
 
 
 def noise(n: int, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
-    """Generate noise of power 1 with a spectrum ``1 / f**fall``: 0 is white, 1 pink, 2 brown."""
+    """Generate noise of power 1 with a spectrum ``1 / f**fall``: 0 is white, 1 pink, 2 brown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> pink = effects.noise(22050, rng, fall=1.0)
+    >>> round(float(np.mean(pink**2)), 3)
+    1.0
+    """
     white = rng.standard_normal(n, dtype=np.float32)
     if not fall or n < 4:
         return white
@@ -36,13 +64,34 @@ def noise(n: int, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
 
 
 def noisy(y: np.ndarray, snr: float, rng: np.random.Generator, fall: float = 0.0) -> np.ndarray:
-    """Add noise at a signal-to-noise ratio in dB; silence stays silent."""
+    """Add noise at a signal-to-noise ratio in dB; silence stays silent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> added = effects.noisy(y, snr=20.0, rng=rng) - y
+    >>> round(10 * np.log10(float(np.mean(y**2) / np.mean(added**2))))
+    20
+    """
     level = np.sqrt(np.mean(y.astype(np.float64) ** 2)) * 10 ** (-snr / 20)
     return y + np.float32(level) * noise(y.size, rng, fall)
 
 
 def resampled(y: np.ndarray, ratio: float) -> np.ndarray:
-    """Play faster by a ratio: tempo, pitch and formants rise together, as on a tape."""
+    """Play faster by a ratio: tempo, pitch and formants rise together, as on a tape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> effects.resampled(y, 2.0).size
+    11025
+    """
     import soxr
 
     faster = soxr.resample(y, ratio, 1.0, quality="HQ")
@@ -53,6 +102,15 @@ def stretched(y: np.ndarray, sr: int, rate: float, semitones: float = 0.0) -> np
     """Change the tempo by a rate and the pitch by semitones, independently.
 
     A vectorised form of the phase vocoder in ``librosa.effects.time_stretch`` and ``pitch_shift``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> effects.stretched(y, 22050, rate=0.5).size
+    44100
     """
     up = 2 ** (semitones / 12)
     size = max(1, round(y.size / rate))
@@ -88,7 +146,18 @@ def _advanced(S: np.ndarray, rate: float, expected: np.ndarray) -> np.ndarray:
 
 
 def filtered(y: np.ndarray, sr: int, octaves: np.ndarray, db: np.ndarray) -> np.ndarray:
-    """Apply a zero-phase filter: gains in dB, linearly interpolated between the given octaves above 50 Hz."""
+    """Apply a zero-phase filter: gains in dB, linearly interpolated between the given octaves above 50 Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> boomy = effects.filtered(y, 22050, octaves=np.array([0.0, 3.0]), db=np.array([6.0, 0.0]))
+    >>> boomy.shape, boomy.dtype.name
+    ((22050,), 'float32')
+    """
     from scipy.fft import next_fast_len
 
     size = next_fast_len(y.size + sr // 10, real=True)  # room, so that the filter does not wrap around
@@ -98,27 +167,69 @@ def filtered(y: np.ndarray, sr: int, octaves: np.ndarray, db: np.ndarray) -> np.
 
 
 def equalised(y: np.ndarray, sr: int, db: float, rng: np.random.Generator) -> np.ndarray:
-    """Equalise randomly, like a different microphone or room: gains of up to ±``db`` about every octave."""
+    """Equalise randomly, like a different microphone or room: gains of up to ±``db`` about every octave.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> effects.equalised(y, 22050, db=6.0, rng=rng).shape
+    (22050,)
+    """
     top = max(1.0, np.log2(sr / 2 / LOWEST))
     octaves = np.linspace(0, top, max(2, round(top) + 1))
     return filtered(y, sr, octaves, rng.uniform(-db, db, octaves.size))
 
 
 def low_passed(y: np.ndarray, sr: int, frequency: float, db: float = 80.0) -> np.ndarray:
-    """Attenuate everything above a frequency in Hz, with a transition of a twelfth of an octave."""
+    """Attenuate everything above a frequency in Hz, with a transition of a twelfth of an octave.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> low = effects.low_passed(y, 22050, frequency=2000.0)
+    >>> round(float(np.mean(low**2) / np.mean(y**2)), 1)  # 2 of 11 kHz are left
+    0.2
+    """
     octave = np.log2(frequency / LOWEST)
     return filtered(y, sr, np.array([octave - 1 / 12, octave]), np.array([0.0, -db]))
 
 
 def without_a_band(y: np.ndarray, sr: int, octaves: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
-    """Attenuate a band of the given width in octaves, at a random position from 50 Hz to half the sampling rate."""
+    """Attenuate a band of the given width in octaves, at a random position from 50 Hz to half the sampling rate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> masked = effects.without_a_band(y, 22050, octaves=1.0, rng=rng)
+    >>> bool(np.mean(masked**2) < np.mean(y**2))
+    True
+    """
     low, edge = rng.uniform(0, max(0.0, np.log2(sr / 2 / LOWEST) - octaves)), 1 / 12
     at = low + np.array([-edge, 0, octaves, octaves + edge])
     return filtered(y, sr, at, np.array([0.0, -db, -db, 0.0]))
 
 
 def with_a_gap(y: np.ndarray, sr: int, share: float, rng: np.random.Generator, db: float = 60.0) -> np.ndarray:
-    """Attenuate a random passage of the given fraction of the length, with ramps of 5 ms."""
+    """Attenuate a random passage of the given fraction of the length, with ramps of 5 ms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> masked = effects.with_a_gap(np.ones(22050, np.float32), 22050, share=0.2, rng=rng)
+    >>> round(float(np.mean(masked < 0.01)), 1)
+    0.2
+    """
     size, edge = share * y.size, sr / 200
     start = rng.uniform(0, y.size - size)
     at = np.array([start - edge, start, start + size, start + size + edge])
@@ -127,7 +238,18 @@ def with_a_gap(y: np.ndarray, sr: int, share: float, rng: np.random.Generator, d
 
 
 def band_limited(y: np.ndarray, sr: int, rate: int) -> np.ndarray:
-    """Resample to a lower rate in Hz and back, like a telephone; removes everything above half that rate."""
+    """Resample to a lower rate in Hz and back, like a telephone; removes everything above half that rate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> telephone = effects.band_limited(y, 22050, rate=8000)
+    >>> bool(np.mean(telephone**2) < 0.4 * np.mean(y**2))  # at most 4 of 11 kHz are left
+    True
+    """
     import soxr
 
     if rate >= sr:
@@ -137,7 +259,17 @@ def band_limited(y: np.ndarray, sr: int, rate: int) -> np.ndarray:
 
 
 def reverberant(y: np.ndarray, sr: int, seconds: float, rng: np.random.Generator, wet: float = 0.5) -> np.ndarray:
-    """Add reverberation: noise that decays by 60 dB in the given seconds, with the fraction ``wet`` of the power."""
+    """Add reverberation: noise that decays by 60 dB in the given seconds, with the fraction ``wet`` of the power.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> effects.reverberant(y, 22050, seconds=0.5, rng=rng).shape
+    (22050,)
+    """
     from scipy.signal import oaconvolve
 
     n = max(2, round(seconds * sr))
@@ -159,6 +291,15 @@ def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 
         MPEG-1/2 layer III at a constant bit rate, or Vorbis.
     level : float
         libsndfile's compression level from 0 to 1, the smallest file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.audio import effects
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.standard_normal(22050, dtype=np.float32)  # one second of white noise at 22 050 Hz
+    >>> effects.encoded(y, 22050, "mp3").shape
+    (22050,)
     """
     import soundfile
 
