@@ -62,8 +62,8 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 
 def too_many(archive: Path, most: int) -> DataError:
-    """Build the error for an archive of too many files and folders."""
-    return DataError(f"{archive}: holds more than {most} files and folders; if you trust it, raise data.max_entries")
+    """Build the error for an archive with too many files and folders."""
+    return DataError(f"{archive}: contains more than {most} files and folders; if you trust it, raise data.max_entries")
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def open_members(archive: Path, most: int = 200_000) -> Iterator[Iterator[Member
     ----------
     archive : Path
     most : int
-        Members that a zip may have; zipfile takes some 600 bytes of memory for each as soon as it opens one.
+        Maximum number of members of a zip, since zipfile allocates about 600 bytes for each on opening.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _format(path: Path) -> str | None:
 
 
 def _check_directory(archive: Path, most: int) -> None:
-    """Refuse a zip whose directory has too many entries, before zipfile reads all of it into memory."""
+    """Reject a zip with too many directory entries before zipfile reads all of them into memory."""
     with archive.open("rb") as file:
         at, size = _find_directory(file)
         if size <= most * SMALLEST_ENTRY:
@@ -137,7 +137,7 @@ def _check_directory(archive: Path, most: int) -> None:
 
 
 def _find_directory(file: BinaryIO) -> tuple[int, int]:
-    """Find where a zip's directory begins and its size in bytes, by the record that ends the file."""
+    """Return the position and size in bytes of a zip's central directory, from its end record."""
     length = file.seek(0, os.SEEK_END)
     tail = min(length, ZIP_END + 20 + 0xFFFF)
     file.seek(length - tail)
@@ -169,7 +169,7 @@ def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """Read a name that is UTF-8 without the flag for it, as macOS writes them; zipfile takes it for code page 437."""
+    """Decode names in UTF-8 without the UTF-8 flag, as written by macOS; zipfile decodes them as code page 437."""
     if info.flag_bits & 0x800 or info.filename.isascii():
         return info.filename
     try:

@@ -54,7 +54,7 @@ def demo_archive(cache_root: Path) -> Path:
 def _write_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, y in _sounds():
-            # a ZipInfo of its own carries a fixed date, so equal sounds make equal bytes
+            # a new ZipInfo has a fixed date, so equal sounds give equal bytes
             archive.writestr(zipfile.ZipInfo(name), _wav(y))
 
 
@@ -62,14 +62,14 @@ def _sounds() -> Iterator[tuple[str, np.ndarray]]:
     for number, (name, voice) in enumerate(VOICES.items()):
         for source in range(1, SOURCES + 1):
             for take in range(1, TAKES + 1):
-                # one stream for what the takes of a source share, one for what differs
+                # one generator for the properties shared by a source's takes, one for the rest
                 shared = np.random.default_rng([VERSION, number, source])
                 own = np.random.default_rng([VERSION, number, source, take])
                 yield f"{name}/{source:02d}-{take}.wav", _recorded(voice, shared, own)
 
 
 def _recorded(voice: Callable[[np.ndarray, Rng, Rng], np.ndarray], shared: Rng, own: Rng) -> np.ndarray:
-    """One take of a voice: some seconds of it, in noise, through a microphone, near or far."""
+    """One take of a voice: a few seconds with noise, a low-pass like a microphone's, and a random level."""
     t = np.arange(int(SAMPLE_RATE * own.uniform(0.4, 4.0))) / SAMPLE_RATE
     sound = voice(t, shared, own)
     noise = _coloured(len(t), own.uniform(0.0, 1.2), own)
@@ -79,7 +79,7 @@ def _recorded(voice: Callable[[np.ndarray, Rng, Rng], np.ndarray], shared: Rng, 
 
 
 def siren(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
-    """A tone with overtones that swings slowly up and down."""
+    """A harmonic tone with a slow vibrato."""
     centre, swing = shared.uniform(300, 1800), shared.uniform(0.05, 0.4)
     pace = shared.uniform(0.3, 4.0) * own.uniform(0.9, 1.1)
     pitch = centre * (1 + swing * np.sin(2 * np.pi * (pace * t + own.random())))
@@ -87,7 +87,7 @@ def siren(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
 
 
 def chirping(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
-    """Short notes that rise or fall fast, with pauses."""
+    """Short, quickly rising or falling notes with pauses."""
     low, high = shared.uniform(300, 1800), shared.uniform(1.3, 2.4)
     rate, length = shared.uniform(1.5, 9.0), shared.uniform(0.05, 0.25)
     age = _since_last(t, rate, own) / length
@@ -96,7 +96,7 @@ def chirping(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
 
 
 def knocking(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
-    """Blows on something that rings a little."""
+    """Impacts with a short resonance."""
     age = _since_last(t, shared.uniform(1.5, 9.0), own)
     ring = _tone(np.full_like(t, shared.uniform(150, 1800)), overtones=int(shared.integers(1, 5)))
     clatter = _coloured(len(t), shared.uniform(0, 1), own)
@@ -105,7 +105,7 @@ def knocking(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
 
 
 def engine(t: np.ndarray, shared: Rng, own: Rng) -> np.ndarray:
-    """Many overtones of a wavering pitch, throbbing."""
+    """Many harmonics of a fluctuating pitch, amplitude-modulated."""
     pitch = shared.uniform(80, 600) * (1 + own.uniform(0, 0.15) * np.sin(2 * np.pi * own.uniform(0.1, 2) * t))
     throb = 1 + shared.uniform(0.1, 0.9) * np.sin(2 * np.pi * shared.uniform(2, 12) * t)
     rumble = _coloured(len(t), shared.uniform(0.5, 1.5), own)
@@ -118,22 +118,22 @@ VOICES: dict[str, Callable[[np.ndarray, Rng, Rng], np.ndarray]] = {
 
 
 def _tone(pitch: np.ndarray, overtones: int) -> np.ndarray:
-    """A harmonic tone of a changing pitch (Hz), its overtones fading as 1/n."""
+    """A harmonic tone with time-varying pitch (Hz) and harmonic amplitudes 1/n."""
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     audible = [n for n in range(1, overtones + 1) if n * pitch.max() < SAMPLE_RATE / 2]
     return np.sum([np.sin(n * phase) / n for n in audible], axis=0)
 
 
 def _since_last(t: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
-    """Seconds since the last of a series of slightly irregular beats, `rate` a second."""
+    """Time since the last of a series of slightly irregular beats, `rate` per second, in seconds."""
     beats = np.arange(-1 / rate, t[-1] + 1 / rate, 1 / rate) + rng.uniform(-0.2, 0.2) / rate
     beats += rng.uniform(-0.15, 0.15, len(beats)) / rate
     return t - beats[np.searchsorted(beats, t, side="right").clip(1) - 1]
 
 
 def _coloured(n: int, slope: float, rng: Rng) -> np.ndarray:
-    """Noise whose amplitude falls with frequency to the power `slope`: 0 white, 0.5 pink, 1 brown."""
-    size = 1 << n.bit_length()  # lengths with large prime factors take the FFT ten times as long
+    """Noise with amplitude ~ 1 / f^slope: 0 white, 0.5 pink, 1 brown."""
+    size = 1 << n.bit_length()  # the FFT takes ten times longer for lengths with large prime factors
     spectrum = np.fft.rfft(rng.standard_normal(size))
     spectrum *= np.arange(1, len(spectrum) + 1) ** -slope
     y = np.fft.irfft(spectrum)[:n]
@@ -141,7 +141,7 @@ def _coloured(n: int, slope: float, rng: Rng) -> np.ndarray:
 
 
 def _low_passed(y: np.ndarray, cutoff: float) -> np.ndarray:
-    """Attenuate by 24 dB an octave above a frequency (Hz), as a cheap microphone or a wall does."""
+    """Low-pass filter with 24 dB per octave above the cutoff (Hz), like a cheap microphone or a wall."""
     size = 1 << len(y).bit_length()
     f = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     return np.fft.irfft(np.fft.rfft(y, size) / (1 + (f / cutoff) ** 4))[: len(y)]

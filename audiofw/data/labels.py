@@ -92,20 +92,20 @@ def read_facts(
 
 
 def doubts(labels: Collection[str]) -> list[str]:
-    """Say what looks wrong with a set of labels: the same one spelt differently, or folds in place of classes."""
+    """Warnings about a set of labels: different spellings of the same label, or folds instead of classes."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in sorted(labels):
         spellings["".join(label.casefold().split())].append(label)
     alike = [spelt for spelt in spellings.values() if len(spelt) > 1]
     found = [
-        f"the labels {listing(map(repr, spelt))} differ only in case or blanks, and count as different classes; "
-        "if they are one class, give them one spelling"
+        f"the labels {listing(map(repr, spelt))} differ only in case or spaces, but are treated as different classes; "
+        "if they are the same class, use the same spelling"
         for spelt in alike
     ]
     if len(labels) > 1 and all(_FOLD.fullmatch(label) for label in labels):
         found.append(
             f"the labels {listing(sorted(labels), 4)} look like folds, not classes; "
-            "give the labels by data.pattern or in a table, and these as its group 'fold'"
+            "set the labels with data.pattern or a manifest, and use these as folds"
         )
     return found
 
@@ -114,7 +114,7 @@ _FOLD = re.compile(r"(fold|split|part|set|batch)[\s_-]*\d+", re.IGNORECASE)
 
 
 def composed(text: str) -> str:
-    """Compose accents (NFC), so that a name is one name however it is stored: macOS decomposes them."""
+    """Normalise to composed accents (NFC), since macOS stores names with decomposed ones."""
     return unicodedata.normalize("NFC", text)
 
 

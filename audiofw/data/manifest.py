@@ -191,7 +191,7 @@ def _listed_file(folder: Path, listed: str) -> Path:
 
 
 def _as_spelt(file: Path) -> Path | None:
-    """Find a file whose name has its accents composed in the manifest and not on disk, or the other way round."""
+    """Find a file whose accents are composed in the manifest but decomposed on disk, or vice versa."""
     here = Path(file.anchor)
     for part in file.parts[1:]:
         if not (here / part).exists():

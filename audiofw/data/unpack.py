@@ -53,7 +53,7 @@ def unpack_archive(
     max_ratio : float
         Maximum ratio of the unpacked size to the size of the archive, checked above 100 MB.
     max_entries : int
-        Maximum number of files and folders, checked before any is made.
+        Maximum number of files and folders.
     cache_dir : Path, optional
         The cache; by default `audiofw.system.paths.cache_root`.
 

@@ -1,4 +1,4 @@
-"""Hashes by which what was computed, stored or read is found again: one algorithm, blake2b, and few lengths."""
+"""Hashes for cache keys, identities and checksums, all with blake2b."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONTENT_SIZE = 20  # bytes of the digest of a file's content
 
 
 def checksum(data: bytes | memoryview, key: bytes = b"") -> bytes:
-    """Hash bytes to 16 bytes, under a key of at most 64 bytes."""
+    """Hash bytes to 16 bytes, with an optional key of at most 64 bytes."""
     return hashlib.blake2b(data, digest_size=SIZE, key=key).digest()
 
 
@@ -23,17 +23,17 @@ def digest_bytes(data: bytes, key: bytes = b"") -> str:
 
 
 def digest_json(facts: Any) -> str:
-    """Hash what JSON can hold to 32 hexadecimal digits, whatever the order of keys."""
+    """Hash a JSON-serialisable value to 32 hexadecimal digits, independent of the order of keys."""
     return digest_bytes(json.dumps(facts, sort_keys=True).encode())
 
 
 def digest_stream(stream: FileIO) -> bytes:
-    """Hash the rest of an open file to 20 bytes, without holding it in memory."""
+    """Hash the rest of an open file to 20 bytes, without reading it into memory."""
     return hashlib.file_digest(stream, content_hash).digest()
 
 
 def content_hash() -> Any:
-    """Start the hash of a content that comes in pieces; its digest has 20 bytes."""
+    """Create a hash for content that is read in chunks; its digest has 20 bytes."""
     return hashlib.blake2b(digest_size=CONTENT_SIZE)
 
 
@@ -43,7 +43,7 @@ def digest_file(file: Path) -> bytes:
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     with file.open("rb", buffering=0) as stream:
         return digest_stream(stream)

@@ -1,7 +1,7 @@
-"""The code that a result depends on: some source files, and all modules of audiofw that they import.
+"""The code that a result depends on: source files, and all modules of audiofw that they import.
 
-It is derived from the imports, those inside functions too, so that no list has to be kept. Only what code does counts:
-comments, docstrings and layout may change, and what was computed stays valid.
+Dependencies are derived from the imports, including those inside functions, rather than from a list. Only the syntax
+tree counts: changes to comments, docstrings and layout do not invalidate earlier results.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from audiofw.system.paths import cache_root
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parents[1]
-MOST = 2000  # files whose reading is remembered, in a process and between runs
+MOST = 2000  # maximum number of files remembered, in a process and between runs
 INDEX = "sources.json"  # in the cache folder
-QUIET_NS = 2 * 10**9  # the coarsest time stamp in use, FAT's
+QUIET_NS = 2 * 10**9  # the coarsest resolution of time stamps, that of FAT
 
 
 class Source(NamedTuple):
-    """What counts of a source file: the digest of its code, and the names of audiofw that it imports."""
+    """The relevant content of a source file: the digest of its code, and the names that it imports from audiofw."""
 
     digest: str
     imports: list[str]
 
 
 def digest_code(files: Iterable[Path], *, without: Collection[str] = (), package: Path = PACKAGE) -> str:
-    """Hash the code of some source files and of the modules of audiofw that they import, directly or through others.
+    """Hash the code of source files and of all modules of audiofw that they import, directly or indirectly.
 
     Parameters
     ----------
     files : iterable of Path
     without : collection of str
-        Packages of audiofw that do not matter to what is computed, such as ``report``.
+        Packages of audiofw that do not affect results, such as ``report``.
     package : Path
         The folder of audiofw.
 
     Returns
     -------
     str
-        32 hexadecimal digits, the same in every version of Python.
+        32 hexadecimal digits, the same in all versions of Python.
     """
     files = list(files)
     found = [*files, *imported_files(files, without=without, package=package)]
@@ -56,7 +56,7 @@ def digest_code(files: Iterable[Path], *, without: Collection[str] = (), package
 
 
 def imported_files(files: Iterable[Path], *, without: Collection[str] = (), package: Path = PACKAGE) -> list[Path]:
-    """List the modules of audiofw that some source files import, directly or through others; see `digest_code`."""
+    """List the modules of audiofw that source files import, directly or indirectly; see `digest_code`."""
     files = set(files)
     found, todo = set(files), list(files)
     while todo:
@@ -68,9 +68,9 @@ def imported_files(files: Iterable[Path], *, without: Collection[str] = (), pack
 
 
 def read_source(file: Path) -> Source:
-    """Read what counts of a source file; one that is unchanged since is not read again."""
+    """Read the relevant content of a source file; an unchanged file is not read again."""
     status = file.stat()
-    if time.time_ns() - status.st_mtime_ns < QUIET_NS:  # it may change again within the same time stamp
+    if time.time_ns() - status.st_mtime_ns < QUIET_NS:  # it could change again within the same time stamp
         return _read(file)
     return _read_once(file, status.st_mtime_ns, status.st_size)
 
@@ -88,15 +88,15 @@ def _parse(text: bytes) -> Source:
     try:
         tree = ast.parse(text)
         return Source(digest_bytes(_essence(tree).encode()), sorted(set(_imports(tree))))
-    except (SyntaxError, ValueError, RecursionError):  # a template in a plugin's package, say: all of its text counts
+    except (SyntaxError, ValueError, RecursionError):  # e.g. a template in a plugin's package: hash its text
         return Source(digest_bytes(text), [])
 
 
-# --- what code does ------------------------------------------------------------------------------------------------
+# --- syntax tree ---------------------------------------------------------------------------------------------------
 
 
 def _essence(node: Any) -> str:
-    """Write a syntax tree in one way; `ast.dump` writes another one in each version of Python."""
+    """Serialise a syntax tree; unlike `ast.dump`, in the same way in all versions of Python."""
     if isinstance(node, ast.AST):
         fields = ((name, _essence(getattr(node, name, None))) for name in node._fields if name != "ctx")
         return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in fields if text)})"
@@ -106,15 +106,15 @@ def _essence(node: Any) -> str:
 
 
 def _is_docstring(node: Any) -> bool:
-    """Whether a node is a text that stands by itself, after a constant, too: a statement that does nothing."""
+    """Whether a node is a string statement: a docstring, also of a constant."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-# --- what it imports -----------------------------------------------------------------------------------------------
+# --- imports -------------------------------------------------------------------------------------------------------
 
 
 def _imports(node: ast.AST, *, for_checkers: bool = False) -> Iterator[str]:
-    """List the full names of audiofw that code imports, wherever in it; for type checkers alone only if wanted."""
+    """Iterate over the full names imported from audiofw at any depth; ``TYPE_CHECKING`` blocks only if for_checkers."""
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
     else:
@@ -131,9 +131,9 @@ def _asks_for_checkers(node: ast.If) -> bool:
 
 
 def _files_of(name: str, without: Collection[str], package: Path) -> Iterator[Path]:
-    """Give the files that importing a name runs: its module's, and those of the packages around it.
+    """Iterate over the files that importing a name executes: its module, and the packages that contain it.
 
-    The root package hands names on from where they are defined; asked for as a whole, it may be any of its modules.
+    The root package re-exports names from the modules that define them; importing it as a whole may use any module.
     """
     modules, parts = _modules(package), name.split(".")
     if name == PACKAGE.name:
@@ -145,26 +145,26 @@ def _files_of(name: str, without: Collection[str], package: Path) -> Iterator[Pa
             yield from (file for full in _handed_on(name, package) for file in _files_of(full, without, package))
 
 
-@functools.cache  # which modules there are does not change while one runs
+@functools.cache  # the set of modules does not change while the program runs
 def _modules(package: Path) -> dict[str, Path]:
-    """Find the modules of the package by their full names."""
+    """Map the full names of the package's modules to their files."""
     files = {file.relative_to(package).with_suffix("").parts: file for file in package.rglob("*.py")}
     return {".".join([PACKAGE.name, *parts]).removesuffix(".__init__"): file for parts, file in files.items()}
 
 
 @functools.cache
 def _handed_on(name: str, package: Path) -> list[str]:
-    """Find what the root package means by a name; what it imports when asked, it also imports for type checkers."""
+    """Resolve a name that the root package re-exports, from its imports under ``TYPE_CHECKING``."""
     tree = ast.parse((package / "__init__.py").read_bytes())
     last = name.rpartition(".")[2]
     return [full for full in _imports(tree, for_checkers=True) if full.rpartition(".")[2] == last]
 
 
-# --- what was read before ------------------------------------------------------------------------------------------
+# --- index ---------------------------------------------------------------------------------------------------------
 
 
 def remember_sources() -> None:
-    """Keep for later processes what has been parsed: all of a run takes 0.2 s."""
+    """Save the index of parsed files for later processes; parsing all files of a run takes 0.2 s."""
     _index(cache_root() / INDEX).save()
 
 
@@ -174,12 +174,13 @@ def _index(file: Path) -> SourceIndex:
 
 
 class SourceIndex:
-    """What counts of source files, by the digest of their whole text.
+    """The relevant content of source files, keyed by the digest of their text.
 
     Parameters
     ----------
     file : Path
-        Where it is kept; a missing or damaged file, or one that another version of this module wrote, holds nothing.
+        Where the index is stored. A file that is missing, damaged or written by another version of this module is
+        treated as empty.
     """
 
     def __init__(self, file: Path) -> None:
@@ -189,14 +190,14 @@ class SourceIndex:
         self._changed = False
 
     def look_up(self, text: bytes) -> Source:
-        """Give what counts of a text, which is parsed if it is new."""
+        """Return the relevant content of a source text, parsing it if it is new."""
         name = digest_bytes(text)
         if name not in self._known:
             self._known[name], self._changed = _parse(text), True
         return self._known[name]
 
     def save(self) -> None:
-        """Write what is new, if the cache folder can be written."""
+        """Save new entries, if the cache folder can be written."""
         if not self._changed:
             return
         try:

@@ -1,4 +1,4 @@
-"""The libraries whose versions tell whether a result may differ, and the versions that are installed here."""
+"""The libraries whose versions can affect results, and their installed versions."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import importlib.metadata
 from collections.abc import Iterable
 
 ROWS = ("librosa", "numpy", "scipy", "soxr")
-"""What a row depends on, beside libsndfile: a new version may change a digit."""
+"""Libraries that affect extracted features, in addition to libsndfile; a new version can change digits."""
 
 FIGURES = (*ROWS, "catboost", "hydra-core", "lightgbm", "pluggy", "scikit-learn", "soundfile", "xgboost")
-"""What a run's figures depend on."""
+"""Libraries that affect the scores of a run."""
 
 ANSWERS = ("numpy", "scikit-learn", "scipy", "skops", "soundfile", "soxr")
-"""What the answers of any saved model depend on, beside the library that it is of."""
+"""Libraries that affect the predictions of any saved model, in addition to the model's own library."""
 
 
 def version_of(distribution: str) -> str | None:
-    """Name the version of an installed distribution; None where it is not installed."""
+    """Version of an installed distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -24,6 +24,6 @@ def version_of(distribution: str) -> str | None:
 
 
 def versions_of(distributions: Iterable[str]) -> dict[str, str]:
-    """List the versions of distributions, in the order of their names, without those that are not installed."""
+    """Versions of distributions, sorted by name, without those that are not installed."""
     found = {name: version_of(name) for name in sorted(distributions)}
     return {name: version for name, version in found.items() if version is not None}

@@ -166,14 +166,14 @@ def test_a_pattern_matches_names_however_their_accents_are_stored(tmp_path: Path
 def test_labels_that_differ_only_in_case_or_blanks_are_doubted(tmp_path: Path, caplog, spelt):
     fill(tmp_path, *(f"{label}/1.wav" for label in (*spelt, "cat")))
     assert len(set(labels(find_clips(tmp_path)).values())) == 3
-    assert f"the labels {', '.join(map(repr, sorted(spelt)))} differ only in case or blanks" in caplog.text
+    assert f"the labels {', '.join(map(repr, sorted(spelt)))} differ only in case or spaces" in caplog.text
 
 
 @pytest.mark.parametrize("form", ["fold{}", "Fold {}", "split_{}", "part-{}"])
 def test_labels_that_look_like_folds_are_doubted(tmp_path: Path, caplog, form):
     fill(tmp_path, *(f"{form.format(i)}/{i}.wav" for i in range(1, 11)))
     find_clips(tmp_path)
-    assert "look like folds, not classes; give the labels by data.pattern" in caplog.text
+    assert "look like folds, not classes; set the labels with data.pattern" in caplog.text
 
 
 def test_usual_labels_are_not_doubted(tmp_path: Path, caplog):

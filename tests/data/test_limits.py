@@ -180,7 +180,7 @@ def test_tar_header_with_a_name_of_megabytes_is_refused(tmp_path: Path, cache: P
 @pytest.mark.parametrize("make", [make_zip, make_tar])
 def test_too_many_files_are_refused_before_any_is_made(tmp_path: Path, cache: Path, make):
     path = make(tmp_path / "a", {f"dog/{i}.wav": SOUND for i in range(11)})
-    with pytest.raises(DataError, match=r"holds more than 10 files and folders; .* raise data\.max_entries"):
+    with pytest.raises(DataError, match=r"contains more than 10 files and folders; .* raise data\.max_entries"):
         unpack_archive(path, cache_dir=cache, max_entries=10)
     assert not [name for name in names_in(cache) if name.endswith(".wav")]
     assert len(names_in(unpack_archive(path, cache_dir=cache, max_entries=11))) == 11
@@ -199,5 +199,5 @@ def test_a_zips_directory_is_counted_without_reading_it_whole(
             archive.writestr(f"{i}", b"")
         archive.comment = comment
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was read whole"))
-    with pytest.raises(DataError, match="holds more than 1999 files"):
+    with pytest.raises(DataError, match="contains more than 1999 files"):
         unpack_archive(path, cache_dir=cache, max_entries=1999)
