@@ -1,4 +1,4 @@
-"""What subcommands share in reading their words: errors of one line, and numbers within ranges."""
+"""What the subcommands' parsers share: errors on one line, and numbers within ranges."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from audiofw.errors import ConfigError
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong on one line, as every error of audiofw."""
+    """A parser whose errors are one line, like all of audiofw's."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{self.prog}: {message}; --help lists what there is")
+        raise ConfigError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
 def whole(text: str) -> int:
-    """Read a whole number from 1 up."""
-    return int(_number(text, lambda n: n >= 1 and n == int(n), "a whole number from 1 up"))
+    """Read an integer of at least 1."""
+    return int(_number(text, lambda n: n >= 1 and n == int(n), "an integer of at least 1"))
 
 
 def share(text: str) -> float:
-    """Read a number from 0 to 1."""
-    return _number(text, lambda n: 0 <= n <= 1, "a number from 0 to 1")
+    """Read a number between 0 and 1."""
+    return _number(text, lambda n: 0 <= n <= 1, "a number between 0 and 1")
 
 
 def amount(text: str) -> float:
-    """Read a number from 0 up."""
-    return _number(text, lambda n: 0 <= n < math.inf, "a number from 0 up")
+    """Read a number of at least 0."""
+    return _number(text, lambda n: 0 <= n < math.inf, "a number of at least 0")
 
 
 def above_zero(text: str) -> float:
-    """Read a number above 0."""
-    return _number(text, lambda n: 0 < n < math.inf, "a number above 0")
+    """Read a positive number."""
+    return _number(text, lambda n: 0 < n < math.inf, "a positive number")
 
 
 def seconds(text: str) -> float:
-    """Read a number of seconds above 0."""
-    return _number(text, lambda n: 0 < n < 1e6, "a number of seconds above 0")
+    """Read a positive number of seconds."""
+    return _number(text, lambda n: 0 < n < 1e6, "a positive number of seconds")
 
 
 def _number(text: str, fits: Callable[[float], bool], wanted: str) -> float:

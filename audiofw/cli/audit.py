@@ -1,4 +1,4 @@
-"""``audiofw audit``: look for leaks in some recordings, and run nothing else."""
+"""``audiofw audit``: check a data set for leaks, without training anything."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from audiofw.system.tables import open_console
 
 
 def main(argv: list[str]) -> int:
-    """Run ``audiofw audit key=value …``, with the options of a run."""
+    """Run ``audiofw audit key=value …``; it takes the options of a run."""
     if {"-h", "--help"} & set(argv):
         open_console().print(
-            "audiofw audit data.source=pets.zip split=kfold …: look for leaks; `audiofw --help`: options"
+            "usage: audiofw audit [key=value] …\n\n"
+            "Check recordings for duplicates, sources on both sides of the split, and shortcuts such as duration or\n"
+            "bandwidth that predict the label. Takes the options of a run, and lists the files concerned.\n\n"
+            "example: audiofw audit data.source=pets.zip split=kfold"
         )
         return 0
     config, choices = compose(argv)
@@ -26,12 +29,12 @@ def main(argv: list[str]) -> int:
 
 
 def show_audit(config: Config, choices: Choices) -> None:
-    """Print every finding, with the clips concerned.
+    """Print every finding with the clips concerned.
 
     Raises
     ------
     DataError
-        For recordings that cannot be found or split; and if ``audit=raise``, at a warning.
+        For recordings that cannot be found or split, and for a warning if ``audit=raise``.
     """
     dataset = find(config)
     folds, _, _ = split(dataset.clips, choices["split"], config.seed)
@@ -43,6 +46,6 @@ def show_audit(config: Config, choices: Choices) -> None:
         for name in finding.files:
             console.print(f"  {printable(name)}", soft_wrap=True)
     if not findings:
-        console.print(f"no finding in {len(dataset.clips)} clips, split by {choices['split'].name}", soft_wrap=True)
+        console.print(f"no findings in {len(dataset.clips)} clips, split={choices['split'].name}", soft_wrap=True)
     if config.audit == "raise":
         refuse(findings)

@@ -1,4 +1,4 @@
-"""``audiofw cache``: what is kept between runs, why a recording is or is not, and how to be rid of it."""
+"""``audiofw cache``: show what is kept between runs, explain why a recording is or is not cached, and clean up."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     Raises
     ------
     ConfigError, DataError
-        For a wrong option or a file that cannot be read.
+        For a wrong option, or a file that cannot be read.
     """
     options = _parser().parse_args(argv or ["info"])
     code: int = options.run(options, cache_root() / "features", open_console())
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser("audiofw cache", description="What audiofw keeps between runs.")
+    parser = OneLineParser("audiofw cache", description="Inspect and clean the cache of extracted features.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, run in {"info": _info, "ls": _ls, "explain": _explain, "gc": _gc, "clear": _clear}.items():
         action = actions.add_parser(name, help=run.__doc__, description=run.__doc__)
@@ -62,23 +62,25 @@ def _parser() -> argparse.ArgumentParser:
             action.add_argument("clip", type=Path, metavar="CLIP", help="a sound file")
             action.add_argument("--json", action="store_true", help="print all of it as JSON")
         if name == "gc":
-            action.add_argument("--max-gb", type=amount, help="drop the least recently used beyond this")
-            action.add_argument("--older-than", type=amount, metavar="DAYS", help="drop what was not used since")
+            action.add_argument("--max-gb", type=amount, help="remove the least recently used beyond this size")
+            action.add_argument("--older-than", type=amount, metavar="DAYS", help="remove what was unused for so long")
         if name == "clear":
             action.add_argument("--yes", action="store_true", help="do not ask")
     return parser
 
 
-# --- actions: the docstring is the help --------------------------------------------------------------------------
+# --- actions; each docstring is the action's help ------------------------------------------------------------------
 
 
 def _info(options: argparse.Namespace, folder: Path, console: Console) -> int:
-    """Where the cache is, and how much is in it (the default)."""
-    console.print(f"{folder.parent}  (AUDIOFW_CACHE names another folder)\n", soft_wrap=True)
+    """Show where the cache is and how large it is (the default)."""
+    console.print(f"{folder.parent}  (set AUDIOFW_CACHE to use another folder)\n", soft_wrap=True)
     table = new_table("kind", "entries", "size", right=2)
     stored = list(all_entries(folder))
     recipes = len(recipe_folders(folder))
-    table.add_row(f"features, of {recipes} recipes", f"{len(stored)}", show_size(sum(each.size for each in stored)))
+    table.add_row(
+        f"features ({recipes} configurations)", f"{len(stored)}", show_size(sum(each.size for each in stored))
+    )
     for other in sorted(_folders(folder.parent)):
         if other.name != folder.name:
             kind = "unpacked archives" if other.name == "archives" else other.name
@@ -88,26 +90,26 @@ def _info(options: argparse.Namespace, folder: Path, console: Console) -> int:
 
 
 def _ls(options: argparse.Namespace, folder: Path, console: Console) -> int:
-    """The recipes by which features were made, last used first."""
-    table = new_table("recipe", "feature", "pooling", "entries", "size", "last used", right=3)
+    """List the configurations that features were extracted with, most recently used first."""
+    table = new_table("configuration", "feature", "pooling", "entries", "size", "last used", right=3)
     for recipe_folder in sorted(recipe_folders(folder), key=last_used, reverse=True):
         recipe = read_recipe(recipe_folder) or {}
         sizes = [each.size for each in recipe_entries(recipe_folder)]
         used = _ago(last_used(recipe_folder))
         parts = [_in_short(recipe.get(part)) for part in ("feature", "pooling")]
         table.add_row(recipe_folder.name[:SHOWN], *parts, f"{len(sizes)}", show_size(sum(sizes)), used)
-    console.print(table if table.row_count else f"{folder}: no features are kept")
+    console.print(table if table.row_count else f"{folder}: the cache is empty")
     return 0
 
 
 def _explain(options: argparse.Namespace, folder: Path, console: Console) -> int:
-    """Which recipes have a recording, and in what the recipes differ."""
+    """Show which configurations a recording is cached for, and how these differ."""
     found = explain_clip(folder, options.clip)
     if options.json:
         console.print(json.dumps(_as_json(options.clip, found), indent=2), soft_wrap=True)
         return 0
     console.print(f"{options.clip}: {_verdict(found)}\ncontent {found.digest}\n", soft_wrap=True)
-    table = new_table("recipe", "has it", "feature", "pooling", "last used")
+    table = new_table("configuration", "cached", "feature", "pooling", "last used")
     for each in found.recipes:
         parts = [_in_short(each.recipe.get(part)) for part in ("feature", "pooling")]
         table.add_row(each.name[:SHOWN], "yes" if each.holds else "no", *parts, _ago(each.used))
@@ -119,30 +121,32 @@ def _explain(options: argparse.Namespace, folder: Path, console: Console) -> int
 
 
 def _gc(options: argparse.Namespace, folder: Path, console: Console) -> int:
-    """Remove what killed runs left, and on request what is old or too much."""
+    """Remove leftovers of killed runs and, with the options, old or excess features."""
     table = new_table("removed", "files", "size", right=2)
     if options.older_than is not None:
         freed = remove_unused(folder, time.time() - options.older_than * DAY)
-        table.add_row(f"not used for {options.older_than:g} days", *_show(freed))
+        table.add_row(f"unused for {options.older_than:g} days", *_show(freed))
     if options.max_gb is not None:
         table.add_row(f"beyond {options.max_gb:g} GB", *_show(evict_entries(folder, options.max_gb * GB)))
-    table.add_row("left by killed runs", *_show(remove_leftovers(folder)))
+    table.add_row("leftovers of killed runs", *_show(remove_leftovers(folder)))
     console.print(table)
     return 0
 
 
 def _clear(options: argparse.Namespace, folder: Path, console: Console) -> int:
-    """Remove all features; unpacked archives stay."""
+    """Remove all cached features; unpacked archives are kept."""
     if not folder.exists():
-        console.print(f"{folder}: no features are kept", soft_wrap=True)
+        console.print(f"{folder}: the cache is empty", soft_wrap=True)
         return 0
     if not is_marked(folder):
-        raise ConfigError(f"{folder}: without a {TAG} it may be no cache; nothing was removed, see AUDIOFW_CACHE")
+        raise ConfigError(
+            f"{folder}: has no {TAG}, so it may not be a cache; nothing was removed (check AUDIOFW_CACHE)"
+        )
     if not (options.yes or _agreed(folder)):
         console.print("nothing was removed")
         return 1
     files, size = _show(clear_folder(folder))
-    kept = f"; what is not audiofw's stays in {folder}" if folder.exists() else ""
+    kept = f"; other files in {folder} were kept" if folder.exists() else ""
     console.print(f"removed {files} files, {size}{kept}", soft_wrap=True)
     return 0
 
@@ -152,24 +156,24 @@ def _clear(options: argparse.Namespace, folder: Path, console: Console) -> int:
 
 def _agreed(folder: Path) -> bool:
     if not sys.stdin.isatty():
-        raise ConfigError(f"{folder}: is cleared without a question only with --yes")
-    sys.stderr.write(f"Remove all features in {folder}? [y/N] ")
+        raise ConfigError(f"{folder}: add --yes to clear it without asking")
+    sys.stderr.write(f"Remove all cached features in {folder}? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _verdict(found: Explanation) -> str:
     if not found.recipes:
-        return "no features of any recording are kept"
+        return "not cached: the cache is empty"
     if found.recipes[0].holds:
-        return "the recipe used last has its features"
+        return "cached for the most recently used configuration"
     if any(each.holds for each in found.recipes):
-        return "the recipe used last does not have it, others do; below is what tells them apart"
-    return "no recipe has its features: it is new, changed since, or was dropped"
+        return "not cached for the most recently used configuration, but for others; the differences are below"
+    return "not cached: the file is new, has changed, or its features were removed"
 
 
 def _comparison(found: Explanation) -> Any:
-    table = new_table("what differs", *(name[:SHOWN] for name in found.compared))
+    table = new_table("difference", *(name[:SHOWN] for name in found.compared))
     for key, values in found.differences.items():
         table.add_row(key, *(json.dumps(values[name]) if name in values else "absent" for name in found.compared))
     return table
@@ -185,7 +189,7 @@ def _as_json(clip: Path, found: Explanation) -> dict[str, Any]:
 
 
 def _in_short(part: Any) -> str:
-    """A plugin's name and its options, as one would type them."""
+    """Write a plugin's name and its options as on the command line."""
     if not isinstance(part, Mapping):
         return "unknown" if part is None else str(part)
     options = part.get("options")
@@ -212,7 +216,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _count(folder: Path) -> int:
-    """Unpacked archives are marked as complete; of anything else, the files are counted."""
+    """Count the archives that were unpacked completely, or else the files."""
     if folder.name == "archives":
         return sum((path / "complete.json").exists() for path in _folders(folder))
     return sum(len(files) for _, _, files in os.walk(folder))

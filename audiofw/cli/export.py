@@ -1,4 +1,4 @@
-"""``audiofw export``: a model for programs that are not Python."""
+"""``audiofw export``: write a model's classifier for programs without Python."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ def main(argv: list[str]) -> int:
     Raises
     ------
     PluginError
-        For a classifier that cannot be turned into ONNX, or then gives other answers: no file is left.
+        For a classifier that cannot be converted, or that predicts differently after conversion: no file is written.
     """
     parser = OneLineParser(
-        "audiofw export", description="Write a model's classifier in ONNX, tried on its golden clips."
+        "audiofw export", description="Convert a model's classifier to ONNX, and check it on the model's golden clips."
     )
-    parser.add_argument("bundle", metavar="RUN_OR_BUNDLE", help="a run's folder, the model/ in it, or a zip of that")
+    parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="default: onnx")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: model.onnx here")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=f"of a probability; default: {TOLERANCE:g}")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: model.onnx")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help=f"largest difference in a probability that is accepted; default: {TOLERANCE:g}",
+    )
     options = parser.parse_args(argv)
     return _export(options.bundle, options.output or Path("model.onnx"), options.tolerance)
 
@@ -36,17 +41,19 @@ def _export(bundle: str, output: Path, tolerance: float) -> int:
     facts, files = read_bundle(Path(bundle).expanduser())
     model = read_model(facts, files, bundle)
     made = to_onnx(model, files)
-    found = f"largest difference {made.difference:.2g} over {made.rows} rows, {made.relabelled} with another label"
+    found = f"largest difference {made.difference:.2g} on {made.rows} inputs, {made.relabelled} with a different label"
     if made.relabelled or not made.difference <= tolerance:
-        raise PluginError(f"{bundle}: ONNX gives other answers, no file is left: {found}; tolerance {tolerance:g}")
+        raise PluginError(
+            f"{bundle}: the ONNX model predicts differently, so it was not written: {found}; tolerance {tolerance:g}"
+        )
     try:
         write_whole(output, made.data)
     except OSError as error:
-        raise ConfigError(f"--output {output}: cannot be written: {error.strerror}") from error
+        raise ConfigError(f"--output {output}: cannot write: {error.strerror}") from error
     console = open_console()
     console.print(f"{output}: {found}", soft_wrap=True)
-    audio = f"{model.facts['feature']['name']} pooled by {model.facts['pooling']['name']}"
+    audio = f"{model.facts['feature']['name']} + {model.facts['pooling']['name']}"
     console.print(
-        f"it takes rows of {model.width} numbers, {audio}; outputs: class number, probabilities", soft_wrap=True
+        f"input: {model.width} numbers per clip ({audio}); outputs: class index, probabilities", soft_wrap=True
     )
     return 0

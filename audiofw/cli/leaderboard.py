@@ -1,4 +1,4 @@
-"""``audiofw leaderboard``: which run is best, which are not distinguishable from it, and which failed."""
+"""``audiofw leaderboard``: rank runs, and say which are not significantly worse than the best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiofw.system.tables import open_console
 
 
 def main(argv: list[str]) -> int:
-    """Run ``audiofw leaderboard FOLDER …``; 1 if any of the runs failed."""
+    """Run ``audiofw leaderboard FOLDER …``; the exit code is 1 if a run failed."""
     arguments = _parse(argv)
     board = rank(read_runs(arguments.folder), score=arguments.score, ensemble=arguments.ensemble)
     write_csv(board, arguments.csv or arguments.folder[0] / FILE)
@@ -29,13 +29,15 @@ def main(argv: list[str]) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = OneLineParser(
-        "audiofw leaderboard", description="Rank the runs of one sweep or several; exit code 1 if any failed."
+        "audiofw leaderboard", description="Rank the runs of one or more sweeps; the exit code is 1 if a run failed."
     )
-    parser.add_argument("folder", nargs="+", type=Path, help="of a sweep or a run, as multirun/2026-01-31/12-00-00")
-    parser.add_argument("--score", metavar="NAME", help=f"rank by this one: {', '.join(GREATER_IS_BETTER)}")
+    parser.add_argument("folder", nargs="+", type=Path, help="of a sweep or a run, e.g. multirun/2026-01-31/12-00-00")
+    parser.add_argument("--score", metavar="NAME", help=f"rank by this score: {', '.join(GREATER_IS_BETTER)}")
     parser.add_argument(
-        "--csv", metavar="FILE", type=Path, help=f"where to write the table; {FILE} in the first FOLDER"
+        "--csv", metavar="FILE", type=Path, help=f"where to write the table; default: {FILE} in the first folder"
     )
-    parser.add_argument("--no-ensemble", dest="ensemble", action="store_false", help="rank the runs alone")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--no-ensemble", dest="ensemble", action="store_false", help="do not build an ensemble of the runs"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(argv)

@@ -1,19 +1,23 @@
-"""The command line: subcommands, errors in one line, exit codes; everything else is Hydra's."""
+"""The command line: subcommands, one-line errors and exit codes; everything else is handled by Hydra."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from audiofw.config.overrides import take_plugin_folders
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
+from audiofw.version import __version__
 
-TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # the variable that Hydra's users know
+TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name for it
+FLAGS_WITHOUT_VALUE = ("-m", "--multirun", "-r", "--run", "--plan")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The words after the program's name; those of this process by default.
+        The arguments after the program's name; by default those of this process.
 
     Returns
     -------
     int
-        0; 1 for recordings or plugins that fail, 2 for a wrong choice or value, 130 after Ctrl-C.
+        0; 1 for recordings or plugins that fail, 2 for a wrong option or value, 130 after Ctrl-C.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost LightGBM 20 × on a busy machine
     traceback_wanted = os.environ.get(TRACEBACK_VARIABLE) == "1"
@@ -54,7 +58,7 @@ COMMANDS = {
     "serve": "audiofw.cli.serve",
     "verify": "audiofw.cli.verify",
 }
-"""Each subcommand, and the module whose ``main`` it is: imported when it is called."""
+"""Each subcommand and the module that has its ``main``; imported when it is called."""
 
 
 def _dispatch(words: list[str]) -> int:
@@ -62,11 +66,10 @@ def _dispatch(words: list[str]) -> int:
     if words and words[0] in COMMANDS:
         logging.basicConfig(format="%(message)s")
         return int(import_module(COMMANDS[words[0]]).main(words[1:]))
-    if words and re.fullmatch(r"\w[\w-]*", words[0]):
-        raise ConfigError(
-            f"there is no command '{words[0]}'{nearest(words[0], COMMANDS)}; commands: {', '.join(COMMANDS)}; "
-            "an option is written key=value"
-        )
+    if "--version" in words:
+        sys.stdout.write(f"audiofw {__version__}\n")
+        return 0
+    _refuse_bare_words(words)
     if "--plan" in words:
         from audiofw.cli.plan import show_plan
 
@@ -76,3 +79,25 @@ def _dispatch(words: list[str]) -> int:
     from audiofw.experiment.hydra_app import run_app  # the subcommands do not need Hydra
 
     return run_app(words)
+
+
+def _refuse_bare_words(words: Sequence[str]) -> None:
+    """Explain what to type instead of a word that is neither a command, a flag, a flag's value nor ``key=value``.
+
+    Raises
+    ------
+    ConfigError
+        For the first such word.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        value_of_flag = before.startswith("-") and before not in FLAGS_WITHOUT_VALUE
+        if "=" in word or word.startswith(("-", "~")) or value_of_flag:
+            continue
+        if re.search(r"[./\\]", word) or Path(word).exists():
+            raise ConfigError(
+                f"'{word}' is not a command; to use it as data: audiofw {shlex.quote(f'data.source={word}')}"
+            )
+        raise ConfigError(
+            f"unknown command '{word}'{nearest(word, COMMANDS)}; commands: {', '.join(COMMANDS)}; "
+            "options are written key=value"
+        )

@@ -1,4 +1,4 @@
-"""``audiofw … --plan``: the plan as tables on stdout."""
+"""``audiofw … --plan``: print what a command would run and how long that takes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from audiofw.leaderboard.runs import Run
 from audiofw.leaderboard.table import find_columns, show_option
 from audiofw.system.tables import new_table, open_console, show_size, show_time
 
-SHAPING = ("feature.", "pooling.", "audio.")  # the options that tell extractions apart
+SHAPING = ("feature.", "pooling.", "audio.")  # the options in which extractions may differ
 
 
 def show_plan(words: Sequence[str]) -> int:
-    """Print the jobs of a command line, what they extract, and what that will take; run none.
+    """Print the jobs of a command, what they extract, and the time and disk space that takes; run nothing.
 
     Returns
     -------
@@ -30,10 +30,10 @@ def show_plan(words: Sequence[str]) -> int:
     Raises
     ------
     AudiofwError
-        For a command line that Hydra refuses as a whole.
+        For a command that Hydra refuses as a whole.
     """
     plan = make_plan(words)
-    if not plan.jobs:  # --cfg and the like have shown something else
+    if not plan.jobs:  # --cfg and the like print something else
         return 0
     columns, options = _differing(plan.jobs)
     console = open_console()
@@ -46,14 +46,14 @@ def show_plan(words: Sequence[str]) -> int:
 
 
 def _differing(jobs: Sequence[Job]) -> tuple[list[str], list[dict[str, str]]]:
-    """Name the options that differ among jobs, as a leaderboard does, and list each job's."""
+    """Find the options that differ among the jobs, as a leaderboard does, and list each job's values."""
     runs = [Run(Path(), str(job.number), "running", 0.0, options=job.options) for job in jobs]
     columns = [column for column in find_columns(runs) if column != "run"] or list(KINDS)
     return columns, [{column: show_option(run, column) for column in columns} for run in runs]
 
 
 def _job_table(jobs: Sequence[Job], columns: Sequence[str], options: Sequence[dict[str, str]]) -> Table:
-    table = new_table("job", *columns, "time", "what becomes of it")
+    table = new_table("job", *columns, "time", "status")
     table.columns[-2].justify = "right"
     for job, shown in zip(jobs, options, strict=True):
         table.add_row(
@@ -72,7 +72,7 @@ def _extraction_table(plan: Plan, columns: Sequence[str], options: Sequence[dict
 
 
 def _label(extraction: Extraction, columns: Sequence[str], options: dict[str, str]) -> str:
-    """Name an extraction by its plugins and by what tells it from the others."""
+    """Name an extraction by its plugins and the options that distinguish it from the others."""
     if extraction.name == AUDIT:
         return AUDIT
     shaping = [c for c in columns if c.startswith(SHAPING) and options[c] != "–"]
@@ -80,7 +80,7 @@ def _label(extraction: Extraction, columns: Sequence[str], options: dict[str, st
 
 
 def _say(plan: Plan) -> Iterator[str]:
-    """Sum it all up, and say what the figures rest on."""
+    """Sum up the plan, and state what the estimates assume."""
     yield _count(plan.jobs)
     if not any(job.work for job in plan.jobs):
         return
@@ -89,28 +89,28 @@ def _say(plan: Plan) -> Iterator[str]:
     known = [seconds for seconds in (*(cost.seconds for cost in costs), *rest) if seconds is not None]
     least = "at least " if len(known) < len(costs) + len(rest) else "about "
     size = sum(cost.size or 0.0 for cost in costs)
-    yield f"time: {least}{show_time(sum(known))}; disk: {show_size(size)} of new features"
+    yield f"time: {least}{show_time(sum(known))}; disk: {show_size(size)} for new features"
     yield _assumed(plan)
     yield from _unknown(plan)
 
 
 def _count(jobs: Sequence[Job]) -> str:
-    kinds = Counter("to run" if job.work else "cannot run" if job.refused else "not run again" for job in jobs)
+    kinds = Counter("to run" if job.work else "cannot run" if job.refused else "not repeated" for job in jobs)
     return f"{len(jobs)} job{'s' * (len(jobs) > 1)}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
 def _assumed(plan: Plan) -> str:
     workers = max(extraction.workers for extraction, _ in plan.extractions)
     return (
-        f"assumed: clips take what {SAMPLE} new ones of each extraction took just now, shared by {workers} "
-        f"worker{'s' * (workers > 1)}; the rest of a job what earlier jobs of its model took on as many clips; "
-        "one job after another"
+        f"estimated from {SAMPLE} clips of each extraction, measured now, with {workers} "
+        f"worker{'s' * (workers > 1)}, and from earlier jobs with the same model and about as many clips; jobs run "
+        "one after another"
     )
 
 
 def _unknown(plan: Plan) -> Iterator[str]:
     if models := sorted({job.work.choices["model"].name for job in plan.jobs if job.work and job.seconds is None}):
-        yield f"unknown: no job with model={','.join(models)} has finished on as many clips"
+        yield f"time unknown: no earlier job with model={','.join(models)} and about as many clips"
     for extraction, cost in plan.extractions:
         if cost.reason:
-            yield f"unknown: no clip that was tried gave {extraction.name}: {cost.reason}"
+            yield f"time unknown: {extraction.name} failed on every clip that was tried: {cost.reason}"

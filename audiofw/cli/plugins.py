@@ -1,4 +1,4 @@
-"""``audiofw plugins``: what is on the menus, from where, and the options of one plugin."""
+"""``audiofw plugins``: list the available plugins, and show the options of one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from audiofw.system.tables import new_table, open_console
 
 def main(argv: list[str]) -> int:
     """Run ``audiofw plugins`` or ``audiofw plugins show NAME …``."""
-    parser = OneLineParser("audiofw plugins", description="What is on the menus, and from where.")
+    parser = OneLineParser(
+        "audiofw plugins", description="List the available features, poolings, models, splits and augmentations."
+    )
     actions = parser.add_subparsers(dest="action", metavar="show NAME")
-    show = actions.add_parser("show", help="the options of a plugin")
-    show.add_argument("name", nargs="+", help="as on the menu, or with its kind: feature=mel")
+    show = actions.add_parser("show", help="show a plugin's options")
+    show.add_argument("name", nargs="+", help="e.g. mel, or with its kind: feature=mel")
     arguments = parser.parse_args(argv)
     menus, console = load_menus(), open_console()
     if arguments.action == "show":
@@ -36,7 +38,7 @@ def main(argv: list[str]) -> int:
 
 
 def _overview(menus: Menus) -> Table:
-    table = new_table("kind", "name", "what it is", "from")
+    table = new_table("kind", "name", "description", "from")
     for kind, menu in menus.plugins.items():
         for name in sorted(menu):
             table.add_row(kind, name, menu[name].summary, menu[name].owner)
@@ -47,7 +49,7 @@ def _named(menus: Menus, word: str) -> Iterable[Plugin]:
     kind, equals, name = word.rpartition("=")
     if equals:
         if kind not in KINDS:
-            raise ConfigError(f"{word}: there is no kind '{kind}'{nearest(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+            raise ConfigError(f"{word}: unknown kind '{kind}'{nearest(kind, KINDS)}; kinds: {', '.join(KINDS)}")
         return [menus.find(kind, name)]
     found = [menu[name] for menu in menus.plugins.values() if name in menu]
     if not found:
@@ -59,20 +61,20 @@ def _refuse(menus: Menus, name: str) -> None:
     broken = [b.reason for b in menus.broken if b.name in (name, None)]
     names = sorted({name for menu in menus.plugins.values() for name in menu})
     lost = "".join(f"; not loaded: {reason}" for reason in broken)
-    raise ConfigError(f"there is no plugin '{name}'{nearest(name, names)}; known: {', '.join(names)}{lost}")
+    raise ConfigError(f"unknown plugin '{name}'{nearest(name, names)}; available: {', '.join(names)}{lost}")
 
 
 def _show(plugin: Plugin, console: Console) -> None:
     kind = plugin.kind.name
     console.print(Text(f"{kind}={plugin.name}", "bold"), f" ({plugin.owner}: {plugin.where})", soft_wrap=True)
     console.print(_introduction(plugin), end="\n\n")
-    table = new_table("option", "default", "type", "what it does")
+    table = new_table("option", "default", "type", "description")
     for option in plugin.described_options():
         default = "null" if option.default is None else str(option.default)
         table.add_row(f"{kind}.{option.name}", default, show_type(option.annotation), option.help)
     console.print(table)
     if plugin.open_ended:
-        console.print(f"\nEvery other option of the library: +{kind}.option=value")
+        console.print(f"\nAny other option of the library: +{kind}.option=value")
     console.print()
 
 

@@ -1,4 +1,4 @@
-"""``audiofw report``: make ``report.html`` of a run or a sweep, from its folder."""
+"""``audiofw report``: write ``report.html`` for a run or a sweep, from its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiofw.system.tables import open_console
 
 
 def main(argv: list[str]) -> int:
-    """Run ``audiofw report FOLDER …``; the names of the files made go to stdout."""
+    """Run ``audiofw report FOLDER …``; prints the names of the files written."""
     arguments = _parse(argv)
     console = open_console()
     for folder in arguments.folder:
@@ -21,12 +21,10 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = OneLineParser(
-        "audiofw report", description="Make report.html of runs or sweeps, from what they have left."
-    )
-    parser.add_argument("folder", nargs="+", type=Path, help="of a run or a sweep, as outputs/2026-01-31/12-00-00")
-    parser.add_argument("--no-audio", dest="audio", action="store_false", help="leave the recordings out")
-    parser.add_argument("--runs", action="store_true", help="of a sweep, also those of its runs")
+    parser = OneLineParser("audiofw report", description="Write report.html for runs or sweeps, from their folders.")
+    parser.add_argument("folder", nargs="+", type=Path, help="of a run or a sweep, e.g. outputs/2026-01-31/12-00-00")
+    parser.add_argument("--no-audio", dest="audio", action="store_false", help="do not embed recordings")
+    parser.add_argument("--runs", action="store_true", help="for a sweep, also the reports of its runs")
     return parser.parse_args(argv)
 
 
@@ -35,7 +33,7 @@ def _make(folder: Path, *, audio: bool, runs: bool) -> list[Path]:
     from audiofw.report.sweep import write_sweep_report
 
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; give that of a run or a sweep")
+        raise DataError(f"{folder}: no such folder; give the folder of a run or a sweep")
     if (folder / "metrics.json").exists():
         return [write_report(folder, audio=audio)]
     made = [write_report(file.parent, audio=audio) for file in _runs(folder)] if runs else []

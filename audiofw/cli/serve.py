@@ -1,4 +1,4 @@
-"""``audiofw serve``: a local page, and a JSON endpoint, to try a run's model on."""
+"""``audiofw serve``: try a model in the browser, or call it over HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audiofw.serve.server import serve
 from audiofw.serve.service import Limits, Listener
 
 EXAMPLE = """\
-the JSON endpoint beside the page:
+JSON endpoint:
   curl -F file=@clip.wav http://127.0.0.1:7860/predict          (with --port 7860)
   curl --data-binary @clip.wav http://127.0.0.1:7860/predict
   curl http://127.0.0.1:7860/health
@@ -28,23 +28,27 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         "audiofw serve",
-        description="A page to try a model on: upload or record a sound. Ctrl-C ends it.",
+        description="Serve a model: a web page to upload or record sounds, and a JSON endpoint. Ctrl-C stops it.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", metavar="RUN", help="a run's folder, or its model/, or a zip of that")
+    parser.add_argument("run", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
     parser.add_argument(
-        "--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen at (%(default)s: this machine alone)"
+        "--host",
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="address to listen on; default: %(default)s, this machine only",
     )
-    parser.add_argument("--port", type=int, metavar="N", default=0, help="port to listen at (a free one)")
+    parser.add_argument("--port", type=int, metavar="N", default=0, help="port to listen on; default: a free one")
     parser.add_argument("--max-mb", type=above_zero, metavar="MB", default=25.0, help="largest upload (%(default)g)")
     parser.add_argument(
-        "--max-seconds", type=above_zero, metavar="S", default=120.0, help="longest sound, in seconds (%(default)g)"
+        "--max-seconds", type=above_zero, metavar="S", default=120.0, help="longest recording (%(default)g)"
     )
     parser.add_argument(
         "--min-confidence",
         type=share,
         default=0.0,
-        help="what is less probable is called unknown (%(default)g)",
+        metavar="P",
+        help="answer 'unknown' below this probability; default: %(default)g",
     )
     return parser

@@ -1,4 +1,4 @@
-"""``audiofw verify``: whether a model gives the same answers here as where it was made."""
+"""``audiofw verify``: check that a model predicts the same here as where it was trained."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ def main(argv: list[str]) -> int:
     Returns
     -------
     int
-        0 if every golden clip gets the answer that it got where the bundle was made, else 1.
+        0 if the predictions for all golden clips are the same as when the model was saved, else 1.
     """
-    parser = OneLineParser("audiofw verify", description="Replay a model's golden clips, and compare its answers.")
-    parser.add_argument("bundle", metavar="RUN_OR_BUNDLE", help="a run's folder, the model/ in it, or a zip of that")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=f"of a probability; default: {TOLERANCE:g}")
+    parser = OneLineParser(
+        "audiofw verify",
+        description="Compare a model's predictions for its golden clips with those made when it was saved.",
+    )
+    parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help=f"largest difference in a probability that is accepted; default: {TOLERANCE:g}",
+    )
     options = parser.parse_args(argv)
     return _verify(options)
 
@@ -33,17 +41,17 @@ def _verify(options: argparse.Namespace) -> int:
     model = read_model(facts, files, options.bundle)
     compared = check_golden(model, files)
     if not compared:
-        raise DataError(f"{options.bundle}: it has no golden clips, so nothing can be compared")
-    console, table = open_console(), new_table("golden clip", "said then", "says now", "largest difference", right=1)
+        raise DataError(f"{options.bundle}: has no golden clips to compare")
+    console, table = open_console(), new_table("golden clip", "saved", "now", "largest difference", right=1)
     for each in compared:
         table.add_row(each.answer.clip, each.answer.predicted, each.now, f"{each.difference:.2g}")
     console.print(table)
     largest = max(each.difference for each in compared)
     same = largest <= options.tolerance
-    verdict = "the same answers as" if same else "OTHER answers than"
+    verdict = "same predictions as" if same else "DIFFERENT predictions than"
     console.print(
-        f"\n{verdict} where it was made: largest difference {largest:.2g}, tolerance {options.tolerance:g}",
+        f"\n{verdict} when the model was saved: largest difference {largest:.2g}, tolerance {options.tolerance:g}",
         soft_wrap=True,
     )
-    console.print(f"fitted on {facts['fitted_on']['said']}", soft_wrap=True)
+    console.print(f"trained on {facts['fitted_on']['said']}", soft_wrap=True)
     return 0 if same else 1

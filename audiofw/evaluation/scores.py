@@ -48,7 +48,7 @@ def check_score(name: str) -> None:
     """
     if name not in GREATER_IS_BETTER:
         known = ", ".join(GREATER_IS_BETTER)
-        raise ConfigError(f"score={name}: there is no such score{nearest(name, GREATER_IS_BETTER)}; known: {known}")
+        raise ConfigError(f"score={name}: unknown score{nearest(name, GREATER_IS_BETTER)}; available: {known}")
 
 
 def scores(

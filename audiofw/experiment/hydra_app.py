@@ -1,4 +1,4 @@
-"""Hydra's part: menus into its store, the command line into a config, its errors into one line."""
+"""Everything that touches Hydra: plugin schemas into its store, a command line into a config, errors into one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from audiofw.config.options import Config, read_config
-from audiofw.config.overrides import quote_text
+from audiofw.config.overrides import as_typed, quote_text
 from audiofw.contract.hookspecs import KINDS, Kind
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Menus, load_menus
@@ -41,26 +41,26 @@ CONFIG = {"version_base": "1.3", "config_path": str(bundled("conf")), "config_na
 
 
 class Refused(BaseException):
-    """Carries an error past Hydra, which would print lines of its own beside ours."""
+    """Carries an error past Hydra, which would print its own lines besides ours."""
 
 
 def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = None) -> int:
-    """Hand the command line to Hydra, which calls `task`, or another function, on the config of each job.
+    """Let Hydra run a command line: it calls `task`, or another function, with the config of each job.
 
     Raises
     ------
     AudiofwError
-        What Hydra refuses is raised as one line, too.
+        Hydra's own errors, too, with a message of one line.
     """
     menus = load_menus()
     store_schema(menus)
     register()
     try:
-        with _command_line(["audiofw", *quote_text(words)]), shallow_copies():
+        with _command_line(["audiofw", *quote_text(words)]), shallow_copies(), _without_hydras_lines():
             hydra.main(**CONFIG)(job or task)()
     except Refused as refused:
         raise refused.args[0] from refused.__cause__
-    except JobError:  # the leaderboard tells of it
+    except JobError:  # the leaderboard lists it
         return 1
     except (HydraException, OmegaConfBaseException) as error:
         raise plain_error(error, menus, words) from error
@@ -68,17 +68,17 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
 
 
 def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
-    """Compose one config outside Hydra's main: nothing is written, no logging is set up.
+    """Compose one config without Hydra's main: nothing is written, and logging is left alone.
 
     Raises
     ------
     AudiofwError
-        For what cannot be composed.
+        If it cannot be composed.
     """
     menus = load_menus()
     menus.warn()
     store_schema(menus)
-    register()  # a recipe may name its sweeper
+    register()  # a preset may select this sweeper
     try:
         return resolve(_compose(quote_text(words)), menus)
     except (HydraException, OmegaConfBaseException) as error:
@@ -87,7 +87,7 @@ def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
 
 @contextmanager
 def _command_line(argv: list[str]) -> Iterator[None]:
-    """Let Hydra read ``argv``, and raise its errors: else it prints them over many lines and exits."""
+    """Let Hydra read ``argv`` and raise its errors; otherwise it prints them over many lines and exits."""
     words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = argv, "1"
     try:
@@ -97,8 +97,31 @@ def _command_line(argv: list[str]) -> Iterator[None]:
         close_log()
 
 
+class _Filtered:
+    """A stream without what Hydra writes about failed jobs, which the leaderboard lists with their reasons."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith("Error executing job with overrides") else int(self._stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _without_hydras_lines() -> Iterator[None]:
+    stream: Any = sys.stderr
+    sys.stderr = _Filtered(stream)
+    try:
+        yield
+    finally:
+        sys.stderr = stream
+
+
 def close_log() -> None:
-    """Take off the handlers that Hydra has put on the root logger: they write into the run's folder."""
+    """Remove the handlers that Hydra has added to the root logger: they write into the run's folder."""
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
         root.removeHandler(handler)
@@ -106,7 +129,7 @@ def close_log() -> None:
 
 
 def store_schema(menus: Menus) -> None:
-    """Put the types of the whole config into Hydra's store; ``conf/config.yaml`` brings the values."""
+    """Put the types of the whole config into Hydra's store; the values are in ``conf/config.yaml``."""
     menus.store()
     sections = [*map(missing, section_options(Config)), *map(_menu, KINDS.values())]
     ConfigStore.instance().store(name="schema", node=make_schema("Config", sections))
@@ -117,25 +140,27 @@ def _menu(kind: Kind) -> Option:
 
 
 def task(cfg: DictConfig) -> float:
-    """Run one job of Hydra's and return its main score."""
+    """Run one job and return its main score."""
     hydra_config = HydraConfig.get()
     folder, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
     try:
-        menus = load_menus()  # anew: a launcher may have sent this job to another process
+        if hydra_config.mode == RunMode.MULTIRUN:
+            log.info("%s: %s", label(hydra_config), " ".join(map(as_typed, overrides)) or "default options")
+        menus = load_menus()  # again: a launcher may have sent this job to another process
         menus.warn()
         config, choices = resolve(cfg, menus)
         config = share_cores(config, hydra_config.launcher)
         part = trial_role(hydra_config)
-        from audiofw.experiment.job import run_alone, run_in_sweep  # a refused config should not wait for numpy
+        from audiofw.experiment.job import run_alone, run_in_sweep  # an invalid config should not wait for numpy
 
         if hydra_config.mode == RunMode.MULTIRUN:
-            return run_in_sweep(config, choices, folder, overrides, part)
+            return run_in_sweep(config, choices, folder, overrides, part, label(hydra_config))
         return run_alone(config, choices, folder, overrides)
     except Pruned:
         raise
     except (Exception, SystemExit) as error:
         if hydra_config.mode == RunMode.MULTIRUN:
-            raise note_failure(folder, overrides, error) from error
+            raise note_failure(folder, overrides, error, label(hydra_config)) from error
         if isinstance(error, AudiofwError):
             remove_unused(folder)
             raise Refused(error) from error
@@ -143,7 +168,7 @@ def task(cfg: DictConfig) -> float:
 
 
 def share_cores(config: Config, launcher: DictConfig) -> Config:
-    """Keep threads times jobs at a time within the cores: each job of a parallel launcher gets its share."""
+    """Divide the cores among the jobs that a parallel launcher runs at a time."""
     at_once = launcher.get("n_jobs", 1)
     if config.n_jobs != -1 or at_once == 1:
         return config
@@ -153,7 +178,7 @@ def share_cores(config: Config, launcher: DictConfig) -> Config:
 
 
 class Announce(Callback):
-    """Tells the supervisor of a sweep where its folder is, before the first job."""
+    """Reports a sweep's folder to its supervisor before the first job."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Report the folder."""
@@ -162,40 +187,45 @@ class Announce(Callback):
 
 
 class JobError(Exception):
-    """A job of a sweep failed; Hydra raises it again once the others have run."""
+    """A job of a sweep has failed; Hydra raises this again once the other jobs have run."""
 
 
-def note_failure(folder: Path, overrides: Sequence[str], error: BaseException) -> JobError:
-    """Say in one line, and in ``result.json``, why a job of a sweep failed."""
+def label(hydra_config: Any) -> str:
+    """Name a job of a sweep in the log, where several may run at a time."""
+    return f"job {hydra_config.job.num}"
+
+
+def note_failure(folder: Path, overrides: Sequence[str], error: BaseException, name: str) -> JobError:
+    """Log why a job of a sweep failed, and record it in ``result.json``."""
     from audiofw.results.record import describe_error, end_failed_job
 
     reason = describe_error(error)
-    log.error("job failed: %s", reason)
+    log.error("%s failed: %s", name, reason)
     log.debug("in full:", exc_info=error)
     end_failed_job(folder, overrides, reason)
     return JobError(reason)
 
 
 def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
-    """Check a composed config, give it types and bind its plugins.
+    """Check a composed config, convert it to its types, and bind its plugins.
 
     Raises
     ------
     ConfigError, PluginError
-        For an unknown plugin or key, and a value out of range.
+        For an unknown plugin or key, or a value out of range.
     """
     try:
         values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_sentence(error)) from error
-    # a recipe's options stay behind when its choice is taken off: ~augmentation
+    # a preset's options remain when its choice is removed: ~augmentation
     chosen = [kind.name for kind in KINDS.values() if not kind.optional or "name" in (values[kind.name] or ())]
     choices = {kind: menus.choose(kind, values[kind]) for kind in chosen}
     return read_config(values), choices
 
 
 def remove_unused(folder: Path) -> None:
-    """Remove the folder of a refused run if it holds only what Hydra wrote there, and the empty ones above."""
+    """Remove the folder of a rejected run if only Hydra wrote into it, and empty parent folders."""
     close_log()
     if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log", "result.json"}:
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,7 +236,7 @@ def remove_unused(folder: Path) -> None:
 
 
 def plain_error(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:
-    """Turn what Hydra or OmegaConf says over several lines into one line with a remedy."""
+    """Turn an error of Hydra or OmegaConf, of several lines, into one line with a remedy."""
     said = str(error)
     if isinstance(error, MissingConfigException) and (found := re.search(r"'([\w/]+)/([^/']*)'", said)):
         return _unknown_choice(found[1], found[2], menus, error.options or ())
@@ -225,18 +255,18 @@ def _unknown_choice(group: str, name: str, menus: Menus, options: Iterable[str])
         except AudiofwError as error:
             return error
     listed = ", ".join(sorted(options)) or "none"
-    return ConfigError(f"{group}={name}: there is no such {group}{nearest(name, options)}; choices: {listed}")
+    return ConfigError(f"{group}={name}: unknown {group}{nearest(name, options)}; available: {listed}")
 
 
 def _unknown_key(key: str, menus: Menus, words: Sequence[str]) -> AudiofwError:
-    """Suggest the nearest key of the config that the command line's menu choices make."""
+    """Suggest the most similar key of the config that results from the command line's choices."""
     config = _compose([word.split(",")[0] for word in words if _chooses(word)])
     known, section = list(_keys(config)), key.rpartition(".")[0]
     listed = [k for k in known if k.rpartition(".")[0] == section] or [k for k in known if "." not in k]
     menu = menus.plugins.get(section, {})
     chosen = menu.get(config[section].name) if menu and config[section] else None
-    library = f"; an option of its library is added with a +: +{key}=…" if chosen and chosen.open_ended else ""
-    return ConfigError(f"{key}: there is no such key{nearest(key, known)}; known: {', '.join(sorted(listed))}{library}")
+    library = f"; other options of the library need a +: +{key}=…" if chosen and chosen.open_ended else ""
+    return ConfigError(f"{key}: unknown key{nearest(key, known)}; keys: {', '.join(sorted(listed))}{library}")
 
 
 def _chooses(word: str) -> bool:
@@ -257,7 +287,7 @@ def _keys(config: Any, prefix: str = "") -> Iterable[str]:
 
 
 def _sentence(error: BaseException) -> str:
-    """The part of a message of several lines that says what is wrong."""
+    """Extract from a message of several lines what is wrong."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = " ".join(line for line in lines if line and not re.match(rf"({_NOISE}):?", line))
     for theirs, ours in _PLAINLY.items():
@@ -271,8 +301,8 @@ _PLAINLY = {
     r" of type '\w+' could not be converted to Float": " is not a number",
     r" of type '\w+' could not be converted to Integer": " is not a whole number",
     r" is not a valid bool \(type \w+\)": " is neither true nor false",
-    r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.": "give a list, as [a,b]",
-    r"Invalid type assigned: \w+ is not a subclass of (\w+)\. value: .*": r"a section: set its keys, as \1.key=value",
-    r"Cannot merge DictConfig with ListConfig": "a section, not a list: set its keys one by one",
+    r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.": "must be a list, e.g. [a,b]",
+    r"Invalid type assigned: \w+ is not a subclass of (\w+)\. value: .*": r"is a section; set its keys: \1.key=value",
+    r"Cannot merge DictConfig with ListConfig": "is a section, not a list; set its keys one by one",
 }
-"""What OmegaConf says in its own words of a value of the wrong type, and how a user would say it."""
+"""OmegaConf's messages about values of the wrong type, in plainer words."""

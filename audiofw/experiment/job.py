@@ -1,4 +1,4 @@
-"""One job: run once, noted in ``result.json``, and its failure its own."""
+"""One job: run it unless it has been run before, and record in ``result.json`` how it went."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Choices = Mapping[str, Choice]
 
 
 def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
-    """Run the one job of a plain run, show its outcome and return its main score."""
+    """Run the job of a plain run, print its results and return its main score."""
     result, dataset = run_found(config, choices, folder, overrides)
     print_summary(result.metrics, dataset, result.failures, choices, folder)
     return result.score
 
 
 def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> tuple[Result, Dataset]:
-    """Run one job on the clips that its config names, and say nothing on stdout."""
+    """Run one job on the clips that its config selects, without printing anything to stdout."""
     rehearse(config, choices)
     dataset = find(config)
     job = job_identity(config, choices, dataset, run_code())
@@ -49,47 +49,53 @@ def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequenc
 
 
 def run_in_sweep(
-    config: Config, choices: Choices, folder: Path, overrides: Sequence[str], part: TrialRole | None = None
+    config: Config,
+    choices: Choices,
+    folder: Path,
+    overrides: Sequence[str],
+    part: TrialRole | None = None,
+    label: str = "job",
 ) -> float:
-    """Run one job of a sweep, unless an earlier sweep has, and return its main score."""
+    """Run one job of a sweep unless an earlier sweep has run it, and return its main score."""
     _announce(config, folder, overrides)
     rehearse(config, choices)
     dataset = find(config)
     if part:
         dataset, choices = narrow(part, config, dataset, choices)
-        config = replace(config, robustness=config.robustness and part.final)  # a search asks for the winner's alone
+        config = replace(config, robustness=config.robustness and part.final)  # only for the winner of a search
     job = job_identity(config, choices, dataset, run_code())
-    if (value := _take_over(job, config.sweep.rerun, folder, overrides)) is not None:
+    if (value := _take_over(job, config.sweep.rerun, folder, overrides, label)) is not None:
         return value
     watcher = watch(part, config) if part else None
     result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
-    log.info("%s %.3f", config.score, result.score)
+    log.info("%s: %s %.3f", label, config.score, result.score)
     return result.score
 
 
 def _announce(config: Config, folder: Path, overrides: Sequence[str]) -> None:
-    """Say that a job runs here before it is known which: even a plugin's factory may kill the process.
+    """Record that a job runs here before its identity is known: even a plugin's factory may kill the process.
 
-    What failed here since the sweep was begun is not tried again: the sweep was started again because of it.
+    A job that has failed here since the sweep began is not tried again: it is why the sweep was restarted.
     """
     record = read_record(folder)
     failed = record if record and record.status == "failed" else None
     if failed and failed.started >= session_start():
-        raise AudiofwError(failed.reason or "it failed before")
+        raise AudiofwError(failed.reason or "failed before")
     if record is None or (failed and config.sweep.rerun != "none"):
         begin_job(folder, "", overrides, config.score)
 
 
-def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str]) -> float | None:
-    """Repeat what an earlier run of the same job gave, its failure too if failures are not to be run again."""
+def _take_over(job: str, rerun: str, folder: Path, overrides: Sequence[str], label: str) -> float | None:
+    """Copy the results of an earlier run of the same job, or raise its failure if failures are not repeated."""
     found = settled_run(job, rerun, since=session_start())
     if not found:
         return None
     where, record = found
     repeat_run(where, record, folder, overrides)
     if record.value is None:
-        raise AudiofwError(f"{record.reason} (in {where}; sweep.rerun=failed runs it again)")
-    log.info("%s %.3f, finished before in %s (sweep.rerun=all runs it again)", record.score, record.value, where)
+        raise AudiofwError(f"{record.reason} (in {where}; sweep.rerun=failed repeats it)")
+    said = "%s: %s %.3f, finished before in %s (sweep.rerun=all repeats it)"
+    log.info(said, label, record.score, record.value, where)
     return record.value
 
 
@@ -109,7 +115,7 @@ def _run_noted(
     except Pruned as pruned:
         end_job(folder, record, reason=str(pruned), pruned=True)
         raise
-    except BaseException as error:  # the note must be true after Ctrl-C, too
+    except BaseException as error:  # the record must be true after Ctrl-C, too
         end_job(folder, record, reason=describe_error(error))
         raise
     end_job(folder, record, value=result.score)

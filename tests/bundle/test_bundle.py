@@ -166,7 +166,7 @@ def test_windows_of_a_clip_are_averaged_as_in_the_run(tmp_path):
 def test_verify_says_that_the_answers_are_the_same(audiofw, run):
     outcome = audiofw("verify", str(run))
     assert (outcome.code, outcome.err) == (0, "")
-    assert "the same answers" in outcome.out
+    assert "same predictions as" in outcome.out
     assert "all 36 clips, after scoring" in outcome.out
 
 
@@ -176,7 +176,7 @@ def test_verify_fails_where_answers_differ(audiofw, bundle):
     rewrite(bundle, "golden.json", json.dumps(answers).encode())
     outcome = audiofw("verify", str(bundle))
     assert outcome.code == 1
-    assert "OTHER answers" in outcome.out
+    assert "DIFFERENT predictions" in outcome.out
     assert audiofw("verify", str(bundle), "--tolerance", "1").code == 0
 
 
@@ -596,7 +596,7 @@ def test_a_model_in_onnx_gives_the_same_answers(audiofw, tmp_path, model):
     run = make_run(tmp_path, f"model={model}")
     outcome = audiofw("export", str(run), "--format", "onnx", "-o", "model.onnx")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "0 with another label" in outcome.out
+    assert "0 with a different label" in outcome.out
     import onnxruntime
 
     trained = fw.load_model(run)
@@ -615,7 +615,7 @@ def test_an_export_that_changes_predictions_is_refused_and_leaves_no_file(audiof
     monkeypatch.setattr(export, "_answers", lambda data, X: (answers(data, X)[0], answers(data, X)[1] + 0.01))
     outcome = audiofw("export", str(run), "-o", "model.onnx")
     assert outcome.code == 1
-    assert "other answers" in outcome.err
+    assert "predicts differently" in outcome.err
     assert "0.01" in outcome.err
     assert not Path("model.onnx").exists()
 

@@ -81,7 +81,7 @@ def test_info_counts_features_and_unpacked_archives(audiofw, filled):
     for words in (["cache"], ["cache", "info"]):
         out = audiofw(*words).out
         assert str(filled.parent) in out
-        assert ["features,", "of", "3", "recipes", "5", "20", "kB"] in rows(out)
+        assert ["features", "(3", "configurations)", "5", "20", "kB"] in rows(out)
         assert ["unpacked", "archives", "1", "16", "kB"] in rows(out)
 
 
@@ -94,7 +94,7 @@ def test_an_empty_cache_is_no_error(audiofw, folder, clips):
 
 def test_ls_shows_recipes_last_used_first(audiofw, filled):
     header, *listed = rows(audiofw("cache", "ls").out)
-    assert header[:2] == ["recipe", "feature"]
+    assert header[:2] == ["configuration", "feature"]
     assert [row[0] for row in listed] == [recipe_digest(recipe)[:12] for recipe in (NARROW, MFCC, MEL)]
     assert listed[2][1:] == ["mel", "n_fft=2048", "n_mels=128", "stats", "3", "12", "kB", "3", "days", "ago"]
 
@@ -123,14 +123,14 @@ def test_explain_says_which_recipes_have_a_clip_and_what_differs(audiofw, filled
 
 def test_explain_in_words(audiofw, filled, clips):
     out = audiofw("cache", "explain", str(clips[1])).out
-    assert "the recipe used last does not have it, others do" in out
+    assert "not cached for the most recently used configuration, but for others" in out
     assert ["feature.options.n_mels", "64", "128", "absent"] in rows(out)
-    assert "the recipe used last has its features" in audiofw("cache", "explain", str(clips[0])).out
+    assert ": cached for the most recently used configuration" in audiofw("cache", "explain", str(clips[0])).out
 
 
 def test_explain_tells_a_changed_clip(audiofw, filled, clips):
     clips[0].write_bytes(b"other!!")
-    assert "no recipe has its features" in audiofw("cache", "explain", str(clips[0])).out
+    assert "not cached: the file is new" in audiofw("cache", "explain", str(clips[0])).out
 
 
 def test_explain_of_a_file_that_is_not_there_is_one_line(audiofw, filled, tmp_path):
@@ -158,7 +158,7 @@ def test_gc_removes_what_is_old(audiofw, filled):
     for entry in (filled / recipe_digest(MEL)).rglob("*.npy"):
         set_used(entry, 10)
     out = audiofw("cache", "gc", "--older-than", "9").out
-    assert ["not", "used", "for", "9", "days", "3", "12", "kB"] in rows(out)
+    assert ["unused", "for", "9", "days", "3", "12", "kB"] in rows(out)
     assert len(entries(filled)) == 2
     assert not (filled / recipe_digest(MEL)).exists()
 
@@ -171,7 +171,7 @@ def test_gc_removes_the_least_recently_used_beyond_a_size(audiofw, filled):
 
 
 def test_gc_alone_keeps_every_vector(audiofw, filled):
-    assert ["left", "by", "killed", "runs", "0", "0", "bytes"] in rows(audiofw("cache", "gc").out)
+    assert ["leftovers", "of", "killed", "runs", "0", "0", "bytes"] in rows(audiofw("cache", "gc").out)
     assert len(entries(filled)) == 5
 
 
@@ -180,7 +180,7 @@ def test_gc_refuses_what_is_no_amount(audiofw, filled, value):
     outcome = audiofw("cache", "gc", f"--max-gb={value}")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
-    assert f"'{value}' is not a number from 0 up" in outcome.err
+    assert f"'{value}' is not a number of at least 0" in outcome.err
     assert len(entries(filled)) == 5
 
 
@@ -201,7 +201,7 @@ class Terminal(io.StringIO):
 def test_clear_asks_on_a_terminal(audiofw, filled, monkeypatch, answer, left):
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     outcome = audiofw("cache", "clear")
-    assert "Remove all features" in outcome.err
+    assert "Remove all cached features" in outcome.err
     assert len(entries(filled)) == left
     assert outcome.code == (1 if left else 0)
 
@@ -224,7 +224,7 @@ def test_clear_removes_all_that_is_ours_and_nothing_else(audiofw, filled, tmp_pa
     (filled / ("f" * 32)).symlink_to(outside.parent, target_is_directory=True)
     outcome = audiofw("cache", "clear", "--yes")
     assert outcome.code == 0
-    assert "removed 5 files, 20 kB; what is not audiofw's stays" in outcome.out
+    assert "removed 5 files, 20 kB; other files in" in outcome.out
     assert all(file.read_text() == "precious" for file in theirs)
     assert entries(filled) == []
     assert not (filled / cache_folder.INDEX).exists()

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from conftest import tone, write_wav
 
+from audiofw.cli.main import COMMANDS
+from audiofw.version import __version__
+
 QUICK = ("report=false",)
 
 
@@ -35,9 +38,9 @@ def one_line(outcome) -> str:
         (["+experiment=artcle"], "(did you mean 'article'?)"),
         (
             ["model=xgboost", "model.max_dept=3"],
-            "model.max_dept: there is no such key (did you mean 'model.max_depth'?)",
+            "model.max_dept: unknown key (did you mean 'model.max_depth'?)",
         ),
-        (["sed=1"], "sed: there is no such key (did you mean 'seed'?)"),
+        (["sed=1"], "sed: unknown key (did you mean 'seed'?)"),
         (["feature.n_mels=many"], "feature.n_mels: Value 'many'"),
         (["feature.n_mels=0"], "feature.n_mels=0: must be int ≥ 1"),
         (["split.test_size=2"], "split.test_size=2.0: must be float > 0, < 1"),
@@ -46,22 +49,25 @@ def one_line(outcome) -> str:
         (["+data.limt=1"], "data.limt: unknown option (did you mean 'limit'?)"),
         (["+data.columns.lable=x"], "data.columns.lable: unknown option (did you mean 'label'?)"),
         (["pad.to=longer"], "pad.to=longer: must be duration | longest"),
-        (["score=acuracy"], "there is no such score (did you mean 'accuracy'?)"),
+        (["score=acuracy"], "unknown score (did you mean 'accuracy'?)"),
         (["seed=-1"], "seed=-1: must be int ≥ 0"),
         (["audio.duration=0"], "audio.duration=0.0: must be float > 0 or null"),
         (["data.include=[a"], "[a"),
         (["audio.trim=abc"], "audio.trim: Value 'abc' is not a number"),
         (["data.limit=1.5"], "data.limit: Value '1.5' is not a whole number"),
         (["robustness=maybe"], "robustness: Value 'maybe' is neither true nor false"),
-        (["data.include=dog"], "data.include: give a list, as [a,b]"),
-        (["bundle=maybe"], "bundle: a section: set its keys, as bundle.key=value"),
+        (["data.include=dog"], "data.include: must be a list, e.g. [a,b]"),
+        (["bundle=maybe"], "bundle: is a section; set its keys: bundle.key=value"),
         (["windows.hop=1", "audio.duration=null"], "windows.hop=1 needs audio.duration"),
         (["pooling.parts=[100000]"], "pooling.parts=[100000]: must be list of int ≥ 1, ≤ 100"),
         (["plugins", "show"], "the following arguments are required: name"),
-        (["pluginz"], "there is no command 'pluginz' (did you mean 'plugins'?)"),
+        (["pluginz"], "unknown command 'pluginz' (did you mean 'plugins'?)"),
+        (["pets.zip"], "'pets.zip' is not a command; to use it as data: audiofw data.source=pets.zip"),
+        (["-m", "my pets"], "unknown command 'my pets'"),
+        (["feature=mel", "a b.zip"], "to use it as data: audiofw 'data.source=a b.zip'"),
         (["--plugins-dir"], "--plugins-dir needs a folder"),
         (["--plugins-dir", "nowhere"], "plugins folder not found"),
-        (["plugins", "show", "mell"], "there is no plugin 'mell' (did you mean 'mel'?)"),
+        (["plugins", "show", "mell"], "unknown plugin 'mell' (did you mean 'mel'?)"),
         (["data.source=nowhere.zip"], "nowhere.zip"),
         (["split=group_kfold"], "data.pattern"),
         (["split=predefined"], "data.pattern"),
@@ -256,6 +262,22 @@ def test_help_shows_menus_and_config_without_heavy_imports():
     (models,) = re.findall(r"^model: (.*)$", done.stdout, re.MULTILINE)
     assert {"lightgbm", "svm", "vote", "xgboost"} <= set(models.split(", "))
     assert "sample_rate: 22050" in done.stdout
+
+
+def test_help_lists_every_command(audiofw):
+    shown = audiofw("--help").out
+    assert [name for name in COMMANDS if not re.search(rf"^audiofw {name} ", shown, re.MULTILINE)] == []
+
+
+def test_every_command_has_help(audiofw):
+    for name in COMMANDS:
+        outcome = audiofw(name, "--help")
+        assert outcome.code == 0
+        assert outcome.out.startswith(f"usage: audiofw {name}")
+
+
+def test_version_is_audiofws(audiofw):
+    assert audiofw("--version").out == f"audiofw {__version__}\n"
 
 
 @pytest.mark.parametrize(

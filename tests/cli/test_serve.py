@@ -63,9 +63,9 @@ def test_without_gradio_it_is_said_how_to_get_it(audiofw, run, monkeypatch):
     [
         ([], "RUN"),
         (["nowhere"], "no such file or folder"),
-        (["nowhere", "--max-mb", "-1"], "'-1' is not a number above 0"),
-        (["nowhere", "--max-seconds", "nan"], "'nan' is not a number above 0"),
-        (["nowhere", "--min-confidence", "50"], "'50' is not a number from 0 to 1"),
+        (["nowhere", "--max-mb", "-1"], "'-1' is not a positive number"),
+        (["nowhere", "--max-seconds", "nan"], "'nan' is not a positive number"),
+        (["nowhere", "--min-confidence", "50"], "'50' is not a number between 0 and 1"),
     ],
 )
 def test_a_wrong_word_is_one_line(audiofw, words, said):

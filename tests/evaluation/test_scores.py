@@ -92,7 +92,7 @@ def test_per_class_and_confusion_cover_every_class():
 
 
 def test_unknown_score_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"score=acuracy: there is no such score \(did you mean 'accuracy'\?\)"):
+    with pytest.raises(ConfigError, match=r"score=acuracy: unknown score \(did you mean 'accuracy'\?\)"):
         check_score("acuracy")
     with pytest.raises(ConfigError, match="roc_auc"):
         bootstrap_interval(np.array([0]), np.array([0]), None, "roc", n_classes=2, seed=0)

@@ -187,6 +187,7 @@ def test_each_death_costs_its_own_job_alone(audiofw, tmp_path):
     for reason in ("SIGKILL", "exit code 7"):
         assert reason in out
     assert "Traceback" not in err
+    assert "Error executing" not in err  # Hydra's line
 
 
 def test_a_finished_job_is_found_again_in_a_grown_sweep_of_another_folder(sweep, tmp_path):

@@ -1,4 +1,4 @@
-"""``audiofw predict``: what recordings are, or what is heard when in them, written as results come."""
+"""``audiofw predict``: classify recordings, as a whole or over time, and write each result as it is ready."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     Raises
     ------
     AudiofwError
-        For a wrong option, or a bundle that cannot be used.
+        For a wrong option, or a model that cannot be loaded.
     """
     options = read_options(argv)
     model = load_model(options.bundle)
@@ -31,14 +31,14 @@ def main(argv: list[str]) -> int:
     try:
         with _opened(options, results.columns) as (stream, done):
             return _run(options, results, stream, done)
-    except BrokenPipeError:  # as of `| head`, which has seen enough
+    except BrokenPipeError:  # e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 @contextmanager
 def _opened(options: argparse.Namespace, columns: Sequence[str]) -> Iterator[tuple[TextIO, Done]]:
-    """Open the output, and say what it holds already."""
+    """Open the output, and find out what it already contains."""
     done = Done(set(), 0, False)
     if not options.output:
         if hasattr(sys.stdout, "reconfigure"):
@@ -50,13 +50,13 @@ def _opened(options: argparse.Namespace, columns: Sequence[str]) -> Iterator[tup
             done = take_up(options.output, options.format, columns, last_is_whole=not options.window)
         stream = options.output.open("a" if options.resume else "w", encoding="utf-8", newline="")
     except OSError as error:
-        raise ConfigError(f"--output {options.output}: cannot be written: {error.strerror}") from error
+        raise ConfigError(f"--output {options.output}: cannot write: {error.strerror}") from error
     with stream:
         yield stream, done
 
 
 def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO, done: Done) -> int:
-    """Write each result as it comes, and count those that are none."""
+    """Write each result as it is ready; the exit code is 1 if a recording could not be used."""
     failed = done.failed
     total = count(options.sounds)
     with (
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO,
 
 
 def _bar(options: argparse.Namespace, total: int | None) -> AbstractContextManager[Callable[[], Any]]:
-    """Show progress on a terminal, unless the results scroll by there."""
+    """Show progress on a terminal, unless the results are printed there."""
     if not sys.stderr.isatty() or total == 1 or (not options.output and sys.stdout.isatty()):
         return nullcontext(lambda: None)
     from audiofw.system.progress import counting

@@ -1,4 +1,4 @@
-"""Results as they come, in the format that was asked for; and what an output that was cut off holds already."""
+"""Writers for each output format, and what ``--resume`` reads from an earlier, incomplete output."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Record = Mapping[str, Any]
 Flatten = Callable[[Record], Sequence[Any]]
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".txt": "table"}
-RESUMED = ("csv", "jsonl")  # of which each line stands by itself
+RESUMED = ("csv", "jsonl")  # formats in which each line is complete by itself
 
 
 @contextmanager
 def writing(format: str, stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) -> Iterator[Any]:
-    """Give a function that writes one record, and flushes it.
+    """Return a function that writes one record and flushes it.
 
     Parameters
     ----------
     format : {"csv", "json", "jsonl", "table", "audacity"}
     stream : TextIO
     columns : sequence of str
-        Of csv and tables.
+        Of CSV and tables.
     flatten : callable
-        A record's values for these columns.
+        Gives a record's values for these columns.
     begun : bool
-        The header is there already.
+        Whether the header has been written already.
     """
     write, end = {
         "csv": _csv,
@@ -62,7 +62,7 @@ def _csv(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) 
 
 
 def _table(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) -> tuple[Any, str]:
-    """Columns that grow with what has come: the rest is not known yet."""
+    """Columns that widen as results arrive, since later ones are not known yet."""
     widths = [len(column) for column in columns]
 
     def line(values: Sequence[Any]) -> None:
@@ -93,7 +93,7 @@ def _jsonl(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool
 
 
 def _audacity(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) -> tuple[Any, str]:
-    """Audacity's label track: begin, end, label, with tabs between."""
+    """Audacity's label track: start, end and label, separated by tabs."""
 
     def write(record: Record) -> None:
         if "label" in record:
@@ -104,32 +104,32 @@ def _audacity(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: b
 
 
 class Done(NamedTuple):
-    """What an output holds already."""
+    """What an output already contains."""
 
     names: set[str]
-    failed: int  #: of these, how many stand there with an error
-    begun: bool  #: the header is there
+    failed: int  #: how many of them have an error
+    begun: bool  #: whether it has a header
 
 
 def take_up(file: Path, format: str, columns: Sequence[str], *, last_is_whole: bool) -> Done:
-    """Read what an earlier, perhaps killed, command has written, and cut off what it has not written whole.
+    """Read what an earlier, perhaps killed, command has written, and truncate what is incomplete.
 
     Parameters
     ----------
     file : Path
     format : {"csv", "jsonl"}
     columns : sequence of str
-        That the csv file must have.
+        That the CSV file must have.
     last_is_whole : bool
-        A recording is one line; else the last one may lack lines, and all of its are cut off.
+        Whether a recording is one line; otherwise the last one may lack lines, and all of its lines are removed.
 
     Raises
     ------
     ConfigError
-        For a format that cannot be taken up, and a file with other columns.
+        For a format that cannot be resumed, and a file with other columns.
     """
     if format not in RESUMED:
-        raise ConfigError(f"--resume goes on with {' or '.join(RESUMED)}, not with {format}")
+        raise ConfigError(f"--resume works with {' and '.join(RESUMED)}, not with {format}")
     if not file.exists() or not file.stat().st_size:
         return Done(set(), 0, False)
     with file.open("r+b") as stream:
@@ -141,7 +141,7 @@ def take_up(file: Path, format: str, columns: Sequence[str], *, last_is_whole: b
 def _read_lines(
     stream: io.BufferedRandom, file: Path, format: str, columns: Sequence[str], last_is_whole: bool
 ) -> tuple[dict[str, bool], bool, int]:
-    """Which names failed or not, whether there is a header, and up to which byte the file is kept."""
+    """Return which names failed, whether there is a header, and how many bytes to keep."""
     failed: dict[str, bool] = {}
     begun, keep, last, last_from = format == "jsonl", 0, None, 0
     for line in stream:
@@ -154,7 +154,7 @@ def _read_lines(
             failed[name] = failed.get(name, False) or wrong
         elif next(csv.reader([line.decode()]), []) != list(columns):
             raise ConfigError(
-                f"{file}: has other columns than these options give; write another file, or leave out --resume"
+                f"{file}: its columns do not match these options; choose another file, or leave out --resume"
             )
         begun, keep = True, keep + len(line)
     if last is not None and not last_is_whole and not failed[last]:
@@ -171,4 +171,4 @@ def _read_line(line: bytes, file: Path, format: str) -> tuple[str, bool]:
         record = json.loads(line)
         return record["path"], "error" in record
     except (ValueError, LookupError, TypeError, StopIteration) as error:
-        raise ConfigError(f"{file}: cannot be taken up, for it has a line that is no result: {line[:60]!r}") from error
+        raise ConfigError(f"{file}: cannot be resumed, this line is not a result: {line[:60]!r}") from error

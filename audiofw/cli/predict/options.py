@@ -1,4 +1,4 @@
-"""The options of ``audiofw predict``, and which of them go together."""
+"""The options of ``audiofw predict``, and which of them can be combined."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ audiofw predict RUN long.wav --window 3 --hop 1 --format audacity > labels.txt
 cat clip.wav | audiofw predict RUN - --format table --top 3
 audiofw predict RUN archive/ -o predictions.csv --resume
 
-A recording that cannot be used has a line with its reason, and the exit code is then 1."""
+A recording that cannot be used gets a line with the reason, and the exit code is then 1."""
 
 
 def read_options(argv: list[str]) -> argparse.Namespace:
-    """Read the words behind ``audiofw predict``.
+    """Parse the arguments of ``audiofw predict``.
 
     Raises
     ------
     ConfigError
-        For a wrong option, or two that do not go together.
+        For a wrong option, or options that cannot be combined.
     """
     parser = OneLineParser(
         "audiofw predict",
-        description="Say what recordings are, by the model that a run has left.",
+        description="Classify recordings with the model of a run.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("bundle", metavar="RUN_OR_BUNDLE", help="a run's folder, the model/ in it, or a zip of that")
-    add("sounds", metavar="SOUND", nargs="+", help="a file, a folder, a quoted pattern, or - for stdin")
-    add("--format", choices=["csv", "json", "jsonl", "table", "audacity"], help="default: by the output's name, or csv")
-    add("--top", type=whole, metavar="N", help="the N most probable classes in place of all")
-    add("--min-confidence", type=share, default=0.0, metavar="P", help="what is less probable is called unknown")
-    add("--coverage", type=share, metavar="P", help="also the set of labels that holds the true one in this share")
-    add("--window", type=seconds, metavar="S", help="a timeline: windows of S seconds all along a recording …")
-    add("--hop", type=seconds, metavar="S", help="… one every S seconds; default: as long as a window")
-    add("--threshold", type=share, metavar="P", help="of a timeline: what is less probable gets no segment")
-    add("-o", "--output", type=Path, metavar="FILE", help="write there, not to stdout")
-    add("--resume", action="store_true", help="go on with --output: pass over what is in it")
-    add("--n-jobs", type=int, default=-1, metavar="N", help="workers; default: -1, every core")
+    add("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    add("sounds", metavar="FILE", nargs="+", help="a file, a folder, a quoted pattern, or - for stdin")
+    add("--format", choices=["csv", "json", "jsonl", "table", "audacity"], help="default: by --output's suffix, or csv")
+    add("--top", type=whole, metavar="N", help="only the N most probable classes")
+    add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")
+    add("--coverage", type=share, metavar="P", help="also prediction sets with this coverage (conformal), e.g. 0.9")
+    add("--window", type=seconds, metavar="S", help="label a recording over time, in windows of S seconds")
+    add("--hop", type=seconds, metavar="S", help="seconds from one window to the next; default: the window's length")
+    add("--threshold", type=share, metavar="P", help="with --window: no segment below this probability")
+    add("-o", "--output", type=Path, metavar="FILE", help="write to a file instead of stdout")
+    add("--resume", action="store_true", help="continue --output: skip the recordings that it already contains")
+    add("--n-jobs", type=int, default=-1, metavar="N", help="number of workers; default: -1, all cores")
     options = parser.parse_intermixed_args(argv)
     suffix = options.output.suffix.lower() if options.output else ""
     options.format = options.format or SUFFIXES.get(suffix, "csv")
@@ -55,18 +55,18 @@ def read_options(argv: list[str]) -> argparse.Namespace:
 
 def _check(options: argparse.Namespace) -> None:
     for wrong, remedy in (
-        (options.resume and not options.output, "--resume needs the --output to go on with"),
-        (options.hop and not options.window, "--hop needs --window: how long each window is"),
-        (options.threshold is not None and not options.window, "--threshold is of a timeline, see --window"),
-        (options.top and options.window, "--top does not go with --window: a timeline shows the one best label"),
+        (options.resume and not options.output, "--resume needs --output: the file to continue"),
+        (options.hop and not options.window, "--hop needs --window: the length of each window"),
+        (options.threshold is not None and not options.window, "--threshold needs --window"),
+        (options.top and options.window, "--top cannot be combined with --window, which gives the best label only"),
         (
             options.coverage and options.window,
-            "--coverage does not go with --window: a timeline has one label",
+            "--coverage cannot be combined with --window, which gives the best label only",
         ),
-        (options.format == "audacity" and not options.window, "--format audacity is of a timeline, see --window"),
+        (options.format == "audacity" and not options.window, "--format audacity needs --window"),
         (
             options.format == "audacity" and not is_one(options.sounds),
-            "--format audacity: a label track is of one recording; give one file, or --format csv",
+            "--format audacity is for a single recording; give one file, or choose --format csv",
         ),
     ):
         if wrong:

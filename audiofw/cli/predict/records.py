@@ -1,4 +1,4 @@
-"""What ``audiofw predict`` says: a record for each recording, or for each stretch of one label in it."""
+"""The results of ``audiofw predict``: one record per recording, or one per segment of a recording."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audiofw.parallel.workers import outcomes
 
 
 class Clips:
-    """A record for each recording: its label, and how probable the classes are."""
+    """One record per recording: its label and the class probabilities."""
 
     def __init__(self, model: Model, options: argparse.Namespace) -> None:
         self._model = model
@@ -35,7 +35,7 @@ class Clips:
         self.columns = [*self._head, *(best if self._top else shares), "error"]
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
-        """Work on the sounds, several at a time unless there is but one."""
+        """Predict the recordings in parallel; a single one needs no workers."""
         names: deque[str] = deque()
 
         def paths() -> Iterator[Path | Ready]:
@@ -68,7 +68,7 @@ class Clips:
         }
 
     def flatten(self, record: Record) -> list[Any]:
-        """A record's values for the columns."""
+        """Give a record's values for the columns."""
         shares = record.get("probabilities", {})
         given = [word for pair in shares.items() for word in pair] if self._top else list(shares.values())
         given += [""] * (len(self.columns) - len(self._head) - 1 - len(given))
@@ -97,7 +97,7 @@ def _as_record(segment: Segment) -> Record:
 
 
 class Timeline:
-    """A record for each stretch of a recording that has one label."""
+    """One record per segment of a recording: a stretch with one label."""
 
     columns = ("path", "start", "end", "label", "confidence", "error")
 
@@ -107,7 +107,7 @@ class Timeline:
         self._seconds, self._hop = options.window, options.hop or options.window
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
-        """Work on one recording after the other, on several of its windows at a time."""
+        """Predict one recording after the other, its windows in parallel."""
         for sound in sounds:
             unread = [] if sound.path else [Unread(None, None, sound.reason)]
             if sound.path:
@@ -125,7 +125,7 @@ class Timeline:
             )
 
     def _heard(self, path: Path, unread: list[Unread]) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
-        """Say of each window, in order, what is heard in it; what cannot be cut into windows is noted as unread."""
+        """Predict each window in order; stretches that cannot be read are appended to ``unread``."""
         unit, ends = self._model.unit, deque[float]()
 
         def each() -> Iterator[Window]:
@@ -147,5 +147,5 @@ class Timeline:
                 yield number, ends.popleft(), verdict
 
     def flatten(self, record: Record) -> list[Any]:
-        """A record's values for the columns."""
+        """Give a record's values for the columns."""
         return [record.get(key, "") for key in self.columns]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +89,7 @@ def list_jobs(words: Sequence[str]) -> list[Job]:
         _check_sweeper(other[1])
     survey = Survey()
     kept = [word for word in words if not ELSEWHERE.match(word)]
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, _quiet("hydra"):
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         here = [f"hydra.run.dir={scratch}", f"hydra.sweep.dir={scratch}", "hydra.sweep.subdir=${hydra.job.num}"]
         run_app([*kept, *here, "hydra/launcher=basic"], survey.take)
     return survey.jobs
@@ -100,18 +98,6 @@ def list_jobs(words: Sequence[str]) -> list[Job]:
 def _check_sweeper(name: str) -> None:
     if name not in GRIDS:
         raise ConfigError(f"--plan: hydra/sweeper={name} chooses its jobs by the results of others; leave --plan out")
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Keep a logger from saying that jobs are launched."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 class Survey:

@@ -210,18 +210,18 @@ def test_a_model_without_probabilities_gives_labels_alone(audiofw, sounds, tmp_p
     ("words", "said"),
     [
         (["--format", "xml"], "--format"),
-        (["--top", "0"], "from 1 up"),
-        (["--min-confidence", "2"], "from 0 to 1"),
+        (["--top", "0"], "an integer of at least 1"),
+        (["--min-confidence", "2"], "between 0 and 1"),
         (["--hop", "1"], "--window"),
         (["--threshold", "0.5"], "--window"),
-        (["--window", "0"], "above 0"),
-        (["--window", "nan"], "above 0"),
+        (["--window", "0"], "a positive number of seconds"),
+        (["--window", "nan"], "a positive number of seconds"),
         (["--window", "1", "--top", "2"], "--top"),
         (["--format", "audacity"], "--window"),
-        (["--window", "1", "--format", "audacity", "other.wav"], "one recording"),
+        (["--window", "1", "--format", "audacity", "other.wav"], "a single recording"),
         (["--resume"], "--output"),
-        (["--resume", "-o", "out.json"], "csv or jsonl"),
-        (["-o", "no/such/folder/out.csv"], "cannot be written"),
+        (["--resume", "-o", "out.json"], "csv and jsonl"),
+        (["-o", "no/such/folder/out.csv"], "cannot write"),
         (["--n-jobs", "0"], "n_jobs"),
     ],
 )
@@ -265,7 +265,7 @@ def test_an_output_of_other_options_is_not_gone_on_with(audiofw, run, clips):
     before = Path("out.csv").read_bytes()
     outcome = audiofw("predict", str(run), str(clips), "-o", "out.csv", "--resume", "--top", "2")
     assert outcome.code == 2
-    assert "other columns" in outcome.err
+    assert "its columns do not match" in outcome.err
     assert Path("out.csv").read_bytes() == before
 
 

@@ -79,7 +79,7 @@ class Planned:
 
     @property
     def ends(self) -> list[str]:
-        return [job["what becomes of it"] for job in self.jobs]
+        return [job["status"] for job in self.jobs]
 
 
 def files(folder: Path) -> set[str]:
@@ -152,12 +152,12 @@ def test_what_an_earlier_sweep_has_done_is_told_and_just_the_rest_is_to_run(plan
     assert grown.ends[1].startswith("to run again, failed in a/1: ")
     assert "no wood" in grown.ends[1]
     assert grown.ends[2] == "to run"
-    assert "3 jobs: 1 not run again, 2 to run" in grown.out
+    assert "3 jobs: 1 not repeated, 2 to run" in grown.out
     assert {row["jobs"] for row in grown.extractions} == {"2"}
     assert {(row["cached"], row["new"]) for row in grown.extractions} == {("12", "0")}
     resigned = plan("-m", "model.how=raise", "sweep.rerun=none")
     assert resigned.ends[0].startswith("failed in a/1: ")
-    assert "1 job: 1 not run again" in resigned.out
+    assert "1 job: 1 not repeated" in resigned.out
     assert not resigned.extractions
     assert plan("-m", "model.how=well", "sweep.rerun=all").ends == ["to run"]
     assert grown.code == resigned.code == 0
@@ -319,7 +319,7 @@ def test_a_job_is_expected_to_take_what_the_jobs_most_like_it_took():
 def test_the_time_of_finished_jobs_is_read_from_their_folders(plan, tmp_path, audiofw):
     assert "time: at least" in (unknown := plan("feature.rows=7")).out
     assert unknown.jobs[0]["time"] == "unknown"
-    assert "no job with model=noted has finished on as many clips" in unknown.out
+    assert "no earlier job with model=noted" in unknown.out
     audiofw(*fixed(tmp_path / "sounds", "hydra.run.dir=one", "feature.rows=7"))
     (past,) = read_past()
     record, metrics = read_record(tmp_path / "one"), json.loads((tmp_path / "one/metrics.json").read_text())
