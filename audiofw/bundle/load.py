@@ -27,7 +27,7 @@ from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2  # 1: before the modules were put into packages, so the classes and plugins in it have other names
 MODEL = "model.skops"
 KINDS = ("feature", "pooling", "model")
 
@@ -72,13 +72,21 @@ def load_model(path: str | PathLike[str]) -> Model:
 def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
     """Make the model of a bundle that was read; see `load_model`."""
     try:
-        if facts["format"] != FORMAT:
-            raise DataError(f"{where}: of format {facts['format']}, and audiofw {__version__} reads {FORMAT}")
+        _check_format(facts["format"], where)
         return _make(facts, files, where)
     except KeyError as error:
         raise DataError(f"{where}: bundle.json lacks {error}: of another version of audiofw, or damaged") from error
     except (IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where}: bundle.json does not fit: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _check_format(found: Any, where: str) -> None:
+    if found != FORMAT:
+        earlier = isinstance(found, int) and found < FORMAT
+        who, remedy = ("an earlier", "train again") if earlier else ("a later", "update audiofw")
+        raise DataError(
+            f"{where}: made by {who} audiofw, {remedy} (bundle format {found}; audiofw {__version__} reads {FORMAT})"
+        )
 
 
 def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:

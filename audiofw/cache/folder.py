@@ -25,6 +25,10 @@ from typing import Any, NamedTuple
 from audiofw.system.atomic import is_abandoned, is_temporary, write_whole
 
 TAG, INDEX, SIZES, RECIPE = "CACHEDIR.TAG", "files.index", "size.log", "recipe.json"
+LAYOUT = 1
+"""Version of what is described here and of the vectors' files. It is part of every recipe, hence of its folder's name:
+a cache written in another layout is not found, and removed when it has not been used for longest."""
+
 SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 TAG_TEXT = SIGNATURE + b"\n# Features computed by audiofw; see https://bford.info/cachedir/\n"
 GB = 10**9
@@ -87,12 +91,14 @@ def recipe_folders(folder: Path) -> list[Path]:
 
 
 def read_recipe(recipe_folder: Path) -> dict[str, Any] | None:
-    """Read the recipe of a folder; None if it is missing or damaged."""
+    """Read the recipe of a folder; None if it is missing or damaged. It names its ``layout`` if that is not today's."""
     try:
         recipe = json.loads((recipe_folder / RECIPE).read_bytes())
     except (OSError, ValueError):
         return None
-    return recipe if isinstance(recipe, dict) else None
+    if not isinstance(recipe, dict):
+        return None
+    return {key: value for key, value in recipe.items() if (key, value) != ("layout", LAYOUT)}
 
 
 def last_used(recipe_folder: Path) -> float:

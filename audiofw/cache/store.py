@@ -23,7 +23,7 @@ import numpy as np
 
 from audiofw.cache.checksums import Damaged, seal, unseal
 from audiofw.cache.fileindex import Content, FileIndex
-from audiofw.cache.folder import GB, INDEX, RECIPE, entry_path, make_folder, make_room, on_disk
+from audiofw.cache.folder import GB, INDEX, LAYOUT, RECIPE, entry_path, make_folder, make_room, on_disk
 from audiofw.system.atomic import read_whole, write_whole
 from audiofw.system.hashing import digest_bytes
 
@@ -46,7 +46,11 @@ def recipe_text(recipe: Mapping[str, Any]) -> str:
 
 def recipe_digest(recipe: Mapping[str, Any]) -> str:
     """Name of a recipe's folder: 32 hexadecimal digits."""
-    return digest_bytes(recipe_text(recipe).encode())
+    return digest_bytes(recipe_text(_in_layout(recipe)).encode())
+
+
+def _in_layout(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {"layout": LAYOUT, **recipe}
 
 
 def _exact(value: Any, where: str) -> Any:
@@ -153,7 +157,7 @@ class RecipeCache:
         self._place = str(self.folder)  # string operations: building Path objects takes longer than reading the files
         self._cache = cache
         self._key = bytes.fromhex(name)
-        self._recipe = json.dumps(json.loads(recipe_text(recipe)), indent=1).encode()
+        self._recipe = json.dumps(json.loads(recipe_text(_in_layout(recipe))), indent=1).encode()
         self._missed: dict[Path, Content] = {}
         self._introduced = False
         with suppress(OSError):  # missing, or not writable

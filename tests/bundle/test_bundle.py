@@ -10,6 +10,7 @@ import sys
 import textwrap
 import warnings
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile, ZipInfo
 
 import numpy as np
@@ -189,6 +190,38 @@ def test_a_zip_of_a_run_or_of_its_model_is_a_bundle(audiofw, bundle, tmp_path):
     (tmp_path / "above.zip").write_bytes(zipped({f"my run/model/{name}": data for name, data in files.items()}))
     for name in ("model.zip", "run.zip", "above.zip"):
         assert audiofw("verify", str(tmp_path / name)).code == 0
+
+
+# --- what another audiofw has made -------------------------------------------------------------------------------
+
+
+def make_it_of_format_1(bundle: Path) -> None:
+    """Let a bundle name its classes and plugins as the first format did."""
+
+    def rename(schema: Any) -> None:
+        schema["content"]["model"]["__module__"] = "audiofw.learn.early"
+
+    def change(facts: dict[str, Any]) -> None:
+        facts.update(format=1, made_of=[["built in", "an_old_name"]])
+        facts["model"]["origin"] = ["built in", "an_old_name"]
+
+    rewrite_schema(bundle, rename)
+    change_facts(bundle, change)
+
+
+@pytest.mark.parametrize("command", ["verify", "export", "predict"])
+def test_a_bundle_of_an_earlier_audiofw_is_one_line_with_the_remedy(audiofw, bundle, command):
+    make_it_of_format_1(bundle)
+    outcome = audiofw(command, str(bundle), *(["sound.wav"] if command == "predict" else []))
+    assert outcome.code == 1
+    (line,) = outcome.err.splitlines()
+    assert f"{bundle}: made by an earlier audiofw, train again (bundle format 1;" in line
+
+
+@pytest.mark.parametrize("found", [3, "2", None])
+def test_a_bundle_of_a_later_audiofw_is_refused_in_one_line(bundle, found):
+    change_facts(bundle, lambda facts: facts.update(format=found, feature=None))
+    refused(bundle, "made by a later audiofw, update audiofw")
 
 
 # --- what is not as it was ---------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from audiofw.cache import fileindex
 from audiofw.cache import folder as cache_folder
+from audiofw.cache import store as cache_store
 from audiofw.cache.checksums import Damaged, seal, unseal
 from audiofw.cache.store import Cache, RecipeCache, recipe_digest, recipe_text
 from audiofw.system.atomic import is_abandoned, is_temporary, write_whole
@@ -214,6 +215,21 @@ def test_recipe_lies_in_the_clear_beside_its_vectors(folder, clip):
     (recipe_folder,) = cache_folder.recipe_folders(folder)
     assert recipe_folder.name == recipe_digest(RECIPE)
     assert cache_folder.read_recipe(recipe_folder) == RECIPE
+
+
+def test_what_another_layout_has_stored_is_not_found_and_says_so(folder, clip, monkeypatch, caplog):
+    with monkeypatch.context() as earlier:
+        for module in (cache_store, cache_folder):
+            earlier.setattr(module, "LAYOUT", 0)
+        store(folder, clip)
+        assert look_up(folder, clip) is not None
+    assert look_up(folder, clip) is None
+    assert not caplog.messages
+    store(folder, clip)
+    recipes = [cache_folder.read_recipe(place) for place in cache_folder.recipe_folders(folder)]
+    assert sorted(recipes, key=len) == [RECIPE, {"layout": 0, **RECIPE}]
+    assert cache_folder.clear_folder(folder).files == 2
+    assert not folder.exists()
 
 
 # --- the file's side of the key ------------------------------------------------------------------------------------
@@ -672,6 +688,7 @@ import logging, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
 from audiofw.cache import folder as cache_folder
+from audiofw.cache import store as cache_store
 from audiofw.cache.store import Cache
 
 folder, sounds = Path(sys.argv[1]), sorted(Path(sys.argv[2]).iterdir())
