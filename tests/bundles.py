@@ -1,4 +1,4 @@
-"""Runs and bundles that several test files share: made once, copied, and tampered with as an attacker could."""
+"""Runs and bundles shared by several test files: created once, copied, and tampered with as an attacker could."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOOSTING = ["model=lightgbm", "model.n_estimators=8"]
 
 
 def make_sounds(folder: Path, clips: int = 12, seconds: float = 0.6) -> Path:
-    """Make class folders of tones that are easy to tell apart."""
+    """Make class folders of tones that are easy to classify."""
     for label, frequency in {"low": 200, "mid": 900, "high": 4000}.items():
         for i in range(clips):
             write_wav(folder / label / f"{i}.wav", tone(frequency * (1 + 0.01 * i), seconds, seed=i))
@@ -30,7 +30,7 @@ def make_sounds(folder: Path, clips: int = 12, seconds: float = 0.6) -> Path:
 
 
 def make_run(folder: Path, *words: str) -> Path:
-    """Run audiofw on such sounds, with a cache of its own; gives the run's folder."""
+    """Run audiofw on such sounds with a separate cache; returns the run's folder."""
     sounds = make_sounds(folder / "sounds")
     words = words if any(word.startswith("model=") for word in words) else (*BOOSTING, *words)
     with patch.dict(os.environ, {"AUDIOFW_CACHE": str(folder / "cache")}):
@@ -39,18 +39,18 @@ def make_run(folder: Path, *words: str) -> Path:
 
 
 def copy_of(run: Path, tmp_path: Path) -> Path:
-    """Copy a run's bundle, to be tampered with."""
+    """Copy a run's bundle for tampering."""
     return Path(shutil.copytree(run / "model", tmp_path / "model"))
 
 
 def rewrite(bundle: Path, name: str, data: bytes) -> None:
-    """Replace a file, and make the digests agree: whoever makes a bundle makes those, too."""
+    """Replace a file and update the digests, since an attacker can forge those as well."""
     (bundle / name).write_bytes(data)
     change_facts(bundle, lambda facts: facts["files"].update({name: digest_bytes(data)}))
 
 
 def change_facts(bundle: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change what ``bundle.json`` says, and make its digest agree."""
+    """Change ``bundle.json`` and update its digest."""
     facts = json.loads((bundle / "bundle.json").read_text())
     del facts["digest"]
     change(facts)
@@ -69,7 +69,7 @@ def rewrite_schema(bundle: Path, change: Callable[[dict[str, Any]], Any]) -> Non
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
-    """Pack files, whatever their names."""
+    """Write files into a zip under arbitrary names."""
     data = io.BytesIO()
     with ZipFile(data, "w", ZIP_DEFLATED) as file:
         for name, content in files.items():
@@ -78,6 +78,6 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def zip_of(bundle: Path, **more: bytes) -> dict[str, bytes]:
-    """List a bundle's files by the names that they have in a zip."""
+    """Map the names in a zip to a bundle's files."""
     files = {path.relative_to(bundle).as_posix(): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
     return {**files, **more}

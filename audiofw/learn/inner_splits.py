@@ -59,9 +59,9 @@ def _deal(codes: np.ndarray, units: np.ndarray, testable: np.ndarray, n_parts: i
     rows, parts = np.flatnonzero(testable), {"n_splits": n_parts, "shuffle": True, "random_state": seed}
     alone = len(np.unique(units)) == len(units)
     splitter = StratifiedKFold(**parts) if alone else StratifiedGroupKFold(**parts)
-    dealt = splitter.split(rows, codes[rows], None if alone else units[rows])
+    folds = splitter.split(rows, codes[rows], None if alone else units[rows])
     part_of_unit = np.full(units.max() + 1, -1)
-    for part, (_, test) in enumerate(dealt):
+    for part, (_, test) in enumerate(folds):
         part_of_unit[units[rows[test]]] = part
     return part_of_unit[units]
 

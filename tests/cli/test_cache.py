@@ -43,7 +43,7 @@ def folder() -> Path:
 
 @pytest.fixture
 def filled(folder: Path, clips: list[Path]) -> Path:
-    """Three sounds by one recipe, the first also by two others that were used later."""
+    """Three sounds extracted with one recipe, and the first also with two others, used later."""
     for recipe, known, days_ago in [(MEL, clips, 3), (MFCC, clips[:1], 2), (NARROW, clips[:1], 1)]:
         store(folder, recipe, known)
         set_used(folder / recipe_digest(recipe) / "recipe.json", days_ago)
@@ -115,7 +115,7 @@ def test_explain_says_which_recipes_have_a_clip_and_what_differs(audiofw, filled
     assert [(each["recipe"], each["has_it"]) for each in found["recipes"]] == list(
         zip(names, [False, False, True], strict=True)
     )
-    assert found["compared"] == [names[0], names[2], names[1]]  # the last used, then the nearest to it
+    assert found["compared"] == [names[0], names[2], names[1]]  # the most recently used, then the most similar to it
     assert found["differences"]["feature.options.n_mels"] == {names[0]: 64, names[2]: 128}
     assert found["differences"]["audio.sample_rate"] == {names[0]: 22050, names[2]: 22050, names[1]: 8000}
     assert "pooling.name" not in found["differences"]

@@ -1,4 +1,4 @@
-"""The command line as people use it, and every wrong use in one line."""
+"""The command line in normal use, and one-line errors for every kind of misuse."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ QUICK = ("report=false",)
 
 
 def one_line(outcome) -> str:
-    """Check that a command failed with one line, and give it."""
+    """Check that a command failed with a single line, and return that line."""
     assert outcome.code != 0
     assert outcome.out == ""
     lines = outcome.err.strip().splitlines()
@@ -75,7 +75,7 @@ def one_line(outcome) -> str:
 )
 def test_a_wrong_word_is_refused_in_one_line(audiofw, words, said):
     assert said in one_line(audiofw(*words))
-    assert list(Path.cwd().iterdir()) == []  # nothing half-written is left behind
+    assert list(Path.cwd().iterdir()) == []  # no partial files are left behind
 
 
 def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):

@@ -1,4 +1,4 @@
-"""``audiofw serve`` with a model that a run has left: it says where it listens, answers, and ends without a trace."""
+"""``audiofw serve`` with the model of a run: it prints its address, answers, and exits without leaving files."""
 
 from __future__ import annotations
 

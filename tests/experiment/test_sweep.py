@@ -1,6 +1,6 @@
-"""Sweeps that can be trusted: each job once, each failure its own, whatever kills them.
+"""Reliable sweeps: each job runs once and fails on its own, whatever kills it.
 
-Where a sweep's process is not what a test is about, the sweep runs in this one.
+Sweeps run in this process unless a test is about the process.
 """
 
 import csv
@@ -77,7 +77,7 @@ WORDS = [
 
 @pytest.fixture(autouse=True)
 def wild_models(tmp_path, sounds, monkeypatch):
-    """Make small sounds, and the plugins; ``fits()`` lists every fit made."""
+    """Make small sounds and plugins; ``fits()`` lists all fits."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/wild.py").write_text(textwrap.dedent(WILD))
     sounds(clips=6, seconds=0.2)
@@ -87,7 +87,7 @@ def wild_models(tmp_path, sounds, monkeypatch):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Hold the fit of one depth, or the extraction."""
+    """Hold the fit with one depth, or the extraction."""
     with opened_gate() as gate:
         monkeypatch.setenv("GATE", port_of(gate))
         yield gate
@@ -95,7 +95,7 @@ def gate(monkeypatch):
 
 @pytest.fixture
 def sweep(audiofw, monkeypatch):
-    """Run a sweep in this process, as its supervisor runs one in another."""
+    """Run a sweep in this process, as the supervisor does in another."""
 
     def run_here(words, note: Path) -> int:
         (folder,) = (word.partition("=")[2] for word in words if word.startswith("hydra.sweep.dir="))
@@ -112,7 +112,7 @@ def sweep(audiofw, monkeypatch):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a sweep in a process of its own, with words and variables of the environment."""
+    """Start a sweep in a separate process, with overrides and environment variables."""
 
     def start(*words: str, **environment: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -139,7 +139,7 @@ def fits(tmp_path: Path) -> list[str]:
 
 
 def leaderboard(folder: Path) -> dict[str, str]:
-    """Read what matters of a sweep's leaderboard: each run's options and its score."""
+    """Read the options and score of each run from a sweep's leaderboard."""
     with (folder / "leaderboard.csv").open() as file:
         return {
             json.dumps({k: v for k, v in row.items() if k.startswith(("model", "feature"))}): row["value"]
@@ -153,7 +153,7 @@ def statuses(folder: Path) -> dict[str, tuple[str, str | None]]:
 
 
 def ends(folder: Path) -> dict[str, tuple[str, str | None]]:
-    """Give the status and reason of each job, by how its model behaves."""
+    """Map the model's behaviour to the status and reason of its job."""
     return {words.split("model.how=")[1].split()[0]: end for words, end in statuses(folder).items()}
 
 
@@ -224,12 +224,12 @@ def test_a_killed_sweep_is_resumed_with_nothing_done_twice(sweep, start, gate, t
         process = start(*words, HELD=held)
         fit = arrival(gate)
         victim(process.pid, signal.SIGKILL)
-        wait_until_gone(fit)  # the orphan sees that its supervisor is gone
+        wait_until_gone(fit)  # the orphan notices that its supervisor is gone
         finish(process)
     code, _, err = sweep(*words)
     assert code == 0, err
     assert {status for status, _ in statuses(tmp_path / "s").values()} == {"finished"}
-    # each kill costs the one job that was under way
+    # each kill costs only the job that was running
     assert fits(tmp_path) == ["well 1", "well 2", "well 2", "well 3", "well 3", "well 4"]
     assert sweep(words[0], "hydra.sweep.dir=t", "sweep.rerun=all").code == 0
     assert leaderboard(tmp_path / "s") == leaderboard(tmp_path / "t")
@@ -281,7 +281,7 @@ PARALLEL = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 @pytest.fixture
 def new_workers():
-    """Let joblib's workers begin and end with a test: what stays would keep its environment."""
+    """Start and stop joblib's workers with the test, since they keep their environment."""
     from joblib.externals import loky
 
     yield
