@@ -35,10 +35,16 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    unpack(args.esc10, args.folder / "ogg") if args.esc10 else synthesise(args.folder / "ogg", rng)
+    if args.esc10:
+        unpack(args.esc10, args.folder / "ogg")
+    else:
+        synthesise(args.folder / "ogg", rng)
     as_wav(args.folder / "ogg", args.folder / "wav")
     write_pets(args.folder / "ogg", args.folder / "pets", rng)
-    unpack(args.digits, args.folder / "digits") if args.digits else synthesise_digits(args.folder / "digits", rng)
+    if args.digits:
+        unpack(args.digits, args.folder / "digits")
+    else:
+        synthesise_digits(args.folder / "digits", rng)
 
 
 def unpack(archive: Path, folder: Path) -> None:

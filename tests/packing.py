@@ -26,6 +26,11 @@ def make_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
     return path
 
 
+def make_archive(path: Path, files: dict[str, bytes], kind: str, packing: int = zipfile.ZIP_STORED) -> Path:
+    """Make a zip, or a tar of a mode as ``w:gz``."""
+    return make_zip(path, files, packing) if kind == "zip" else make_tar(path, files, kind)
+
+
 def make_odd_tar(path: Path, kind: bytes, linkname: str = "") -> Path:
     with tarfile.open(path, "w") as archive:
         info = tarfile.TarInfo("dog/odd.wav")

@@ -133,8 +133,8 @@ def read_answers(files: Mapping[str, bytes]) -> list[GoldenAnswer]:
     """
     try:
         answers = [GoldenAnswer(**each) for each in json.loads(files[ANSWERS])]
-        for answer in answers:
-            files[answer.file]
+        for missing in (answer.file for answer in answers if answer.file not in files):
+            raise LookupError(f"{missing} is missing")
     except (ValueError, TypeError, LookupError) as error:
         raise DataError(f"{ANSWERS}: cannot be read: {error}") from error
     return answers

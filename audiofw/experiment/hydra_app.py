@@ -232,7 +232,8 @@ def remove_unused(folder: Path) -> None:
         for parent in [folder, *folder.parents]:
             if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):
                 break
-            parent.rmdir() if parent.exists() else None
+            if parent.exists():
+                parent.rmdir()
 
 
 def plain_error(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:

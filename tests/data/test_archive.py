@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packing import SOUND, make_tar, make_zip, names_in
+from packing import SOUND, make_archive, make_tar, make_zip, names_in
 
 from audiofw.data.archive import is_archive
 from audiofw.data.unpack import unpack_archive
@@ -94,7 +94,7 @@ def test_members_never_keep_the_archives_modes(tmp_path: Path, cache: Path):
 def test_archive_cut_short_is_refused_and_leaves_nothing(tmp_path: Path, cache: Path, kind: str, part: float):
     noise = {f"dog/{n}.wav": os.urandom(3000) for n in range(8)}
     path = tmp_path / "a"
-    make_zip(path, noise) if kind == "zip" else make_tar(path, noise, kind)
+    make_archive(path, noise, kind)
     whole = path.read_bytes()
     # a plain tar ends in kilobytes of zeros, of which some may well be missing
     used = 8 * (512 + 3072) if kind == "w" else len(whole)
@@ -149,7 +149,7 @@ def test_damage_anywhere_is_an_error_of_ours_or_harmless(tmp_path_factory, kind:
     folder = tmp_path_factory.mktemp("damage")
     files = {"dog/1.wav": SOUND, "cat/2.wav": SOUND[:100]}
     path = folder / "a"
-    make_zip(path, files, packing=zipfile.ZIP_DEFLATED) if kind == "zip" else make_tar(path, files, kind)
+    make_archive(path, files, kind, zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
     place = int(where * (len(content) - len(byte)))
     content[place : place + len(byte)] = byte

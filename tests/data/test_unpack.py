@@ -278,7 +278,10 @@ def test_broken_index_costs_only_hashing(tmp_path: Path, cache: Path, monkeypatc
     first = unpack_archive(path, cache_dir=cache)
     index = cache / "archives/files.index"
     index.unlink()
-    index.mkdir() if harm is None else index.write_bytes(harm)
+    if harm is None:
+        index.mkdir()
+    else:
+        index.write_bytes(harm)
     assert unpack_archive(path, cache_dir=cache) == first
     assert hashed == ["a.zip", "a.zip", "1.wav"]
 

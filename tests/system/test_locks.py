@@ -14,7 +14,12 @@ from audiofw.system.locks import alone, is_free
 
 def test_the_second_waits_says_so_once_and_is_let_in(tmp_path, caplog, monkeypatch):
     lock, waits = tmp_path / "folder/a.lock", threading.Event()
-    monkeypatch.setattr(caplog.handler, "filters", [lambda record: waits.set() or True])
+
+    def note(record: logging.LogRecord) -> bool:
+        waits.set()
+        return True
+
+    monkeypatch.setattr(caplog.handler, "filters", [note])
     entered = []
 
     def enter() -> None:

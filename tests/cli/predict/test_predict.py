@@ -254,7 +254,12 @@ def test_what_is_done_is_not_done_again_and_errors_are_not_forgotten(audiofw, ru
     write_wav(clips / "zz.wav", tone(900, 0.6))
     heard = []
     listening = "audiofw.extraction.recording.load"
-    monkeypatch.setattr(listening, lambda path, **options: heard.append(path.name) or load(path, **options))
+
+    def listen(path, **options):
+        heard.append(path.name)
+        return load(path, **options)
+
+    monkeypatch.setattr(listening, listen)
     assert audiofw(*words, "--resume").code == 1
     assert heard == ["zz.wav"]
     assert Path("out.csv").read_bytes().startswith(whole)
