@@ -141,16 +141,19 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
 @contextmanager
 def blame(where: str) -> Iterator[None]:
     """Turn what a model raises into one line, with the first line of its reason."""
-    from sklearn.utils._param_validation import InvalidParameterError
-
     try:
         yield
     except AudiofwError:
         raise
-    except InvalidParameterError as error:
-        raise ConfigError(f"model: {first_line(error)}") from error
     except Exception as error:  # a plugin's code may raise anything
+        if is_out_of_range(error):
+            raise ConfigError(f"model: {first_line(error)}") from error
         raise PluginError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
+
+
+def is_out_of_range(error: Exception) -> bool:
+    """Whether scikit-learn refuses an option's value; the error's class is in no public module."""
+    return type(error).__name__ == "InvalidParameterError"
 
 
 def _weights(model: Any, sample: Sample, rows: np.ndarray) -> np.ndarray | None:

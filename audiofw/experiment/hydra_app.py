@@ -282,9 +282,9 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 def _keys(config: Any, prefix: str = "") -> Iterable[str]:
     for key in config:
         yield f"{prefix}{key}"
-        node = config._get_node(key)
-        if OmegaConf.is_dict(node) and not node._is_none():
-            yield from _keys(node, f"{prefix}{key}.")
+        known = not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key)
+        if known and OmegaConf.is_dict(config[key]):
+            yield from _keys(config[key], f"{prefix}{key}.")
 
 
 def _sentence(error: BaseException) -> str:

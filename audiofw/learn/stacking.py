@@ -77,7 +77,7 @@ class Stack(Vote):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities, ``(n, n_classes)``."""
-        said = self._collect_probas(np.asarray(X))
+        said = self.members_proba(X)
         return multiply(said, self.powers_) if self.final_ is None else self.final_.predict_proba(_logarithms(said))
 
 

@@ -45,19 +45,22 @@ class Vote(VotingClassifier):
         check_classification_targets(y)
         self.le_ = LabelEncoder().fit(y)
         self.classes_ = self.le_.classes_
-        _, members = self._validate_estimators()
         X, codes = np.asarray(X), self.le_.transform(y)
-        self.estimators_ = [fit(clone(member), X, codes, sample_weight, groups) for member in members]
+        self.estimators_ = [fit(clone(member), X, codes, sample_weight, groups) for _, member in self.estimators]
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Average the members' class probabilities, ``(n, n_classes)``."""
         check_is_fitted(self)
-        said = self._collect_probas(np.asarray(X))
+        said = self.members_proba(X)
         if self.mean == "arithmetic":
             return np.average(said, axis=0, weights=self.weights)
         shares = np.ones(len(said)) if self.weights is None else np.asarray(self.weights, float)
         return multiply(said, shares / shares.sum())
+
+    def members_proba(self, X: Any) -> np.ndarray:
+        """Predict each member's class probabilities, ``(members, n, n_classes)``."""
+        return np.array([member.predict_proba(np.asarray(X)) for member in self.estimators_])
 
 
 def multiply(said: np.ndarray, powers: np.ndarray) -> np.ndarray:

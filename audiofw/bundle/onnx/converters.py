@@ -17,6 +17,7 @@ from skl2onnx.algebra.onnx_operator import OnnxSubEstimator
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
@@ -123,11 +124,10 @@ def soft_svc(model: SoftSVC, X: Any) -> Any:
 
 def neighbours(model: Neighbours, X: Any) -> Any:
     """Draw the shares of the nearest rows' classes."""
-    knn, X = model.knn_, double(X)
-    known = float64(knn._fit_X)
-    distances = DISTANCES[model.metric](X, known)
-    nearest = node("TopK", distances, np.array([knn.n_neighbors], np.int64), largest=0)
-    of_class = node("Gather", np.eye(len(model.classes_))[knn._y], nearest[1], axis=0)  # (n, k, classes)
+    known, codes = remembered_rows(model.knn_)
+    distances = DISTANCES[model.metric](double(X), known)
+    nearest = node("TopK", distances, np.array([model.knn_.n_neighbors], np.int64), largest=0)
+    of_class = node("Gather", np.eye(len(model.classes_))[codes], nearest[1], axis=0)  # (n, k, classes)
     if model.weights == "distance":
         weights = node("Reciprocal", node("Max", nearest[0], float64([NEAREST])))
         of_class = node("Mul", of_class, node("Unsqueeze", weights, np.array([2], np.int64)))
@@ -207,12 +207,22 @@ def _decisions(svc: SVC, X: Any) -> Any:
 def _kernel(svc: SVC, X: Any, known: np.ndarray) -> Any:
     """Draw how alike rows are to known ones: ``(n, known)``."""
     if svc.kernel == "rbf":
-        return node("Exp", node("Mul", squares(X, known), float64([-svc._gamma])))
+        return node("Exp", node("Mul", squares(X, known), float64([-measured_gamma(svc)])))
     products = node("MatMul", X, known.T.copy())
     if svc.kernel == "linear":
         return products
-    scaled = node("Add", node("Mul", products, float64([svc._gamma])), float64([svc.coef0]))
+    scaled = node("Add", node("Mul", products, float64([measured_gamma(svc)])), float64([svc.coef0]))
     return node("Tanh", scaled) if svc.kernel == "sigmoid" else node("Pow", scaled, float64([svc.degree]))
+
+
+def measured_gamma(svc: SVC) -> float:
+    """Give a fitted SVC's gamma as a number, which no public attribute does: it may have been ``scale``."""
+    return svc._gamma
+
+
+def remembered_rows(knn: KNeighborsClassifier) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows that nearest neighbours are looked for among, and the numbers of their classes."""
+    return float64(knn._fit_X), knn._y
 
 
 def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:

@@ -198,11 +198,16 @@ def _value(outcome: JobReturn | str) -> float | Pruned | str:
     """Give a job's score, or why it has none."""
     if isinstance(outcome, str):
         return outcome
-    value = outcome._return_value  # the property would print lines of its own
+    value = returned(outcome)
     if outcome.status == JobStatus.COMPLETED:
         sound = isinstance(value, (int, float)) and math.isfinite(value)
         return float(value) if sound else f"its score is {value}"
     return value if isinstance(value, Pruned) else first_line(value)
+
+
+def returned(outcome: JobReturn) -> Any:
+    """Give what a job has returned or raised; the public property would print lines of its own, and raise it again."""
+    return outcome._return_value
 
 
 def _folder(outcome: JobReturn, sweep: Path) -> str:

@@ -102,7 +102,7 @@ def _sections(latest: Mapping[str, Override], compose: Compose) -> dict[str, dic
 def _read_word(override: Override, config: DictConfig, sections: Sections) -> Word:
     only, node = _owners(override, config, sections)
     if override.is_sweep_override():
-        whole = node is not None and node._metadata.ref_type is int
+        whole = node is not None and declared_type(node) is int
         return Word(override.key_or_group, override.get_key_element(), _distribution(override, whole), only)
     return Word(override.key_or_group, str(override.input_line), only=only)
 
@@ -126,8 +126,18 @@ def _owners(override: Override, config: DictConfig, sections: Sections) -> tuple
 
 def _find(section: Any, path: str) -> Any:
     for part in path.split("."):
-        section = section._get_node(part, validate_access=False) if isinstance(section, DictConfig) else None
+        section = node_of(section, part) if isinstance(section, DictConfig) else None
     return section
+
+
+def node_of(section: DictConfig, key: str) -> Any:
+    """Give OmegaConf's node of a key, even of one without a value; None where the section has no such key."""
+    return section._get_node(key, validate_access=False)
+
+
+def declared_type(node: Any) -> Any:
+    """Give the type that a schema declares for a node, whatever its value is."""
+    return node._metadata.ref_type
 
 
 def _no_such_option(key: str, chosen: Mapping[str, DictConfig]) -> str:

@@ -137,9 +137,14 @@ def is_hopeless(part: TrialRole, tune: Tune, *, step: int, value: float) -> bool
         study_name=_name(part.folder, tune.storage),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_FOLDS),
     )
-    trial = optuna.Trial(study, study.get_trials(deepcopy=False)[part.number]._trial_id)
+    trial = running_trial(study, part.number)
     trial.report(value, step)
     return trial.should_prune()
+
+
+def running_trial(study: optuna.Study, number: int) -> optuna.Trial:
+    """Take up a running trial, by its number, in another process than asked for it."""
+    return import_optuna().Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
 
 
 def claim(trial: optuna.Trial) -> None:
