@@ -238,7 +238,7 @@ HANDED_IN = {
     "evaluation.cross_validate.cross_validate": {"experiment.run.evaluate.<locals>.on_fold"},
     "evaluation.fit.fit_clips": {"experiment.run.make_model"},
     "evaluation.robustness.measure_robustness": {"experiment.run.try_changes.<locals>.extract_some"},
-    "extraction.extract.cached_or_made.<locals>.find_or_make": {"audit.run._measure"},
+    "extraction.extract.cached_or_made.<locals>.find_or_make": {"audit.run.probe_vector"},
     "extraction.recording.Unit.recipe": {"evaluation.changes.Changed.identity"},
     "extraction.recording._call": {"evaluation.changes.Changed.__call__"},
     "parallel.executors.outcome": {

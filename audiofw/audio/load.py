@@ -95,7 +95,7 @@ def load(
         y, sr = _decode(Path(path), offset, duration, channel)
         check_samples(y, silence)
         if sample_rate is not None:
-            y, sr = _resample(y, sr, sample_rate), sample_rate
+            y, sr = resample(y, sr, sample_rate), sample_rate
     except MemoryError as error:
         raise DataError("too long for this machine's memory: set audio.duration") from error
     return y, sr
@@ -112,6 +112,35 @@ def _decode(path: Path, offset: float, duration: float | None, channel: Channel)
     for note in [*sound.notes, *([CANCELLING] if cancel else [])]:
         log.warning("%s: %s", path, note)
     return y, sr
+
+
+def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, Reader, bool]:
+    """Read all of a recording at its own rate, silent or not.
+
+    Returns
+    -------
+    y : np.ndarray [shape=(n,), dtype=float32]
+    sr : int
+        In Hz.
+    reader : Reader
+        Closed, with what was wrong with the file.
+    cancel : bool
+        See `to_mono`.
+
+    Raises
+    ------
+    DataError
+        As `load` does.
+    """
+    try:
+        with Reader(path) as reader:
+            y, cancel = to_mono(reader.read(), channel)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise DataError(diagnose(Path(path), error)) from error
+    except MemoryError as error:
+        raise DataError("too long for this machine's memory: set audio.duration") from error
+    check_samples(y, "keep")
+    return y, reader.samplerate, reader, cancel
 
 
 def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:
@@ -166,7 +195,7 @@ def check_samples(y: np.ndarray, silence: str) -> None:
         raise DataError("silent: every sample is zero (audio.silence=keep accepts it)")
 
 
-def _resample(y: np.ndarray, sr: int, target: int) -> np.ndarray:
+def resample(y: np.ndarray, sr: int, target: int) -> np.ndarray:
     """Resample as librosa does: the length is rounded up, and what soxr leaves out at the end is zero."""
     if sr == target:
         return y

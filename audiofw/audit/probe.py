@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from audiofw.audio.decode import Reader
-from audiofw.audio.load import load
+from audiofw.audio.load import Channel, load_whole, resample
+from audiofw.audio.segments import Segments, trimmed
 from audiofw.audit.fingerprint import fingerprint
 from audiofw.system.hashing import digest_bytes
 
@@ -39,41 +41,86 @@ class Properties(NamedTuple):
     file_size: float  #: bytes
 
 
+N_PROPERTIES = len(Properties._fields)
+
+
+class Hearing(NamedTuple):
+    """What a run hears of a recording, by its options ``audio`` and ``windows``."""
+
+    sample_rate: int | None = None
+    offset: float = 0.0
+    channel: Channel = "mix"
+    segments: Segments = Segments(duration=None)
+
+    def recipe(self) -> dict[str, Any]:
+        """Give the options for a cache's key."""
+        return {**self._asdict(), "segments": asdict(self.segments)}
+
+    def part(self, y: np.ndarray, sr: int) -> tuple[np.ndarray, int]:
+        """Take the heard part of a whole recording: one segment, or the stretch that windows cover."""
+        start, read = int(self.offset * sr), self.segments.to_read
+        y = y[start : None if read is None else start + int(read * sr)]
+        if self.sample_rate is not None:
+            y, sr = resample(y, sr, self.sample_rate), self.sample_rate
+        if self.segments.hop is None:
+            return self.segments.cut(y, sr)[0], sr
+        return (y if self.segments.trim is None else trimmed(y, self.segments.trim)), sr
+
+
 class Probe(NamedTuple):
     """One recording, read once."""
 
     digest: str  #: equal for equal decoded audio at an equal rate
-    properties: Properties
+    properties: Properties  #: of the whole recording
+    heard: Properties  #: of what a run hears of it
     clipped: float  #: share of the samples that stand at the ceiling; no property: it says how, not who
+    missing: float  #: seconds that the header promises and the file does not hold
+    cancels: bool  #: whether the channels cancel each other in a mix
     prints: np.ndarray  #: see `audiofw.audit.fingerprint.fingerprint`
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Path, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # immutable
     """Read a whole recording and take its measures.
+
+    Parameters
+    ----------
+    path : Path
+    hearing : Hearing
+        What the run hears of it; by default all, as it is.
 
     Raises
     ------
     DataError
         When it cannot be read; the message is the reason alone.
     """
-    y, sr = load(path, sample_rate=None, duration=None, silence="keep")
-    with Reader(path) as reader:
-        properties = _properties(y, sr, reader, Path(path).stat().st_size)
-    return Probe(_digest(y, sr), properties, _clipped_share(y), fingerprint(y, sr))
+    y, sr, reader, cancels = load_whole(path, hearing.channel)
+    size = Path(path).stat().st_size
+    part, rate = hearing.part(y, sr)
+    whole = _properties(y, sr, reader, size)
+    heard = _properties(part, rate, reader, size)._replace(sample_rate=float(rate)) if part.size else whole
+    missing = reader.missing[1] - reader.missing[0] if reader.missing else 0.0
+    return Probe(_digest(y, sr), whole, heard, _clipped_share(y), missing, cancels, fingerprint(y, sr))
 
 
 def to_vector(probe: Probe) -> np.ndarray:
     """A probe as finite numbers that float64 holds exactly, to be stored: [shape=(n,), dtype=float64]."""
     digest = np.frombuffer(bytes.fromhex(probe.digest), "<u4")
-    return np.concatenate([probe.properties, [probe.clipped], digest, probe.prints.ravel()]).astype(np.float64)
+    flaws = [probe.clipped, probe.missing, probe.cancels]
+    return np.concatenate([probe.properties, probe.heard, flaws, digest, probe.prints.ravel()]).astype(np.float64)
 
 
 def from_vector(vector: np.ndarray) -> Probe:
     """The probe of which `to_vector` made ``vector``."""
-    n = len(Properties._fields)
-    digest = vector[n + 1 : n + 5].astype("<u4").tobytes().hex()
-    prints = vector[n + 5 :].astype(np.uint32).reshape(2, -1)
-    return Probe(digest, Properties(*vector[:n].tolist()), float(vector[n]), prints)
+    whole, heard, flaws, digest, prints = np.split(vector, np.cumsum([N_PROPERTIES, N_PROPERTIES, 3, 4]))
+    return Probe(
+        digest.astype("<u4").tobytes().hex(),
+        Properties(*whole.tolist()),
+        Properties(*heard.tolist()),
+        float(flaws[0]),
+        float(flaws[1]),
+        bool(flaws[2]),
+        prints.astype(np.uint32).reshape(2, -1),
+    )
 
 
 def _digest(y: np.ndarray, sr: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ import soundfile
 from audiofw.audit import probe
 from audiofw.audit.findings import Finding, audit, with_effects
 from audiofw.cache.store import RecipeCache
+from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.splits import Fold
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.extract import cached_or_made
+from audiofw.extraction.recording import segments_of
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.system.progress import counting
@@ -26,31 +30,40 @@ from audiofw.system.sourcecode import digest_code
 log = logging.getLogger(__name__)
 
 
-def probe_recipe() -> dict[str, Any]:
+def probe_recipe(hearing: probe.Hearing) -> dict[str, Any]:
     """Say what a probe depends on beside its file, for the cache."""
     return {
         "feature": {"name": "audit", "code": digest_code([Path(probe.__file__)])},
+        "audio": hearing.recipe(),
         "libsndfile": soundfile.__libsndfile_version__,
     }
 
 
 def find_leaks(
-    clips: Sequence[Clip], folds: Sequence[Fold], *, seed: int, n_jobs: int, recipe_cache: RecipeCache | None
+    clips: Sequence[Clip],
+    folds: Sequence[Fold],
+    *,
+    hearing: probe.Hearing,
+    seed: int,
+    n_jobs: int,
+    recipe_cache: RecipeCache | None,
 ) -> list[Finding]:
     """Look for copies, shared sources and shortcuts among clips that are to be split so.
 
     A clip that cannot be read is passed over here: extraction will say why.
     """
-    return audit(clips, probe_all(clips, n_jobs=n_jobs, recipe_cache=recipe_cache), folds, seed=seed)
+    probes = probe_all(clips, hearing, n_jobs=n_jobs, recipe_cache=recipe_cache)
+    return audit(clips, probes, folds, seed=seed)
 
 
-def probe_all(clips: Sequence[Clip], *, n_jobs: int, recipe_cache: RecipeCache | None) -> list[probe.Probe | None]:
+def probe_all(
+    clips: Sequence[Clip], hearing: probe.Hearing, *, n_jobs: int, recipe_cache: RecipeCache | None
+) -> list[probe.Probe | None]:
     """Probe clips in parallel, or find their probes in the cache; None for one that cannot be read."""
+    measure = cached_or_made(partial(probe_vector, hearing), recipe_cache)
     probes: list[probe.Probe | None] = []
     with (
-        closing(
-            outcomes(cached_or_made(_measure, recipe_cache), (clip.path for clip in clips), n_jobs=n_jobs)
-        ) as results,
+        closing(outcomes(measure, (clip.path for clip in clips), n_jobs=n_jobs)) as results,
         counting("audit", len(clips)) as advance,
     ):
         for result in results:
@@ -84,5 +97,12 @@ def finding_line(finding: Mapping[str, Any]) -> str:
     return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"
 
 
-def _measure(path: Path) -> np.ndarray:
-    return probe.to_vector(probe.probe(path))
+def probe_vector(hearing: probe.Hearing, path: Path) -> np.ndarray:
+    """Probe one recording, for the cache."""
+    return probe.to_vector(probe.probe(path, hearing))
+
+
+def hearing_of(config: Config) -> probe.Hearing:
+    """Give what a run with these options hears of a recording."""
+    unit = {name: getattr(config.audio, name) for name in ("sample_rate", "offset", "channel")}
+    return probe.Hearing(**unit, segments=segments_of(asdict(config.audio), asdict(config.windows)))

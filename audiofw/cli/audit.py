@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audiofw.audit.findings import refuse
-from audiofw.audit.run import find_leaks, finding_line, finding_record, probe_recipe
+from audiofw.audit.run import find_leaks, finding_line, finding_record, hearing_of, probe_recipe
 from audiofw.config.options import Config
 from audiofw.data.inputs import printable
 from audiofw.experiment.hydra_app import compose
@@ -38,8 +38,9 @@ def show_audit(config: Config, choices: Choices) -> None:
     """
     dataset = find(config)
     folds, _, _ = split(dataset.clips, choices["split"], config.seed)
-    with open_recipe_cache(config, probe_recipe(), dataset.clips) as recipe_cache:
-        findings = find_leaks(dataset.clips, folds, seed=config.seed, n_jobs=config.n_jobs, recipe_cache=recipe_cache)
+    hearing, shared = hearing_of(config), {"seed": config.seed, "n_jobs": config.n_jobs}
+    with open_recipe_cache(config, probe_recipe(hearing), dataset.clips) as recipe_cache:
+        findings = find_leaks(dataset.clips, folds, hearing=hearing, **shared, recipe_cache=recipe_cache)
     console = open_console()
     for finding in findings:
         console.print(finding_line(finding_record(finding)), soft_wrap=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.audit.findings import Finding, refuse
-from audiofw.audit.run import find_leaks, finding_record, measure_effects, probe_recipe
+from audiofw.audit.run import find_leaks, finding_record, hearing_of, measure_effects, probe_recipe
 from audiofw.bundle.save import Finished, leave_bundle
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
@@ -129,8 +129,9 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
     """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
     if not config.audit:
         return []
-    with open_recipe_cache(config, probe_recipe(), clips) as recipe_cache:
-        findings = find_leaks(clips, folds, seed=config.seed, n_jobs=config.n_jobs, recipe_cache=recipe_cache)
+    hearing, shared = hearing_of(config), {"seed": config.seed, "n_jobs": config.n_jobs}
+    with open_recipe_cache(config, probe_recipe(hearing), clips) as recipe_cache:
+        findings = find_leaks(clips, folds, hearing=hearing, **shared, recipe_cache=recipe_cache)
     if config.audit == "raise":
         refuse(findings)
     return findings

@@ -167,9 +167,14 @@ class Unit:
 
 def make_unit(audio: Mapping[str, Any], windows: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
     """Make what turns a recording into rows, of the config's sections ``audio`` and ``windows``."""
-    parts = {name: value for name, value in {**audio, **windows}.items() if name not in DECODING}
     decoding = {name: audio[name] for name in DECODING}
-    return Unit(**decoding, feature=choices["feature"], pooling=choices["pooling"], segments=Segments(**parts))
+    segments = segments_of(audio, windows)
+    return Unit(**decoding, feature=choices["feature"], pooling=choices["pooling"], segments=segments)
+
+
+def segments_of(audio: Mapping[str, Any], windows: Mapping[str, Any]) -> Segments:
+    """Make what cuts a recording into parts, of the config's sections ``audio`` and ``windows``."""
+    return Segments(**{name: value for name, value in {**audio, **windows}.items() if name not in DECODING})
 
 
 def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:

@@ -91,7 +91,7 @@ def _on_durations(facts: Facts, health: Sequence[ClassHealth]) -> Iterator[Advic
     used = (facts.config.get("audio") or {}).get("duration")
     spreads = [row.duration for row in health if row.duration]
     windows = ((facts.config.get("windows") or {}).get("hop")) is not None
-    if not used or not spreads or windows:
+    if not used or not spreads or windows or _duration_tells(facts):
         return
     longer = [row.name for row in health if row.duration and row.duration.median > CUT_SHORT * used]
     if longer:
@@ -101,6 +101,12 @@ def _on_durations(facts: Facts, health: Sequence[ClassHealth]) -> Iterator[Advic
             f"Only {used:g} s of each clip are used, and most recordings of {_names(longer)} are longer.",
             f"Use all of them: audio.duration={longest:.3g}, or windows.hop={used:g}",
         )
+
+
+def _duration_tells(facts: Facts) -> bool:
+    """Whether the audit found that durations give labels away, and so advises to use less of each clip."""
+    found = facts.metrics.get("audit") or ()
+    return any(one["kind"] == "shortcut" and one["message"].startswith("duration ") for one in found)
 
 
 def _on_calibration(facts: Facts, reliability: Mapping[str, Any] | None) -> Iterator[Advice]:

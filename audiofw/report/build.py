@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.audit.run import probe_all, probe_recipe
+from audiofw.audit.run import hearing_of, probe_all, probe_recipe
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.splits import Fold
@@ -232,8 +232,9 @@ def _probe(
     if not clips or config is None:
         return []
     some = health.sample(clips)
-    with open_recipe_cache(config, probe_recipe(), some) as recipe_cache:
-        probes = probe_all(some, n_jobs=n_jobs, recipe_cache=recipe_cache)
+    hearing = hearing_of(config)
+    with open_recipe_cache(config, probe_recipe(hearing), some) as recipe_cache:
+        probes = probe_all(some, hearing, n_jobs=n_jobs, recipe_cache=recipe_cache)
     return health.by_class(some, probes, counts)
 
 

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw.audit.run import probe_recipe
+from audiofw.audit.run import hearing_of, probe_recipe
 from audiofw.cache.store import recipe_digest
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
@@ -65,7 +65,8 @@ class JobPlan(NamedTuple):
     @property
     def probes(self) -> Key | None:
         """The extraction of what the audit looks at."""
-        return Key(recipe_digest(probe_recipe()), self.config.cache.enabled) if self.config.audit else None
+        recipe = probe_recipe(hearing_of(self.config))
+        return Key(recipe_digest(recipe), self.config.cache.enabled) if self.config.audit else None
 
 
 class Job(NamedTuple):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from audiofw.audit.probe import probe, to_vector
+from audiofw.audit.run import hearing_of, probe_vector
 from audiofw.errors import AudiofwError
 from audiofw.experiment.plan.cost import (
     CacheContents,
@@ -85,7 +84,7 @@ def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
     unit = first.units.get(key)
     return Extraction(
         name=_name(unit) if unit else AUDIT,
-        make=unit or _probe,
+        make=unit or partial(probe_vector, hearing_of(first.config)),
         recipe=key.recipe,
         paths=_paths(works, key),
         kept=key.kept,
@@ -97,10 +96,6 @@ def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
 def _name(unit: Unit) -> str:
     copy = f", {unit.copy.augmentation.name} {unit.copy.number}" if unit.copy else ""
     return f"{unit.feature.name} + {unit.pooling.name}{copy}"
-
-
-def _probe(path: Path) -> np.ndarray:
-    return to_vector(probe(path))
 
 
 def _paths(works: Sequence[JobPlan], key: Key) -> list[Path]:
