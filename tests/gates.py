@@ -16,9 +16,9 @@ PYTHONPATH = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
 """With which another process finds this checkout and this module."""
 
 
-def arrive() -> None:
-    """Tell the test that named its gate in ``GATE`` that this point is reached, and wait until it lets go."""
-    with socket.create_connection(("127.0.0.1", int(os.environ["GATE"]))) as gate:
+def arrive(port: str = "") -> None:
+    """Tell the test that this point is reached, and wait until it lets go: at a gate, or that named by ``GATE``."""
+    with socket.create_connection(("127.0.0.1", int(port or os.environ["GATE"]))) as gate:
         gate.recv(1)
 
 

@@ -47,9 +47,9 @@ def clip(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def short_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust files that have been left alone for 20 ms rather than 2 s."""
-    monkeypatch.setattr(fileindex, "QUIET_NS", 20_000_000)
+def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust files that were changed just now, rather than those left alone for 2 s."""
+    monkeypatch.setattr(fileindex, "QUIET_NS", 0)
 
 
 @pytest.fixture
@@ -69,10 +69,6 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def write(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
-
-
-def let_rest() -> None:
-    time.sleep(0.05)
 
 
 def store(folder: Path, clip: Path, array: np.ndarray = X, recipe: dict = RECIPE) -> None:
@@ -236,12 +232,13 @@ def test_what_another_layout_has_stored_is_not_found_and_says_so(folder, clip, m
 
 
 def rewrite_in_place(clip: Path, data: bytes) -> None:
-    """Same inode, same size, same modification time."""
-    before = clip.stat()
-    with clip.open("r+b") as file:
-        file.write(data)
-    os.utime(clip, ns=(before.st_atime_ns, before.st_mtime_ns))
-    after = clip.stat()
+    """Same inode, same size, same modification time; another time of change, however coarse the clock is."""
+    before = after = clip.stat()
+    while after.st_ctime_ns == before.st_ctime_ns:
+        with clip.open("r+b") as file:
+            file.write(data)
+        os.utime(clip, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = clip.stat()
     assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
 
 
@@ -258,23 +255,20 @@ def test_rewritten_file_with_its_time_set_back_is_noticed(folder, clip):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of change")
-def test_rewritten_file_that_was_trusted_is_noticed_by_its_time_of_change(folder, clip, short_quiet, hashed):
-    let_rest()
+def test_rewritten_file_that_was_trusted_is_noticed_by_its_time_of_change(folder, clip, trusting, hashed):
     store(folder, clip)
     rewrite_in_place(clip, b"other sound")
     assert look_up(folder, clip) is None
     assert hashed == ["clip.wav"] * 2
 
 
-def test_replaced_file_is_noticed(folder, clip, tmp_path, short_quiet):
-    let_rest()
+def test_replaced_file_is_noticed(folder, clip, tmp_path, trusting):
     store(folder, clip)
     write(tmp_path / "new", b"other sound").replace(clip)
     assert look_up(folder, clip) is None
 
 
-def test_old_file_is_hashed_once_for_all_runs(folder, clip, short_quiet, hashed):
-    let_rest()
+def test_old_file_is_hashed_once_for_all_runs(folder, clip, trusting, hashed):
     store(folder, clip)
     assert look_up(folder, clip) is not None
     assert look_up(folder, clip, RECIPE | {"code": "new"}) is None
@@ -287,7 +281,7 @@ def test_file_too_young_to_tell_is_hashed_each_time(folder, clip, hashed):
     assert len(hashed) >= 3  # looked up, stored, looked up again
 
 
-def test_file_of_a_coarse_clock_is_hashed_each_time(folder, clip, short_quiet, hashed, monkeypatch):
+def test_file_of_a_coarse_clock_is_hashed_each_time(folder, clip, trusting, hashed, monkeypatch):
     # cards of two recorders may agree in name, size, whole-second times and inode numbers
     real = fileindex._identity
     monkeypatch.setattr(
@@ -295,14 +289,12 @@ def test_file_of_a_coarse_clock_is_hashed_each_time(folder, clip, short_quiet, h
         "_identity",
         lambda s: real(s)._replace(mtime_ns=1_700_000_000 * 10**9, ctime_ns=1_700_000_000 * 10**9, inode=7),
     )
-    let_rest()
     store(folder, clip)
     clip.write_bytes(b"other sound")
     assert look_up(folder, clip) is None
 
 
-def test_verify_content_hashes_even_what_is_known(folder, clip, short_quiet, hashed):
-    let_rest()
+def test_verify_content_hashes_even_what_is_known(folder, clip, trusting, hashed):
     store(folder, clip)
     hashed.clear()
     with Cache(folder, verify="content") as cache:
@@ -313,8 +305,7 @@ def test_verify_content_hashes_even_what_is_known(folder, clip, short_quiet, has
 @pytest.mark.parametrize("trusted", [True, False])
 def test_file_rewritten_while_it_was_decoded_is_not_stored(folder, clip, trusted, request):
     if trusted:
-        request.getfixturevalue("short_quiet")
-        let_rest()
+        request.getfixturevalue("trusting")
     with Cache(folder) as cache:
         recipe_cache = cache.recipe_cache(RECIPE)
         recipe_cache.get(clip)
@@ -334,8 +325,7 @@ def test_put_without_a_miss_stores_nothing(folder, clip):
 @pytest.mark.parametrize(
     "damage", [b"", b"audiofw files 1\n", b"x" * 100, None], ids=["empty", "short", "foreign", "flipped"]
 )
-def test_damaged_index_only_costs_hashing(folder, clip, short_quiet, hashed, damage):
-    let_rest()
+def test_damaged_index_only_costs_hashing(folder, clip, trusting, hashed, damage):
     store(folder, clip)
     index = folder / cache_folder.INDEX
     good = index.read_bytes()
@@ -346,9 +336,8 @@ def test_damaged_index_only_costs_hashing(folder, clip, short_quiet, hashed, dam
     assert index.read_bytes() == good
 
 
-def test_index_keeps_what_two_runs_learnt(folder, tmp_path, short_quiet, hashed):
+def test_index_keeps_what_two_runs_learnt(folder, tmp_path, trusting, hashed):
     clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(2)]
-    let_rest()
     runs = [Cache(folder), Cache(folder)]
     for run, clip in zip(runs, clips, strict=True):
         run.recipe_cache(RECIPE).get(clip)
@@ -359,10 +348,9 @@ def test_index_keeps_what_two_runs_learnt(folder, tmp_path, short_quiet, hashed)
     assert hashed == []
 
 
-def test_index_is_bounded(folder, tmp_path, short_quiet, monkeypatch):
+def test_index_is_bounded(folder, tmp_path, trusting, monkeypatch):
     monkeypatch.setattr(fileindex, "LIMIT", 3)
     clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(5)]
-    let_rest()
     with Cache(folder) as cache:
         for clip in clips:
             cache.recipe_cache(RECIPE).get(clip)
@@ -684,7 +672,7 @@ def test_threads_share_a_shelf(folder, tmp_path):
 
 
 NURSERY = """
-import logging, os, random, signal, sys, time
+import logging, os, random, signal, sys
 from pathlib import Path
 import numpy as np
 from audiofw.cache import folder as cache_folder
@@ -711,6 +699,7 @@ def write_forever(rng):
                     recipe_cache.put(sound, vector(sound))
                 elif not np.array_equal(found, vector(sound)):
                     os._exit(3)
+                os.write(done, b".")
         if rng.random() < 0.2:
             cache_folder.remove_leftovers(folder)
 
@@ -726,9 +715,11 @@ def raise_writer(seed):
 
 logging.getLogger("audiofw").addHandler(Alarm(logging.WARNING))
 rng = random.Random(0)
-for round in range(100):
+finished, done = os.pipe()
+for round in range(int(sys.argv[3])):
     writers = [raise_writer(rng.random()) for _ in range(20)]
-    time.sleep(rng.uniform(0, 0.05))
+    for _ in range(rng.randrange(100)):  # what they do is counted: they are killed amid the work, at no set time
+        os.read(finished, 1)
     for pid in rng.sample(writers, 20):
         os.kill(pid, signal.SIGKILL)
     for pid in writers:
@@ -739,12 +730,13 @@ for round in range(100):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_twenty_writers_killed_a_hundred_times_leave_nothing_wrong(folder, tmp_path, caplog):
+def test_twenty_writers_killed_again_and_again_leave_nothing_wrong(folder, tmp_path, caplog):
     sounds = tmp_path / "sounds"
     sounds.mkdir()
     clips = [write(sounds / f"{i:02}.wav", random.Random(i).randbytes(200)) for i in range(12)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    nursery = [sys.executable, "-c", NURSERY, str(folder), str(sounds)]
+    rounds = os.environ.get("AUDIOFW_FUZZ", "20")
+    nursery = [sys.executable, "-c", NURSERY, str(folder), str(sounds), rounds]
     ended = subprocess.run(nursery, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 

@@ -100,26 +100,29 @@ def test_interrupt_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch):
 
 
 SLOW_UNPACKER = """
-import sys, time
+import logging, sys
 from pathlib import Path
 from audiofw.data import unpack
 
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 write = unpack._write
 def slowly(*args):
     digest = write(*args)
     print("wrote", flush=True)
-    time.sleep(float(sys.argv[3]))
+    sys.stdin.read()  # until it is closed
     return digest
 unpack._write = slowly
 print(unpack.unpack_archive(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])))
 """
 
 
-def unpacker(path: Path, cache: Path, pause: float) -> subprocess.Popen[str]:
+def unpacker(path: Path, cache: Path) -> subprocess.Popen[str]:
+    """Unpack in another process, which stops after the first file until its standard input is closed."""
     # -P and PYTHONPATH: the checkout that this test belongs to, wherever pytest was started
     here = {**os.environ, "PYTHONPATH": str(Path(unpack.__file__).parents[2])}
-    words = [sys.executable, "-c", SLOW_UNPACKER, str(path), str(cache), str(pause)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here)
+    words = [sys.executable, "-c", SLOW_UNPACKER, str(path), str(cache)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=here)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
@@ -127,7 +130,7 @@ def unpacker(path: Path, cache: Path, pause: float) -> subprocess.Popen[str]:
 def test_killed_unpacker_leaves_a_part_that_the_next_one_removes(tmp_path: Path, cache: Path, next_one: str):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND, "dog/2.wav": SOUND})
     make_zip(tmp_path / "b.zip", {"cat/1.wav": SOUND})
-    process = unpacker(path, cache, pause=60)
+    process = unpacker(path, cache)
     assert process.stdout is not None
     assert process.stdout.readline() == "wrote\n"
     process.send_signal(signal.SIGKILL)
@@ -142,7 +145,7 @@ def test_killed_unpacker_leaves_a_part_that_the_next_one_removes(tmp_path: Path,
 
 def test_part_of_a_living_process_is_left_alone(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND, "dog/2.wav": SOUND})
-    process = unpacker(path, cache, pause=1)
+    process = unpacker(path, cache)
     assert process.stdout is not None
     process.stdout.readline()
     unpack_archive(make_zip(tmp_path / "b.zip", {"cat/1.wav": SOUND}), cache_dir=cache)
@@ -154,10 +157,14 @@ def test_part_of_a_living_process_is_left_alone(tmp_path: Path, cache: Path):
 
 def test_two_processes_unpack_once(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", {f"dog/{n}.wav": SOUND for n in range(5)})
-    both = [unpacker(path, cache, pause=0.1) for _ in range(2)]
+    first = unpacker(path, cache)
+    assert first.stdout.readline() == "wrote\n"
+    second = unpacker(path, cache)
+    assert "waiting" in second.stderr.readline()
+    both = [first, second]
     outs = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
-    assert sum(out.count("wrote") for out, _ in outs) == 5
+    assert [out.count("wrote") for out, _ in outs] == [4, 0]  # one line of the first was read before
     assert outs[0][0].split()[-1] == outs[1][0].split()[-1]
     assert not parts(cache)
 

@@ -8,20 +8,20 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from gates import PATIENCE, PYTHONPATH, arrival, arrive, opened_gate, port_of, wait_until_gone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from audiofw.contract.registry import import_file
 from audiofw.errors import ConfigError, DataError, PluginError
-from audiofw.parallel import workers
-from audiofw.parallel.executors import Lost, Processes, Ready, pack_function, unpack_function
+from audiofw.parallel import executors, workers
+from audiofw.parallel.executors import Lost, Processes, Ready, Threads, pack_function, unpack_function
 from audiofw.parallel.workers import cores, count_workers, outcomes
 
 LANES = pytest.mark.parametrize("processes", [False, True], ids=["threads", "processes"])
@@ -42,7 +42,15 @@ def test_results_come_in_the_items_order(count, n_jobs):
 
 
 def test_a_slow_item_does_not_change_the_order():
-    assert list(outcomes(lambda i: time.sleep(0.05 * (i == 0)) or i, range(500), n_jobs=3)) == list(range(500))
+    others = threading.Event()
+
+    def wait_for_others(i: int) -> int:
+        if i == 3 * workers.AHEAD - 1:
+            others.set()
+        assert i or others.wait(PATIENCE)
+        return i
+
+    assert list(outcomes(wait_for_others, range(500), n_jobs=3)) == list(range(500))
 
 
 def test_worker_processes_give_results_in_order():
@@ -107,9 +115,10 @@ def test_only_a_few_items_are_under_way():
     assert max(ahead) <= MOST
 
 
-def test_slow_items_are_handed_out_one_by_one():
+def test_slow_items_are_handed_out_one_by_one(monkeypatch):
+    monkeypatch.setattr(Threads, "worth", 0)  # whatever takes longer than no time is slow
     items = Counted(40)
-    ahead = [items.taken - done for done, _ in enumerate(outcomes(lambda i: time.sleep(0.03), items, n_jobs=3))]
+    ahead = [items.taken - done for done, _ in enumerate(outcomes(abs, items, n_jobs=3))]
     assert max(ahead) <= 3 * workers.AHEAD + 1
 
 
@@ -125,19 +134,25 @@ def audiofw_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("audiofw")]
 
 
-def test_interrupt_waits_for_the_items_in_hand_and_starts_no_other():
-    late = []
+def test_interrupt_waits_for_the_items_in_hand_and_starts_no_other(monkeypatch):
+    late, stopping, shut_down = [], threading.Event(), ThreadPoolExecutor.shutdown
+
+    def note_and_shut_down(*args, **options) -> None:
+        stopping.set()
+        shut_down(*args, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", note_and_shut_down)
 
     def interrupt_at_500(i: int) -> None:
         if i == 500:  # the chunks are large by now
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if i >= 500:
             late.append(i)
-            time.sleep(0.02)
+            assert stopping.wait(PATIENCE)
 
     with pytest.raises(KeyboardInterrupt):
         list(outcomes(interrupt_at_500, range(10_000), n_jobs=2))
-    assert 1 <= len(late) <= 6
+    assert 1 <= len(late) <= 2
     assert not audiofw_threads()
 
 
@@ -159,16 +174,17 @@ def alive(pid: int) -> bool:
 
 
 SCRIPT = """
-    import os, sys, time
+    import os
+    from pathlib import Path
     from audiofw.parallel.workers import outcomes
+    from gates import arrive
 
-    def slow(i):
-        time.sleep(0.05 if i < 12 else 60)
-        return os.getpid()
+    def hold(i):
+        Path(str(os.getpid())).touch()
+        arrive()
 
     if __name__ == "__main__":
-        for pid in outcomes(slow, range(10_000), n_jobs=2, processes=True):
-            print(pid, flush=True)
+        list(outcomes(hold, range(10_000), n_jobs=2, processes=True))
 """
 
 
@@ -176,21 +192,26 @@ SCRIPT = """
 def test_ctrl_c_ends_worker_processes_too(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
-    environment = {**os.environ, "PYTHONPATH": str(Path(workers.__file__).parents[2])}
-    run = subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=environment,
-    )
-    pids = {int(run.stdout.readline()) for _ in range(12)}
-    os.killpg(run.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the whole group
-    _, stderr = run.communicate(timeout=20)
+    (tmp_path / "pids").mkdir()
+    with opened_gate() as gate:
+        run = subprocess.Popen(
+            [sys.executable, script],
+            cwd=tmp_path / "pids",
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "GATE": port_of(gate)},
+        )
+        held = [arrival(gate), arrival(gate)]  # both workers
+        os.killpg(run.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the whole group
+        _, stderr = run.communicate(timeout=PATIENCE)
+        for worker in held:
+            wait_until_gone(worker)
     assert stderr.count("Traceback") == 1  # the parent's own; the workers keep quiet
     assert stderr.rstrip().endswith("KeyboardInterrupt")
-    assert not any(alive(pid) for pid in pids)
+    pids = [int(file.name) for file in (tmp_path / "pids").iterdir()]
+    assert len(pids) == 2
+    assert not any(map(alive, pids))
 
 
 def test_a_worker_that_dies_twice_of_an_item_loses_that_item_alone():
@@ -214,23 +235,41 @@ def test_a_worker_that_dies_once_loses_nothing(tmp_path):
     assert list(outcomes(die_of_seven_once, range(30), n_jobs=2, processes=True)) == list(range(30))
 
 
-def test_an_item_is_tried_again_only_when_nothing_deadly_runs_beside_it(tmp_path):
-    begun = tmp_path / "begun"
+@pytest.fixture
+def gate():
+    with opened_gate() as gate:
+        yield gate
+
+
+def test_an_item_is_tried_again_only_when_nothing_deadly_runs_beside_it(tmp_path, gate, monkeypatch):
+    port = port_of(gate)
 
     def run(item: str) -> str:
+        first_time = not (tmp_path / item).exists()
+        (tmp_path / item).touch()
+        if first_time and item != "deadly":
+            arrive(port)
         if item == "innocent":
-            time.sleep(0.6 if begun.exists() else begun.touch() or 60)
             return item
-        while not begun.exists():
-            time.sleep(0.01)
-        time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
 
     lane = Processes(run, 2)
-    innocent, deadly = lane.submit(["innocent"]), lane.submit(["deadly"])
-    assert isinstance(innocent.exception(), BrokenExecutor)
+    innocent = lane.submit(["innocent"])
+    with arrival(gate):
+        deadly = lane.submit(["deadly"])
+        assert isinstance(innocent.exception(PATIENCE), BrokenExecutor)
     later = lane.submit(["deadly later"])  # in new workers
+    held, waited_for, wait = arrival(gate), [], executors.wait
+
+    def let_go_and_wait(futures):
+        waited_for.extend(futures)
+        held.close()
+        return wait(futures)
+
+    monkeypatch.setattr(executors, "wait", let_go_and_wait)
     assert lane.settle(["innocent"], innocent).outcomes == ["innocent"]
+    assert later in waited_for
+    assert later.done()
     for item, future in (("deadly", deadly), ("deadly later", later)):
         assert lane.settle([item], future).outcomes == [Lost("worker died: killed or out of memory")]
 

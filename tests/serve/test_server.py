@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
+import queue
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from gates import PATIENCE
 from pitches import PITCHES, SR, ByPitch, wav
 
 pytest.importorskip("gradio", reason='needs pip install "audiofw[serve]"')
@@ -263,12 +265,16 @@ def test_the_page_takes_uploads_and_no_other_file_or_address(model, uploads, mon
 def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
     monkeypatch.setattr("audiofw.serve.page.SWEEP", 0.05)
     monkeypatch.setattr("audiofw.serve.page.KEEP", 0.05)
+    deleted, remove = queue.SimpleQueue(), os.remove
+
+    def note(file) -> None:
+        remove(file)
+        deleted.put(str(file))
+
+    monkeypatch.setattr("os.remove", note)
     with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
         (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
-        for _ in range(200):
-            if not Path(sent).exists():
-                break
-            threading.Event().wait(0.05)
+        assert deleted.get(timeout=PATIENCE) == sent
         assert not Path(sent).exists()
 
 
