@@ -14,6 +14,7 @@ from pathlib import Path
 from audiofw.config.overrides import take_plugin_folders
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
+from audiofw.system.logs import Terminal
 from audiofw.version import __version__
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name for it
@@ -64,7 +65,7 @@ COMMANDS = {
 def _dispatch(words: list[str]) -> int:
     words = take_plugin_folders(words)
     if words and words[0] in COMMANDS:
-        logging.basicConfig(format="%(message)s")
+        logging.basicConfig(format="%(message)s", handlers=[Terminal()])
         return int(import_module(COMMANDS[words[0]]).main(words[1:]))
     if "--version" in words:
         sys.stdout.write(f"audiofw {__version__}\n")
