@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.schema import MEASURES, NOTHING, Effect, check, section_options
+from audiofw.system.reading import flatten
 
 Positive = Annotated[int, Ge(1)]
 
@@ -191,14 +192,9 @@ def effect_of(key: str) -> Effect:
     return effect
 
 
-def option_values(section: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """List the options of a config, or of one of its sections, by their dotted keys."""
-    for each in dataclasses.fields(section):
-        value = getattr(section, each.name)
-        if dataclasses.is_dataclass(value):
-            yield from option_values(value, f"{prefix}{each.name}.")
-        else:
-            yield f"{prefix}{each.name}", value
+def option_values(config: Config) -> Iterator[tuple[str, Any]]:
+    """List the options of a config by their dotted keys."""
+    return flatten(dataclasses.asdict(config))
 
 
 def read_config(values: dict[str, Any]) -> Config:

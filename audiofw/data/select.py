@@ -9,12 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import translate
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from audiofw.data.labels import composed, listing
 from audiofw.errors import ConfigError, nearest
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _TRAILING_COMMENT = re.compile(r"\s+#.*")
 _IS_GLOB = re.compile(r"[*?[]")
@@ -161,14 +163,14 @@ def limit_each(labels: Mapping[str, str], limit: int | None, passed: Counter[str
     classes: dict[str, list[str]] = defaultdict(list)
     for name in sorted(labels):
         classes[labels[name]].append(name)
-    kept = {name for members in classes.values() for name in _spread(members, limit)}
+    kept = {name for members in classes.values() for name in spread_evenly(members, limit)}
     passed["beyond data.limit"] += len(labels) - len(kept)
     passed += Counter()
     return [name for name in labels if name in kept]
 
 
-def _spread(names: Sequence[str], count: int) -> Sequence[str]:
-    """Pick the middle of each of `count` equal intervals."""
-    if len(names) <= count:
-        return names
-    return [names[(2 * place + 1) * len(names) // (2 * count)] for place in range(count)]
+def spread_evenly(items: Sequence[T], most: int) -> Sequence[T]:
+    """Pick the middle of each of `most` equal intervals: neighbours are often alike."""
+    if len(items) <= most:
+        return items
+    return [items[(2 * place + 1) * len(items) // (2 * most)] for place in range(most)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +77,15 @@ def _split(codes: np.ndarray, testable: np.ndarray, held: np.ndarray) -> Inner:
 
 
 def out_of_fold(
-    model: Any, X: Any, codes: np.ndarray, splits: Sequence[Inner], sample_weight: Any = None, groups: Any = None
+    model: Any,
+    X: Any,
+    codes: np.ndarray,
+    splits: Sequence[Inner],
+    sample_weight: Any = None,
+    groups: Any = None,
+    *,
+    score: Callable[[Any, Any], np.ndarray] = lambda fitted, X: fitted.predict_proba(X),
+    absent: float = 0.0,
 ) -> np.ndarray:
     """Predict each split's test rows with a clone of the model fitted on its training rows.
 
@@ -89,19 +97,23 @@ def out_of_fold(
     codes : np.ndarray [shape=(n,)]
         Class indices, 0 to n_classes - 1.
     splits : sequence of Inner
+    score : callable
+        ``(fitted, X)`` to the scores of the classes that were trained on; by default their probabilities.
+    absent : float
+        Score of a class that was not trained on.
 
     Returns
     -------
     np.ndarray [shape=(n, n_classes)]
-        Probabilities; NaN for rows that no split tests, 0 for classes that were not trained on.
+        Scores; NaN for rows that no split tests.
     """
-    proba = np.full((len(codes), int(codes.max()) + 1), np.nan)
+    scores = np.full((len(codes), int(codes.max()) + 1), np.nan)
     for train, test in splits:
         seen, inner = np.unique(codes[train], return_inverse=True)  # some models require class indices without gaps
         fitted = fit(clone(model), X[train], inner, take(sample_weight, train), take(groups, train))
-        proba[test] = 0.0
-        proba[np.ix_(test, seen)] = fitted.predict_proba(X[test])
-    return proba
+        scores[test] = absent
+        scores[np.ix_(test, seen)] = score(fitted, X[test])
+    return scores
 
 
 def take(values: Any, rows: np.ndarray) -> Any:

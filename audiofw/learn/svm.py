@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from audiofw.learn.inner_splits import inner_splits, take
+from audiofw.learn.inner_splits import inner_splits, out_of_fold
 from audiofw.learn.temperature import find_sharpness
 
 SLOPE = 6.0  # log-odds per unit of a pairwise decision: close to SVC's voting, but without ties
@@ -76,12 +76,8 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
         return SVC(**{**own, "gamma": self.gamma_}, decision_function_shape="ovo")
 
     def _find_sharpness(self, X: np.ndarray, codes: np.ndarray, sample_weight: Any, groups: Any) -> float:
-        sums = np.full((len(codes), len(self.classes_)), np.nan)
-        for train, test in inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state):
-            seen, inner = np.unique(codes[train], return_inverse=True)
-            machine = self._new().fit(X[train], inner, sample_weight=take(sample_weight, train))
-            sums[test] = -np.inf
-            sums[np.ix_(test, seen)] = sum_pairs(machine, X[test])
+        splits = inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state)
+        sums = out_of_fold(self._new(), X, codes, splits, sample_weight, score=sum_pairs, absent=-np.inf)
         return find_sharpness(sums, codes, sample_weight)[0]
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from audiofw.audit.run import hearing_of, probe_all, probe_recipe
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
+from audiofw.data.select import spread_evenly
 from audiofw.data.splits import Fold
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.importance import importance
@@ -31,7 +32,6 @@ from audiofw.report.recordings import (
     hear,
     most_doubtful,
     most_wrong,
-    spread,
 )
 from audiofw.report.render import render
 from audiofw.results.files import write_json, write_text
@@ -201,7 +201,7 @@ def _means(
     """Mean spectrogram of some clips of each class, with the number of them."""
     found = {}
     for name in classes:
-        some = spread([clip for clip in clips if clip.label == name], AVERAGED)
+        some = spread_evenly([clip for clip in clips if clip.label == name], AVERAGED)
         new = [clip for clip in some if clip.name not in shown]
         made = outcomes(partial(_decibels, heard=heard), new, n_jobs=n_jobs)
         pairs = [pair for pair in made if not isinstance(pair, Lost)]

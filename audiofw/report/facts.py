@@ -79,7 +79,7 @@ def read_facts(folder: Path) -> Facts:
         raise DataError(f"{folder}: metrics.json is missing or damaged, so there is nothing to report")
     record, hydra = read_json(folder / "result.json") or {}, _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
     overrides = _read_yaml(folder / ".hydra" / "overrides.yaml")
-    cwd = _dig(hydra, "hydra", "runtime", "cwd")
+    cwd = dig(hydra, "hydra", "runtime", "cwd")
     run = Run(folder, "", "finished", 0.0, metrics=metrics)
     return Facts(
         folder=folder,
@@ -115,7 +115,8 @@ def _read_rows(file: Path) -> list[dict[str, str]]:
         return []
 
 
-def _dig(values: Any, *keys: str) -> Any:
+def dig(values: Any, *keys: str) -> Any:
+    """Give what nested values hold at these keys; None where there is nothing."""
     for key in keys:
         values = values.get(key) if isinstance(values, dict) else None
     return values

@@ -10,6 +10,7 @@ import numpy as np
 
 from audiofw.audit.probe import Probe
 from audiofw.data.dataset import Clip
+from audiofw.data.select import spread_evenly
 
 MOST_PROBED = 4000  # clips, evenly from each class: medians need no more
 CLIPPED = 0.001  # share of its samples from which on a clip counts as clipped
@@ -50,7 +51,7 @@ def sample(clips: Sequence[Clip], most: int = MOST_PROBED) -> list[Clip]:
         by_class.setdefault(clip.label, []).append(clip)
     share = most / len(clips)
     taken = [(group, max(1, round(share * len(group)))) for group in by_class.values()]
-    return [group[i] for group, n in taken for i in np.linspace(0, len(group) - 1, n).astype(int)]
+    return [clip for group, n in taken for clip in spread_evenly(group, n)]
 
 
 def by_class(clips: Sequence[Clip], probes: Sequence[Probe | None], counts: Mapping[str, int]) -> list[ClassHealth]:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from audiofw.evaluation.importance import axis_of
 from audiofw.report.facts import Facts
-from audiofw.report.media import mel
 from audiofw.report.render import hz
+from audiofw.spectral import hz_to_mel
 
 MOST_BARS = 18
 LEAST_FOR_CURVE = 12
@@ -91,11 +91,13 @@ def _of_rows(rows: Sequence[tuple[str, float]]) -> list[Axis]:
 
 
 def _curve(places: list[tuple[float, float]]) -> ImportanceCurve:
-    found = _in_bands(places)
-    top, most = mel(found[-1][0]) or 1.0, max(value for _, value in found)
-    points = [(mel(f) / top, max(0.0, value / most) if most > 0 else 0.0) for f, value in found]
-    marks = [(hz(f), mel(f) / top) for f in MARKS_HZ if mel(f) < 0.97 * top]
-    return ImportanceCurve(points, marks, hz(max(found, key=lambda pair: pair[1])[0]))
+    frequencies, values = zip(*_in_bands(places), strict=True)
+    at, marked = hz_to_mel(frequencies), hz_to_mel(MARKS_HZ)
+    top, most = at[-1] or 1.0, max(values)
+    heights = [max(0.0, value / most) if most > 0 else 0.0 for value in values]
+    marks = [(hz(f), x) for f, x in zip(MARKS_HZ, (marked / top).tolist(), strict=True) if x < 0.97]
+    points = list(zip((at / top).tolist(), heights, strict=True))
+    return ImportanceCurve(points, marks, hz(frequencies[values.index(most)]))
 
 
 def _in_bands(values: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiofw.spectral import melspectrogram, power_to_db
+from audiofw.spectral import hz_to_mel, melspectrogram, power_to_db
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000)  # more is not needed to hear a wrong label
 TOP_DB = 80.0
@@ -111,18 +111,13 @@ def picture(db: np.ndarray, sr: int, quality: int = 78) -> Picture:
 
 def ticks(sr: float, most: int = 4) -> tuple[tuple[str, float], ...]:
     """Frequencies to write beside a mel spectrogram, and how far up each stands."""
-    top = mel(sr / 2)
-    shown = [(_hz(f), mel(f) / top) for f in TICKS_HZ if mel(f) / top < 0.93]
+    heights = hz_to_mel(TICKS_HZ) / hz_to_mel(sr / 2)
+    shown = [(_hz(f), float(at)) for f, at in zip(TICKS_HZ, heights, strict=True) if at < 0.93]
     apart: list[tuple[str, float]] = []
     for label, at in reversed(shown):
         if at > 0.06 and (not apart or apart[-1][1] - at > 0.16):
             apart.append((label, at))
     return tuple(apart[:most])
-
-
-def mel(hz: float) -> float:
-    """Slaney's mel scale: linear to 1000 Hz, logarithmic beyond."""
-    return 3 * hz / 200 if hz < 1000 else 15 + 27 * float(np.log(hz / 1000) / np.log(6.4))
 
 
 def waveform(y: np.ndarray, height: int = 40) -> str:

@@ -15,6 +15,7 @@ from audiofw.audio.load import load
 from audiofw.audio.segments import Segments
 from audiofw.config.options import Config, read_config
 from audiofw.data.dataset import Clip
+from audiofw.data.select import spread_evenly
 from audiofw.errors import AudiofwError
 from audiofw.extraction.recording import DECODING
 from audiofw.report.facts import Facts
@@ -122,13 +123,7 @@ def choose_classes(facts: Facts, most: int = MOST_CLASSES) -> list[str]:
 def choose_examples(clips: Sequence[Clip], classes: Sequence[str], most: int = MOST_EXAMPLES) -> dict[str, list[Clip]]:
     """Choose up to three clips of each class, spread over its clips as their names order them."""
     each = max(1, min(3, most // max(1, len(classes))))
-    return {name: spread([clip for clip in clips if clip.label == name], each) for name in classes}
-
-
-def spread(items: Sequence[Clip], most: int) -> list[Clip]:
-    """Take at most so many, evenly from all."""
-    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [items[i] for i in dict.fromkeys(places.tolist())]
+    return {name: list(spread_evenly([clip for clip in clips if clip.label == name], each)) for name in classes}
 
 
 def most_wrong(facts: Facts, most: int = MOST_WRONG) -> list[Mistake]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.contract.hookspecs import KINDS
-from audiofw.report.facts import Facts
+from audiofw.report.facts import Facts, dig
 from audiofw.report.figures import Matrix
 from audiofw.report.health import ClassHealth
 from audiofw.report.scales import Scored, scored
@@ -25,8 +25,8 @@ def of_run(
     return {
         "scores": scores,
         "fold_numbers": range(max((len(row.folds) for row in scores), default=0)),
-        "plugins": {kind: _option(config, kind, "name") or "?" for kind in KINDS},
-        "source": _option(config, "data", "source") or facts.folder.name,
+        "plugins": {kind: dig(config, kind, "name") or "?" for kind in KINDS},
+        "source": dig(config, "data", "source") or facts.folder.name,
         "per_class": [{**row, "clips": counts[row["class"]]} for row in metrics["per_class"]],
         "most_clips": max([1, *counts.values()]),
         "fit_seconds": float(np.mean(metrics["fit_seconds"])) if metrics.get("fit_seconds") else None,
@@ -41,11 +41,6 @@ def of_run(
         "coverage": _pairs((metrics.get("confidence") or {}).get("curve")),
         "sets": (metrics.get("confidence") or {}).get("sets"),
     }
-
-
-def _option(config: Mapping[str, Any], section: str, key: str) -> Any:
-    values = config.get(section)
-    return values.get(key) if isinstance(values, Mapping) else None
 
 
 def _shade(matrix: Matrix) -> list[tuple[float, str]]:

@@ -17,6 +17,7 @@ import numpy as np
 from audiofw.cache.checksums import seal
 from audiofw.cache.fileindex import FileIndex
 from audiofw.cache.folder import INDEX, entry_path, on_disk, recipe_entries
+from audiofw.data.select import spread_evenly
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.results.record import read_record
@@ -106,12 +107,6 @@ def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[fl
             if perf_counter() - started > PATIENCE:
                 break
     return (perf_counter() - started) / len(results), results
-
-
-def spread_evenly(paths: Sequence[Path], count: int) -> list[Path]:
-    """Pick at most so many, from the middle of equal stretches: neighbours are often alike."""
-    count = min(count, len(paths))
-    return [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
 
 
 # --- the rest of a job -----------------------------------------------------------------------------
