@@ -171,7 +171,7 @@ def test_the_identity_knows_the_code_and_the_options_of_members(tmp_path):
 
     base = identity(THIRD_PARTY)
     assert base == identity(THIRD_PARTY)
-    assert base != identity(THIRD_PARTY + "\n# another text\n")
+    assert base != identity(THIRD_PARTY + "\nSMOOTHING = 2\n")
     assert base != identity(THIRD_PARTY.replace("1e-9", "1e-8"))
     assert base != identity(THIRD_PARTY, bayes={"smoothing": 0.1})
 

@@ -229,7 +229,7 @@ def test_recordings_are_found_by_the_config_of_another_version(run):
 def test_a_folder_without_a_run_is_refused(audiofw, tmp_path):
     outcome = audiofw("report", "nowhere")
     assert (outcome.code, outcome.err.count("\n")) == (1, 1)
-    assert "there is no such folder" in outcome.err
+    assert "no such folder" in outcome.err
     (tmp_path / "empty").mkdir()
     assert "there is no run here" in audiofw("report", "empty").err
 
