@@ -12,7 +12,7 @@ from audiofw.cli.arguments import OneLineParser
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.plugin import Plugin
 from audiofw.contract.registry import Menus, load_menus
-from audiofw.contract.schema import show_type
+from audiofw.contract.schema import show_type, show_value
 from audiofw.errors import ConfigError, nearest
 from audiofw.system.tables import new_table, open_console
 
@@ -70,8 +70,8 @@ def _show(plugin: Plugin, console: Console) -> None:
     console.print(_introduction(plugin), end="\n\n")
     table = new_table("option", "default", "type", "description")
     for option in plugin.described_options():
-        default = "null" if option.default is None else str(option.default)
-        table.add_row(f"{kind}.{option.name}", default, show_type(option.annotation), option.help)
+        default, allowed = show_value(option.default), show_type(option.annotation)
+        table.add_row(f"{kind}.{option.name}", default, allowed, option.help)
     console.print(table)
     if plugin.open_ended:
         console.print(f"\nAny other option of the library: +{kind}.option=value")

@@ -168,12 +168,17 @@ def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, o
         if key not in known and not open_ended:
             raise ConfigError(f"{prefix}{key}: unknown option{nearest(key, known)}; {_list(known)}")
         if key in known and not allows(known[key].annotation, value):
-            raise ConfigError(f"{prefix}{key}={_show(value)}: must be {show_type(known[key].annotation)}")
+            raise ConfigError(f"{prefix}{key}={show_value(value)}: must be {show_type(known[key].annotation)}")
 
 
 def _list(names: Iterable[str]) -> str:
     return f"options: {', '.join(sorted(names)) or 'none'}"
 
 
-def _show(value: Any) -> str:
-    return "null" if value is None else str(value)
+def show_value(value: Any) -> str:
+    """Format a value as it is typed on the command line: ``null``, ``true``, ``[svm,lda]``."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(show_value, value))}]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

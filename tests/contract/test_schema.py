@@ -6,7 +6,7 @@ import pytest
 from annotated_types import Ge, Interval
 from omegaconf import OmegaConf
 
-from audiofw.contract.schema import Option, allows, check, make_schema, plain, show_type
+from audiofw.contract.schema import Option, allows, check, make_schema, plain, show_type, show_value
 from audiofw.errors import ConfigError
 
 SHARE = Annotated[float, Interval(gt=0, le=1)]
@@ -54,6 +54,14 @@ def test_a_value_is_allowed_by_its_type_choice_and_range(annotation, value, allo
 )
 def test_a_type_is_shown_in_the_users_words(annotation, shown):
     assert show_type(annotation) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "null"), (True, "true"), (0.1, "0.1"), ("hann", "hann"), (("svm", "lda"), "[svm,lda]"), ([None], "[null]")],
+)
+def test_a_value_is_shown_as_it_is_typed(value, shown):
+    assert show_value(value) == shown
 
 
 @pytest.mark.parametrize("annotation", [set, dict[str, int], bytes, list])
