@@ -50,7 +50,8 @@ def made_up_run(folder: Path, n_classes: int, each: int = 5, *, probabilities: b
             for name, v in pooled.items()
         },
         "interval_level": 0.95,
-        "resampled": "clips",
+        "interval_over": "clips",
+        "n_interval_over": len(y),
         "baseline": scores(y, np.zeros_like(y), None, n_classes),
         "classes": classes,
         "f1_of": classes[1],

@@ -17,7 +17,7 @@ from audiofw.errors import AudiofwError
 from audiofw.evaluation.changes import changed_units
 from audiofw.evaluation.cross_validate import Evaluation, Pooled, pool, test_fold
 from audiofw.evaluation.fit import Sample
-from audiofw.evaluation.intervals import bootstrap_interval
+from audiofw.evaluation.intervals import score_interval
 from audiofw.extraction.extract import Table
 from audiofw.extraction.recording import Unit
 
@@ -45,7 +45,7 @@ def measure_robustness(
     score : str
         The main score.
     seed : int
-        Of the changes' chance and of the intervals.
+        Of the changes' chance.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def measure_robustness(
     """
     tested = np.flatnonzero(evaluation.tested)
     as_they_are = Pooled(evaluation.predictions, evaluation.probabilities, evaluation.scores)
-    lines = [_line(UNCHANGED, as_they_are, evaluation, score, seed)]
+    lines = [_line(UNCHANGED, as_they_are, evaluation, score)]
     for name, changed in changed_units(unit, seed).items():
         pooled = None
         try:
@@ -65,7 +65,7 @@ def measure_robustness(
         else:
             _warn_of_lost(name, table)
             pooled = _test_again(evaluation, folds, table, tested[table.kept])
-        lines.append(_line(name, pooled, evaluation, score, seed))
+        lines.append(_line(name, pooled, evaluation, score))
     return lines
 
 
@@ -87,14 +87,14 @@ def _test_again(evaluation: Evaluation, folds: Sequence[Fold], table: Table, kep
     return pool(results, evaluation.y, evaluation.n_classes)
 
 
-def _line(name: str, pooled: Pooled | None, evaluation: Evaluation, score: str, seed: int) -> dict[str, Any]:
+def _line(name: str, pooled: Pooled | None, evaluation: Evaluation, score: str) -> dict[str, Any]:
     line = {"change": name, "value": None, "interval": None, "n_tested": 0}
     if pooled is None:
         return line
     seen, y, proba = pooled.predictions >= 0, evaluation.y, pooled.probabilities
-    interval = bootstrap_interval(
+    interval = score_interval(
         y[seen], pooled.predictions[seen], None if proba is None else proba[seen], score,
-        n_classes=evaluation.n_classes, seed=seed,
+        n_classes=evaluation.n_classes,
         groups=None if evaluation.groups is None else evaluation.groups[seen],
     )  # fmt: skip
     spread = None if interval is None else list(interval)

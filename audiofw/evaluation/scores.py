@@ -114,3 +114,30 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> 
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(y_true, y_pred, labels=range(n_classes))
+
+
+def score_counts(counts: np.ndarray, positive: int) -> dict[str, np.ndarray]:
+    """Score many confusion matrices at once, shape (sets, classes, classes), as `scores` does; NaN is undefined."""
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    true, predicted, total = counts.sum(axis=2), counts.sum(axis=1), counts.sum(axis=(1, 2))
+    f1 = _divide(2 * right, true + predicted)
+    f1_macro = np.nanmean(f1, axis=1)
+    return {
+        "accuracy": right.sum(axis=1) / total,
+        "balanced_accuracy": np.nanmean(_divide(right, true), axis=1),
+        "f1": f1[:, positive] if f1.shape[1] == 2 else f1_macro,
+        "f1_macro": f1_macro,
+        "f1_weighted": np.nansum(f1 * true, axis=1) / total,
+        "mcc": _matthews(right, true, predicted, total),
+    }
+
+
+def _matthews(right: np.ndarray, true: np.ndarray, predicted: np.ndarray, total: np.ndarray) -> np.ndarray:
+    of_true, of_predicted = (total**2 - (side**2).sum(axis=1) for side in (true, predicted))
+    covariance = right.sum(axis=1) * total - (true * predicted).sum(axis=1)
+    mcc = np.nan_to_num(_divide(covariance, np.sqrt(of_true * of_predicted)))
+    return np.where(of_true > 0, mcc, np.nan)
+
+
+def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)

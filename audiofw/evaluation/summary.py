@@ -10,7 +10,7 @@ import numpy as np
 from audiofw.errors import ConfigError
 from audiofw.evaluation.conformal import summarise_confidence
 from audiofw.evaluation.cross_validate import Evaluation
-from audiofw.evaluation.intervals import bootstrap_intervals
+from audiofw.evaluation.intervals import score_intervals
 from audiofw.evaluation.scores import GREATER_IS_BETTER, NEED_PROBABILITIES, check_score, confusion_matrix, per_class
 
 
@@ -19,7 +19,6 @@ def summarise(
     *,
     classes: Sequence[str],
     score: str = "accuracy",
-    seed: int = 0,
     level: float = 0.95,
     coverage: float = 0.9,
 ) -> dict[str, Any]:
@@ -35,8 +34,6 @@ def summarise(
         Names of the classes, in the order of their numbers.
     score : str
         The main score, one of `audiofw.evaluation.scores.GREATER_IS_BETTER`.
-    seed : int
-        Of the bootstrap.
     level : float
         Of the intervals.
     coverage : float
@@ -51,9 +48,9 @@ def summarise(
     tested, y, proba = evaluation.tested, evaluation.y, evaluation.probabilities
     y_true, y_pred = y[tested], evaluation.predictions[tested]
     groups = None if evaluation.groups is None else evaluation.groups[tested]
-    intervals = bootstrap_intervals(
+    intervals = score_intervals(
         y_true, y_pred, None if proba is None else proba[tested],
-        n_classes=evaluation.n_classes, groups=groups, level=level, seed=seed,
+        n_classes=evaluation.n_classes, groups=groups, level=level,
     )  # fmt: skip
     each = {
         name: _summarise_score(name, value, intervals[name], evaluation) for name, value in evaluation.scores.items()
@@ -64,7 +61,8 @@ def summarise(
         "greater_is_better": GREATER_IS_BETTER[score],
         "scores": each,
         "interval_level": level,
-        "resampled": "clips" if groups is None else "groups",
+        "interval_over": "clips" if groups is None else "groups",
+        "n_interval_over": int(tested.sum()) if groups is None else len(np.unique(groups)),
         "baseline": evaluation.baseline.scores,
         "classes": list(map(str, classes)),
         "f1_of": str(classes[1]) if evaluation.n_classes == 2 else "mean over classes",

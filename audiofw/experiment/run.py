@@ -83,7 +83,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
 
     findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
-        **summarise(evaluation, classes=classes, score=config.score, seed=config.seed, coverage=config.coverage),
+        **summarise(evaluation, classes=classes, score=config.score, coverage=config.coverage),
         "n_failures": len(table.failures),
         "n_from_cache": table.cached,
         "n_columns": count_columns(rows.X, evaluation.models[-1]),

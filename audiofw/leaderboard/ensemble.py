@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.evaluation.intervals import bootstrap_interval, score_counts
-from audiofw.evaluation.scores import scores
+from audiofw.evaluation.intervals import score_interval
+from audiofw.evaluation.scores import score_counts, scores
 from audiofw.leaderboard.runs import Predictions, Run, fold_scores
 from audiofw.leaderboard.significance import compare_with_best, same_clips, same_folds
 from audiofw.leaderboard.table import Row, run_of
@@ -73,14 +73,13 @@ def build_ensemble(
     score : str
         What to be good at, and what is reported; ``roc_auc`` is approached by log loss.
     groups : sequence [shape=(clips,)], optional
-        For the interval, as in `audiofw.evaluation.intervals.bootstrap_intervals`.
+        For the interval, as in `audiofw.evaluation.intervals.score_intervals`.
     seed : int
         Of the interval.
     """
     honest = average_across(proba, y, parts, score)
     predictions = honest.argmax(axis=1)
     n_classes = proba.shape[2]
-    options = {"n_classes": n_classes, "groups": groups, "seed": seed}
     return Ensemble(
         weights=select(proba, y, score),
         probabilities=honest,
@@ -90,7 +89,7 @@ def build_ensemble(
             scores(y[fold], predictions[fold], honest[fold], n_classes)[score]
             for fold in (folds == number for number in np.unique(folds))
         ],
-        interval=bootstrap_interval(y, predictions, honest, score, **options),
+        interval=score_interval(y, predictions, honest, score, n_classes=n_classes, groups=groups),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from audiofw.evaluation.intervals import FEW_GROUPS
+
 MANY_FAILED = 0.05  # of the clips: from here on a warning
 
 
@@ -18,8 +20,8 @@ class Advice(NamedTuple):
 
 
 def advise_on_metrics(metrics: Mapping[str, Any]) -> list[Advice]:
-    """List what the audit found, a score no better than the baseline, and unusable clips; warnings first."""
-    return warnings_first([*_on_audit(metrics), *_on_score(metrics), *_on_failures(metrics)])
+    """List what the audit found, a score no better than the baseline, few groups and unusable clips; warnings first."""
+    return warnings_first([*_on_audit(metrics), *_on_score(metrics), *_on_groups(metrics), *_on_failures(metrics)])
 
 
 def warnings_first(advice: Iterable[Advice]) -> list[Advice]:
@@ -35,12 +37,13 @@ def _on_audit(metrics: Mapping[str, Any]) -> Iterator[Advice]:
 
 
 def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
-    n = metrics["n_tested"]
-    if metrics["scores"]["accuracy"]["pooled"] == 1:
+    accuracy = metrics["scores"]["accuracy"]
+    if accuracy["pooled"] == 1:
+        low = accuracy["interval"][0] if accuracy["interval"] else 0.0
         yield Advice(
             "note",
-            f"Every test clip was classified correctly. With {n} clips, that is still compatible with an error rate "
-            f"of up to {min(1, 3 / n):.0%} (rule of three).",
+            f"Every test clip was classified correctly. With {_amount(metrics)}, that is still compatible with an "
+            f"accuracy of {low:.3f}.",
             "Test more clips (split=kfold tests each once), and recordings from other places, devices and speakers.",
         )
     score, value = metrics["score"], metrics["value"]
@@ -53,6 +56,23 @@ def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
             "warning",
             "The score is not significantly better than the baseline, which always predicts the most frequent class.",
             "Collect more clips, or try other features: audiofw -m feature=mel,mfcc,stft",
+        )
+
+
+def _amount(metrics: Mapping[str, Any]) -> str:
+    by_group = metrics.get("interval_over") == "groups"
+    return f"{metrics['n_interval_over']} groups" if by_group else f"{metrics['n_tested']} test clips"
+
+
+def _on_groups(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    n = metrics.get("n_interval_over", 0)
+    if metrics.get("interval_over") == "groups" and n < FEW_GROUPS:
+        among = f"The clips come from {n} groups" if n > 1 else "All test clips come from one group"
+        so = "so its intervals can only be wide" if n > 1 else "so there is no interval"
+        yield Advice(
+            "note",
+            f"{among}, and a score varies from group to group, {so}.",
+            f"Test on {FEW_GROUPS} groups or more (speakers, animals, devices, places).",
         )
 
 

@@ -67,10 +67,15 @@ def _headline(metrics: Mapping[str, Any]) -> str:
 def _setup(metrics: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
     names = {kind: choice.name for kind, choice in choices.items()}
     folds = f", {metrics['n_folds']} folds" if metrics["n_folds"] > 1 else ""
+    classes = f"{len(metrics['classes'])} classes{_groups(metrics)}"
     return (
         f"{names['model']} on {names['feature']} + {names['pooling']}; split={names['split']}{folds}: "
-        f"{metrics['n_tested']} of {metrics['n_clips']} clips tested, {len(metrics['classes'])} classes"
+        f"{metrics['n_tested']} of {metrics['n_clips']} clips tested, {classes}"
     )
+
+
+def _groups(metrics: Mapping[str, Any]) -> str:
+    return f", intervals over {metrics['n_interval_over']} groups" if metrics["interval_over"] == "groups" else ""
 
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from mapie.classification import SplitConformalClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from audiofw.evaluation.conformal import coverage_curve, label_sets, summarise_confidence, threshold
 
@@ -66,3 +68,36 @@ def test_clips_of_one_group_are_on_one_side_of_the_measure_of_a_single_fold():
     proba, y = made(40)
     groups = np.repeat(["a"], 40)
     assert summarise_confidence(proba, y, np.ones(40), 0.9, groups)["sets"] is None
+
+
+# --- the reference ----------------------------------------------------------------------------------------
+
+
+class Known(ClassifierMixin, BaseEstimator):
+    """A fitted classifier whose probabilities are its input."""
+
+    def __init__(self, n_classes: int = 5) -> None:
+        self.n_classes = n_classes
+        self.classes_ = np.arange(n_classes)
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return np.asarray(X)
+
+    def predict(self, X):
+        return np.asarray(X).argmax(axis=1)
+
+
+@pytest.mark.parametrize("coverage", [0.7, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize("n", [40, 333])
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
+def test_sets_are_those_of_mapie(coverage, n, sharpness):
+    proba, y = made(n + 500, sharpness=sharpness, seed=n)
+    theirs = SplitConformalClassifier(Known(), confidence_level=coverage, conformity_score="lac", prefit=True)
+    theirs.conformalize(proba[:n], y[:n])
+    _, expected = theirs.predict_set(proba[n:])
+    found = label_sets(proba[n:], threshold(np.sort(proba[np.arange(n), y[:n]]), coverage))
+    most_likely = proba[n:] == proba[n:].max(axis=1, keepdims=True)  # ours are never empty
+    assert (found == (expected[:, :, 0] | most_likely)).all()

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from audiofw.cli.leaderboard import main
 from audiofw.errors import ConfigError, DataError
-from audiofw.evaluation.intervals import score_counts
+from audiofw.evaluation.scores import score_counts
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import read_predictions, read_runs
 from audiofw.leaderboard.table import find_columns, show_option

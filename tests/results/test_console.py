@@ -59,8 +59,8 @@ def test_a_score_that_the_baseline_may_equal_is_a_warning(interval, warned):
 
 
 def test_every_clip_right_is_put_into_proportion():
-    (note,) = advise_on_metrics(metrics(scores={"accuracy": {"pooled": 1.0, "interval": None}}, value=1.0))
-    assert "up to 6%" in note.text
+    (note,) = advise_on_metrics(metrics(scores={"accuracy": {"pooled": 1.0, "interval": [0.929, 1.0]}}, value=1.0))
+    assert "With 50 test clips, that is still compatible with an accuracy of 0.929" in note.text
 
 
 def test_the_summary_begins_with_the_score_and_ends_with_what_to_do(audiofw, sounds):

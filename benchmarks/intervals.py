@@ -1,0 +1,134 @@
+"""How often the 95 % intervals hold the true score; print the table.
+
+    python benchmarks/intervals.py [--draws 2000] [--only groups clips]
+
+A made classifier is tested on n clips, or on groups of clips of which it finds some easier than others; whether the
+interval holds the score that it has on very many is counted. *before* is the percentile bootstrap, of accuracy, used
+earlier. *spread* is how much groups differ: 0, some (the share of a latent score's variance that is between groups
+is 0.1) or much (0.4). *sizes* are equal, 16 clips a group, or log-normal with σ = 0.7.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from audiofw.evaluation.influence import influences
+from audiofw.evaluation.intervals import score_intervals
+
+NAMES = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "roc_auc", "log_loss")
+HEADS = ("accuracy", "balanced", "F1", "MCC", "AUC", "log loss")
+RESAMPLES = 500
+
+
+class Scene(NamedTuple):
+    """What is tested: groups of so many clips, or, with groups of one clip, clips."""
+
+    n_groups: int
+    size: int = 16
+    spread: float = 0.0  # standard deviation of the groups' ease, that of a clip being 1
+    uneven: float = 0.0  # standard deviation of the logarithm of the groups' sizes
+    ease: float = 1.5
+    n_classes: int = 3
+
+
+def simulate(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Make true and predicted classes, probabilities and groups."""
+    sizes = np.full(scene.n_groups, scene.size)
+    if scene.uneven:
+        logs = rng.normal(-(scene.uneven**2) / 2, scene.uneven, scene.n_groups)
+        sizes = np.maximum(3, np.round(scene.size * np.exp(logs))).astype(int)
+    groups = np.repeat(np.arange(scene.n_groups), sizes)
+    y, n = rng.integers(scene.n_classes, size=groups.size), groups.size
+    evidence = rng.standard_normal((n, scene.n_classes))
+    evidence[np.arange(n), y] += scene.ease + scene.spread * rng.standard_normal(scene.n_groups)[groups]
+    proba = np.exp(1.5 * evidence)
+    proba /= proba.sum(axis=1, keepdims=True)
+    return y, proba.argmax(axis=1), proba, groups
+
+
+@cache
+def truth(scene: Scene) -> dict[str, float]:
+    """Score very many groups of a few clips."""
+    many = scene._replace(n_groups=100_000, size=3, uneven=0.0)
+    y, predicted, proba, _ = simulate(many, np.random.default_rng(0))
+    return {name: found.value for name, found in influences(y, predicted, proba, scene.n_classes).items()}
+
+
+def before(right: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> tuple[float, float] | None:
+    """Estimate accuracy's interval by the percentile bootstrap over groups; None where resamples do not differ."""
+    hits, sizes = (np.bincount(groups, weights=values) for values in (right, np.ones(right.size)))
+    drawn = rng.integers(sizes.size, size=(RESAMPLES, sizes.size))
+    low, high = np.quantile(hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
+    return (float(low), float(high)) if high > low else None
+
+
+def measure(scene: Scene, times: int) -> tuple[list[float], float, float]:
+    """Give the shares of intervals that hold the truth, score by score, the bootstrap's, and the median width."""
+    rng, true = np.random.default_rng([scene.n_groups, int(100 * scene.ease)]), truth(scene._replace(n_groups=1))
+    held, old, widths = np.zeros((times, len(NAMES))), np.zeros(times), np.zeros(times)
+    for i in range(times):
+        y, predicted, proba, groups = simulate(scene, rng)
+        given = None if scene.size == 1 else groups
+        found = score_intervals(y, predicted, proba, n_classes=scene.n_classes, names=NAMES, groups=given)
+        held[i] = [np.nan if (got := found[name]) is None else got[0] <= true[name] <= got[1] for name in NAMES]
+        earlier = before(y == predicted, groups, rng)
+        old[i] = earlier is not None and earlier[0] <= true["accuracy"] <= earlier[1]
+        widths[i] = np.ptp(found["accuracy"] or (np.nan, np.nan))
+    return np.nanmean(held, axis=0).tolist(), float(old.mean()), float(np.nanmedian(widths))
+
+
+def plan() -> Iterator[tuple[str, Scene]]:
+    """List what is simulated."""
+    for spread in (0.0, 0.33, 0.8):
+        for uneven in (0.0, 0.7):
+            yield from (("groups", Scene(n, 16, spread, uneven)) for n in (3, 4, 6, 8, 10, 20, 50))
+    for n_classes, ease in ((2, 0.7), (2, 2.0), (4, 1.7), (4, 3.2)):
+        yield from (("clips", Scene(n, 1, ease=ease, n_classes=n_classes)) for n in (20, 50, 200, 1000))
+
+
+# --- the table --------------------------------------------------------------------------------------------
+
+LEAD = {"groups": ("groups", "spread", "sizes"), "clips": ("clips", "classes", "true accuracy")}
+SPREADS = {0.0: "none", 0.33: "some", 0.8: "much"}
+
+
+def lead(part: str, scene: Scene) -> tuple[str, str, str]:
+    if part == "groups":
+        return str(scene.n_groups), SPREADS[scene.spread], "uneven" if scene.uneven else "equal"
+    return str(scene.n_groups), str(scene.n_classes), f"{truth(scene._replace(n_groups=1))['accuracy']:.2f}"
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def table(part: str, times: int, write: Callable[[str], object]) -> None:
+    scenes = [scene for of, scene in plan() if of == part]
+    head = (*LEAD[part], *HEADS, "width", "accuracy before")
+    write(row(head) + row(["---"] * len(head)))
+    with ProcessPoolExecutor() as pool:
+        for scene, (held, old, width) in zip(scenes, pool.map(measure, scenes, [times] * len(scenes)), strict=True):
+            shares = [f"{100 * share:.1f}" for share in held]
+            write(row([*lead(part, scene), *shares, f"{width:.2f}", f"{100 * old:.1f}"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=2000, help="test parts for each row (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=LEAD, default=list(LEAD), metavar="PART", help=", ".join(LEAD))
+    args = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process for each core
+    for part in args.only:
+        table(part, args.draws, sys.stdout.write)
+
+
+if __name__ == "__main__":
+    main()
