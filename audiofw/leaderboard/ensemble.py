@@ -19,9 +19,9 @@ import numpy as np
 
 from audiofw.evaluation.intervals import score_interval
 from audiofw.evaluation.scores import score_counts, scores
-from audiofw.leaderboard.runs import Predictions, Run, fold_scores
-from audiofw.leaderboard.significance import compare_with_best, same_clips, same_folds
-from audiofw.leaderboard.table import Row, run_of
+from audiofw.leaderboard.runs import Predictions, Run
+from audiofw.leaderboard.significance import compare, contribute, same_clips, same_folds
+from audiofw.leaderboard.table import Comparison, Row, run_of
 
 MOST_PARTS = 10  # more folds than this are taken together: each part costs a selection of its own
 HOLDOUT_PARTS = 5
@@ -56,7 +56,6 @@ def build_ensemble(
     score: str,
     *,
     groups: Sequence[str] | None = None,
-    seed: int = 0,
 ) -> Ensemble:
     """Choose an ensemble and score it on clips that had no part in the choice.
 
@@ -222,7 +221,7 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
     -------
     row, notes
         None where there are too few runs or clips; what has to be said below the table. Its p value is of one
-        comparison, so it is not raised.
+        comparison, with the best.
     """
     best, first = tested[0], run_of(rows[0])
     joining = [
@@ -239,12 +238,19 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
     classes = first.metrics["classes"]
     y = np.array([classes.index(label) for label in best.labels])
     proba = np.stack([probabilities for _, probabilities in joining])
-    made = build_ensemble(proba, y, folds, parts, score, groups=groups, seed=seed)
+    made = build_ensemble(proba, y, folds, parts, score, groups=groups)
     used = [(row, float(weight)) for (row, _), weight in zip(joining, made.weights, strict=True) if weight > 0]
-    predictions = best._replace(predicted=tuple(classes[i] for i in made.predictions))
+    predictions = best._replace(predicted=tuple(classes[i] for i in made.predictions), probabilities=made.probabilities)
     row = _make_row(made, used)
-    row = row._replace(comparison=compare_with_best(predictions, best, made.folds, fold_scores(first, score), first))
+    row = row._replace(comparison=_compare(contribute(predictions, classes, score), best, first))
     return row, [_say(len(used), len(joining), len(np.unique(folds)), len(np.unique(parts)))]
+
+
+def _compare(contributions: np.ndarray | None, best: Predictions, first: Run) -> Comparison:
+    """Compare with the best alone; either may be ahead."""
+    if contributions is None or best.contributions is None:
+        return Comparison()
+    return min(compare([best.contributions, contributions], best, first), key=lambda made: made.p or 0.0)
 
 
 def _shares_all(run: Run, theirs: Predictions, first: Run, best: Predictions) -> bool:

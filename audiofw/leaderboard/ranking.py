@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audiofw.evaluation.scores import check_score
+from audiofw.evaluation.scores import NEED_PROBABILITIES, check_score
 from audiofw.leaderboard.ensemble import average_rows
 from audiofw.leaderboard.runs import Predictions, Run, read_predictions
-from audiofw.leaderboard.significance import compare_rows
+from audiofw.leaderboard.significance import compare_rows, contribute
 from audiofw.leaderboard.table import Row, find_columns, line_up, run_of
 
 MOST_MEMBERS = 1000  # runs that an ensemble is chosen from; their probabilities are in memory together
@@ -51,8 +51,8 @@ def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True
     columns = find_columns(finished)
     rows, averaged = line_up(finished, score, columns), None
     if len(rows) > 1:
-        tested = _read_all(rows, probabilities=ensemble)
-        rows, more = compare_rows(rows, tested, score)
+        tested = _read_all(rows, score, probabilities=ensemble)
+        rows, more = compare_rows(rows, tested)
         notes += more
         if ensemble:
             averaged, more = average_rows(rows, tested, score)
@@ -79,15 +79,24 @@ def _choose_score(finished: Sequence[Run], score: str | None) -> tuple[str, list
     return asked[0], [f"the runs' main scores differ ({', '.join(asked)}): ranked by {asked[0]}; --score chooses"]
 
 
-def _read_all(rows: Sequence[Row], *, probabilities: bool) -> list[Predictions | None]:
+def _read_all(rows: Sequence[Row], score: str, *, probabilities: bool) -> list[Predictions | None]:
     """Read each row's predictions; what is the same as the best's is kept once, since there may be thousands."""
     oldest = sorted(range(len(rows)), key=lambda i: run_of(rows[i]).started)[:MOST_MEMBERS]
     wanted = set(oldest if probabilities else [])  # chosen by score, they would make the ensemble look too good
-    best = read_predictions(run_of(rows[0]), probabilities=0 in wanted)
-    tested = [best]
-    for i, row in enumerate(rows[1:], 1):
-        tested.append(_share(read_predictions(run_of(row), probabilities=i in wanted), best))
+    tested: list[Predictions | None] = []
+    for i, row in enumerate(rows):
+        theirs = _read_one(run_of(row), score, probabilities=i in wanted)
+        tested.append(_share(theirs, tested[0]) if tested else theirs)
     return tested
+
+
+def _read_one(run: Run, score: str, *, probabilities: bool) -> Predictions | None:
+    """Read a run's predictions and what each clip adds to the score, for which their probabilities may be needed."""
+    theirs = read_predictions(run, probabilities=probabilities or score in NEED_PROBABILITIES)
+    if theirs is None:
+        return None
+    contributions = contribute(theirs, run.metrics["classes"], score)
+    return theirs._replace(contributions=contributions, probabilities=theirs.probabilities if probabilities else None)
 
 
 def _share(theirs: Predictions | None, best: Predictions | None) -> Predictions | None:

@@ -54,6 +54,7 @@ class Predictions(NamedTuple):
     folds: tuple[int, ...]
     groups: tuple[str, ...]
     probabilities: np.ndarray | None  # (clips, classes)
+    contributions: np.ndarray | None = None  # (clips,), what each adds to the score that is ranked by
 
     @property
     def right(self) -> np.ndarray:

@@ -1,11 +1,23 @@
-"""Whether runs differ from the best by more than chance: paired tests on folds and on clips, and one rule.
+"""Which runs are worse than the best by more than chance, the best having been chosen because it looked best.
 
-- A run is compared with the best only if both were tested on the same clips; else nothing is said.
-- With the same folds, three or more, by the corrected resampled t-test on the folds' scores; where there are fewer
-  folds or others, or that test cannot tell, by McNemar's test on the pooled out-of-fold predictions.
-- The p values are raised for the number of runs compared, by Holm's method. Below 0.05 a run is worse than the best;
-  else it is marked as not distinguishable. That errs on the side of not telling apart: the best was picked because
-  it looked best, so some of its lead is luck.
+Among many equally good runs the one that looks best is ahead by luck, so testing the others against it, as if it had
+been named beforehand, finds differences that are not there, however the p values are then corrected. Here the choice
+is repeated under the null hypothesis: all runs' results on a unit (a clip or, where there are groups, a group) are
+mirrored about their mean at random, the best is chosen anew, and the largest standardised gap to it is noted. A run
+is worse than the best if its own gap is beyond all but 5 % of those. Runs found worse are taken out, the widest gap
+first, and the rest is tested again, so that many poor runs do not hide a difference among the good ones.
+
+- Among equally good runs, any is called worse in at most 5 % of sweeps; `docs/evaluation.md` has the simulation.
+- Runs are compared by the score that they are ranked by, on the same clips, whose results may be correlated.
+- On a single test part the models at hand are compared. In cross-validation the training parts overlap, and the
+  variance is widened by Nadeau and Bengio's factor, so that settings are compared rather than the folds' models.
+- With five units or fewer, even a run that is worse in each has p > 0.05: that is said, and nothing is guessed.
+
+References
+----------
+Hansen, P., Lunde, A., Nason, J.: The model confidence set. Econometrica 79, 2011.
+Nadeau, C., Bengio, Y.: Inference for the generalization error. Machine Learning 52, 2003.
+Bayle, P. et al.: Cross-validation confidence intervals for test error. NeurIPS 2020.
 """
 
 from __future__ import annotations
@@ -16,106 +28,130 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.leaderboard.runs import Predictions, Run, fold_scores
+from audiofw.evaluation.influence import influences
+from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.table import Comparison, Row, run_of
 
-LEVEL = 0.05  # a p value below this tells two models apart
-FEWEST_FOLDS = 3  # with two folds the t-test has one degree of freedom, and tells next to nothing apart
-FEW_DISCORDANT = 25  # below this many clips the chi-squared distribution is too coarse for McNemar's test
+LEVEL = 0.05  # a p value below this tells a run apart from the best
+DRAWS = 2000  # of signs; where there are fewer ways to choose them, each is taken once
+NORMAL_FROM = 20_000  # units from which sums of random signs are drawn as the normal variables that they are
 
 
-def corrected_t_test(a: Sequence[float], b: Sequence[float], test_over_train: float) -> float | None:
-    """Compare two models' scores on the same folds by the corrected resampled t-test.
-
-    The folds' training parts overlap, so their scores are not independent, and the plain paired t-test finds
-    differences that are not there. Nadeau and Bengio widen the variance from 1/J to 1/J + n_test/n_train.
+def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
+    """Compute for each run how likely its gap to the best is if it is as good as the best.
 
     Parameters
     ----------
-    a, b : sequence of float [shape=(folds,)]
-        Scores of the two models, fold by fold.
-    test_over_train : float
-        Size of a test part over that of its training part: 1/(k-1) for k folds.
+    contributions : np.ndarray [shape=(units, runs)]
+        What each unit adds to each run's score, more being better.
+    widening : float
+        Of the variance, for results that are not independent; 1 for a single test part.
 
     Returns
     -------
-    float or None
-        The two-sided p value. None where the test cannot tell: fewer than `FEWEST_FOLDS` folds, or a difference
-        that is the same in every fold, as happens by chance when scores are coarse.
-
-    References
-    ----------
-    Nadeau, C. and Bengio, Y.: Inference for the generalization error. Machine Learning 52, 2003.
+    np.ndarray [shape=(runs,)]
+        Adjusted for choosing the best and for the number of runs; 1 for the best.
     """
-    from scipy.special import stdtr
+    X = contributions - contributions.mean(axis=1, keepdims=True)
+    X = X[np.ptp(X, axis=1) > 1e-9 * (np.ptp(X) or 1.0)].astype(np.float32)  # where all are alike, signs do nothing
+    p = np.ones(X.shape[1])
+    if not len(X):
+        return p
+    X /= np.abs(X).max()
+    precision = _precision(X)
+    sums = X.sum(axis=0)
+    best = int(sums.round(3).argmax())
+    gaps = _shrink((sums[best] - sums) * precision[best], len(contributions), widening)
+    order = [*np.argsort(-gaps, kind="stable"), best]
+    order.remove(best)
+    drawn, exact = _draw(X)
+    exceeded = _count_wider(drawn, precision, order, gaps)
+    p[order[:-1]] = np.maximum.accumulate(exceeded if exact else (1 + DRAWS * exceeded) / (1 + DRAWS))
+    return p
 
-    differences = np.subtract(a, b, dtype=float)
-    n_folds = differences.size
-    if n_folds < FEWEST_FOLDS:
+
+def _precision(X: np.ndarray) -> np.ndarray:
+    """Divide 1 by the standard deviation of each two runs' difference under random signs: shape (runs, runs)."""
+    products = X.T @ X
+    squares = np.diagonal(products)
+    variance = squares[:, None] + squares - 2 * products
+    alike = variance < 1e-5 * squares.max()
+    return np.where(alike, 0, 1 / np.sqrt(np.where(alike, 1, variance)))
+
+
+def _shrink(gaps: np.ndarray, n_units: int, widening: float) -> np.ndarray:
+    """Divide by √widening on the scale of Student's t: under random signs the gap itself is bounded by √units."""
+    squares = np.minimum(gaps**2, n_units * (1 - 1e-6))
+    t_squares = squares * (n_units - 1) / (n_units - squares) / widening
+    return np.sign(gaps) * np.sqrt(t_squares * n_units / (n_units - 1 + t_squares))
+
+
+def _draw(X: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Sum the units with random signs: shape (draws, runs); and whether these are all the ways there are."""
+    n, rng = len(X), np.random.default_rng(0)
+    if 2 ** min(n - 1, 32) <= DRAWS:  # a sum and its mirror image count once
+        ways = np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1
+        return np.vstack([s := (1 - 2 * ways).astype(np.float32) @ X, -s]), True
+    if n > NORMAL_FROM:
+        return rng.standard_normal((DRAWS, min(X.shape)), np.float32) @ np.linalg.qr(X, mode="r"), False
+    drawn, size = np.zeros((DRAWS, X.shape[1]), np.float32), 1024
+    for start in range(0, n, size):
+        bits = np.unpackbits(rng.integers(256, size=(DRAWS, size // 8), dtype=np.uint8), axis=1)
+        part = X[start : start + size]
+        drawn += (1 - 2 * bits[:, : len(part)].astype(np.float32)) @ part
+    return drawn, False
+
+
+def _count_wider(drawn: np.ndarray, precision: np.ndarray, order: Sequence[int], gaps: np.ndarray) -> np.ndarray:
+    """Give for each run but the last in order the share of draws whose widest gap, among it and what follows, is wider.
+
+    Runs are added from the last on. Only draws that the added run leads are gone through again: few, as the set grows.
+    """
+    lead = np.full(len(drawn), order[-1])
+    ahead, widest = drawn[:, order[-1]].copy(), np.zeros(len(drawn), np.float32)
+    shares = []
+    for place in range(len(order) - 2, -1, -1):
+        run, others = order[place], np.array(order[place + 1 :])
+        own = drawn[:, run]
+        widest = np.maximum(widest, (ahead - own) * precision[lead, run])
+        leads = np.flatnonzero(own > ahead)
+        if leads.size:
+            widest[leads] = ((own[leads, None] - drawn[np.ix_(leads, others)]) * precision[run, others]).max(axis=1)
+            lead[leads], ahead[leads] = run, own[leads]
+        shares.append(np.mean(widest >= gaps[run] - 1e-4))
+    return np.array(shares[::-1])
+
+
+# --- the rows of a table ----------------------------------------------------------------------------------
+
+
+def contribute(tested: Predictions, classes: Sequence[str], score: str) -> np.ndarray | None:
+    """Part a score into what each clip adds to it (its pseudo-value over their number), more being better.
+
+    Returns
+    -------
+    np.ndarray [shape=(clips,)] or None
+        None where the score is undefined for these predictions.
+    """
+    number = {name: i for i, name in enumerate(classes)}
+    y_true, y_pred = (np.array([number[name] for name in column]) for column in (tested.labels, tested.predicted))
+    found = influences(y_true, y_pred, tested.probabilities, len(classes), names=[score]).get(score)
+    if found is None:
         return None
-    mean, variance = differences.mean(), differences.var(ddof=1)
-    if variance < 1e-20:  # of rounding alone
-        return 1.0 if abs(mean) < 1e-10 else None
-    t = mean / np.sqrt((1 / n_folds + test_over_train) * variance)
-    return float(2 * stdtr(n_folds - 1, -abs(t)))
+    parts = found.value / len(y_true) + found.of_clips
+    return (parts if GREATER_IS_BETTER[score] else -parts).astype(np.float32)
 
 
-def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
-    """Compare two models' hits on the same clips by McNemar's test.
-
-    Only clips count that one model has right and the other wrong. It asks about accuracy, whatever the score, and
-    takes the clips as independent: where several are of one recording or speaker, its p value is too small.
-
-    Parameters
-    ----------
-    right_a, right_b : np.ndarray of bool [shape=(clips,)]
-        Whether each model has each clip right.
-
-    Returns
-    -------
-    float
-        The two-sided p value: exact (binomial) for fewer than `FEW_DISCORDANT` such clips, else chi-squared with
-        continuity correction; 1 where the models are right and wrong on the same clips.
-    """
-    from scipy.special import bdtr, chdtrc
-
-    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
-    discordant = only_a + only_b
-    if discordant == 0:
-        return 1.0
-    if discordant < FEW_DISCORDANT:
-        return float(min(1.0, 2 * bdtr(min(only_a, only_b), discordant, 0.5)))
-    return float(chdtrc(1, max(abs(only_a - only_b) - 1, 0) ** 2 / discordant))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Raise p values for how many there are, by Holm's step-down method, in the order given.
-
-    Among many models some look worse than the best by chance alone; compared with `LEVEL`, the raised values keep
-    the chance of even one false difference below it.
-    """
-    p = np.asarray(p_values, float)
-    order = np.argsort(p, kind="stable")
-    raised = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    result = np.empty(p.size)
-    result[order] = np.minimum(raised, 1.0)
-    return result.tolist()
-
-
-# --- comparing with the best ------------------------------------------------------------------------------
-
-
-def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], score: str) -> tuple[list[Row], list[str]]:
-    """Compare each row with the first, by the rule above.
+def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> tuple[list[Row], list[str]]:
+    """Compare the rows with the first.
 
     Parameters
     ----------
     rows : sequence of Row
         Best first.
     tested : sequence of Predictions or None [shape=(rows,)]
-        What each row's run predicted.
-    score : str
-        Whose folds are compared.
+        What each row's run predicted, with its contributions.
 
     Returns
     -------
@@ -123,35 +159,31 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
         The rows with their comparisons, and what has to be said below the table.
     """
     best, first = tested[0], run_of(rows[0])
-    if best is None or rows[0].value is None:
+    if best is None or best.contributions is None or rows[0].value is None:
         return list(rows), ["nothing is compared: the best run has no score or no predictions.csv that can be read"]
-    comparisons = [
-        Comparison()
-        if theirs is None or row.value is None or not same_clips(theirs, best)
-        else _compare_runs(run_of(row), theirs, first, best, score)
-        for row, theirs in zip(rows[1:], tested[1:], strict=True)
-    ]
-    compared = [row._replace(comparison=made) for row, made in zip(rows[1:], _raise(comparisons), strict=True)]
+    found = {
+        i: theirs.contributions
+        for i, (row, theirs) in enumerate(zip(rows, tested, strict=True))
+        if theirs and theirs.contributions is not None and row.value is not None and same_clips(theirs, best)
+    }
+    compared = list(rows)
+    if len(found) > 1:
+        for i, made in zip(found, compare(list(found.values()), best, first), strict=True):
+            compared[i] = rows[i]._replace(comparison=made if i else Comparison())
     elsewhere = sum(theirs is not None and not same_clips(theirs, best) for theirs in tested)
     notes = _say_uncompared(elsewhere, tested.count(None), len(rows))
-    return [rows[0], *compared], [*notes, *_say_rule(compared, best, score)]
+    return compared, [*notes, *(_say_rule(compared[max(found)].comparison, len(found), best) if len(found) > 1 else [])]
 
 
-def compare_with_best(
-    predictions: Predictions,
-    best: Predictions,
-    folds: Sequence[float | None],
-    best_folds: Sequence[float | None],
-    first: Run,
-) -> Comparison:
-    """Compare predictions of the best's clips, and scores of its folds, with the best; no folds: by clips alone."""
-    by_folds = None
-    if len(folds) == len(best_folds):
-        pairs = [(a, b) for a, b in zip(folds, best_folds, strict=True) if a is not None and b is not None]
-        by_folds = corrected_t_test([a for a, _ in pairs], [b for _, b in pairs], _test_over_train(best, first))
-    by_clips = mcnemar(predictions.right, best.right)
-    test, p = ("McNemar", by_clips) if by_folds is None else ("t-test", by_folds)
-    return Comparison(by_folds, by_clips, test, p, p >= LEVEL)
+def compare(contributions: Sequence[np.ndarray], best: Predictions, first: Run) -> list[Comparison]:
+    """Compare runs by what the best's clips add to each; the best's folds say how far training parts overlap."""
+    unit, X = "clips", np.stack(contributions, axis=1)
+    if all(best.groups):
+        unit, X = "groups", _sum_groups(X, best.groups)
+    if 2.0 ** (1 - len(X)) >= LEVEL:  # the p value of a run that is worse in every unit
+        return [Comparison(unit=unit, n_units=len(X), too_few=True) for _ in contributions]
+    p = p_values(X, _widening(best, first)).tolist()
+    return [Comparison(value, value >= LEVEL, unit, len(X)) for value in p]
 
 
 def same_clips(a: Predictions, b: Predictions) -> bool:
@@ -174,22 +206,21 @@ def _split_options(run: Run) -> dict[str, Any]:
     return {key: value for key, value in run.options.items() if key == "seed" or key.startswith("split.")}
 
 
-def _compare_runs(run: Run, theirs: Predictions, first: Run, best: Predictions, score: str) -> Comparison:
-    folds = fold_scores(run, score) if same_folds(run, theirs, first, best) else []
-    return compare_with_best(theirs, best, folds, fold_scores(first, score), first)
+def _sum_groups(X: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    sums = np.zeros((numbers.max() + 1, X.shape[1]))
+    np.add.at(sums, numbers, X)
+    return sums
 
 
-def _test_over_train(best: Predictions, first: Run) -> float:
-    # the largest fold stands for all: of folds that overlap only the first is named whole, and larger is more careful
-    n_test = max(Counter(best.folds).values())
+def _widening(best: Predictions, first: Run) -> float:
+    """Give Nadeau and Bengio's factor, 1 + tested/trained on; 1 for a single fold, where the models are compared."""
+    sizes = Counter(best.folds)
+    if len(sizes) < 2:
+        return 1.0
     n_clips = first.metrics.get("n_clips")
-    n_train = (n_clips if isinstance(n_clips, int) else len(best.folds)) - n_test
-    return n_test / n_train if n_train > 0 else 1.0
-
-
-def _raise(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    raised = iter(holm([made.p for made in comparisons if made.p is not None]))
-    return [made if made.p is None else made._replace(p=(p := next(raised)), tied=p >= LEVEL) for made in comparisons]
+    n_train = (n_clips if isinstance(n_clips, int) else len(best.folds)) - max(sizes.values())
+    return 1 + len(best.folds) / max(n_train, 1)
 
 
 def _say_uncompared(elsewhere: int, unread: int, n_rows: int) -> list[str]:
@@ -201,15 +232,10 @@ def _say_uncompared(elsewhere: int, unread: int, n_rows: int) -> list[str]:
     return notes
 
 
-def _say_rule(rows: Sequence[Row], best: Predictions, score: str) -> list[str]:
-    tests = {row.comparison.test for row in rows} - {""}
-    if not tests:
-        return []
-    by_folds, by_clips = "the corrected resampled t-test over folds", "McNemar's test"
-    how = f"{by_folds}, else {by_clips}" if len(tests) > 1 else by_folds if "t-test" in tests else by_clips
-    notes = [f"≈: not distinguishable from the best, p ≥ {LEVEL} by {how}, raised by Holm for the number of runs"]
-    if "McNemar" in tests and all(best.groups):
-        notes.append("McNemar's test takes clips as independent, and these come in groups: its p values are too small")
-    if "McNemar" in tests and score != "accuracy":
-        notes.append("McNemar's test compares accuracy, whatever the score")
-    return notes
+def _say_rule(made: Comparison, n_runs: int, best: Predictions) -> list[str]:
+    if made.too_few:
+        least = "even a run that is worse in every one has p > 0.05"
+        return [f"?: too few to tell: {made.n_units} {made.unit}; {least}"]
+    folds = ", widened for training parts that overlap (Nadeau-Bengio)" if len(set(best.folds)) > 1 else ""
+    how = f"sign-flip test over {made.n_units} {made.unit}{folds}, adjusted for choosing the best of {n_runs} runs"
+    return [f"≈: not distinguishable from the best, p ≥ {LEVEL} ({how})"]

@@ -17,11 +17,16 @@ from audiofw.leaderboard.runs import Run, as_number
 class Comparison(NamedTuple):
     """How a row compares with the best; None where nothing can be said."""
 
-    t_test: float | None = None  # p value of itself
-    mcnemar: float | None = None
-    test: str = ""  # which of the two decides
-    p: float | None = None  # of that one, raised for the number of rows compared
+    p: float | None = None  # adjusted for choosing the best and for the number of rows
     tied: bool | None = None  # not distinguishable from the best
+    unit: str = ""  # what the test takes as independent: clips or groups
+    n_units: int | None = None
+    too_few: bool = False  # of these for any difference to show
+
+    @property
+    def mark(self) -> str:
+        """Sign of the row in a table: blank for a row that is worse than the best."""
+        return "?" if self.too_few else {True: "≈", False: "", None: "–"}[self.tied]
 
 
 class Row(NamedTuple):

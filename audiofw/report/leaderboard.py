@@ -88,12 +88,13 @@ def _n_runs(board: Leaderboard) -> int:
 
 def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
     level = next((f"{run_of(row).metrics.get('interval_level', 0.95):.0%} interval" for row in board.rows), "interval")
-    figures = (f"{board.score} ± std", level, "p", *(("fit s/fold", "predict s/fold", "size") if costs else ()))
+    seconds = ("fit s/fold", "predict s/fold", "size") if costs else ()
+    figures = (f"{board.score} ± std", level, "p adjusted", *seconds)
     table = new_table("", *board.columns, *figures, right=len(figures))
     for column in table.columns[-len(figures) :]:
         column.header, column.no_wrap = str(column.header).replace(" ", "\n", 1), True  # figures stay whole
     for i, row in enumerate(board.rows[:MOST_ROWS]):
-        mark = "best" if i == 0 and row.value is not None else _mark(row)
+        mark = "best" if i == 0 and row.value is not None else row.comparison.mark
         table.add_row(mark, *row.options.values(), *_figures(row)[: len(figures)])
     if board.ensemble:
         blanks = [""] * (len(board.columns) - 1)
@@ -101,14 +102,10 @@ def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
     return table
 
 
-def _mark(row: Row) -> str:
-    return {True: "≈", False: "", None: "–"}[row.comparison.tied]
-
-
 def _mark_ensemble(board: Leaderboard) -> str:
     averaged, best = board.ensemble, board.rows[0]
     if averaged is None or averaged.comparison.tied is not False or averaged.value is None or best.value is None:
-        return _mark(averaged) if averaged else ""
+        return averaged.comparison.mark if averaged else ""
     return "better" if (averaged.value > best.value) == GREATER_IS_BETTER[board.score] else ""
 
 
@@ -211,11 +208,11 @@ def _figures_of(row: Row, score: str) -> dict[str, Any]:
         "fit_seconds": row.fit_seconds,
         "predict_seconds": row.predict_seconds,
         "model_bytes": row.model_bytes,
-        "p_t_test": comparison.t_test,
-        "p_mcnemar": comparison.mcnemar,
-        "test": comparison.test or None,
-        "p": comparison.p,
+        "p_adjusted": comparison.p,
         "not_distinguishable": comparison.tied,
+        "too_few_to_tell": comparison.too_few or None,
+        "compared_over": comparison.unit or None,
+        "n_compared_over": comparison.n_units,
     }
 
 

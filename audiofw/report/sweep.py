@@ -70,6 +70,7 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
         "left_out": len(board.rows) - len(rows),
         "best": next((row for row in shown if row["value"] is not None), None),
         "tied": [row for row in shown if row["mark"] == "≈" and row["rank"]],
+        "unknown": any(row["mark"] in ("?", "–") for row in shown if row["rank"]),
         "ends": ends,
         "level": next((run_of(row).metrics.get("interval_level", 0.95) for row in board.rows), 0.95),
         "notes": board.notes,
@@ -91,9 +92,7 @@ def _show(row: Row, place: int | None, folder: Path, board: Leaderboard, ends: t
 
     return {
         "rank": place,
-        "mark": "best"
-        if place == 1 and row.value is not None
-        else {True: "≈", False: "", None: "–"}[row.comparison.tied],
+        "mark": "best" if place == 1 and row.value is not None else row.comparison.mark,
         "options": options,
         "value": row.value,
         "std": row.std,

@@ -1,205 +1,265 @@
-"""The significance tests reproduce textbook values; the rule decides which rows are compared and how."""
+"""The p values are those of exact tests, choosing the best costs what it must, and the rule says who is compared."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.weightstats import DescrStatsW
 
 from audiofw.leaderboard.runs import Predictions, Run
-from audiofw.leaderboard.significance import LEVEL, compare_rows, corrected_t_test, holm, mcnemar
+from audiofw.leaderboard.significance import LEVEL, compare_rows, contribute, p_values, same_folds
 from audiofw.leaderboard.table import Row
 
-# --- the t-test -------------------------------------------------------------------------------------------
+# --- two runs: exact tests --------------------------------------------------------------------------------
 
 
-def test_corrected_t_test_has_the_value_computed_by_hand():
-    a, b = [0.82, 0.84, 0.86, 0.83, 0.85], [0.80, 0.80, 0.80, 0.80, 0.80]
-    # differences .02 .04 .06 .03 .05: mean .04, variance .00025; t = .04 / sqrt((1/5 + 1/4) × .00025) = 3.7712
-    assert corrected_t_test(a, b, 1 / 4) == pytest.approx(2 * stats.t.sf(3.771236, 4), rel=1e-5)
-    assert corrected_t_test(a, b, 1 / 4) == pytest.approx(0.0196, abs=1e-4)
-
-
-def test_without_overlap_of_training_parts_it_is_the_paired_t_test():
-    a, b = np.random.default_rng(0).normal(size=(2, 8))
-    assert corrected_t_test(a, b, 0.0) == pytest.approx(stats.ttest_rel(a, b).pvalue)
-    assert corrected_t_test(a, b, 1 / 7) > corrected_t_test(a, b, 0.0)
-    assert corrected_t_test(a, b, 1 / 7) == corrected_t_test(b, a, 1 / 7)
-
-
-def test_two_folds_are_too_few():
-    assert corrected_t_test([0.9, 0.8], [0.5, 0.1], 1.0) is None
-    assert corrected_t_test([0.9, 0.8, 0.9], [0.5, 0.1, 0.3], 0.5) is not None
-
-
-def test_equal_scores_are_no_difference():
-    assert corrected_t_test([0.9, 0.8, 0.7], [0.9, 0.8, 0.7], 0.5) == 1.0
-
-
-def test_same_difference_in_every_fold_is_not_taken_as_certainty():
-    assert corrected_t_test([0.9, 0.8, 0.7], [0.8, 0.7, 0.6], 0.5) is None
-
-
-# --- McNemar's test ---------------------------------------------------------------------------------------
-
-
-def hits(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+def hits(both: int, only_a: int, only_b: int, neither: int) -> np.ndarray:
     counts = [both, only_a, only_b, neither]
-    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+    return np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], counts, axis=0) / sum(counts)
 
 
-def test_many_discordant_clips_are_tested_by_chi_squared():
-    # Agresti's poll: 150 and 86 changed their minds; (|150 − 86| − 1)² / 236 = 16.82
-    assert mcnemar(*hits(794, 150, 86, 570)) == pytest.approx(stats.chi2.sf(16.8178, 1), rel=1e-4)
-    assert mcnemar(*hits(794, 150, 86, 570)) == pytest.approx(4.1e-5, rel=0.01)
+@pytest.mark.parametrize(("only_a", "only_b"), [(1, 0), (6, 0), (2, 9), (5, 5), (3, 7)])
+def test_two_runs_hits_are_tested_as_by_mcnemars_exact_test(only_a, only_b):
+    exact = mcnemar([[50, only_a], [only_b, 7]], exact=True).pvalue
+    assert p_values(hits(50, only_a, only_b, 7)).min() == pytest.approx(exact)
 
 
-@pytest.mark.parametrize(("only_a", "only_b"), [(1, 0), (6, 0), (2, 9), (12, 12), (3, 21)])
-def test_few_discordant_clips_are_tested_exactly(only_a, only_b):
-    exact = stats.binomtest(only_a, only_a + only_b).pvalue
-    assert mcnemar(*hits(50, only_a, only_b, 7)) == pytest.approx(exact)
+@pytest.mark.parametrize(("only_a", "only_b"), [(60, 40), (150, 86), (31, 12)])
+def test_many_discordant_clips_are_tested_as_by_mcnemars_test(only_a, only_b):
+    p = mcnemar([[794, only_a], [only_b, 570]], exact=True).pvalue
+    assert p_values(hits(794, only_a, only_b, 570)).min() == pytest.approx(p, abs=0.01)
 
 
 def test_clips_that_both_have_right_or_wrong_tell_nothing():
-    assert mcnemar(*hits(0, 6, 0, 0)) == mcnemar(*hits(1000, 6, 0, 500)) == pytest.approx(2 / 2**6)
-    assert mcnemar(*hits(40, 0, 0, 3)) == 1.0
-    assert mcnemar(*hits(0, 30, 30, 0)) == 1.0
+    assert p_values(hits(0, 6, 0, 0)).min() == p_values(hits(1000, 6, 0, 500)).min() == pytest.approx(2 / 2**6)
+    assert p_values(hits(40, 0, 0, 3)).tolist() == [1.0, 1.0]
+    assert p_values(hits(0, 30, 30, 0)).tolist() == [1.0, 1.0]
 
 
-# --- Holm -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("n_groups", [6, 9, 11])
+def test_few_groups_are_tested_by_every_way_to_choose_signs(n_groups):
+    X = np.random.default_rng(n_groups).normal([0.0, 0.8], size=(n_groups, 2))
+    exact = stats.permutation_test((X[:, 0], X[:, 1]), lambda a, b, axis: np.mean(a - b, axis=axis),
+                                   permutation_type="samples", vectorized=True, n_resamples=np.inf)  # fmt: skip
+    assert p_values(X).min() == pytest.approx(exact.pvalue, abs=3 / 2**n_groups)  # what is nearly as wide counts
 
 
-def test_holm_has_the_values_computed_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
-    assert holm([0.2]) == [0.2]
+@pytest.mark.parametrize("widening", [1.0, 1.25, 2.25])
+def test_widened_test_of_many_units_is_the_corrected_t_test(widening):
+    X = np.random.default_rng(0).normal([0.0, 0.13], size=(500, 2))
+    t, _, degrees = DescrStatsW(X[:, 1] - X[:, 0]).ttest_mean()
+    p = 2 * stats.t.sf(abs(t) / np.sqrt(widening), degrees)
+    assert p_values(X, widening).min() == pytest.approx(p, abs=0.012)
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_raises_keeps_the_order_and_stays_a_probability(p):
-    raised = holm(p)
-    assert all(low <= high <= 1 for low, high in zip(p, raised, strict=True))
-    assert sorted(raised) == [raised[i] for i in np.argsort(p, kind="stable")]
+def test_few_units_are_widened_on_the_scale_of_students_t():
+    """Six groups that all agree closely stay telling; a lead that rests on one of them does not."""
+    close = np.column_stack([np.zeros(6), [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]])
+    assert p_values(close, 2.2)[0] == pytest.approx(2 / 2**6)
+    assert p_values(np.column_stack([np.zeros(6), [0.1, 0.1, 0.2, 0.1, 0.3, 5.0]]), 2.2)[0] > LEVEL
+
+
+# --- more runs: the choice of the best --------------------------------------------------------------------
+
+
+def sweep(rng: np.random.Generator, n: int, k: int, correlation: float, behind=()) -> np.ndarray:
+    """Right and wrong of k runs of 85 %, some of them behind by so much."""
+    own, shared = rng.standard_normal((n, k)), rng.standard_normal((n, 1))
+    accuracy = np.full(k, 0.85) - np.pad(behind, (0, k - len(behind)))
+    return np.sqrt(1 - correlation) * own + np.sqrt(correlation) * shared < stats.norm.ppf(accuracy)
+
+
+@pytest.mark.parametrize(("k", "n"), [(2, 60), (10, 200), (30, 200)])
+@pytest.mark.parametrize("correlation", [0.0, 0.8])
+def test_one_of_equal_runs_is_rarely_called_worse(k, n, correlation):
+    rng = np.random.default_rng(k)
+    called = [p_values(sweep(rng, n, k, correlation)).min() < LEVEL for _ in range(300)]
+    assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_equal_runs_of_groups_are_rarely_called_worse():
+    rng = np.random.default_rng(0)
+    called = []
+    for _ in range(300):
+        of_groups = rng.beta(8, 2, size=(12, 15))  # each run is better with some groups than with others
+        called.append(p_values(rng.binomial(30, of_groups) / 360).min() < LEVEL)
+    assert 0.01 <= np.mean(called) <= 0.08
+
+
+def test_a_good_run_beside_poor_ones_is_rarely_called_worse():
+    rng = np.random.default_rng(0)
+    called = [p_values(sweep(rng, 300, 20, 0.5, behind=[0.1] * 5 + [0.2] * 10))[15:].min() < LEVEL for _ in range(300)]
+    assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_worse_runs_are_found_and_the_best_has_p_1():
+    found = p_values(sweep(np.random.default_rng(0), 1000, 12, 0.5, behind=[0.1] * 6))
+    assert (found[:6] < LEVEL).all()
+    assert (found[6:] >= LEVEL).all()
+    assert found.max() == 1.0
+
+
+def test_poor_runs_do_not_hide_a_difference_among_good_ones():
+    rng = np.random.default_rng(3)
+    good = sweep(rng, 1000, 2, 0.5, behind=[0.035])
+    poor = sweep(rng, 1000, 40, 0.5, behind=[0.3] * 40)
+    alone, among = p_values(good)[0], p_values(np.hstack([good, poor]))[0]
+    assert alone == pytest.approx(among, abs=0.01)
+
+
+def test_more_chances_to_look_good_raise_p_but_copies_do_not():
+    best, close = np.repeat([1, 0], [90, 10]), np.repeat([1, 0], [81, 19])  # nine clips less: p = 0.004
+    alone = p_values(np.column_stack([best, close]))
+    copies = p_values(np.column_stack([best, *[close] * 20]))
+    others = p_values(np.column_stack([best, close, sweep(np.random.default_rng(0), 100, 40, 0.0)]))
+    assert alone[1] == pytest.approx(2 / 2**9)
+    assert copies[1:] == pytest.approx(alone[1])
+    assert others[1] > LEVEL
+
+
+def test_order_of_the_runs_does_not_matter():
+    X = sweep(np.random.default_rng(0), 200, 8, 0.3, behind=[0.1, 0.2, 0.05])
+    order = np.random.default_rng(1).permutation(8)
+    assert p_values(X)[order] == pytest.approx(p_values(X[:, order]), abs=1e-6)
+
+
+def test_very_many_clips_are_tested_as_many(monkeypatch):
+    X = sweep(np.random.default_rng(0), 3000, 6, 0.5, behind=[0.02, 0.01])
+    signs = p_values(X)
+    monkeypatch.setattr("audiofw.leaderboard.significance.NORMAL_FROM", 100)
+    assert p_values(X) == pytest.approx(signs, abs=0.03)
 
 
 # --- the rule ---------------------------------------------------------------------------------------------
 
+CLASSES = ["a", "b"]
+
 
 def entry(
     name: str,
-    folds_of_score,
     right,
     *,
+    n_folds: int = 1,
     folds=None,
-    group: str = "",
+    groups=None,
     paths=None,
-    n_folds=None,
-    score="accuracy",
+    score: str = "accuracy",
+    proba=None,
     **split,
 ) -> tuple[Row, Predictions]:
-    """Make a row of the table with its predictions."""
+    """Make a row of the table and the predictions behind it."""
     n = len(right)
-    folds = folds or [i % len(folds_of_score) + 1 for i in range(n)]
+    folds = folds or [i % n_folds + 1 for i in range(n)]
     options = {"seed": 1, "split.name": "kfold", **{f"split.{key}": value for key, value in split.items()}}
-    metrics = {
-        "scores": {score: {"folds": list(folds_of_score)}},
-        "n_folds": n_folds or len(folds_of_score),
-        "n_clips": n,
-    }
+    metrics = {"n_folds": n_folds, "n_clips": n, "classes": CLASSES}
     run = Run(Path(name), name, "finished", 0.0, options=options, metrics=metrics)
-    labels, paths = ("a",) * n, tuple(paths or (f"{i:04}.wav" for i in range(n)))
-    predicted = tuple("a" if hit else "b" for hit in right)
-    value = float(np.mean(right))
-    tested = Predictions(paths, labels, predicted, tuple(folds), (group,) * n, None)
-    return Row(run, {}, value, None, None, None, None, None), tested
+    labels, paths = tuple(CLASSES[i % 2] for i in range(n)), tuple(paths or (f"{i:04}.wav" for i in range(n)))
+    predicted = tuple(CLASSES[i % 2 if hit else 1 - i % 2] for i, hit in enumerate(right))
+    tested = Predictions(paths, labels, predicted, tuple(folds), tuple(groups or [""] * n), proba)
+    tested = tested._replace(contributions=contribute(tested, CLASSES, score))
+    return Row(run, {}, float(np.mean(right)), None, None, None, None, None), tested
 
 
-def run_rule(*entries: tuple[Row, Predictions], score: str = "accuracy") -> tuple[list[Row], list[str]]:
+def run_rule(*entries: tuple[Row, Predictions]) -> tuple[list[Row], list[str]]:
     rows, tested = zip(*entries, strict=True)
-    return compare_rows(rows, tested, score)
+    return compare_rows(rows, tested)
 
 
-GOOD, POOR = [True] * 90 + [False] * 10, [True] * 50 + [False] * 50
-HIGH, LOW, NEAR = (0.90, 0.88, 0.91, 0.9, 0.92), (0.50, 0.55, 0.49, 0.5, 0.51), (0.91, 0.86, 0.90, 0.92, 0.90)
+GOOD, NEAR, POOR = ([True] * n + [False] * (100 - n) for n in (90, 87, 50))
+SHUFFLED = [NEAR[(7 * i) % 100] for i in range(100)]
 
 
-def test_same_folds_are_compared_by_the_t_test():
-    rows, notes = run_rule(entry("best", HIGH, GOOD), entry("near", NEAR, GOOD), entry("poor", LOW, POOR))
-    assert [row.comparison.test for row in rows] == ["", "t-test", "t-test"]
+def test_runs_on_one_holdout_are_compared_clip_by_clip():
+    rows, notes = run_rule(entry("best", GOOD), entry("near", SHUFFLED), entry("poor", POOR))
     assert [row.comparison.tied for row in rows] == [None, True, False]
-    assert rows[2].comparison.t_test == pytest.approx(corrected_t_test(LOW, HIGH, 20 / 80))
-    assert rows[2].comparison.mcnemar == pytest.approx(stats.chi2.sf(39**2 / 40, 1))
-    assert len(notes) == 1
-    assert "t-test over folds, raised" in notes[0]
+    assert [row.comparison.mark for row in rows] == ["–", "≈", ""]
+    assert rows[2].comparison.p < 0.001
+    assert (rows[2].comparison.unit, rows[2].comparison.n_units) == ("clips", 100)
+    assert notes == [
+        "≈: not distinguishable from the best, p ≥ 0.05 (sign-flip test over 100 clips, adjusted for choosing the best "
+        "of 3 runs)"
+    ]
 
 
-def test_other_folds_of_the_same_clips_are_compared_by_mcnemars_test():
-    other = entry("other", NEAR, POOR, folds=[5 - i % 5 for i in range(100)])
-    rows, notes = run_rule(entry("best", HIGH, GOOD), other)
-    assert rows[1].comparison.test == "McNemar"
-    assert rows[1].comparison.t_test is None
+def test_cross_validated_runs_are_compared_with_the_variance_widened():
+    behind = [True] * 82 + [False] * 18  # eight clips less, none more
+    alone, _ = run_rule(entry("best", GOOD), entry("behind", behind))
+    folded, notes = run_rule(entry("best", GOOD, n_folds=5), entry("behind", behind, n_folds=5))
+    assert alone[1].comparison.p == pytest.approx(2 / 2**8)
+    assert folded[1].comparison.p > 3 * alone[1].comparison.p
+    assert "overlap (Nadeau-Bengio)" in notes[0]
+
+
+def test_groups_are_what_is_compared_where_there_are_groups():
+    """A lead of one group is none of a new group."""
+    leader = [i < 95 for i in range(100)]
+    other = [i < 75 for i in range(100)]  # all twenty clips that it lacks are of two groups
+    groups = [f"bird {i // 10}" for i in range(100)]
+    rows, notes = run_rule(entry("best", leader, groups=groups), entry("other", other, groups=groups))
+    assert rows[1].comparison.tied is True
+    assert "over 10 groups" in notes[0]
+    rows, _ = run_rule(entry("best", leader), entry("other", other))
     assert rows[1].comparison.tied is False
-    assert "p ≥ 0.05 by McNemar's test" in notes[0]
 
 
-def test_one_holdout_is_compared_by_mcnemars_test():
-    rows, _ = run_rule(entry("best", [0.9], GOOD), entry("poor", [0.5], POOR))
-    assert rows[1].comparison.test == "McNemar"
+def test_five_groups_are_too_few_to_tell_and_six_may_tell():
+    for n_groups, tied, mark in ((5, None, "?"), (6, False, "")):
+        groups = [f"bird {i % n_groups}" for i in range(120)]
+        best, other = [True] * 120, [i < 60 for i in range(120)]
+        rows, notes = run_rule(entry("best", best, groups=groups), entry("other", other, groups=groups))
+        assert rows[1].comparison.tied is tied
+        assert rows[1].comparison.mark == mark
+        assert notes[0].startswith("?: too few to tell: 5 groups" if tied is None else "≈")
+
+
+def test_five_clips_are_too_few_to_tell():
+    rows, notes = run_rule(entry("best", [True] * 5), entry("poor", [False] * 5))
+    assert rows[1].comparison.p is None
+    assert notes[0].startswith("?: too few to tell: 5 clips")
+
+
+def test_runs_are_compared_by_the_score_that_is_ranked_by():
+    sure, unsure = (np.where(np.eye(2)[np.arange(100) % 2], p, 1 - p) for p in (0.95, 0.7))
+    right = [True] * 100
+    runs = [entry("sure", right, score="log_loss", proba=sure), entry("unsure", right, score="log_loss", proba=unsure)]
+    rows, _ = run_rule(*runs)
+    assert rows[1].comparison.tied is False
+    rows, _ = run_rule(entry("sure", right, proba=sure), entry("unsure", right, proba=unsure))
+    assert rows[1].comparison.tied is True
 
 
 def test_other_clips_or_labels_are_not_compared_and_a_note_says_so():
-    elsewhere = entry("elsewhere", LOW, POOR, paths=[f"x{i}" for i in range(100)])
-    row, tested = entry("relabelled", LOW, POOR)
+    elsewhere = entry("elsewhere", POOR, paths=[f"x{i}" for i in range(100)])
+    row, tested = entry("relabelled", POOR)
     relabelled = row, tested._replace(labels=("b",) * 100)
-    rows, notes = run_rule(entry("best", HIGH, GOOD), elsewhere, relabelled, entry("near", NEAR, GOOD))
+    rows, notes = run_rule(entry("best", GOOD), elsewhere, relabelled, entry("near", SHUFFLED))
     assert [row.comparison.tied for row in rows] == [None, None, None, True]
     assert notes[0] == "–: 2 of 4 rows were tested on other clips than the best: not to be compared"
 
 
 def test_row_without_readable_predictions_is_not_compared():
-    (best, tested), (row, _) = entry("best", HIGH, GOOD), entry("lost", LOW, POOR)
-    rows, notes = compare_rows([best, row], [tested, None], "accuracy")
+    (best, tested), (row, _) = entry("best", GOOD), entry("lost", POOR)
+    rows, notes = compare_rows([best, row], [tested, None])
     assert rows[1].comparison.tied is None
     assert notes == ["–: 1 of 2 rows have no predictions.csv that can be read"]
-    rows, notes = compare_rows([best, row], [None, tested], "accuracy")
+    rows, notes = compare_rows([best, row], [None, tested])
     assert rows[1].comparison.tied is None
     assert notes[0].startswith("nothing is compared")
 
 
+def test_row_whose_score_is_undefined_is_not_compared():
+    rows, _ = run_rule(entry("best", GOOD), entry("silent", POOR, score="log_loss"), entry("poor", POOR))
+    assert [row.comparison.tied for row in rows] == [None, None, False]
+
+
 def test_repeats_have_the_same_folds_only_with_the_same_seed_and_split():
     folds = [i % 5 + 1 for i in range(100)]  # a file names the first repeat's folds only
-    best = entry("best", HIGH * 3, GOOD, folds=folds, n_repeats=3)
-    same = entry("same", LOW * 3, POOR, folds=folds, n_repeats=3)
-    other = entry("other", LOW * 3, POOR, folds=folds, n_repeats=3, stratify=False)
-    rows, _ = run_rule(best, same, other)
-    assert [row.comparison.test for row in rows] == ["", "t-test", "McNemar"]
-    assert rows[1].comparison.t_test == pytest.approx(corrected_t_test(LOW * 3, HIGH * 3, 20 / 80))
-
-
-def test_folds_whose_score_is_undefined_are_left_out():
-    rows, _ = run_rule(entry("best", HIGH, GOOD), entry("gap", (0.5, None, 0.49, 0.5, 0.51), POOR))
-    left = [HIGH[i] for i in (0, 2, 3, 4)]
-    assert rows[1].comparison.t_test == pytest.approx(corrected_t_test((0.5, 0.49, 0.5, 0.51), left, 20 / 80))
-
-
-def test_more_rows_raise_the_bar():
-    close = [True] * 81 + [False] * 19  # nine clips fewer: p = 0.004 uncorrected
-    alone, _ = run_rule(entry("best", [0.9], GOOD), entry("close", [0.81], close))
-    many, _ = run_rule(entry("best", [0.9], GOOD), *(entry(str(i), [0.81], close) for i in range(20)))
-    assert alone[1].comparison.tied is False
-    assert all(row.comparison.tied for row in many[1:])
-    assert many[1].comparison.mcnemar == alone[1].comparison.mcnemar < LEVEL <= many[1].comparison.p
-
-
-def test_groups_and_other_scores_are_warned_of_where_mcnemars_test_is_used():
-    pair = [entry(name, [0.9], GOOD, group="bird 1", score="f1") for name in ("best", "other")]
-    _, notes = run_rule(*pair, score="f1")
-    assert any("come in groups" in note for note in notes)
-    assert any("compares accuracy" in note for note in notes)
-    _, notes = run_rule(entry("best", [0.9], GOOD), entry("other", [0.9], GOOD))
-    assert len(notes) == 1
+    (row, best), (other, tested) = (entry(name, GOOD, n_folds=15, folds=folds, n_repeats=3) for name in ("a", "b"))
+    assert same_folds(other.run, tested, row.run, best)
+    for changed in ({**other.run.options, "split.stratify": False}, {**other.run.options, "seed": 2}):
+        assert not same_folds(replace(other.run, options=changed), tested, row.run, best)

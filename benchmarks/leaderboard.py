@@ -1,0 +1,199 @@
+"""How often the leaderboard calls an equally good run worse, and how often it finds one that is; print the table.
+
+    python benchmarks/leaderboard.py [--sweeps 1000] [--only holdout groups folds power]
+
+Each row simulates sweeps of k runs on the same n clips. *worse* is the share of sweeps in which a run that is as good
+as any is called worse than the best: at most 5 % are allowed. *before* is the same of the method used earlier: each
+run against the best-looking one, by McNemar's test on clips or the corrected resampled t-test on folds, corrected by
+Holm. In the rows of power a tenth of the runs, at least one, is as good as any, and the others are *behind* by so many
+points; *found* is the share of these that is called worse. Clips are correlated where a hard clip is hard for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import bdtr, chdtrc, ndtri, stdtr
+
+from audiofw.leaderboard.significance import LEVEL, p_values
+
+ACCURACY = 0.85
+TOO_FEW = 2.0 ** (1 - np.arange(64)) >= LEVEL
+
+
+class Sweeps(NamedTuple):
+    """What is simulated: so many sweeps of k runs on n clips."""
+
+    part: str
+    k: int
+    n: int
+    correlation: float = 0.0  # of two runs on one clip
+    n_groups: int = 0  # each run is better with some groups than with others
+    n_folds: int = 1  # each fold's model of each run is somewhat better or worse than the run's average
+    behind: float = 0.0  # by how much nine tenths of the runs are worse
+
+
+class Found(NamedTuple):
+    """Shares of sweeps in which an equal run was called worse, and of worse runs that were found; None: not tried."""
+
+    worse: float
+    found: float
+
+
+# --- the method used before -------------------------------------------------------------------------------
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
+    """Compute McNemar's two-sided p value: exact for fewer than 25 discordant clips, else by chi-squared."""
+    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
+    discordant = only_a + only_b
+    if discordant == 0:
+        return 1.0
+    if discordant < 25:
+        return float(min(1.0, 2 * bdtr(min(only_a, only_b), discordant, 0.5)))
+    return float(chdtrc(1, max(abs(only_a - only_b) - 1, 0) ** 2 / discordant))
+
+
+def corrected_t_test(a: Sequence[float], b: Sequence[float], test_over_train: float) -> float:
+    """Compute the corrected resampled t-test's two-sided p value from scores of the same folds."""
+    differences = np.subtract(a, b, dtype=float)
+    mean, variance = differences.mean(), differences.var(ddof=1)
+    if variance < 1e-20:
+        return 1.0
+    t = mean / np.sqrt((1 / differences.size + test_over_train) * variance)
+    return float(2 * stdtr(differences.size - 1, -abs(t)))
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Correct p values for their number, by Holm's step-down method, in the order given."""
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    raised = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
+    corrected[order] = np.minimum(raised, 1.0)
+    return corrected
+
+
+def before(right: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Mark the runs that the earlier method calls worse than the best-looking one."""
+    n_folds, best = folds.max() + 1, int(right.sum(axis=0).argmax())
+    others = [i for i in range(right.shape[1]) if i != best]
+    if n_folds > 1:
+        scores = np.stack([right[folds == fold].mean(axis=0) for fold in range(n_folds)])
+        p = [corrected_t_test(scores[:, i], scores[:, best], 1 / (n_folds - 1)) for i in others]
+    else:
+        p = [mcnemar(right[:, i], right[:, best]) for i in others]
+    called = np.zeros(right.shape[1], bool)
+    called[others] = holm(p) < LEVEL
+    return called
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------
+
+
+def simulate(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make one sweep: which clips each run has right, shape (n, k), and each clip's group and fold."""
+    n, k = sweeps.n, sweeps.k
+    skill = np.full(k, ndtri(ACCURACY))
+    skill[max(1, k // 10) :] = ndtri(ACCURACY - sweeps.behind)
+    groups = rng.integers(sweeps.n_groups, size=n) if sweeps.n_groups else np.arange(n)
+    folds = np.arange(n) % sweeps.n_folds
+    own, shared = rng.standard_normal((n, k), np.float32), rng.standard_normal((n, 1), np.float32)
+    ease = np.sqrt(1 - sweeps.correlation) * own + np.sqrt(sweeps.correlation) * shared
+    if sweeps.n_groups:
+        of_groups = rng.standard_normal((sweeps.n_groups, 1)) + rng.standard_normal((sweeps.n_groups, k))
+        ease = np.sqrt(0.8) * ease + np.sqrt(0.1) * of_groups[groups]
+    if sweeps.n_folds > 1:  # in accuracy ± 1.2 points
+        ease += 0.05 * rng.standard_normal((sweeps.n_folds, k))[folds]
+    return ease > -skill, groups, folds
+
+
+def now(right: np.ndarray, groups: np.ndarray, n_folds: int) -> np.ndarray | None:
+    """Mark the runs that the leaderboard calls worse than the best; None where there are too few units to tell."""
+    X = np.stack([np.bincount(groups, weights=column) for column in right.T], axis=1)
+    if TOO_FEW[min(len(X), 63)]:
+        return None
+    return p_values(X, 1 + n_folds / (n_folds - 1) if n_folds > 1 else 1.0) < LEVEL
+
+
+def measure(sweeps: Sweeps, times: int) -> tuple[Found | None, Found]:
+    """Run both methods on so many sweeps."""
+    rng = np.random.default_rng([sweeps.k, sweeps.n])
+    good = max(1, sweeps.k // 10) if sweeps.behind else sweeps.k
+    called: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for _ in range(times):
+        right, groups, folds = simulate(sweeps, rng)
+        if (found := now(right, groups, sweeps.n_folds)) is not None:
+            called[0].append(found)
+        called[1].append(before(right, folds))
+    new, old = (Found(*_shares(np.array(marks), good)) if marks else None for marks in called)
+    assert old is not None
+    return new, old
+
+
+def _shares(called: np.ndarray, good: int) -> tuple[float, float]:
+    worse = called[:, good:]
+    return float(called[:, :good].any(axis=1).mean()), float(worse.mean()) if worse.size else np.nan
+
+
+def plan() -> Iterator[Sweeps]:
+    """List what is simulated."""
+    for correlation in (0.0, 0.7):
+        for n in (50, 200, 1000, 4000):
+            yield from (Sweeps("holdout", k, n, correlation) for k in (2, 10, 20, 50))
+    for n_groups in (5, 6, 10, 20, 50):
+        yield from (Sweeps("groups", k, n, 0.5, n_groups) for n in (200, 4000) for k in (2, 10, 50))
+    yield from (Sweeps("folds", k, n, 0.5, n_folds=5) for n in (50, 200, 1000, 4000) for k in (2, 10, 50))
+    for n, behind in ((200, 0.1), (1000, 0.05), (4000, 0.025)):
+        yield from (Sweeps("power", k, n, 0.5, behind=behind) for k in (2, 10, 50))
+    yield from (Sweeps("power", k, 1000, 0.5, n_groups, behind=0.15) for n_groups in (6, 10, 20) for k in (2, 10))
+    yield from (Sweeps("power", k, 1000, 0.5, n_folds=5, behind=0.1) for k in (2, 10, 50))
+
+
+# --- the table --------------------------------------------------------------------------------------------
+
+PARTS = tuple(dict.fromkeys(sweeps.part for sweeps in plan()))
+HEAD = ("part", "k", "n", "correlation", "groups", "folds", "behind", "worse", "before", "found", "before")
+
+
+def show(sweeps: Sweeps, new: Found | None, old: Found) -> list[str]:
+    def percent(value: float | None) -> str:
+        return "too few to tell" if value is None else "" if np.isnan(value) else f"{value:.1%}".replace("%", " %")
+
+    figures = [
+        *(percent(new and new.worse), percent(old.worse)),
+        *((percent(new and new.found), percent(old.found)) if sweeps.behind else ("", "")),
+    ]
+    behind = f"{100 * sweeps.behind:g}" if sweeps.behind else ""
+    counts = (sweeps.n_groups or "", sweeps.n_folds if sweeps.n_folds > 1 else "", behind)
+    return [sweeps.part, *map(str, (sweeps.k, sweeps.n, sweeps.correlation, *counts)), *figures]
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def table(chosen: Sequence[Sweeps], times: int, write: Callable[[str], object]) -> None:
+    write(row(HEAD) + row(["---"] * len(HEAD)))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process for each core
+    with ProcessPoolExecutor() as pool:
+        counts = [max(200, times // 4) if sweeps.n > 1000 else times for sweeps in chosen]
+        for sweeps, (new, old) in zip(chosen, pool.map(measure, chosen, counts), strict=True):
+            write(row(show(sweeps, new, old)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sweeps", type=int, default=1000, help="a quarter of them for 4 000 clips (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
+    args = parser.parse_args()
+    table([sweeps for sweeps in plan() if sweeps.part in args.only], args.sweeps, sys.stdout.write)
+
+
+if __name__ == "__main__":
+    main()
