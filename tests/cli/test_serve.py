@@ -7,46 +7,74 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from bundles import make_run
 from conftest import tone, write_wav
+from gates import PATIENCE, PYTHONPATH
 
-PATIENCE = 60  # seconds
-
-
-@pytest.fixture
-def run(audiofw, sounds, tmp_path) -> Path:
-    done = audiofw(
-        f"data.source={sounds(clips=6)}", "model=knn", "report=false", f"hydra.run.dir={tmp_path}/run", "n_jobs=1"
-    )
-    assert done.code == 0, done.err
-    return tmp_path / "run"
+needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason='needs pip install "audiofw[serve]"')
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_is_served_until_it_is_stopped(run, tmp_path, ending):
-    pytest.importorskip("gradio", reason='needs pip install "audiofw[serve]"')
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("serve"), "model=knn")
+
+
+def ask(address: str, folder: Path) -> str:
+    """Send the sound of a high tone; its label."""
+    sound = write_wav(folder / "a.wav", tone(4000)).read_bytes()
+    request = urllib.request.Request(f"{address}predict", data=sound)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as got:
+        return json.load(got)["label"]
+
+
+@needs_gradio
+def test_a_run_is_served_until_ctrl_c(run, tmp_path):
     (tmp_path / "temporary").mkdir()
     command = [sys.executable, "-m", "audiofw", "serve", str(run)]
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": PYTHONPATH}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             address = process.stdout.readline().strip()
             assert address.startswith("http://127.0.0.1:"), process.stderr.read()
-            sound = write_wav(tmp_path / "a.wav", tone(2000)).read_bytes()
-            with urllib.request.urlopen(
-                urllib.request.Request(f"{address}predict", data=sound), timeout=PATIENCE
-            ) as got:
-                assert json.load(got)["label"] == "high"
-            process.send_signal(ending)
+            assert ask(address, tmp_path) == "high"
+            process.send_signal(signal.SIGINT)
             said, warned = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
     assert (process.returncode, said, warned) == (0, "", "")
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@needs_gradio
+def test_a_run_is_served_until_it_is_terminated(audiofw, run, tmp_path, monkeypatch):
+    """In this process, which imports Gradio anyway."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    read, write = os.pipe()
+    labels = []
+
+    def ask_and_terminate() -> None:
+        try:
+            labels.append(ask(written.readline().strip(), tmp_path))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with os.fdopen(read) as written, os.fdopen(write, "w") as out, monkeypatch.context() as here:
+        here.setattr(sys, "stdout", out)
+        client = threading.Thread(target=ask_and_terminate)
+        client.start()
+        told = audiofw("serve", str(run))
+        client.join()
+    assert (told.code, told.err, labels) == (0, "", ["high"])
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -76,10 +104,10 @@ def test_a_wrong_word_is_one_line(audiofw, words, said):
     assert len(told.err.splitlines()) == 1
 
 
+@needs_gradio
 def test_a_port_that_is_taken_says_so(audiofw, run):
     import socket
 
-    pytest.importorskip("gradio", reason='needs pip install "audiofw[serve]"')
     with socket.create_server(("127.0.0.1", 0)) as other:
         told = audiofw("serve", str(run), "--port", str(other.getsockname()[1]))
     assert told.code == 2

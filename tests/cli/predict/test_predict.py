@@ -4,10 +4,11 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,13 @@ import pytest
 import soundfile
 from bundles import make_run
 from conftest import tone, write_wav
+from gates import PATIENCE, PYTHONPATH
 
 import audiofw as fw
 from audiofw.audio.load import load
 from audiofw.bundle.model import Verdict
 from audiofw.bundle.timeline import Cell, cells, segments, windows
 from audiofw.parallel.executors import Lost
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def command(*words: object) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": PYTHONPATH}
 
 
 # --- clips -------------------------------------------------------------------------------------------------------
@@ -181,11 +181,12 @@ def test_a_coverage_of_none_or_all_is_refused(audiofw, run, clips, share):
     assert "a share between 0 and 1" in outcome.err
 
 
-def test_stdin_is_a_recording(run, clips):
-    data = (clips / "mid.wav").read_bytes()
-    done = subprocess.run(command("predict", run, "-"), input=data, capture_output=True, env=environment())
-    assert done.returncode == 0, done.stderr
-    (row,) = rows_of(done.stdout.decode())
+def test_stdin_is_a_recording(audiofw, run, clips, monkeypatch):
+    with (clips / "mid.wav").open("rb") as recording:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(recording))
+        outcome = audiofw("predict", str(run), "-")
+    assert outcome.code == 0, outcome.err
+    (row,) = rows_of(outcome.out)
     assert (row["path"], row["predicted"]) == ("-", "mid")
 
 
@@ -197,8 +198,8 @@ def test_a_model_without_probabilities_gives_labels_alone(audiofw, sounds, tmp_p
         "    return RidgeClassifier()\n"
     )
     monkeypatch.setenv("AUDIOFW_PLUGINS_PATH", str(tmp_path / "mine"))
-    words = [f"data.source={sounds()}", "model=ridge", "report=false", "hydra.run.dir=run"]
-    assert audiofw(*words).code == 0
+    words = [f"data.source={sounds()}", "feature=mfcc", "pooling=stats", "model=ridge", "audit=false", "report=false"]
+    assert audiofw(*words, "hydra.run.dir=run").code == 0
     outcome = audiofw("predict", "run", str(tmp_path / "sounds/low/0.wav"))
     assert outcome.out.splitlines()[1].split(",")[1:3] == ["low", ""]
     assert audiofw("verify", "run").code == 0
@@ -292,11 +293,15 @@ def test_a_closed_pipe_ends_quietly(run, clips):
     assert process.stdout.readline().startswith(b"path,")
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == 0
+    assert process.wait(PATIENCE) == 0
 
 
-def read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+def open_for_writing(fifo: Path) -> None:
+    """Open a named pipe, as soon as somebody opens it to read."""
+    opening = threading.Thread(target=fifo.open, args=("wb",), daemon=True)
+    opening.start()
+    opening.join(PATIENCE)
+    assert not opening.is_alive(), "nobody reads"
 
 
 def test_results_are_written_as_they_come_and_ctrl_c_keeps_them(run, clips, tmp_path):
@@ -304,13 +309,11 @@ def test_results_are_written_as_they_come_and_ctrl_c_keeps_them(run, clips, tmp_
     os.mkfifo(fifo)  # a recording that never comes
     words = command("predict", run, clips, fifo, "-o", tmp_path / "out.json", "--n-jobs", "1")
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and "path" not in read(tmp_path / "out.json"):
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
     try:
-        _, err = process.communicate(timeout=30)
+        open_for_writing(fifo)
+        assert "path" in (tmp_path / "out.json").read_text()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, err) == (130, "audiofw: stopped\n")
@@ -463,17 +466,25 @@ def test_neighbours_of_one_label_are_merged():
 # --- cost --------------------------------------------------------------------------------------------------------
 
 
-def peak(*words: object) -> int:
-    """Megabytes that a command took at most."""
-    code = (
-        "import resource, sys; from audiofw.cli.main import main; code = main(sys.argv[1:]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, env=environment()
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stderr.split()[-1]) // (1024 if sys.platform != "darwin" else 2**20)
+ONE_AFTER_THE_OTHER = """
+import json, resource, sys
+from audiofw.cli.main import main
+for words in json.loads(sys.argv[1]):
+    code = main(words)
+    print("ended:", code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def run_elsewhere(*commands: list[object]) -> list[tuple[int, int]]:
+    """Run commands in one other process: each one's exit code, and the megabytes taken up to its end."""
+    words = json.dumps([[str(word) for word in line] for line in commands])
+    code = [sys.executable, "-c", ONE_AFTER_THE_OTHER, words]
+    done = subprocess.run(code, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment())
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    ends = re.findall(r"^ended: (\d+) (\d+)$", done.stderr, re.MULTILINE)
+    assert len(ends) == len(commands)
+    return [(int(code), int(most) // (1024 if sys.platform != "darwin" else 2**20)) for code, most in ends]
 
 
 def test_memory_does_not_grow_with_a_recordings_length(run, tmp_path):
@@ -484,7 +495,11 @@ def test_memory_does_not_grow_with_a_recordings_length(run, tmp_path):
             for _ in range(minutes):
                 file.write(minute)
     words = ["predict", run, "--window", "5", "--n-jobs", "1"]
-    short, long = peak(*words, tmp_path / "short.flac"), peak(*words, tmp_path / "long.flac")
+    (_, short), (_, long) = ends = run_elsewhere(
+        [*words, tmp_path / "short.flac"],
+        [*words, tmp_path / "long.flac"],
+    )
+    assert [code for code, _ in ends] == [0, 0]
     assert long - short < 40  # as float32 it is 95 MB more
 
 
@@ -549,16 +564,19 @@ def write_mutants(folder: Path, each: int, seed: int) -> int:
     return each * len(FORMATS)
 
 
-@pytest.mark.parametrize("words", [[], ["--window", "0.1", "--hop", "0.05"]])
-def test_damaged_files_cost_a_row_each_and_nothing_more(run, tmp_path, words):
+def test_damaged_files_cost_a_row_each_and_nothing_more(run, tmp_path):
     each = int(os.environ.get("AUDIOFW_FUZZ", "50"))
-    count = write_mutants(tmp_path / "mutants", each, seed=len(words))
-    line = command("predict", run, tmp_path / "mutants", "--format", "jsonl", *words)
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=60 + count)
-    assert done.returncode in (0, 1), done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
-    records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len({record["path"] for record in records}) == count
-    if not words:
-        assert len(records) == count
-        assert {"error" in record for record in records} == {True, False}
+    count = write_mutants(tmp_path / "mutants", each, seed=0)
+    write_mutants(tmp_path / "others", each, seed=4)
+    ends = run_elsewhere(
+        ["predict", run, tmp_path / "mutants", "-o", tmp_path / "clips.jsonl"],
+        ["predict", run, tmp_path / "others", "-o", tmp_path / "times.jsonl", "--window", "0.1", "--hop", "0.05"],
+    )
+    assert {code for code, _ in ends} <= {0, 1}
+    clips, times = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("clips.jsonl", "times.jsonl")
+    )
+    assert len({record["path"] for record in clips}) == len(clips) == count
+    assert {"error" in record for record in clips} == {True, False}
+    assert len({record["path"] for record in times}) == count
