@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import tone, write_wav
+from gates import PATIENCE, PYTHONPATH, arrival, opened_gate, port_of
 
 from audiofw.cli.main import COMMANDS
+from audiofw.errors import ConfigError
+from audiofw.experiment.hydra_app import compose
 from audiofw.version import __version__
 
-QUICK = ("report=false",)
+QUICK = ("audit=false", "report=false", "bundle=false", "n_jobs=1")
+PLAIN = ("feature=mfcc", "pooling=stats", *QUICK)
 
 
 def one_line(outcome) -> str:
@@ -40,26 +43,12 @@ def one_line(outcome) -> str:
             ["model=xgboost", "model.max_dept=3"],
             "model.max_dept: unknown key (did you mean 'model.max_depth'?)",
         ),
-        (["sed=1"], "sed: unknown key (did you mean 'seed'?)"),
         (["feature.n_mels=many"], "feature.n_mels: Value 'many'"),
         (["feature.n_mels=0"], "feature.n_mels=0: must be int ≥ 1"),
-        (["split.test_size=2"], "split.test_size=2.0: must be float > 0, < 1"),
-        (["+feature.typo=1"], "feature.typo: unknown option"),
         (["+model.typo=1"], "model.typo: unknown option"),
-        (["+data.limt=1"], "data.limt: unknown option (did you mean 'limit'?)"),
-        (["+data.columns.lable=x"], "data.columns.lable: unknown option (did you mean 'label'?)"),
-        (["pad.to=longer"], "pad.to=longer: must be duration | longest"),
         (["score=acuracy"], "unknown score (did you mean 'accuracy'?)"),
-        (["seed=-1"], "seed=-1: must be int ≥ 0"),
-        (["audio.duration=0"], "audio.duration=0.0: must be float > 0 or null"),
         (["data.include=[a"], "[a"),
-        (["audio.trim=abc"], "audio.trim: Value 'abc' is not a number"),
-        (["data.limit=1.5"], "data.limit: Value '1.5' is not a whole number"),
-        (["robustness=maybe"], "robustness: Value 'maybe' is neither true nor false"),
-        (["data.include=dog"], "data.include: must be a list, e.g. [a,b]"),
-        (["bundle=maybe"], "bundle: is a section; set its keys: bundle.key=value"),
         (["windows.hop=1", "audio.duration=null"], "windows.hop=1 needs audio.duration"),
-        (["pooling.parts=[100000]"], "pooling.parts=[100000]: must be list of int ≥ 1, ≤ 100"),
         (["plugins", "show"], "the following arguments are required: name"),
         (["pluginz"], "unknown command 'pluginz' (did you mean 'plugins'?)"),
         (["pets.zip"], "'pets.zip' is not a command; to use it as data: audiofw data.source=pets.zip"),
@@ -76,6 +65,33 @@ def one_line(outcome) -> str:
 def test_a_wrong_word_is_refused_in_one_line(audiofw, words, said):
     assert said in one_line(audiofw(*words))
     assert list(Path.cwd().iterdir()) == []  # no partial files are left behind
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("sed=1", "sed: unknown key (did you mean 'seed'?)"),
+        ("split.test_size=2", "split.test_size=2.0: must be float > 0, < 1"),
+        ("+feature.typo=1", "feature.typo: unknown option"),
+        ("+data.limt=1", "data.limt: unknown option (did you mean 'limit'?)"),
+        ("+data.columns.lable=x", "data.columns.lable: unknown option (did you mean 'label'?)"),
+        ("pad.to=longer", "pad.to=longer: must be duration | longest"),
+        ("seed=-1", "seed=-1: must be int ≥ 0"),
+        ("audio.duration=0", "audio.duration=0.0: must be float > 0 or null"),
+        ("audio.trim=abc", "audio.trim: Value 'abc' is not a number"),
+        ("data.limit=1.5", "data.limit: Value '1.5' is not a whole number"),
+        ("robustness=maybe", "robustness: Value 'maybe' is neither true nor false"),
+        ("data.include=dog", "data.include: must be a list, e.g. [a,b]"),
+        ("bundle=maybe", "bundle: is a section; set its keys: bundle.key=value"),
+        ("pooling.parts=[100000]", "pooling.parts=[100000]: must be list of int ≥ 1, ≤ 100"),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused_in_one_line(word, said):
+    with pytest.raises(ConfigError) as refused:
+        compose([word])
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert refused.value.exit_code == 2
 
 
 def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):
@@ -107,13 +123,13 @@ def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):
 
 def test_the_source_may_have_any_name(audiofw, sounds, tmp_path):
     folder = sounds(folder="My Pets (1), new = {odd}")
-    assert audiofw(f"data.source={folder.name}", *QUICK).code == 0
+    assert audiofw(f"data.source={folder.name}", *PLAIN).code == 0
 
 
 def test_a_pattern_reads_labels_and_groups_as_the_shell_hands_it_over(audiofw, tmp_path):
     for i in range(20):
         write_wav(tmp_path / f"flat/{i % 2}_{'ann' if i < 10 else 'bob'}_{i}.wav", tone(200 + 900 * (i % 2), seed=i))
-    words = ["data.source=flat", r"data.pattern=(?P<label>\d)_(?P<group>\w+)_", "split=leave_one_group_out", *QUICK]
+    words = ["data.source=flat", r"data.pattern=(?P<label>\d)_(?P<group>\w+)_", "split=leave_one_group_out", *PLAIN]
     outcome = audiofw(*words, "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     rows = list(csv.DictReader((tmp_path / "run/predictions.csv").open()))
@@ -127,7 +143,7 @@ def test_bad_files_are_listed_and_the_run_goes_on(audiofw, sounds, tmp_path):
     (folder / "low/text.wav").write_text("no sound at all " * 20)
     write_wav(folder / "high/nothing.wav", np.zeros(0))
     write_wav(folder / "high/silent.wav", np.zeros(4000))
-    outcome = audiofw(f"data.source={folder}", *QUICK, "hydra.run.dir=run")
+    outcome = audiofw(f"data.source={folder}", *PLAIN, "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     rows = list(csv.DictReader((tmp_path / "run/failures.csv").open()))
     assert {row["name"] for row in rows} == {"low/empty.wav", "low/text.wav", "high/nothing.wav", "high/silent.wav"}
@@ -168,7 +184,7 @@ def test_fewer_clips_than_folds(audiofw, sounds):
 
 
 def test_a_second_run_takes_features_from_the_cache(audiofw, sounds, tmp_path):
-    words = [f"data.source={sounds()}", *QUICK]
+    words = [f"data.source={sounds()}", *PLAIN]
     audiofw(*words, "hydra.run.dir=cold")
     audiofw(*words, "hydra.run.dir=warm")
     cold, warm = (json.loads((tmp_path / run / "metrics.json").read_text()) for run in ("cold", "warm"))
@@ -179,8 +195,8 @@ def test_a_second_run_takes_features_from_the_cache(audiofw, sounds, tmp_path):
 
 
 def test_a_sweep_runs_every_choice(audiofw, sounds, tmp_path):
-    words = ["-m", f"data.source={sounds()}", "feature=mel,mfcc", "model=lightgbm,xgboost", "hydra.sweep.dir=sweep"]
-    outcome = audiofw(*words, *QUICK)
+    words = ["-m", f"data.source={sounds(clips=6)}", "feature=mel,mfcc", "pooling=stats", "model=knn,lda"]
+    outcome = audiofw(*words, "hydra.sweep.dir=sweep", *QUICK)
     assert outcome.code == 0, outcome.err
     runs = [json.loads(file.read_text()) for file in sorted((tmp_path / "sweep").glob("*/metrics.json"))]
     assert len(runs) == 4
@@ -217,7 +233,7 @@ def test_a_broken_plugin_warns_and_stops_only_who_chooses_it(audiofw, sounds, tm
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/loudness.py").write_text("import nonsense_that_is_not_there\n")
     words = ["--plugins-dir", "mine", f"data.source={sounds()}", *QUICK]
-    outcome = audiofw(*words)
+    outcome = audiofw(*words, "feature=mfcc")
     assert outcome.code == 0
     assert "plugin not loaded" in outcome.err
     assert len(outcome.err.splitlines()) == 1
@@ -297,20 +313,46 @@ def test_completion_knows_menus_choices_and_keys(audiofw, monkeypatch, line, amo
     assert any(word.startswith(among) for word in outcome.out.split()), outcome.out
 
 
-def test_ctrl_c_stops_promptly_without_a_traceback(sounds, tmp_path):
-    folder = sounds(clips=200, seconds=2)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "audiofw", f"data.source={folder}", "model=sklearn_gbm", "model.n_estimators=100000"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        start_new_session=True,
-    )
-    time.sleep(4)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+ENDLESS = """
+    from audiofw import hookimpl
+    from gates import arrive
+
+    @hookimpl
+    def register_models(register):
+        register(endless)
+
+    def endless(seed):
+        "A model that is fitted for ever."
+        from sklearn.dummy import DummyClassifier
+
+        class Endless(DummyClassifier):
+            def fit(self, X, y):
+                arrive()
+                while True:
+                    super().fit(X, y)
+
+        return Endless()
+"""
+
+
+def test_ctrl_c_stops_without_a_traceback(sounds, tmp_path):
+    folder = sounds(clips=4, seconds=0.1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/endless.py").write_text(textwrap.dedent(ENDLESS))
+    words = ["--plugins-dir", "mine", f"data.source={folder}", "model=endless", *PLAIN]
+    with opened_gate() as gate:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "audiofw", *words],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "GATE": port_of(gate)},
+            start_new_session=True,
+        )
+        arrival(gate).close()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err.strip().splitlines() == ["audiofw: stopped"]
     assert not list(tmp_path.rglob("metrics.json"))
