@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from audiofw.experiment.job import run_found
 from audiofw.experiment.supervisor import is_sweep
 from audiofw.extraction.columns import name_columns
 from audiofw.extraction.table import extract, units_of
+from audiofw.system.spreadsheet import read_records
 
 Overrides = Sequence[str]
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -50,7 +50,7 @@ class RunResult:
     def predictions(self) -> list[dict[str, Any]]:
         """One row for each tested clip, out of fold; for ``pandas.DataFrame(result.predictions)``."""
         with (self.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
-            return [_typed(row) for row in csv.DictReader(file)]
+            return [_typed(row) for row in read_records(file)]
 
     @cached_property
     def model(self) -> Model:

@@ -1,5 +1,6 @@
 """The Python interface does what the commands do, and heavy libraries are imported lazily."""
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import QUICK, make_sounds
+from conftest import tone, write_wav
 
 import audiofw as fw
+from audiofw.leaderboard.runs import read_predictions, read_runs
+from audiofw.report.facts import read_facts
 
 
 @pytest.fixture
@@ -121,3 +125,41 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["[]", "[]"]
+
+
+FORMULAS = ("=1+1", "'quoted")
+
+
+def test_no_result_file_holds_a_formula_and_all_come_back(audiofw, sounds, quick, tmp_path):
+    """Labels, names and reasons may begin with what a spreadsheet runs."""
+    folder = sounds(clips=6, folder="odd", **dict(zip(FORMULAS, (200, 2000), strict=True)))
+    (folder / FORMULAS[0] / "bad.wav").write_bytes(b"x")
+    words = [f"data.source={folder}", *quick[1:]]
+    result = fw.run(words, path=tmp_path / "odd run")
+    assert {row["label"] for row in result.predictions} == set(FORMULAS)
+    assert all(row["path"].startswith(FORMULAS) for row in result.predictions)
+    assert result.predictions[0].keys() >= {f"p({label})" for label in FORMULAS}
+    (run,) = read_runs([result.path])
+    assert set(read_predictions(run).labels) == set(FORMULAS)
+    assert set(read_predictions(run).paths) == {row["path"] for row in result.predictions}
+    assert [row["name"] for row in read_facts(result.path).failures] == ["=1+1/bad.wav"]
+    assert audiofw("predict", str(result.path), str(folder), "-o", "out.csv").code == 1
+    assert audiofw("leaderboard", str(result.path)).code == 0
+    for file in [*result.path.glob("*.csv"), Path("out.csv")]:
+        with file.open(newline="") as stream:
+            cells = [cell for row in csv.reader(stream) for cell in row]
+        assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in cells), file
+        assert not any(cell.startswith("-") and not cell[1:2].isdigit() for cell in cells), file
+
+
+def test_predict_goes_on_with_names_that_look_like_formulas(audiofw, sounds, quick, tmp_path, monkeypatch):
+    result = fw.run(quick, path=tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    for name in ("=1.wav", "+2.wav", "'3.wav"):
+        write_wav(tmp_path / name, tone(200))
+    words = ["predict", str(result.path), "=1.wav", "+2.wav", "'3.wav", "-o", "out.csv"]
+    assert audiofw(*words).code == 0
+    whole = Path("out.csv").read_bytes()
+    assert b"\n'=1.wav," in whole
+    assert audiofw(*words, "--resume").code == 0
+    assert Path("out.csv").read_bytes() == whole

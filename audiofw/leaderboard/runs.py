@@ -22,6 +22,7 @@ from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
 from audiofw.system.reading import flatten, read_yaml
+from audiofw.system.spreadsheet import unescape
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | 
     """
     file, classes = run.folder / "predictions.csv", run.metrics["classes"]
     try:
-        head, rows = _read_rows(file.read_text(encoding="utf-8"))
+        head, rows = _read_rows(file.read_bytes().decode())  # as it is: a cell may hold a line end
         _check_whole(head, rows, run.metrics.get("n_tested"))
         rows.sort()
         paths, labels, predicted, folds, groups, *shares = zip(*rows, strict=True)
@@ -222,8 +223,13 @@ def _check_whole(head: Sequence[str], rows: Sequence[Sequence[str]], n_tested: i
 
 def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
     """Read five columns, and what follows as one text."""
+    head, rows = _split_rows(text)
+    return head, [list(map(unescape, row)) for row in rows] if "'" in text else rows
+
+
+def _split_rows(text: str) -> tuple[list[str], list[list[str]]]:
     if '"' in text:
-        head, *rows = csv.reader(io.StringIO(text))
+        head, *rows = csv.reader(io.StringIO(text, newline=""))
         return head, [[*row[:5], ",".join(row[5:])] if len(row) > 5 else row for row in rows]
     first, *lines = text.split("\n")  # several times as quick as the csv module
     return first.split(","), [line.split(",", 5) for line in lines if line]

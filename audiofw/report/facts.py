@@ -16,6 +16,7 @@ from audiofw.config.overrides import command_line
 from audiofw.errors import DataError
 from audiofw.leaderboard.runs import Predictions, Run, read_json, read_predictions
 from audiofw.system.reading import read_yaml
+from audiofw.system.spreadsheet import read_records
 
 FILE = "report.html"
 IMPORTANCE = "importance.json"
@@ -110,7 +111,7 @@ def _read_yaml(file: Path) -> Any:
 def _read_rows(file: Path) -> list[dict[str, str]]:
     try:
         with file.open(encoding="utf-8", newline="") as lines:
-            return list(csv.DictReader(lines))
+            return read_records(lines)
     except (OSError, ValueError, csv.Error):
         return []
 

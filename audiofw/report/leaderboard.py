@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from audiofw.leaderboard.runs import Run, as_number, read_runs
 from audiofw.leaderboard.table import Row, run_of, show_option
 from audiofw.system.atomic import write_whole
 from audiofw.system.paths import from_here
+from audiofw.system.spreadsheet import records_text
 from audiofw.system.tables import new_table, open_console, show_size
 
 FILE = "leaderboard.csv"
@@ -149,14 +148,8 @@ def write_csv(board: Leaderboard, file: Path) -> None:
     DataError
         If it cannot be written.
     """
-    records = _records(board)
-    text = io.StringIO()
-    columns = dict.fromkeys(key for record in records for key in record)
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
     try:
-        write_whole(file, text.getvalue().encode())
+        write_whole(file, records_text(_records(board)).encode())
     except OSError as error:
         raise DataError(
             f"{file}: the leaderboard cannot be written: {os.strerror(error.errno or 0)}; --csv FILE"
@@ -184,7 +177,7 @@ def _records(board: Leaderboard) -> list[dict[str, Any]]:
         {
             "rank": i,
             "status": "finished",
-            **{column: show_option(run_of(row), column) for column in columns},
+            **{column: _option(run_of(row), column) for column in columns},
             **_figures_of(row, board.score),
             "ensemble_weight": weights.get(run_of(row).folder, 0.0) if weights else None,
             **_facts(run_of(row)),
@@ -194,6 +187,11 @@ def _records(board: Leaderboard) -> list[dict[str, Any]]:
     averaged = [{"status": "ensemble", **_figures_of(board.ensemble, board.score)}] if board.ensemble else []
     unranked = [{"status": run.status, **_facts(run)} for run in (*board.failures, *board.pruned, *board.running)]
     return [*ranked, *averaged, *unranked]
+
+
+def _option(run: Run, column: str) -> float | str:
+    number = as_number(run.options.get(column))
+    return show_option(run, column) if number is None else number
 
 
 def _figures_of(row: Row, score: str) -> dict[str, Any]:

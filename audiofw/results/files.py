@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +18,7 @@ from audiofw.data.dataset import Clip
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.extract import Failure
 from audiofw.system.atomic import write_whole
+from audiofw.system.spreadsheet import csv_text
 from audiofw.system.versions import FIGURES, versions_of
 from audiofw.version import __version__
 
@@ -78,7 +77,5 @@ def write_json(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(file, text.getvalue())
+    """Write rows as CSV that a spreadsheet opens safely."""
+    write_text(file, csv_text(rows))

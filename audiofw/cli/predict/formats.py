@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from audiofw.errors import ConfigError
+from audiofw.system.spreadsheet import read_rows, row_writer
 
 Record = Mapping[str, Any]
 Flatten = Callable[[Record], Sequence[Any]]
@@ -55,10 +55,10 @@ def writing(format: str, stream: TextIO, columns: Sequence[str], flatten: Flatte
 
 
 def _csv(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) -> tuple[Any, str]:
-    rows = csv.writer(stream, lineterminator="\n")
+    write = row_writer(stream)
     if not begun:
-        rows.writerow(columns)
-    return lambda record: rows.writerow(flatten(record)), ""
+        write(columns)
+    return lambda record: write(flatten(record)), ""
 
 
 def _table(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) -> tuple[Any, str]:
@@ -152,7 +152,7 @@ def _read_lines(
             if name != last:
                 last, last_from = name, keep
             failed[name] = failed.get(name, False) or wrong
-        elif next(csv.reader([line.decode()]), []) != list(columns):
+        elif next(read_rows([line.decode()]), []) != list(columns):
             raise ConfigError(
                 f"{file}: its columns do not match these options; choose another file, or leave out --resume"
             )
@@ -166,7 +166,7 @@ def _read_lines(
 def _read_line(line: bytes, file: Path, format: str) -> tuple[str, bool]:
     try:
         if format == "csv":
-            values = next(csv.reader([line.decode()]))
+            values = next(read_rows([line.decode()]))
             return values[0], bool(values[-1])
         record = json.loads(line)
         return record["path"], "error" in record
