@@ -1,4 +1,4 @@
-"""What tests of reports share: a run of odd labels, runs made up without recordings, and a page taken apart."""
+"""Shared by tests of reports: a run with unusual labels, synthetic runs without recordings, and an HTML parser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ODD = ['<script>alert("x")</script>', 'it\'s a "long" name & more ' + "y" * 150,
 
 
 def odd_sounds(folder: Path, clips: int = 8) -> Path:
-    """Make tones of three classes with odd names, and a manifest of them with a clip that is missing sound."""
+    """Make tones of three classes with unusual names, and a manifest with one silent clip."""
     rows = [["path", "label"]]
     for k, label in enumerate(ODD):
         for i in range(clips):
@@ -32,7 +32,7 @@ def odd_sounds(folder: Path, clips: int = 8) -> Path:
 
 
 def made_up_run(folder: Path, n_classes: int, each: int = 5, *, probabilities: bool = True, **metrics: Any) -> Path:
-    """Write the files of a run of which there are no recordings: a model that errs at random."""
+    """Write the files of a synthetic run without recordings, whose model makes random errors."""
     classes = [f"class {k:03d}" for k in range(n_classes)]
     y, rng = np.repeat(np.arange(n_classes), each), np.random.default_rng(0)
     proba = rng.dirichlet(np.full(n_classes, 0.3), len(y))
@@ -79,7 +79,7 @@ def made_up_run(folder: Path, n_classes: int, each: int = 5, *, probabilities: b
 
 
 class Page(HTMLParser):
-    """A page's elements, as pairs of tag and attributes, and its text."""
+    """The elements of a page, as pairs of tag and attributes, and its text."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -104,13 +104,13 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All that is written on the page, in one line."""
+        """The text of the page on one line."""
         return " ".join(" ".join(self.texts).split())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """List the attributes of each element of a kind."""
+        """List the attributes of all elements with a tag."""
         return [attributes for name, attributes in self.elements if name == tag]
 
     def ids(self) -> set[str | None]:
-        """Name the elements that have a name."""
+        """List the ids of the elements."""
         return {attributes["id"] for _, attributes in self.elements if "id" in attributes}

@@ -1,4 +1,4 @@
-"""The store of vectors: never stale, never damaged, never in the way."""
+"""The feature cache: entries are never stale or damaged, and cache problems never stop a run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were read in order to be hashed."""
+    """Names of the files that were hashed."""
     names: list[str] = []
     original = fileindex.hash_file
 
@@ -142,7 +142,7 @@ def test_missing_clip_is_a_miss(folder, tmp_path):
 
 
 def changed_recipes() -> Iterator[dict]:
-    """Copies of the recipe, each with one nested value replaced, removed, or added."""
+    """Copies of the recipe with one nested value replaced, removed or added."""
     text = json.dumps(RECIPE)
     for old, new in [
         ("22050", "22051"),
@@ -278,11 +278,11 @@ def test_old_file_is_hashed_once_for_all_runs(folder, clip, trusting, hashed):
 def test_file_too_young_to_tell_is_hashed_each_time(folder, clip, hashed):
     store(folder, clip)
     look_up(folder, clip)
-    assert len(hashed) >= 3  # looked up, stored, looked up again
+    assert len(hashed) >= 3  # lookup, store, second lookup
 
 
 def test_file_of_a_coarse_clock_is_hashed_each_time(folder, clip, trusting, hashed, monkeypatch):
-    # cards of two recorders may agree in name, size, whole-second times and inode numbers
+    # the memory cards of two recorders may have equal names, sizes, whole-second times and inodes
     real = fileindex._identity
     monkeypatch.setattr(
         fileindex,
@@ -427,7 +427,7 @@ def test_many_damaged_entries_make_one_line(folder, tmp_path, caplog):
 
 
 def go_on_without(folder: Path, clips: list[Path]) -> None:
-    """A run that meets no obstacle but its cache."""
+    """A run whose only problem is its cache."""
     with Cache(folder, max_gb=1) as cache:
         recipe_cache = cache.recipe_cache(RECIPE)
         for clip in clips:
@@ -460,7 +460,7 @@ def test_disk_that_fills_in_the_middle_of_an_entry_leaves_no_part(folder, clip, 
 
     def fill(handle: int, data: bytes) -> int:
         calls.append(len(data))
-        if len(calls) > 3:  # the mark, the recipe, and half an entry were written
+        if len(calls) > 3:  # the tag, the recipe and half an entry were written
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle, data[: len(data) // 2] if len(calls) == 3 else data)
 
@@ -521,7 +521,7 @@ def test_folder_cleared_under_a_running_run_is_made_again(folder, tmp_path, capl
 
 
 def fill(folder: Path, tmp_path: Path, count: int) -> list[Path]:
-    """Store sounds of one block each; sound i was used count - i days ago."""
+    """Store entries of one block each; entry i was last used count - i days ago."""
     clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(count)]
     for i, clip in enumerate(clips):
         before = {stored.path for stored in cache_folder.all_entries(folder)}
@@ -601,7 +601,7 @@ def dead_pid() -> int:
 
 
 def leave(folder: Path, pid: int, age: float = 0) -> Path:
-    """What a writer leaves that is killed between writing and renaming."""
+    """The file left by a writer that was killed between writing and renaming."""
     from audiofw.system import atomic
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Reading zip and tar alike: whatever their names, and however they are damaged."""
+"""Reading zip and tar archives with any file name and any kind of damage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-# --- what is read --------------------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
@@ -96,7 +96,7 @@ def test_archive_cut_short_is_refused_and_leaves_nothing(tmp_path: Path, cache: 
     path = tmp_path / "a"
     make_archive(path, noise, kind)
     whole = path.read_bytes()
-    # a plain tar ends in kilobytes of zeros, of which some may well be missing
+    # a plain tar ends with kilobytes of zeros, some of which may be missing
     used = 8 * (512 + 3072) if kind == "w" else len(whole)
     path.write_bytes(whole[: int(part * used)])
     with pytest.raises(DataError, match=r"damaged or cut short .*; download or pack it again"):
@@ -134,7 +134,7 @@ def test_wrong_checksum_of_a_packed_tar_is_noticed(tmp_path: Path, cache: Path, 
 def test_zip_whose_directory_lost_an_entry_is_refused(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND, "dog/2.wav": SOUND})
     content = bytearray(path.read_bytes())
-    # a comment length that swallows the entry behind it
+    # a comment length that covers the next entry
     content[content.index(b"PK\1\2") + 32] = 46 + len("dog/2.wav")
     path.write_bytes(content)
     with pytest.raises(DataError, match="entries are missing from its directory"):

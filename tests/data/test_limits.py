@@ -1,4 +1,4 @@
-"""What is refused of an archive before a byte of it is written."""
+"""Archives that are rejected before anything is written."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_empty_archive_is_refused(tmp_path: Path, cache: Path):
 def test_encrypted_zip_is_refused(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
     content = bytearray(path.read_bytes())
-    content[6] |= 1  # the flag, in the member's own header and in the directory at the end
+    content[6] |= 1  # the flag in the member's header and in the central directory
     content[content.rindex(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="encrypted; pack it again without a password"):
@@ -191,7 +191,7 @@ def test_a_zips_directory_is_counted_without_reading_it_whole(
     tmp_path: Path, cache: Path, monkeypatch, comment, forced
 ):
     if forced:
-        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 5)  # beyond it, zip64 records are written
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 5)  # above this size, zip64 records are written
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(2000):

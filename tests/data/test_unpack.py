@@ -1,4 +1,4 @@
-"""Unpacking: a folder is whole or absent, and a changed archive is noticed."""
+"""Unpacking: a folder is complete or absent, and a changed archive is detected."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def cache(tmp_path: Path) -> Path:
 
 
 def age(path: Path) -> None:
-    """Let a file look as if nobody had touched it for a while."""
+    """Set the times of a file to some time ago."""
     os.utime(path, (time.time() - 100, time.time() - 100))
 
 
-# --- whole or absent -----------------------------------------------------------------------------------------------
+# --- complete or absent --------------------------------------------------------------------------------------------
 
 
 def parts(cache: Path) -> list[Path]:
@@ -118,7 +118,7 @@ print(unpack.unpack_archive(Path(sys.argv[1]), cache_dir=Path(sys.argv[2])))
 
 def unpacker(path: Path, cache: Path) -> subprocess.Popen[str]:
     """Unpack in another process, which stops after the first file until its standard input is closed."""
-    # -P and PYTHONPATH: the checkout that this test belongs to, wherever pytest was started
+    # -P and PYTHONPATH: use this test's checkout, wherever pytest was started
     here = {**os.environ, "PYTHONPATH": str(Path(unpack.__file__).parents[2])}
     words = [sys.executable, "-c", SLOW_UNPACKER, str(path), str(cache)]
     pipe = subprocess.PIPE
@@ -195,7 +195,7 @@ def test_where_locks_do_not_exist_two_at_once_still_agree(tmp_path: Path, cache:
     assert not parts(cache)
 
 
-# --- a changed archive is noticed ----------------------------------------------------------------------------------
+# --- a changed archive is detected ---------------------------------------------------------------------------------
 
 
 def test_archive_rewritten_in_place_with_the_same_size_and_time_is_noticed(tmp_path: Path, cache: Path):
@@ -214,7 +214,7 @@ def test_archive_rewritten_in_place_with_the_same_size_and_time_is_noticed(tmp_p
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were read in order to be hashed."""
+    """Names of the files that were hashed."""
     read: list[str] = []
     original = fileindex.hash_file
 
@@ -227,9 +227,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def seem_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every file look as if it was written long ago; its time of change cannot be set."""
+    """Let every file appear to have been written long ago; its ctime cannot be set."""
     monkeypatch.setattr(fileindex, "QUIET_NS", -(10**18))
-    monkeypatch.setattr(fileindex, "TICK_NS", 10**18)  # and by a fine clock
+    monkeypatch.setattr(fileindex, "TICK_NS", 10**18)  # and with a fine-grained clock
 
 
 def test_quiet_archive_is_hashed_once(tmp_path: Path, cache: Path, monkeypatch, hashed: list[str]):

@@ -1,4 +1,4 @@
-"""Cross-validation is honest: everything is fitted inside each fold, and what is reported is what was measured."""
+"""Cross-validation does not leak: everything is fitted inside each fold, and the reported scores are those measured."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLASSES = ["cat", "dog", "frog"]
 
 
 def blobs(n=90, n_classes=3, distance=1.5, seed=0, weights=None):
-    """Clips of a few columns, whose classes overlap."""
+    """A table with a few columns and overlapping classes."""
     rng = np.random.default_rng(seed)
     y = np.sort(rng.choice(n_classes, size=n, p=weights))
     return rng.normal(size=(n, 4)) + distance * np.eye(n_classes, 4)[y], y
@@ -50,7 +50,7 @@ def logistic():
 
 @pytest.fixture(scope="module")
 def three():
-    """Five folds of three classes: the table, the classes, the folds, the evaluation."""
+    """Three classes in five folds: table, classes, folds and evaluation."""
     X, y = blobs()
     folds = split(StratifiedKFold(5, shuffle=True, random_state=0), y)
     return X, y, folds, cross_validate(logistic, folds, X, y, n_classes=3)
@@ -70,7 +70,7 @@ def test_what_is_fitted_inside_the_fold_cannot_learn_from_noise():
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """Remembers the rows that it was fitted on and asked about; says what the label of the first row was."""
+    """Records the rows that it was fitted on and predicts; always predicts the label of the first row."""
 
     log: list = []  # noqa: RUF012
 
@@ -132,7 +132,7 @@ def test_last_model_is_kept_or_all_of_them(three):
     assert len(cross_validate(logistic, folds, X, y, n_classes=3, keep_models=True).models) == 5
 
 
-# --- several tests of one clip ---
+# --- clips that are tested several times ---
 
 
 def test_repeated_folds_average_the_probabilities_of_a_clip():
@@ -148,7 +148,7 @@ def test_repeated_folds_average_the_probabilities_of_a_clip():
 
 
 class Says(ClassifierMixin, BaseEstimator):
-    """Always says one class, and gives no probabilities."""
+    """Always predicts the same class, without probabilities."""
 
     def __init__(self, what):
         self.what = what
@@ -190,7 +190,7 @@ def test_class_that_a_model_has_not_met_has_probability_zero_in_its_own_column()
 
 
 class Coarse(Says):
-    """Its probabilities sum to 1 only roughly, as those of 32-bit libraries do."""
+    """Its probabilities sum to 1 only approximately, like those of 32-bit libraries."""
 
     def predict_proba(self, X):
         return np.tile(np.float32([0.2, 0.3, 0.5003]), (len(X), 1))
@@ -251,7 +251,7 @@ def test_balance_is_refused_for_a_model_that_would_ignore_it(wrap):
 
 
 class Fails(Says):
-    """A third party's model with one fault."""
+    """A third-party model with one fault."""
 
     def __init__(self, fault):
         self.fault = fault
@@ -398,11 +398,11 @@ def test_smaller_is_better_is_said_of_log_loss(three):
     assert summary["value"] < summary["baseline"]["log_loss"]
 
 
-# --- several rows of a clip ------------------------------------------------------------------------
+# --- several rows per clip -------------------------------------------------------------------------
 
 
 class Spy(ClassifierMixin, BaseEstimator):
-    """Keeps what it is given, and says of a row what stands in its first column."""
+    """Stores its arguments, and predicts the value of a row's first column."""
 
     def fit(self, X, y, groups=None, sample_weight=None):
         self.given_ = (X, y, groups, sample_weight)
@@ -436,7 +436,7 @@ def test_a_clip_is_what_its_rows_say_on_average_and_copies_are_never_tested():
     assert weights is None  # each clip has two rows
     rows, labels, groups, weights = evaluation.models[1].given_
     assert groups.tolist() == ["q"] * 3 + ["(clip 2)"] * 2
-    np.testing.assert_allclose(weights, [5 / 6] * 3 + [5 / 4] * 2)  # a clip weighs as much as another
+    np.testing.assert_allclose(weights, [5 / 6] * 3 + [5 / 4] * 2)  # all clips have equal weight
 
 
 def test_a_model_without_groups_of_the_data_is_handed_the_clip_of_each_row():
@@ -462,4 +462,4 @@ def test_rows_of_a_clip_vote_where_a_model_gives_no_probabilities():
     folds = [Fold(np.array([0, 1]), np.array([2, 3]))]
     evaluation = cross_validate(LinearSVC, folds, X, y, n_classes=2, clip_of=clip_of)
     assert evaluation.probabilities is None
-    assert evaluation.predictions[2:].tolist() == [1, 0]  # two of three; a draw goes to the first class
+    assert evaluation.predictions[2:].tolist() == [1, 0]  # two of three; ties go to the first class

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def predict(n_classes=3, n=200, seed=0, skill=0.4):
-    """Predictions of a made classifier that is somewhat right."""
+    """Predictions of a synthetic classifier that is better than chance."""
     rng = np.random.default_rng(seed)
     y = np.concatenate([np.arange(n_classes), rng.integers(n_classes, size=n - n_classes)])
     proba = rng.dirichlet(np.ones(n_classes), n)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def predict(n_classes, n=200, seed=0, skill=0.4):
-    """Predictions of a made classifier that is somewhat right."""
+    """Predictions of a synthetic classifier that is better than chance."""
     rng = np.random.default_rng(seed)
     y_true = np.concatenate([np.arange(n_classes), rng.integers(n_classes, size=n - n_classes)])
     proba = rng.dirichlet(np.ones(n_classes), n)
@@ -71,7 +71,7 @@ def test_class_missing_from_the_test_part_is_coped_with():
     y_true, y_pred = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
     proba = np.eye(3)[y_pred] * 0.7 + 0.1
     of = scores(y_true, y_pred, proba, 3)
-    assert of["balanced_accuracy"] == pytest.approx(0.75)  # over the two classes that are there
+    assert of["balanced_accuracy"] == pytest.approx(0.75)  # over the two classes that occur
     assert of["f1_macro"] == pytest.approx((2 / 3 + 1 + 0) / 3)
     assert of["roc_auc"] is None
     assert of["log_loss"] == pytest.approx(-np.log([0.8, 0.1, 0.8, 0.8]).mean())

@@ -152,7 +152,7 @@ def entry(
     proba=None,
     **split,
 ) -> tuple[Row, Predictions]:
-    """Make a row of the table and the predictions behind it."""
+    """Make a row of the table with its predictions."""
     n = len(right)
     folds = folds or [i % n_folds + 1 for i in range(n)]
     options = {"seed": 1, "split.name": "kfold", **{f"split.{key}": value for key, value in split.items()}}

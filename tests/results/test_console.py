@@ -26,7 +26,7 @@ LOUDNESS = """
 
 
 def metrics(**changed):
-    """Make up the metrics that advice looks at."""
+    """Make the metrics that the advice is based on."""
     scores = {"accuracy": {"pooled": 0.8, "interval": [0.7, 0.9]}}
     return {
         "score": "accuracy", "value": 0.8, "greater_is_better": True, "scores": scores, "baseline": {"accuracy": 0.5},
@@ -73,7 +73,7 @@ def test_the_summary_begins_with_the_score_and_ends_with_what_to_do(audiofw, sou
 
 
 def test_at_most_three_lines_of_advice(audiofw, tmp_path):
-    """Classes that differ in length, loudness, silence and sample rate, with copies among them."""
+    """Classes that differ in length, loudness, silence and sampling rate, and contain copies."""
     for i in range(12):
         y = tone(400 + 40 * (i // 2), 0.5, seed=i // 2)
         write_wav(tmp_path / f"odd/short/{i}.wav", y)

@@ -1,4 +1,4 @@
-"""The endpoint answers for every sound, refuses with one reason, and keeps nothing of what was sent."""
+"""The endpoint answers every request, rejects bad ones with one reason, and keeps no uploaded data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from audiofw.serve.service import Limits, Listener
 
 @pytest.fixture
 def uploads(tmp_path, monkeypatch) -> Path:
-    """Where temporary files go."""
+    """The folder of temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -44,7 +44,7 @@ def model() -> ByPitch:
 
 @pytest.fixture
 def ask(model, uploads):
-    """Post something to an endpoint: ``ask(files=…)`` or ``ask(content=…)``, with limits; code and answer."""
+    """Post to an endpoint with limits, ``ask(files=…)`` or ``ask(content=…)``; returns status code and answer."""
 
     def post(megabytes: float = 1, seconds: float = 5, confidence: float = 0, **request):
         client = TestClient(make_endpoint(Listener(model, Limits(megabytes, seconds, confidence))))
@@ -235,7 +235,7 @@ def test_the_page_stands_beside_the_endpoint_and_loads_nothing_from_elsewhere(mo
 
 
 def ask_page(client: TestClient, path: str, **more) -> str:
-    """Ask as the page's own script does; what came of it."""
+    """Send a request as the page's script does; returns the answer."""
     sound = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}, **more}
     client.post("/gradio_api/queue/join", json={"data": [sound], "fn_index": 0, "session_hash": "me"})
     told = client.get("/gradio_api/queue/data", params={"session_hash": "me"}).text
@@ -257,7 +257,7 @@ def test_the_page_takes_uploads_and_no_other_file_or_address(model, uploads, mon
             assert "said" not in done
         large = client.post("/gradio_api/upload", files={"files": ("a.wav", bytes(26 * 2**20))})
         assert large.status_code == 413
-        assert [file.name for file in uploads.rglob("*.wav")].count("private.wav") == 1  # and no copy to be asked for
+        assert [file.name for file in uploads.rglob("*.wav")].count("private.wav") == 1  # and no copy can be requested
     assert fetched == []
     assert len(model.asked) == 1
 

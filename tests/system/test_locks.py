@@ -1,4 +1,4 @@
-"""One process at a time; and none waits for the dead, or where there are no locks."""
+"""Locks: one process at a time, no waiting for dead processes, and none without lock support."""
 
 import logging
 import signal

@@ -1,4 +1,4 @@
-"""What recordings are is written as it is found, whatever they are, however many and however long."""
+"""Predictions are written as they are made, for recordings of any kind, number and length."""
 
 import csv
 import io
@@ -168,7 +168,7 @@ def test_a_set_of_labels_is_as_large_as_its_coverage_needs(audiofw, run, tmp_pat
         for share in ("0.5", "0.99")
     )
     assert few["labels"] == few["predicted"] == "mid"
-    assert sorted(many["labels"].split(";")) == ["high", "low", "mid"]  # too few clips were tested for such a coverage
+    assert sorted(many["labels"].split(";")) == ["high", "low", "mid"]  # too few clips were tested for this coverage
     assert fw.load_model(run).predict_set(sure, coverage=0.5) == [["mid"]]
     (record,) = json.loads(audiofw("predict", str(run), str(sure), "--coverage", "0.5", "--format", "json").out)
     assert record["labels"] == ["mid"]
@@ -306,7 +306,7 @@ def open_for_writing(fifo: Path) -> None:
 
 def test_results_are_written_as_they_come_and_ctrl_c_keeps_them(run, clips, tmp_path):
     fifo = tmp_path / "never.wav"
-    os.mkfifo(fifo)  # a recording that never comes
+    os.mkfifo(fifo)  # a recording that never arrives
     words = command("predict", run, clips, fifo, "-o", tmp_path / "out.json", "--n-jobs", "1")
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
     try:
@@ -324,7 +324,7 @@ def test_results_are_written_as_they_come_and_ctrl_c_keeps_them(run, clips, tmp_
 
 
 def changing(path: Path, frequencies: tuple[float, ...], seconds: float = 1.2, sr: int = 22050) -> Path:
-    """Write a recording of one tone after the other."""
+    """Write a recording of successive tones."""
     return write_wav(path, np.concatenate([tone(f, seconds, sr, seed=i) for i, f in enumerate(frequencies)]), sr)
 
 
@@ -529,7 +529,7 @@ FORMATS = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16"), "ogg": ("OGG", 
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """Damage a file as disks, networks and enemies do."""
+    """Damage a file as disks, networks and attackers might."""
     changed = bytearray(data)
     for _ in range(rng.integers(1, 6)):
         at = int(rng.integers(len(changed) or 1))
