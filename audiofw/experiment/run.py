@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -97,10 +98,11 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         run_ended = Finished(config, choices, clips, classes, unit, rows, evaluation, metrics)
         leave_bundle(folder, run_ended, partial(make_model, config, choices))
     if config.report.enabled:
-        from audiofw.report import build  # templates and pictures: not for those who want none
+        from audiofw.report import build  # not imported by runs without a report
 
         X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
-        build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names)
+        naming = explain_names(choices["feature"])
+        build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
     return Result(main_value(metrics), metrics, table.failures, folder)
 
 
@@ -210,6 +212,12 @@ def size_of(model: Any) -> int | None:
         return len(pickle.dumps(model))
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
+
+
+def explain_names(feature: Choice) -> str:
+    """Quote how a feature's ``names`` describes the names that it gives; empty if it gives none."""
+    doc = inspect.getdoc(feature.plugin.names) if feature.plugin.names else None
+    return (doc or "").partition("\n")[0].replace("``", "")
 
 
 def seen_by_classifier(

@@ -1,9 +1,8 @@
-"""An ensemble for free: greedy selection over the out-of-fold probabilities that runs have left.
+"""Ensemble selection from the out-of-fold probabilities of finished runs; nothing is trained again.
 
-Averaged probabilities of a few good and different models mostly beat the best of them. Which to average, and how
-often each, is chosen by adding, step by step, the one that helps most; a model may be added again. Chosen and scored
-on the same clips, any pile of models would look good, so each part of the clips is scored with weights that were
-chosen on the other parts.
+The averaged probabilities of a few good and different models are often better than the best of them. Models are
+selected greedily: at each step the one that helps most is added, possibly again. Selected and scored on the same
+clips, an ensemble would look too good, so each part of the clips is scored with weights selected on the other parts.
 
 References
 ----------
@@ -23,21 +22,21 @@ from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.significance import compare, contribute, same_clips, same_folds
 from audiofw.leaderboard.table import Comparison, Row, run_of
 
-MOST_PARTS = 10  # more folds than this are taken together: each part costs a selection of its own
+MOST_PARTS = 10  # more folds than this are merged, since each part needs its own selection
 HOLDOUT_PARTS = 5
-CANDIDATES = 25  # the best models by themselves, from which is chosen; weak ones hardly ever help
-LARGEST_START = 5  # begin with the best one, or the best few of these together: a start that overfits less
+CANDIDATES = 25  # select from the best models only; weak ones hardly ever help
+LARGEST_START = 5  # start with the best model, or with up to this many of the best together: this overfits less
 STEPS = 25
 
 
-# --- choosing ---------------------------------------------------------------------------------------------
+# --- selection --------------------------------------------------------------------------------------------
 
 
 class Ensemble(NamedTuple):
-    """What averaging gives.
+    """An ensemble and its scores.
 
-    ``probabilities``, ``predictions`` and the scores are honest: no clip helped to choose the weights it is scored
-    with. ``weights``, chosen on all clips, are those to use from now on; they sum to 1.
+    ``probabilities``, ``predictions`` and the scores are unbiased: no clip was used to select the weights that it is
+    scored with. ``weights``, selected on all clips, are for later use; they sum to 1.
     """
 
     weights: np.ndarray  # (runs,)
@@ -57,24 +56,24 @@ def build_ensemble(
     *,
     groups: Sequence[str] | None = None,
 ) -> Ensemble:
-    """Choose an ensemble and score it on clips that had no part in the choice.
+    """Select an ensemble, and score it on clips that were not used for the selection.
 
     Parameters
     ----------
     proba : np.ndarray [shape=(runs, clips, classes)]
-        Out-of-fold probabilities; float32 is enough.
+        Out-of-fold probabilities; float32 suffices.
     y : np.ndarray [shape=(clips,)]
         True classes, as 0 .. classes-1.
     folds : np.ndarray [shape=(clips,)]
-        The fold that each clip was tested in, of any numbers.
+        Any numbering of the folds in which the clips were tested.
     parts : np.ndarray [shape=(clips,)]
-        As `make_parts` gives them.
+        As `make_parts` returns them.
     score : str
-        What to be good at, and what is reported; ``roc_auc`` is approached by log loss.
+        The score to optimise and to report; log loss is optimised in place of ``roc_auc``.
     groups : sequence [shape=(clips,)], optional
         For the interval, as in `audiofw.evaluation.intervals.score_intervals`.
     seed : int
-        Of the interval.
+        For the interval.
     """
     honest = average_across(proba, y, parts, score)
     predictions = honest.argmax(axis=1)
@@ -93,21 +92,21 @@ def build_ensemble(
 
 
 def make_parts(folds: np.ndarray, groups: Sequence[str] | None, seed: int) -> np.ndarray | None:
-    """Cut the tested clips into the parts between which choosing and scoring are kept apart.
+    """Divide the test clips into parts for cross-validating the selection.
 
     Parameters
     ----------
     folds : np.ndarray [shape=(clips,)]
-        Parts are folds, or several together. The clips of a single fold are dealt out at random.
+        Each part is a fold, or several. The clips of a single fold are divided at random.
     groups : sequence [shape=(clips,)], optional
-        Dealt out whole.
+        Kept together.
     seed : int
-        Of the dealing.
+        For the random division.
 
     Returns
     -------
     np.ndarray [shape=(clips,)] or None
-        Numbers from 0; None where there is but one clip or group, which cannot be cut.
+        Numbers from 0; None if there is only one clip or group, which cannot be divided.
     """
     numbers = np.unique(folds, return_inverse=True)[1]
     if numbers.max() > 0:
@@ -119,7 +118,7 @@ def make_parts(folds: np.ndarray, groups: Sequence[str] | None, seed: int) -> np
 
 
 def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: str) -> np.ndarray:
-    """Average each part's probabilities with the weights that were chosen on the other parts.
+    """Average each part's probabilities with weights selected on the other parts.
 
     Returns
     -------
@@ -136,14 +135,14 @@ def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: s
 
 
 def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
-    """Choose how much weight each run has in the average, by greedy selection with replacement.
+    """Select each run's weight in the average by greedy selection with replacement.
 
     Parameters
     ----------
     proba : np.ndarray [shape=(runs, clips, classes)]
     y : np.ndarray [shape=(clips,)]
     score : str
-        What to make good on these clips; among equals the lower log loss.
+        The score to optimise; ties are decided by log loss.
 
     Returns
     -------
@@ -167,7 +166,7 @@ def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
 
 
 def _start(candidates: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
-    """Take the best one, or the best two, …: counts of shape (candidates,)."""
+    """Start with the best candidate, or the best two, …: counts of shape (candidates,)."""
     first = candidates[:LARGEST_START]
     sizes = np.arange(1, len(first) + 1, dtype=np.float32)
     together = np.cumsum(first, axis=0) / sizes[:, None, None]
@@ -185,14 +184,14 @@ def _goodness(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[float, floa
 
 
 def _measure(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
-    """Measure several sets of probabilities, (sets, clips, classes): how good, and the log loss, each (sets,)."""
+    """Score several sets of probabilities, (sets, clips, classes): goodness and log loss, each of shape (sets,)."""
     own = proba[:, np.arange(len(y)), y]
     loss = -np.log(np.clip(own, np.finfo(np.float32).eps, 1)).mean(axis=1, dtype=float)
     if score in ("log_loss", "roc_auc"):
         return -loss, loss
     confusions = _count(proba.argmax(axis=2), y, proba.shape[2])
     good = np.nan_to_num(score_counts(confusions, positive=1)[score], nan=-np.inf)
-    return good.round(12), loss  # equal scores must be equal for the log loss to decide
+    return good.round(12), loss  # rounded, so that log loss decides between equal scores
 
 
 def _count(predicted: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
@@ -203,25 +202,25 @@ def _count(predicted: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
     return counts.reshape(-1, n_classes, n_classes).astype(float)
 
 
-# --- as a row of the table --------------------------------------------------------------------------------
+# --- a row of the leaderboard -----------------------------------------------------------------------------
 
 
 def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], score: str) -> tuple[Row | None, list[str]]:
-    """Make an ensemble of the runs that share the best's clips, folds and classes.
+    """Build an ensemble of the runs that have the same clips, folds and classes as the best.
 
     Parameters
     ----------
     rows : sequence of Row
         Best first.
     tested : sequence of Predictions or None [shape=(rows,)]
-        What each row's run predicted, with probabilities where it may take part.
+        The predictions of each row's run, with probabilities if it may take part.
     score : str
 
     Returns
     -------
     row, notes
-        None where there are too few runs or clips; what has to be said below the table. Its p value is of one
-        comparison, with the best.
+        None if there are too few runs or clips; notes for below the table. Its p value is of a single comparison, with
+        the best.
     """
     best, first = tested[0], run_of(rows[0])
     joining = [
@@ -230,11 +229,11 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
         if theirs and best and theirs.probabilities is not None and _shares_all(run_of(row), theirs, first, best)
     ]
     if best is None or len(joining) < 2:
-        return None, ["no ensemble: it takes two runs with probabilities on the clips and folds of the best"]
+        return None, ["no ensemble: it needs two runs with probabilities on the same clips and folds"]
     folds, groups, seed = np.array(best.folds), best.groups if all(best.groups) else None, _seed(first)
     parts = make_parts(folds, groups, seed)
     if parts is None:
-        return None, ["no ensemble: one clip or group alone cannot both choose the weights and be scored"]
+        return None, ["no ensemble: it needs at least two test clips or groups"]
     classes = first.metrics["classes"]
     y = np.array([classes.index(label) for label in best.labels])
     proba = np.stack([probabilities for _, probabilities in joining])
@@ -285,8 +284,7 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def _say(n_used: int, n_joining: int, n_folds: int, n_parts: int) -> str:
-    if n_folds == 1:
-        how = f"there is one test part, so its clips are dealt into {n_parts}, and each"
-    else:
-        how = "each fold" if n_parts == n_folds else f"each of {n_parts} parts of the {n_folds} folds"
-    return f"ensemble: average of {n_used} of {n_joining} runs; {how} is scored with weights chosen on the others"
+    part = "fold" if n_folds == n_parts else f"of {n_parts} parts of the test clips"
+    return (
+        f"ensemble: average of {n_used} of {n_joining} runs; each {part} is scored with weights selected on the others"
+    )

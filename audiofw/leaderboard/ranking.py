@@ -1,4 +1,4 @@
-"""Runs ranked: which is best, which are not distinguishable from it, and what an ensemble of them gives."""
+"""Rank runs, compare them with the best, and build an ensemble of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 from audiofw.leaderboard.significance import compare_rows, contribute
 from audiofw.leaderboard.table import Row, find_columns, line_up, run_of
 
-MOST_MEMBERS = 1000  # runs that an ensemble is chosen from; their probabilities are in memory together
+MOST_MEMBERS = 1000  # runs to select an ensemble from; all their probabilities are in memory
 
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """Runs, best first, and what cannot be ranked."""
+    """Runs, best first, and those without a rank."""
 
     score: str
     columns: tuple[str, ...]  # the options that differ
@@ -28,6 +28,11 @@ class Leaderboard:
     running: tuple[Run, ...]
     notes: tuple[str, ...]
 
+    @property
+    def all_runs(self) -> list[Run]:
+        """Every run, ranked or not."""
+        return [*map(run_of, self.rows), *self.failures, *self.pruned, *self.running]
+
 
 def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True) -> Leaderboard:
     """Rank the finished runs and compare them with the best.
@@ -35,11 +40,11 @@ def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True
     Parameters
     ----------
     runs : sequence of Run
-        As `audiofw.leaderboard.runs.read_runs` gives them.
+        As `audiofw.leaderboard.runs.read_runs` returns them.
     score : str, optional
-        What to rank by; the main score of the first run by default.
+        The score to rank by; by default the main score of the first run.
     ensemble : bool
-        Also make an ensemble of the runs that can be compared with the best.
+        Whether to build an ensemble of the runs that can be compared with the best.
 
     Raises
     ------
@@ -76,13 +81,15 @@ def _choose_score(finished: Sequence[Run], score: str | None) -> tuple[str, list
     asked = list(dict.fromkeys(run.metrics["score"] for run in finished)) or ["accuracy"]
     if len(asked) == 1:
         return asked[0], []
-    return asked[0], [f"the runs' main scores differ ({', '.join(asked)}): ranked by {asked[0]}; --score chooses"]
+    return asked[0], [
+        f"the runs' main scores differ ({', '.join(asked)}): ranked by {asked[0]}, change it with --score"
+    ]
 
 
 def _read_all(rows: Sequence[Row], score: str, *, probabilities: bool) -> list[Predictions | None]:
-    """Read each row's predictions; what is the same as the best's is kept once, since there may be thousands."""
+    """Read each row's predictions; columns equal to the best's are stored once: there may be thousands of runs."""
     oldest = sorted(range(len(rows)), key=lambda i: run_of(rows[i]).started)[:MOST_MEMBERS]
-    wanted = set(oldest if probabilities else [])  # chosen by score, they would make the ensemble look too good
+    wanted = set(oldest if probabilities else [])  # selected by score, they would make the ensemble look too good
     tested: list[Predictions | None] = []
     for i, row in enumerate(rows):
         theirs = _read_one(run_of(row), score, probabilities=i in wanted)

@@ -1,4 +1,4 @@
-"""Runs and their predictions, read from their files alone: of one sweep or several, finished, stopped or running."""
+"""Read runs and their predictions from their files: of one or more sweeps, whether finished, failed or running."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Status = Literal["finished", "failed", "pruned", "running"]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What one run's folder says."""
+    """One run, as its folder describes it."""
 
     folder: Path
     job: str
@@ -47,7 +47,7 @@ class Run:
 
 
 class Predictions(NamedTuple):
-    """The tested clips of a run, in the order of their paths."""
+    """The predictions for a run's test clips, sorted by path."""
 
     paths: tuple[str, ...]
     labels: tuple[str, ...]
@@ -59,7 +59,7 @@ class Predictions(NamedTuple):
 
     @property
     def right(self) -> np.ndarray:
-        """Mask of the clips whose class was predicted."""
+        """Mask of the clips that were classified correctly."""
         return np.fromiter(map(operator.eq, self.labels, self.predicted), bool)
 
 
@@ -69,8 +69,8 @@ class Predictions(NamedTuple):
 def read_runs(folders: Iterable[Path]) -> list[Run]:
     """Read every run below some folders, oldest first.
 
-    A job that is there more than once counts once: its newest finished run, else its newest. A file that cannot be
-    read is passed over with a warning.
+    Of a job with several runs, only the newest finished one counts, or else the newest. A file that cannot be read is
+    ignored with a warning.
 
     Parameters
     ----------
@@ -80,22 +80,22 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     Raises
     ------
     DataError
-        If a folder does not exist, or there is no run in any.
+        If a folder does not exist, or none contains a run.
     """
     folders = list(folders)
     places = dict.fromkeys(place for folder in folders for place in _find(folder))
     runs = [run for place in places if (run := _read_run(place)) is not None]
     if not runs:
         where = ", ".join(map(str, folders))
-        raise DataError(f"{where}: there is no run here: no result.json or metrics.json that audiofw has written")
+        raise DataError(f"{where}: no runs found (no result.json or metrics.json written by audiofw)")
     return _newest(runs)
 
 
 def _find(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; give that of a sweep, as multirun/2026-01-31/12-00-00")
+        raise DataError(f"{folder}: no such folder; give the folder of a sweep, e.g. multirun/2026-01-31/12-00-00")
     for place, below, files in os.walk(folder.resolve()):
-        below[:] = sorted(set(below) - {HELD_OUT})  # of other clips than the trials, so it has no rank
+        below[:] = sorted(set(below) - {HELD_OUT})  # scored on other clips than the trials, so it has no rank
         if "result.json" in files or "metrics.json" in files:
             yield Path(place)
 
@@ -108,10 +108,10 @@ def _newest(runs: Sequence[Run]) -> list[Run]:
 def _read_run(folder: Path) -> Run | None:
     record, metrics = read_json(folder / "result.json"), read_json(folder / "metrics.json")
     if record is not None and record.get("status") not in get_args(Status):
-        _pass_over(folder / "result.json", "it is not one of audiofw's")
+        _pass_over(folder / "result.json", "it was not written by audiofw")
         record = None
     if metrics is not None and not _are_metrics(metrics):
-        _pass_over(folder / "metrics.json", "it is not one of audiofw's")
+        _pass_over(folder / "metrics.json", "it was not written by audiofw")
         metrics = None
     if record is None and metrics is None:
         return None
@@ -160,7 +160,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
         return None
     if isinstance(values, dict):
         return values
-    _pass_over(file, "it is not one of audiofw's")
+    _pass_over(file, "it was not written by audiofw")
     return None
 
 
@@ -184,7 +184,7 @@ def _read_options(file: Path) -> dict[str, Any]:
 
 
 def _pass_over(file: Path, why: str | Exception) -> None:
-    log.warning("passed over: %s: %s", file, first_line(why))
+    log.warning("ignored: %s: %s", file, first_line(why))
 
 
 def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | None:
@@ -194,7 +194,7 @@ def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | 
     ----------
     run : Run
     probabilities : bool
-        Also read those, which takes longer; they are None if the model gave none.
+        Whether to read them, too, which takes longer; they are None if the model gave none.
     """
     file, classes = run.folder / "predictions.csv", run.metrics["classes"]
     try:
@@ -205,7 +205,7 @@ def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | 
         known = {name: name for name in classes}  # one string for all its clips: there may be thousands of runs
         labels, predicted = (tuple(map(known.get, column)) for column in (labels, predicted))
         if None in labels or None in predicted:
-            raise ValueError("it has classes that metrics.json has not")
+            raise ValueError("it has classes that metrics.json does not have")
         wanted = probabilities and head[5:] == [f"p({name})" for name in classes]
         proba = _read_probabilities(shares[0], len(classes)) if wanted else None
         return Predictions(paths, labels, predicted, tuple(map(int, folds)), groups, proba)
@@ -216,13 +216,13 @@ def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | 
 
 def _check_whole(head: Sequence[str], rows: Sequence[Sequence[str]], n_tested: int | None) -> None:
     if list(head[:5]) != ["path", "label", "predicted", "fold", "group"]:
-        raise ValueError("it is not one of audiofw's")
+        raise ValueError("it was not written by audiofw")
     if not rows or len(rows) != (n_tested or len(rows)) or set(map(len, rows)) != {min(len(head), 6)}:
-        raise ValueError("it is not whole")
+        raise ValueError("it is incomplete")
 
 
 def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
-    """Read five columns, and what follows as one text."""
+    """Read five columns, and the others as one text."""
     head, rows = _split_rows(text)
     return head, [list(map(unescape, row)) for row in rows] if "'" in text else rows
 
@@ -238,23 +238,23 @@ def _split_rows(text: str) -> tuple[list[str], list[list[str]]]:
 def _read_probabilities(rows: Sequence[str], n_classes: int) -> np.ndarray:
     shares = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2)
     if shares.shape[1] != n_classes:
-        raise ValueError("its probabilities are not whole")
+        raise ValueError("its probabilities are incomplete")
     sums = shares.sum(axis=1, keepdims=True)
     if not np.isfinite(shares).all() or (shares < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         raise ValueError("its probabilities do not sum to 1")
     return (shares / sums).astype(np.float32)
 
 
-# --- what a run says of its folds
+# --- scores by fold
 
 
 def fold_scores(run: Run, score: str) -> list[float | None]:
-    """List a run's scores fold by fold; None for an undefined one."""
+    """List a run's scores by fold; None for an undefined one."""
     folds = run.metrics["scores"].get(score, {}).get("folds")
     return [as_number(value) for value in folds] if isinstance(folds, list) else []
 
 
 def as_number(value: Any) -> float | None:
-    """Take what a file says as a number; None for anything else, also for NaN."""
+    """Read a value from a file as a number; None for anything else, including NaN."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return value if usable else None

@@ -9,28 +9,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from audiofw.config.options import effect_of
+from audiofw.config.overrides import as_typed
 from audiofw.contract.hookspecs import KINDS
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.runs import Run, as_number
 
 
 class Comparison(NamedTuple):
-    """How a row compares with the best; None where nothing can be said."""
+    """How a row compares with the best; None where that is unknown."""
 
     p: float | None = None  # adjusted for choosing the best and for the number of rows
-    tied: bool | None = None  # not distinguishable from the best
-    unit: str = ""  # what the test takes as independent: clips or groups
+    tied: bool | None = None  # not significantly worse than the best
+    unit: str = ""  # what the test treats as independent: clips or groups
     n_units: int | None = None
-    too_few: bool = False  # of these for any difference to show
+    too_few: bool = False  # units for any difference to be significant
 
     @property
     def mark(self) -> str:
-        """Sign of the row in a table: blank for a row that is worse than the best."""
+        """Sign of the row in a table: blank if it is significantly worse than the best."""
         return "?" if self.too_few else {True: "≈", False: "", None: "–"}[self.tied]
 
 
 class Row(NamedTuple):
-    """One row of the table; seconds are those of a fold."""
+    """One row of the table; times are per fold."""
 
     run: Run | None  # None: the ensemble
     options: Mapping[str, str]
@@ -48,10 +49,10 @@ class Row(NamedTuple):
 
 
 def find_columns(runs: Sequence[Run]) -> list[str]:
-    """List the options that differ among runs: the plugins first, by their kind alone, as ``model``.
+    """List the options that differ among runs: first the plugins, by kind, as in ``model``.
 
-    An option of a plugin is listed only if it differs among runs of that plugin: that another plugin lacks it, or
-    has another default, its name tells already. Where options do not tell all runs apart, ``run`` does.
+    An option of a plugin is listed only if it differs among runs of that plugin. If two runs do not differ in any of
+    the options, ``run`` is added.
     """
     columns = _find_options(runs)
     several = len({tuple(show_option(run, column) for column in columns) for run in runs}) < len(runs)
@@ -83,11 +84,18 @@ def _differ(values: Iterable[Any]) -> bool:
 
 
 def show_option(run: Run, column: str) -> str:
-    """Write a run's option as on the command line; "–" where it has none."""
+    """Write a run's option as on the command line; "–" if it has none."""
     if column == "run":
         return f"{run.folder.parent.name}/{run.folder.name}"
     key = f"{column}.name" if column in KINDS else column
     return _show(run.options[key]) if key in run.options else "–"
+
+
+def name_by_options(runs: Sequence[Run], among: Sequence[Run]) -> list[str]:
+    """Name runs by their overrides, as typed, without those that all runs share."""
+    shared = set.intersection(*(set(run.overrides) for run in among)) if len(among) > 1 else set()
+    own = [[word for word in run.overrides if word not in shared] or run.overrides for run in runs]
+    return [" ".join(map(as_typed, words)) or "default options" for words in own]
 
 
 def _show(value: Any) -> str:
@@ -100,12 +108,12 @@ def _show(value: Any) -> str:
 
 
 def line_up(runs: Sequence[Run], score: str, columns: Sequence[str]) -> list[Row]:
-    """Make the rows of finished runs, best first; among equals the one that is fitted quicker, at last the older."""
+    """Make the rows of finished runs, best first; ties are ordered by training time, then by age."""
     return sorted((_make_row(run, score, columns) for run in runs), key=lambda row: _place(row, score))
 
 
 def run_of(row: Row) -> Run:
-    """Name the run of a row that is not the ensemble's."""
+    """Return the run of a row that is not the ensemble's."""
     assert row.run is not None
     return row.run
 

@@ -1,4 +1,4 @@
-"""From a run's folder, and its recordings where they are still there, to ``report.html``."""
+"""Write a run's ``report.html`` from its folder and, if they are still available, its recordings."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ from audiofw.version import __version__
 log = logging.getLogger(__name__)
 
 LONGEST = 4.0  # seconds of a clip that are shown and played
-AVERAGED = 8  # clips of a class that its mean spectrogram is made of
-SHARE_OF_FIT = 0.15  # of the time that the folds took, for permutations
+AVERAGED = 8  # clips of a class that its mean spectrogram averages
+MOST_LISTED = 2000  # mistakes in the table
+SHARE_OF_FIT = 0.15  # of the training time, to spend on permutation importance
 LEAST_SECONDS = 1.0
 
 
@@ -49,7 +50,7 @@ Hear = Callable[[Path], tuple[np.ndarray, int]]
 
 
 class Shown(NamedTuple):
-    """A clip as the page has it."""
+    """A clip as shown on the page."""
 
     name: str
     seconds: float
@@ -68,10 +69,11 @@ def write_after_run(
     X: np.ndarray,
     folds: Sequence[Fold],
     names: Sequence[str],
+    naming: str = "",
 ) -> None:
     """Write ``importance.json`` and ``report.html`` at the end of a run.
 
-    The run's results are there already: whatever goes wrong here is a warning.
+    The run's results have been saved already, so any error here is only a warning.
 
     Parameters
     ----------
@@ -79,40 +81,42 @@ def write_after_run(
         Of the run, with its results.
     config : Config
     clips : sequence of Clip
-        All that the run was given.
+        All clips of the run.
     evaluation : Evaluation
-        With the classifiers of the last folds, or of the last one.
+        With the classifiers of the last folds, or of the last one only.
     X : np.ndarray [shape=(clips, d)]
-        What they see of each clip.
+        The features of each clip.
     folds : sequence of Fold
     names : sequence of str [shape=(d,)]
         Of the columns of X.
+    naming : str
+        How the feature names its rows, in a sentence for the report.
     """
     try:
         seconds = max(LEAST_SECONDS, SHARE_OF_FIT * sum(fold.fit_seconds for fold in evaluation.folds))
         models, y = evaluation.models, evaluation.y
         if measured := importance(models, folds, X, y, names, seed=config.seed, seconds=seconds):
-            write_json(folder / IMPORTANCE, measured)
+            write_json(folder / IMPORTANCE, {**measured, "naming": naming})
         write_report(folder, Recordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
-        log.warning("no report: %s: %s (audiofw report %s tries again)", type(error).__name__, error, folder)
+        log.warning("no report: %s: %s (to try again: audiofw report %s)", type(error).__name__, error, folder)
         log.debug("in full:", exc_info=True)
 
 
 def write_report(
     folder: Path, found: Recordings | None = None, *, audio: bool = True, n_jobs: int | None = None
 ) -> Path:
-    """Make ``report.html`` of a run's folder.
+    """Write ``report.html`` into a run's folder.
 
     Parameters
     ----------
     folder : Path
-    found : Found, optional
-        The recordings; looked for by the run's own config if need be. Without them the report comes all the same.
+    found : Recordings, optional
+        By default they are looked up by the run's config. A report can be written without them, too.
     audio : bool
-        Put sounds into it.
+        Whether to embed recordings.
     n_jobs : int, optional
-        Workers; those of the run by default.
+        Number of workers; by default that of the run.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def write_report(
     Raises
     ------
     DataError
-        If there are no results in the folder.
+        If the folder has no results.
     """
     facts = read_facts(folder)
     found = find_again(facts) if found is None else found
@@ -132,7 +136,7 @@ def write_report(
 
 
 def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) -> dict[str, Any]:
-    """Gather all that the page shows."""
+    """Collect everything that the page shows."""
     usable = _usable(facts, found)
     counts = _count(facts, usable)
     classes = choose_classes(facts)
@@ -159,6 +163,7 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
         "means": _means(list(usable.values()), classes, heard, shown, n_jobs),
         "wrong": [(one, shown.get(one.name)) for one in wrong],
         "doubtful": [(one, shown.get(one.name)) for one in doubtful],
+        "mistakes": most_wrong(facts, MOST_LISTED),
         "n_wrong": int(np.sum(facts.truth != facts.said)),
         "listening": listening(facts),
         "health": rows,
@@ -169,13 +174,13 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
 
 
 def _usable(facts: Facts, found: Recordings) -> Mapping[str, Clip]:
-    """The clips that the run could use and that are still there."""
+    """Select the clips that the run could use and that are still available."""
     failed = {row.get("name") for row in facts.failures}
     return {name: clip for name, clip in found.clips.items() if name not in failed and clip.path.is_file()}
 
 
 def _count(facts: Facts, usable: Mapping[str, Clip]) -> dict[str, int]:
-    """Clips of each class: of the whole run where its recordings are known, else of those tested."""
+    """Count the clips of each class: all of the run if its recordings are known, else those tested."""
     each = Counter(clip.label for clip in usable.values())
     if not each:
         each = Counter({row["class"]: row["support"] for row in facts.metrics["per_class"]})
@@ -183,7 +188,7 @@ def _count(facts: Facts, usable: Mapping[str, Clip]) -> dict[str, int]:
 
 
 def _show(clips: Sequence[Clip], heard: Hear, audio: bool, n_jobs: int) -> list[Shown]:
-    """Decode clips in parallel, and make each small; one that cannot be read any more is passed over."""
+    """Decode and compress clips in parallel; those that can no longer be read are left out."""
     made = outcomes(partial(_shown, heard=heard, audio=audio), clips, n_jobs=n_jobs)
     return [one for one in made if not isinstance(one, Lost)]
 
@@ -198,7 +203,7 @@ def _shown(clip: Clip, heard: Hear, audio: bool) -> Shown:
 def _means(
     clips: Sequence[Clip], classes: Sequence[str], heard: Hear, shown: Mapping[str, Shown], n_jobs: int
 ) -> dict[str, Any]:
-    """Mean spectrogram of some clips of each class, with the number of them."""
+    """Average the spectrograms of some clips of each class; also give their number."""
     found = {}
     for name in classes:
         some = spread_evenly([clip for clip in clips if clip.label == name], AVERAGED)
@@ -207,7 +212,7 @@ def _means(
         pairs = [pair for pair in made if not isinstance(pair, Lost)]
         pairs += [(shown[clip.name].db, shown[clip.name].sr) for clip in some if clip.name in shown]
         rates = {sr for _, sr in pairs}
-        if len(rates) == 1:  # at different rates a row is not one frequency
+        if len(rates) == 1:  # at different rates a row has different frequencies
             sr = rates.pop()
             found[name] = (_mean_picture([db for db, _ in pairs], sr), len(pairs))
     return found
@@ -226,7 +231,7 @@ def _mean_picture(pictures: Sequence[np.ndarray], sr: int) -> media.Picture:
 def _probe(
     clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
 ) -> list[health.ClassHealth]:
-    """Take the measures of the recordings: from the cache, where the audit has left them."""
+    """Measure the recordings, or read the audit's measurements from the cache."""
     from audiofw.extraction.table import open_recipe_cache
 
     if not clips or config is None:
@@ -241,12 +246,12 @@ def _probe(
 def _say_gone(
     facts: Facts, found: Recordings, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
 ) -> tuple[str, Sequence[str]] | None:
-    """Say which recordings are missing; None when none is."""
+    """Say which recordings are missing; None if none are."""
     if found.gone:
-        return f"The recordings are not there any more, so nothing can be shown or played of them: {found.gone}.", ()
+        return f"The recordings are no longer available, so they cannot be shown or played: {found.gone}.", ()
     known = facts.predictions.paths if facts.predictions else tuple(one.name for one in mistakes)
     missing = [name for name in known if name not in usable]
     if not missing:
         return None
-    text = f"{len(missing)} of {len(known)} tested recordings are not there any more: they cannot be shown or played."
+    text = f"{len(missing)} of {len(known)} test clips are no longer available, so they cannot be shown or played."
     return text, missing

@@ -1,4 +1,4 @@
-"""What a run's folder says, read from its files alone, so that a report can be made long after the run."""
+"""The facts of a run, read from the files in its folder, so that a report can be written long after the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMPORTANCE = "importance.json"
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Everything that a run has left, but the recordings."""
+    """Everything that a run has written, without the recordings."""
 
     folder: Path
     metrics: Mapping[str, Any]
@@ -33,28 +33,28 @@ class Facts:
     failures: Sequence[Mapping[str, str]]
     versions: Mapping[str, Any]
     importance: Mapping[str, Any] | None
-    overrides: Sequence[str] | None  # None: nothing says how the run was called
+    overrides: Sequence[str] | None  # None if they are not known
     started: str
-    cwd: Path | None  # where it was called
+    cwd: Path | None  # where it was started
 
     @property
     def classes(self) -> list[str]:
-        """The classes, in the order of their numbers."""
+        """The classes, in the order of their indices."""
         return list(self.metrics["classes"])
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """The true class of each tested clip, as a number, [shape=(tested,)]."""
+        """The index of each test clip's true class, [shape=(tested,)]."""
         return self._numbers(self.predictions.labels if self.predictions else ())
 
     @cached_property
     def said(self) -> np.ndarray:
-        """The predicted class of each tested clip, as a number, [shape=(tested,)]."""
+        """The index of each test clip's predicted class, [shape=(tested,)]."""
         return self._numbers(self.predictions.predicted if self.predictions else ())
 
     @property
     def probabilities(self) -> np.ndarray | None:
-        """Of each tested clip and class; None when the model gave none."""
+        """Of each test clip and class; None if the model gave none."""
         return self.predictions.probabilities if self.predictions else None
 
     @property
@@ -73,11 +73,11 @@ def read_facts(folder: Path) -> Facts:
     Raises
     ------
     DataError
-        If ``metrics.json`` is missing or damaged; anything else that is missing is left out of the report.
+        If ``metrics.json`` is missing or damaged. Other missing files only shorten the report.
     """
     metrics = read_json(folder / "metrics.json")
     if not metrics or "classes" not in metrics or "scores" not in metrics:
-        raise DataError(f"{folder}: metrics.json is missing or damaged, so there is nothing to report")
+        raise DataError(f"{folder}: metrics.json is missing or damaged, so no report can be written")
     record, hydra = read_json(folder / "result.json") or {}, _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
     overrides = _read_yaml(folder / ".hydra" / "overrides.yaml")
     cwd = dig(hydra, "hydra", "runtime", "cwd")

@@ -1,4 +1,4 @@
-"""The numbers behind a report's drawings: confusions, curves, reliability."""
+"""The data of a report's figures: confusion matrix, ROC and precision–recall curves, reliability diagram."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from audiofw.report.facts import Facts
 
-MOST_IN_MATRIX = 30  # classes whose cells have numbers
-MOST_IN_MAP = 120  # classes that a drawing without numbers shows
+MOST_IN_MATRIX = 30  # classes; beyond this the cells have no numbers
+MOST_IN_MAP = 120  # classes; beyond this only those with the most errors are shown
 MOST_CURVES = 8
 MOST_CONFUSIONS = 8
 POINTS = 120  # of a curve
 BINS = 10
-MACRO = "mean of the classes"
+MACRO = "macro average"
 
 
 class Confusion(NamedTuple):
-    """One way in which a class is mistaken."""
+    """A pair of classes, the first of which is predicted as the second."""
 
     label: str
     said: str
@@ -28,7 +28,7 @@ class Confusion(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """True classes in rows, predicted ones in columns."""
+    """A confusion matrix: rows are true classes, columns predicted ones."""
 
     classes: list[str]
     counts: list[list[int]]
@@ -45,7 +45,7 @@ class Curve(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """The predictions of about one probability."""
+    """The predictions with confidences in one range."""
 
     low: float
     high: float
@@ -55,7 +55,7 @@ class Bin(NamedTuple):
 
 
 def matrix(facts: Facts) -> Matrix:
-    """Give the confusion matrix; of very many classes, that of the most mistaken."""
+    """Give the confusion matrix; with many classes, that of the classes with the most errors."""
     counts = np.array(facts.metrics["confusion_matrix"], dtype=int).reshape(len(facts.classes), -1)
     wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_IN_MAP])
@@ -67,7 +67,7 @@ def matrix(facts: Facts) -> Matrix:
 
 
 def confusions(facts: Facts, most: int = MOST_CONFUSIONS) -> list[Confusion]:
-    """List the most frequent mistakes."""
+    """List the most frequent confusions."""
     counts = np.array(facts.metrics["confusion_matrix"], dtype=int)
     off = counts - np.diag(np.diag(counts))
     order = np.argsort(-off, axis=None, kind="stable")[:most]
@@ -80,9 +80,9 @@ def confusions(facts: Facts, most: int = MOST_CONFUSIONS) -> list[Confusion]:
 
 
 def curves(facts: Facts) -> dict[str, list[Curve]] | None:
-    """ROC and precision–recall curves of each class against the rest, their mean first; None without probabilities.
+    """Compute one-vs-rest ROC and precision–recall curves, the macro average first; None without probabilities.
 
-    The mean of the classes is taken at equal false positive rate, or equal recall, and each class weighs alike.
+    The macro average is taken at equal false positive rate, or equal recall.
     """
     if facts.probabilities is None:
         return None
@@ -124,10 +124,10 @@ def _few(each: Sequence[Curve]) -> list[Curve]:
 
 
 def reliability(facts: Facts) -> dict[str, Any] | None:
-    """Compare how sure the model was with how often it was right; None without probabilities.
+    """Compare confidence with accuracy; None without probabilities.
 
-    ``ece``, the expected calibration error, is the mean distance of the two over ten bins of equal width, each
-    weighed by its clips (Naeini et al., 2015).
+    ``ece``, the expected calibration error, is the mean difference of the two over ten bins of equal width, weighted
+    by their number of clips (Naeini et al., 2015).
     """
     if facts.probabilities is None or not len(facts.truth):
         return None

@@ -1,4 +1,4 @@
-"""How the recordings of each class were made: what differs there, a model learns before it learns the sound."""
+"""How the recordings of each class were made: a model may learn such differences instead of the sound itself."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from audiofw.audit.probe import Probe
 from audiofw.data.dataset import Clip
 from audiofw.data.select import spread_evenly
 
-MOST_PROBED = 4000  # clips, evenly from each class: medians need no more
-CLIPPED = 0.001  # share of its samples from which on a clip counts as clipped
-NARROW = 0.7  # of the median bandwidth of the other classes
+MOST_PROBED = 4000  # clips, spread evenly over each class: enough for medians
+CLIPPED = 0.001  # share of clipped samples from which on a clip counts as clipped
+NARROW = 0.7  # of the other classes' median bandwidth
 
 
 class Spread(NamedTuple):
-    """Five numbers of a property over the clips of a class."""
+    """Minimum, 10th percentile, median, 90th percentile and maximum over the clips of a class."""
 
     least: float
     low: float
@@ -34,7 +34,7 @@ class ClassHealth(NamedTuple):
     clips: int
     probed: int
     duration: Spread | None  # seconds
-    bandwidth: Spread | None  # Hz, up to where there is anything within 80 dB of the loudest
+    bandwidth: Spread | None  # Hz, highest frequency within 80 dB of the peak
     loudness: Spread | None  # dB below full scale
     silence: float  # mean share of the time
     clipped: float  # share of the clips
@@ -43,7 +43,7 @@ class ClassHealth(NamedTuple):
 
 
 def sample(clips: Sequence[Clip], most: int = MOST_PROBED) -> list[Clip]:
-    """Take at most so many clips, as many of each class as there are, in step."""
+    """Take at most `most` clips, the same share of each class, evenly spaced."""
     if len(clips) <= most:
         return list(clips)
     by_class: dict[str, list[Clip]] = {}
@@ -55,7 +55,7 @@ def sample(clips: Sequence[Clip], most: int = MOST_PROBED) -> list[Clip]:
 
 
 def by_class(clips: Sequence[Clip], probes: Sequence[Probe | None], counts: Mapping[str, int]) -> list[ClassHealth]:
-    """Gather the properties of each class, in the order of ``counts``."""
+    """Summarise the properties of each class, in the order of ``counts``."""
     found: dict[str, list[Probe]] = {name: [] for name in counts}
     for clip, probe in zip(clips, probes, strict=True):
         if probe is not None and clip.label in found:
@@ -84,13 +84,13 @@ def _spread(values: Sequence[float]) -> Spread | None:
 
 
 def _kinds(values: Sequence[str], most: int = 3) -> str:
-    """Write the values that occur, the most frequent first."""
+    """List the values that occur, the most frequent first."""
     common = [value for value, _ in Counter(values).most_common()]
     return ", ".join(common[:most]) + (" …" if len(common) > most else "")
 
 
 def narrow_classes(rows: Sequence[ClassHealth]) -> list[ClassHealth]:
-    """List the classes whose recordings end at a clearly lower frequency than those of the others."""
+    """List the classes whose recordings have a much smaller bandwidth than those of the others."""
     medians = {row.name: row.bandwidth.median for row in rows if row.bandwidth}
     found = []
     for row in rows:

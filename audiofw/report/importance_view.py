@@ -1,4 +1,4 @@
-"""What the model listens to, made ready to be drawn: over frequency, by row, by statistic, by part of the clip."""
+"""Feature importance, prepared for drawing: by frequency, component, statistic and part of the clip."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS = {
 
 
 class Bar(NamedTuple):
-    """One name on an axis, and how much of the importance it has; `length` is that of the longest bar's, 0 to 1."""
+    """The importance of one name on an axis; ``length`` is relative to the longest bar, 0 to 1."""
 
     name: str
     value: float
@@ -34,7 +34,7 @@ class Bar(NamedTuple):
 
 
 class ImportanceCurve(NamedTuple):
-    """Importance over frequency, in the unit square; frequencies on the mel scale."""
+    """Importance by frequency, in the unit square; frequencies are on the mel scale."""
 
     points: list[tuple[float, float]]
     ticks: list[tuple[str, float]]
@@ -42,26 +42,27 @@ class ImportanceCurve(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """One axis of the feature: bars, or, for rows with a frequency, a curve."""
+    """One axis along which importance is summed: bars, or a curve for many frequencies."""
 
     title: str
     bars: list[Bar]
     left_out: int = 0
     curve: ImportanceCurve | None = None
+    naming: str = ""  # how the feature names its rows
 
 
 def listening(facts: Facts) -> dict[str, Any] | None:
-    """Read ``importance.json``; None where the run left none."""
+    """Read ``importance.json``; None if the run has written none."""
     measured = facts.importance
     if not measured:
         return None
     rows, statistics, parts = (axis_of(measured, axis) for axis in ("row", "statistic", "part"))
-    over, *kinds = _of_rows(rows)
+    over, *components = _of_rows(rows, str(measured.get("naming") or ""))
     axes = [
         over,
-        _ranked("Statistics over time", [(_say(name), value) for name, value in statistics]),
-        _in_order("Parts of the clip", parts),
-        *kinds,
+        _ranked("By statistic over time", [(_say(name), value) for name, value in statistics]),
+        _in_order("By part of the clip", parts),
+        *components,
     ]
     return {
         "axes": [axis for axis in axes if axis.bars or axis.curve],
@@ -72,22 +73,24 @@ def listening(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _of_rows(rows: Sequence[tuple[str, float]]) -> list[Axis]:
-    """Sum rows that stand at one frequency, and those of one kind, where names tell both: ``mel_1200Hz``."""
+def _of_rows(rows: Sequence[tuple[str, float]], naming: str) -> list[Axis]:
+    """Sum by frequency, and by component, if the rows are named by both, as ``mel_1200Hz``."""
     found = [match for name, _ in rows if (match := _HZ.fullmatch(name))]
     if len(found) < max(len(rows), 2):
-        return [_ranked("Rows of the feature", rows)]
+        return [_ranked("By row of the feature", rows)._replace(naming=naming)]
     at: dict[float, float] = {}
-    kinds: dict[str, float] = {}
+    components: dict[str, float] = {}
     for match, (_, value) in zip(found, rows, strict=True):
         at[float(match[2])] = at.get(float(match[2]), 0.0) + value
-        kinds[match[1]] = kinds.get(match[1], 0.0) + value
+        components[match[1]] = components.get(match[1], 0.0) + value
     places = sorted(at.items())
     if len(places) < LEAST_FOR_CURVE:
-        over = _in_order("Over frequency", [(hz(f), value) for f, value in places])
+        over = _in_order("By frequency", [(hz(f), value) for f, value in places])
     else:
-        over = Axis("Over frequency", [], curve=_curve(places))
-    return [over, _ranked("Kinds of rows", list(kinds.items()))] if len(kinds) > 1 else [over]
+        over = Axis("By frequency", [], curve=_curve(places))
+    if len(components) < 2:
+        return [over]
+    return [over, _ranked("By component", list(components.items()))._replace(naming=naming)]
 
 
 def _curve(places: list[tuple[float, float]]) -> ImportanceCurve:
@@ -101,7 +104,7 @@ def _curve(places: list[tuple[float, float]]) -> ImportanceCurve:
 
 
 def _in_bands(values: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Sum neighbours, so that few enough are left for a line to be calm; each band has its mean frequency."""
+    """Sum neighbouring frequencies into at most `MOST_BANDS` bands, so that the curve is smooth."""
     size = -(-len(values) // MOST_BANDS)
     bands = [values[i : i + size] for i in range(0, len(values), size)]
     scaled = [size / len(band) for band in bands]  # the last one may hold fewer
@@ -119,7 +122,7 @@ def _ranked(title: str, values: Sequence[tuple[str, float]]) -> Axis:
 def _in_order(title: str, values: Sequence[tuple[str, float]]) -> Axis:
     if len(values) <= MOST_BARS:
         return Axis(title, _bars(values))
-    # single frames: their sums over equal stretches
+    # single frames: sum them over tenths of the clip
     stretches = 10
     sums = [0.0] * stretches
     for i, (_, value) in enumerate(values):
@@ -133,7 +136,7 @@ def _bars(values: Sequence[tuple[str, float]]) -> list[Bar]:
 
 
 def _say(name: str) -> str:
-    """Write a statistic in words: ``delta.p90`` is the "change, 90th percentile"."""
+    """Write a statistic in words: ``delta.p90`` is "change, 90th percentile"."""
     *before, last = name.split(".")
     last = re.sub(r"[pq](\d+)", r"\1th percentile", last) if re.fullmatch(r"[pq]\d+", last) else last
     return ", ".join(WORDS.get(word, word) for word in [*before, last])

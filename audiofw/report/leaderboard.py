@@ -1,8 +1,10 @@
-"""A leaderboard on the terminal and in files: the best run, those not distinguishable from it, and the failed ones."""
+"""A leaderboard on the terminal and in files: the best run, those statistically tied with it, and failed runs."""
 
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +15,54 @@ from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import DataError
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
-from audiofw.leaderboard.runs import Run, as_number, read_runs
-from audiofw.leaderboard.table import Row, run_of, show_option
+from audiofw.leaderboard.runs import Run, as_number, read_json, read_runs
+from audiofw.leaderboard.table import Row, name_by_options, run_of, show_option
+from audiofw.report.facts import owners
+from audiofw.results.console import NAMES, predict_step
 from audiofw.system.atomic import write_whole
 from audiofw.system.paths import from_here
 from audiofw.system.spreadsheet import records_text
 from audiofw.system.tables import new_table, open_console, show_size
 
 FILE = "leaderboard.csv"
-MOST_ROWS = 50  # on the terminal; the file has all
+MOST_ROWS = 50  # on the terminal; leaderboard.csv has all
 FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_seconds")  # of metrics.json
 
 
 def show_leaderboard(folder: Path) -> int:
-    """Print a sweep's leaderboard, write ``leaderboard.csv`` and ``report.html``; return how many of its runs failed.
+    """Print a sweep's leaderboard, write ``leaderboard.csv`` and ``report.html``; return the number of failed runs.
 
     Raises
     ------
     DataError
-        If there is no run in the folder, or the file cannot be written.
+        If the folder has no runs, or the file cannot be written.
     """
     board = rank(read_runs([folder]))
     write_csv(board, folder / FILE)
     console = open_console()
     print_leaderboard(board, console)
-    if file := _write_report(folder, board):
-        console.print(f"report in {from_here(file)}", soft_wrap=True)
+    report = _write_report(folder, board)
+    console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
     return len(board.failures)
 
 
+def _next_steps(folder: Path, board: Leaderboard, report: Path | None) -> Iterator[str]:
+    if board.rows:
+        best = run_of(board.rows[0]).folder
+        yield from predict_step(best, owners(read_json(best / "versions.json") or {}), "best run's model")
+    if report:
+        yield f"report:   {shlex.quote(from_here(report))}"
+    yield f"results:  {shlex.quote(from_here(folder))}"
+
+
 def _write_report(folder: Path, board: Leaderboard) -> Path | None:
-    from audiofw.report.sweep import wanted, write_sweep_report  # templates: not for ranking alone
+    from audiofw.report.sweep import wanted, write_sweep_report  # not needed to rank alone
 
     return write_sweep_report(folder, board) if wanted(board) else None
 
 
 def write_leaderboard_csv(folder: Path) -> None:
-    """Write a sweep's ``leaderboard.csv`` as it stands now, without the ensemble, which takes longer."""
+    """Write ``leaderboard.csv`` of an unfinished sweep, without an ensemble, which takes longer."""
     write_csv(rank(read_runs([folder]), ensemble=False), folder / FILE)
 
 
@@ -57,11 +70,12 @@ def write_leaderboard_csv(folder: Path) -> None:
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
-    """Print the ranking, what has to be said of it, and the failures with their reasons."""
+    """Print the best run, the ranking with its notes, and the failed runs with their reasons."""
     if board.rows:
+        console.print(_headline(board), "", sep="\n", soft_wrap=True)
         table = _rank_table(board)
         if console.measure(table, options=console.options.update(max_width=10_000)).maximum > console.width:
-            table = _rank_table(board, costs=False)  # rather than break names; the file has them
+            table = _rank_table(board, costs=False)  # rather than break names; leaderboard.csv has them
         console.print(table, end="\n\n")
     if len(board.rows) > MOST_ROWS:
         console.print(f"… and {len(board.rows) - MOST_ROWS} more rows in {FILE}")
@@ -72,12 +86,21 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
         console.print(_failure_table(board))
 
 
+def _headline(board: Leaderboard) -> str:
+    best, score = board.rows[0], NAMES.get(board.score, board.score)
+    options = " ".join(f"{name}={value}" for name, value in best.options.items() if value != "–")
+    value = "undefined" if best.value is None else f"{best.value:.3f}"
+    tied = sum(row.comparison.tied is True for row in board.rows[1:])
+    others = f"; {tied} other{'s' * (tied > 1)} not significantly worse" if tied else ""
+    return f"{score} {value}, best of {len(board.rows)} run{'s' * (len(board.rows) > 1)}: {options}{others}"
+
+
 def _say_direction(board: Leaderboard) -> list[str]:
-    return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: less is better"]
+    return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: lower is better"]
 
 
 def _say_unfinished(board: Leaderboard) -> list[str]:
-    said = {"are still running": board.running, "were stopped early, their first folds being worse": board.pruned}
+    said = {"are still running": board.running, "were stopped early because their first folds were worse": board.pruned}
     return [f"{len(runs)} of {_n_runs(board)} runs {what}" for what, runs in said.items() if runs]
 
 
@@ -87,7 +110,7 @@ def _n_runs(board: Leaderboard) -> int:
 
 def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
     level = next((f"{run_of(row).metrics.get('interval_level', 0.95):.0%} interval" for row in board.rows), "interval")
-    seconds = ("fit s/fold", "predict s/fold", "size") if costs else ()
+    seconds = ("train s/fold", "predict s/fold", "size") if costs else ()
     figures = (f"{board.score} ± std", level, "p adjusted", *seconds)
     table = new_table("", *board.columns, *figures, right=len(figures))
     for column in table.columns[-len(figures) :]:
@@ -126,12 +149,10 @@ def _show_seconds(seconds: float | None) -> str:
 
 
 def _failure_table(board: Leaderboard) -> Table:
-    table = new_table("failed", "reason", "folder")
-    runs = [*map(run_of, board.rows), *board.failures, *board.pruned, *board.running]
-    shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
-    for run in board.failures[:MOST_ROWS]:
-        own = " ".join(word for word in run.overrides if word not in shared)
-        table.add_row(own or "–", run.reason, from_here(run.folder))
+    table = new_table("failed", "reason")
+    names = name_by_options(board.failures, board.all_runs)
+    for run, name in list(zip(board.failures, names, strict=True))[:MOST_ROWS]:
+        table.add_row(name, run.reason)
     if len(board.failures) > MOST_ROWS:
         table.add_row("…", f"and {len(board.failures) - MOST_ROWS} more in {FILE}")
     return table
@@ -141,7 +162,7 @@ def _failure_table(board: Leaderboard) -> Table:
 
 
 def write_csv(board: Leaderboard, file: Path) -> None:
-    """Write the ranking with full precision, and the failures below it; the file is replaced as a whole.
+    """Write the ranking with full precision, then the other runs; the file is replaced atomically.
 
     Raises
     ------
@@ -152,12 +173,12 @@ def write_csv(board: Leaderboard, file: Path) -> None:
         write_whole(file, records_text(_records(board)).encode())
     except OSError as error:
         raise DataError(
-            f"{file}: the leaderboard cannot be written: {os.strerror(error.errno or 0)}; --csv FILE"
+            f"{file}: cannot write the leaderboard: {os.strerror(error.errno or 0)}; choose another file with --csv"
         ) from error
 
 
 def as_json(board: Leaderboard) -> dict[str, Any]:
-    """Give the same as plain values, ready for JSON."""
+    """Give a leaderboard as plain values, ready for JSON."""
     members = board.ensemble.members if board.ensemble else ()
     return {
         "score": board.score,
@@ -170,7 +191,7 @@ def as_json(board: Leaderboard) -> dict[str, Any]:
 
 
 def _records(board: Leaderboard) -> list[dict[str, Any]]:
-    """List the ranked runs, the ensemble, and what could not be ranked."""
+    """List the ranked runs, the ensemble, and the runs without a rank."""
     columns = list(dict.fromkeys([*KINDS, *board.columns]))
     weights = {run.folder: weight for run, weight in board.ensemble.members} if board.ensemble else {}
     ranked = [

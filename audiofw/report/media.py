@@ -1,6 +1,6 @@
-"""A recording made small for a page: sound as MP3, spectrogram as WebP, waveform as the path of a drawing.
+"""Recordings compressed for a web page: audio as MP3, spectrograms as WebP, waveforms as SVG paths.
 
-Pictures keep to one scale: dB below a clip's own loudest spot, so that a quiet clip is as legible as a loud one.
+Spectrograms are in dB relative to each clip's own maximum, so that quiet clips are as legible as loud ones.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import soxr
 
 from audiofw.spectral import hz_to_mel, melspectrogram, power_to_db
 
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000)  # more is not needed to hear a wrong label
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000)  # enough to notice a wrong label
 TOP_DB = 80.0
 MELS, FRAMES = 80, 280  # of a picture, at most
 STRETCHES = 140  # of a waveform
 TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000)
 
-# matplotlib's "magma", by van der Walt and Smith (CC0), at every seventeenth of its 256 steps
+# matplotlib's "magma" colour map, by van der Walt and Smith (CC0), every seventeenth of its 256 colours
 MAGMA = [
     "000004",
     "0b0924",
@@ -53,14 +53,14 @@ class Picture(NamedTuple):
 
 
 def sound_uri(y: np.ndarray, sr: int, quality: float = 0.85) -> str:
-    """Encode mono samples as MP3 of variable bit rate, which every browser plays: about 4 kB for each second.
+    """Encode mono samples as MP3 of variable bit rate, which every browser plays; about 4 kB per second.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,)]
     sr : int
     quality : float
-        0 the best and largest, 1 the smallest.
+        From 0, best and largest, to 1, smallest.
     """
     rate = max((r for r in MP3_RATES if r <= sr), default=MP3_RATES[0])
     y = soxr.resample(y, sr, rate, quality="HQ") if rate != sr else y
@@ -68,7 +68,7 @@ def sound_uri(y: np.ndarray, sr: int, quality: float = 0.85) -> str:
     file = io.BytesIO()
     soundfile.write(
         file,
-        y / max(peak, 1.0),  # resampled and lossy sounds go beyond full scale
+        y / max(peak, 1.0),  # resampled and lossy audio may exceed full scale
         rate,
         format="MP3",
         subtype="MPEG_LAYER_III",
@@ -79,16 +79,16 @@ def sound_uri(y: np.ndarray, sr: int, quality: float = 0.85) -> str:
 
 
 def decibels(y: np.ndarray, sr: int, n_mels: int = MELS, frames: int = FRAMES) -> np.ndarray:
-    """Mel spectrogram in dB below its loudest spot, [shape=(n_mels, up to ``frames``)]."""
+    """Compute a mel spectrogram in dB relative to its maximum, [shape=(n_mels, up to ``frames``)]."""
     n_fft = 2 ** max(5, round(np.log2(0.046 * sr)))
     hop = max(n_fft // 8, -(-len(y) // frames))
     power = melspectrogram(y=y, sr=sr, n_fft=n_fft, hop_length=hop, n_mels=n_mels, dtype="float32")
-    # Relative to its own maximum, silence would shine as bright as a shout.
+    # relative to its own maximum, silence would be as bright as any sound
     return power_to_db(power, ref=np.max, top_db=TOP_DB) if power.any() else np.full(power.shape, -TOP_DB)
 
 
 def mean_decibels(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of pictures of different length; each counts as far as it goes."""
+    """Average spectrograms of different length; each counts for its own duration."""
     width = max(picture.shape[1] for picture in pictures)
     total, count = np.zeros((pictures[0].shape[0], width)), np.zeros(width)
     for picture in pictures:
@@ -98,7 +98,7 @@ def mean_decibels(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def picture(db: np.ndarray, sr: int, quality: int = 78) -> Picture:
-    """Colour a spectrogram, low frequencies at the bottom, as a WebP of a few kB."""
+    """Draw a spectrogram, low frequencies at the bottom, as a WebP image of a few kB."""
     from PIL import Image
 
     shade = np.clip((db + TOP_DB) / TOP_DB, 0, 1)
@@ -110,7 +110,7 @@ def picture(db: np.ndarray, sr: int, quality: int = 78) -> Picture:
 
 
 def ticks(sr: float, most: int = 4) -> tuple[tuple[str, float], ...]:
-    """Frequencies to write beside a mel spectrogram, and how far up each stands."""
+    """Choose the frequencies to label on a mel spectrogram, with their heights from 0 to 1."""
     heights = hz_to_mel(TICKS_HZ) / hz_to_mel(sr / 2)
     shown = [(_hz(f), float(at)) for f, at in zip(TICKS_HZ, heights, strict=True) if at < 0.93]
     apart: list[tuple[str, float]] = []
@@ -121,7 +121,7 @@ def ticks(sr: float, most: int = 4) -> tuple[tuple[str, float], ...]:
 
 
 def waveform(y: np.ndarray, height: int = 40) -> str:
-    """Outline of the samples' envelope as an SVG path, ``STRETCHES`` wide and ``height`` high."""
+    """Draw the envelope of a waveform as an SVG path, ``STRETCHES`` wide and ``height`` high."""
     if not len(y):
         return f"M0 {height // 2}H{STRETCHES}"
     starts = np.unique(np.linspace(0, len(y), min(len(y), STRETCHES), endpoint=False).astype(int))
@@ -139,7 +139,7 @@ def _points(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _colours() -> np.ndarray:
-    """The map of 256 colours, [shape=(256, 3), dtype=uint8]."""
+    """Interpolate the colour map, [shape=(256, 3), dtype=uint8]."""
     anchors = np.array([[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in MAGMA])
     x, at = np.linspace(0, 1, 256), np.linspace(0, 1, len(anchors))
     return np.stack([np.interp(x, at, anchors[:, k]) for k in range(3)], axis=1).round().astype(np.uint8)

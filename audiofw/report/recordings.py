@@ -1,4 +1,4 @@
-"""The recordings behind a run's results, found again, and which of them to show."""
+"""Find a run's recordings again, and choose which of them a report shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_WRONG, MOST_DOUBTFUL = 8, 4
 
 
 class Recordings(NamedTuple):
-    """The clips of a run by their names; `gone` says in words why there are none."""
+    """The clips of a run by their names; if they cannot be found, `gone` is the reason."""
 
     clips: Mapping[str, Clip]
     config: Config | None
@@ -36,21 +36,22 @@ class Recordings(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A tested clip, what was said of it, and how sure."""
+    """A test clip and its prediction."""
 
     name: str
     label: str
     said: str
-    sure: float | None  # probability of what was said
-    shares: Sequence[tuple[str, float]]  # the likeliest classes, and the true one
+    sure: float | None  # probability of the predicted class
+    shares: Sequence[tuple[str, float]]  # the most probable classes, and the true one
+    fold: int = 1
 
 
 def find_again(facts: Facts) -> Recordings:
-    """Find a run's recordings by its ``config.yaml``; what a run takes from its source it takes again."""
+    """Find a run's recordings by its ``config.yaml``, as the run did."""
     from audiofw.extraction.clips import find
 
     if "data" not in facts.config:
-        return Recordings({}, None, "config.yaml is missing, which would tell where they are")
+        return Recordings({}, None, "config.yaml, which says where they are, is missing")
     try:
         config = read_config(_completed(facts.config))
         with _inside(facts.cwd):
@@ -61,7 +62,7 @@ def find_again(facts: Facts) -> Recordings:
 
 
 def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a config of any version of audiofw the options of this one: what it lacks has its default."""
+    """Complete a config of any version of audiofw: options that it lacks get their defaults."""
     defaults = read_yaml(bundled("conf") / "config.yaml")
     return {field.name: _updated(defaults[field.name], values.get(field.name, ...)) for field in fields(Config)}
 
@@ -80,7 +81,7 @@ def _no_list(config: Config) -> bool:
 
 @contextlib.contextmanager
 def _inside(folder: Path | None) -> Iterator[None]:
-    """Go where the run was called, for the time that its source is looked up: it may be a relative path."""
+    """Change to the folder where the run was started, since its source may be a relative path."""
     here = Path.cwd()
     if folder and folder.is_dir():
         os.chdir(folder)
@@ -91,7 +92,14 @@ def _inside(folder: Path | None) -> Iterator[None]:
 
 
 def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, int]:
-    """Read what a run heard of a recording first, up to so many seconds.
+    """Read the part of a recording that a run used first.
+
+    Parameters
+    ----------
+    path : Path
+    config : Config, optional
+    most : float
+        Largest number of seconds to return.
 
     Returns
     -------
@@ -101,7 +109,7 @@ def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, in
     Raises
     ------
     DataError
-        When it cannot be read any more.
+        If it can no longer be read.
     """
     if config is None:
         return load(path, duration=most, silence="keep")
@@ -114,25 +122,25 @@ def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, in
 
 
 def choose_classes(facts: Facts, most: int = MOST_CLASSES) -> list[str]:
-    """Choose the classes to show: all, or those with the lowest F1, in the order of the classes."""
+    """Choose the classes to show: all, or those with the lowest F1, in their usual order."""
     rows = [row for row in facts.metrics["per_class"] if row["support"]] or facts.metrics["per_class"]
     worst = {row["class"] for row in sorted(rows, key=lambda row: row["f1"])[:most]}
     return [name for name in facts.classes if name in worst]
 
 
 def choose_examples(clips: Sequence[Clip], classes: Sequence[str], most: int = MOST_EXAMPLES) -> dict[str, list[Clip]]:
-    """Choose up to three clips of each class, spread over its clips as their names order them."""
+    """Choose up to three clips of each class, spread evenly over its clips in the order of their names."""
     each = max(1, min(3, most // max(1, len(classes))))
     return {name: list(spread_evenly([clip for clip in clips if clip.label == name], each)) for name in classes}
 
 
 def most_wrong(facts: Facts, most: int = MOST_WRONG) -> list[Mistake]:
-    """List the wrong predictions, the surest first."""
+    """List the wrong predictions, the most confident first."""
     return _mistakes(facts, np.flatnonzero(facts.truth != facts.said), -1, most)
 
 
 def most_doubtful(facts: Facts, most: int = MOST_DOUBTFUL) -> list[Mistake]:
-    """List the right predictions, the least sure first; none without probabilities."""
+    """List the correct predictions, the least confident first; none without probabilities."""
     if facts.probabilities is None:
         return []
     return _mistakes(facts, np.flatnonzero(facts.truth == facts.said), 1, most)
@@ -152,7 +160,7 @@ def _mistake(facts: Facts, i: int) -> Mistake:
     assert tested is not None
     name, label, said = tested.paths[i], tested.labels[i], tested.predicted[i]
     if proba is None:
-        return Mistake(name, label, said, None, ())
+        return Mistake(name, label, said, None, (), tested.folds[i])
     likely = [facts.classes[k] for k in np.argsort(-proba[i], kind="stable")[:3]]
     shown = likely if label in likely else [*likely[:2], label]
     return Mistake(
@@ -161,4 +169,5 @@ def _mistake(facts: Facts, i: int) -> Mistake:
         said,
         float(proba[i, facts.classes.index(said)]),
         tuple((one, float(proba[i, facts.classes.index(one)])) for one in shown),
+        tested.folds[i],
     )

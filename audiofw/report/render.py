@@ -1,4 +1,4 @@
-"""Templates to pages: one file with its style and script inside, and nothing that a browser would fetch."""
+"""Render templates to self-contained pages, with style and script inside: a browser loads nothing else."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template in; every value is escaped."""
+    """Render a template; every value is escaped."""
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     from markupsafe import Markup
 
     return str(_environment().get_template(template).render(**values, script=Markup(script), script_hash=_hash(script)))
 
 
-@functools.cache  # reading the templates takes longer than filling them in
+@functools.cache  # loading the templates takes longer than rendering them
 def _environment() -> Any:
     import jinja2
 
@@ -41,36 +41,36 @@ def _environment() -> Any:
 
 
 def _hash(script: str) -> str:
-    """Name the one script that the page's policy lets run, so that no label ever can."""
+    """Hash the script for the page's content security policy, so that nothing else runs, whatever a label contains."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def clean(text: Any) -> str:
-    """Take out what UTF-8 cannot write: a file's name may hold any bytes."""
+    """Replace what UTF-8 cannot encode: a file name may contain any bytes."""
     return str(text).encode("utf-8", "replace").decode()
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a score; "–" for none."""
+    """Format a score; "–" for None."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def percent(value: float | None) -> str:
-    """Write a share."""
+    """Format a share in percent."""
     return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
 def signed(value: float) -> str:
-    """Write a number with its sign, a true minus."""
+    """Format a number with a typographic minus."""
     return f"{value:.3f}".replace("-", "−")
 
 
 def hz(value: float) -> str:
-    """Write a frequency."""
+    """Format a frequency."""
     text = f"{value / 1000:.3g} kHz" if value >= 1000 else f"{value:.0f} Hz"
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def path(points: Iterable[tuple[float, float]], left: float, top: float, width: float, height: float) -> str:
-    """Write points of the unit square as the path of a drawing, y upwards."""
+    """Write points of the unit square as an SVG path, y upwards."""
     return "M" + "L".join(f"{left + width * x:.4g},{top + height * (1 - y):.4g}" for x, y in points)

@@ -1,4 +1,4 @@
-"""A sweep's page: its leaderboard, to be sorted, with links to the runs' reports."""
+"""A sweep's report: its leaderboard, which can be sorted, with links to the runs' reports."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from audiofw.config.overrides import as_typed, command_line
+from audiofw.config.overrides import command_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, read_json, read_runs
-from audiofw.leaderboard.table import Row, run_of
+from audiofw.leaderboard.table import Row, name_by_options, run_of
 from audiofw.report.facts import FILE, owners
 from audiofw.report.render import render
 from audiofw.results.console import NAMES
@@ -24,13 +24,13 @@ MOST_ROWS = 500
 
 
 def write_sweep_report(folder: Path, board: Leaderboard | None = None) -> Path:
-    """Make ``report.html`` of a sweep's folder.
+    """Write ``report.html`` into a sweep's folder.
 
     Parameters
     ----------
     folder : Path
     board : Leaderboard, optional
-        Its ranking, if it is there already.
+        Its ranking, if it has been made already.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def write_sweep_report(folder: Path, board: Leaderboard | None = None) -> Path:
     Raises
     ------
     DataError
-        If there is no run in the folder.
+        If the folder has no runs.
     """
     board = board or rank(read_runs([folder]))
     write_text(folder / FILE, render("sweep.html", **collect_sweep(folder, board)))
@@ -48,14 +48,14 @@ def write_sweep_report(folder: Path, board: Leaderboard | None = None) -> Path:
 
 
 def wanted(board: Leaderboard) -> bool:
-    """Whether any of the runs was to have a report; those that failed do not tell."""
+    """Whether any of the finished runs was to write a report."""
     return not board.rows or any(run_of(row).options.get("report.enabled", True) for row in board.rows)
 
 
 def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
-    """Gather all that the page shows."""
+    """Collect everything that the page shows."""
     rows = list(board.rows[:MOST_ROWS])
-    runs = [*map(run_of, board.rows), *board.failures, *board.pruned, *board.running]
+    failed = name_by_options(board.failures, board.all_runs)
     ends = _ends(board)
     shown = [_show(row, i, folder, board, ends) for i, row in enumerate(rows, 1)]
     if board.ensemble:
@@ -74,8 +74,8 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
         "ends": ends,
         "level": next((run_of(row).metrics.get("interval_level", 0.95) for row in board.rows), 0.95),
         "notes": board.notes,
-        "failures": [{"name": _own(run, runs), "reason": run.reason} for run in board.failures],
-        "n_runs": len(runs),
+        "failures": [{"name": name, "reason": run.reason} for name, run in zip(failed, board.failures, strict=True)],
+        "n_runs": len(board.all_runs),
         "n_pruned": len(board.pruned),
         "n_running": len(board.running),
         "command": _command(run_of(board.rows[0])) if board.rows else None,
@@ -85,10 +85,10 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
 
 def _show(row: Row, place: int | None, folder: Path, board: Leaderboard, ends: tuple[float, float]) -> dict[str, Any]:
     options = row.options if row.run else {board.columns[0]: "ensemble"}
-    low, high = ends
+    left, right = ends
 
     def at(value: float) -> float:
-        return round(100 * (value - low) / ((high - low) or 1.0), 2)
+        return round(100 * (value - left) / ((right - left) or 1.0), 2)
 
     return {
         "rank": place,
@@ -104,35 +104,31 @@ def _show(row: Row, place: int | None, folder: Path, board: Leaderboard, ends: t
         "link": _link(row.run, folder) if row.run else None,
         "members": [(shown_name(run, folder), weight) for run, weight in row.members],
         "at": None if row.value is None else at(row.value),
-        "bar": None if row.interval is None else (at(row.interval[0]), at(row.interval[1])),
+        "bar": None if row.interval is None else sorted(map(at, row.interval)),
     }
 
 
 def _link(run: Run, folder: Path) -> str | None:
-    """Give the way from the page to the run's report; None where there is none."""
+    """Give the link from the page to the run's report; None if it has none."""
     if not (run.folder / FILE).is_file():
         return None
     return quote(Path(os.path.relpath(run.folder / FILE, folder.resolve())).as_posix())
 
 
 def shown_name(run: Run, folder: Path) -> str:
-    """Name a run by its folder, from the sweep's on."""
+    """Name a run by its folder, relative to the sweep's."""
     return Path(os.path.relpath(run.folder, folder.resolve())).as_posix()
 
 
 def _ends(board: Leaderboard) -> tuple[float, float]:
-    """The ends of the scale that all rows are drawn on: those of what occurs, with some air."""
+    """Choose the ends of the axis that all rows share: the range of their values, with a margin; right is better."""
     values = [v for row in board.rows for v in (row.value, *(row.interval or ())) if v is not None]
     if not values:
         return 0.0, 1.0
-    air = 0.05 * (max(values) - min(values)) or 0.05
-    least, most = (-math.inf, math.inf) if board.score == "log_loss" else (-1.0, 1.0)
-    return max(min(values) - air, least), min(max(values) + air, most)
-
-
-def _own(run: Run, runs: Sequence[Run]) -> str:
-    shared = set.intersection(*(set(one.overrides) for one in runs)) if len(runs) > 1 else set()
-    return " ".join(as_typed(word) for word in run.overrides if word not in shared) or run.folder.name
+    margin = 0.05 * (max(values) - min(values)) or 0.05
+    if not GREATER_IS_BETTER[board.score]:
+        return max(values) + margin, max(0.0, min(values) - margin)
+    return max(min(values) - margin, -1.0), min(max(values) + margin, 1.0)
 
 
 def _command(run: Run) -> str:
@@ -140,7 +136,7 @@ def _command(run: Run) -> str:
 
 
 def _points(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Place the runs by score and by the time that fitting takes, in the unit square; time on a logarithmic scale."""
+    """Place the runs in the unit square by score, upwards the better, and by the logarithm of their training time."""
     known = [row for row in rows if row["at"] is not None and row["fit_seconds"]]
     if len(known) < 3:
         return []

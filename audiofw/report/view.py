@@ -1,4 +1,4 @@
-"""What a run's page shows, derived from its facts."""
+"""Derive what a run's report shows from the run's facts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.contract.hookspecs import KINDS
+from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.report.facts import Facts, dig
 from audiofw.report.figures import Matrix
 from audiofw.report.health import ClassHealth
@@ -19,11 +20,12 @@ SHADES = 8
 def of_run(
     facts: Facts, counts: Mapping[str, int], matrix: Matrix, health: Sequence[ClassHealth], n_usable: int
 ) -> dict[str, Any]:
-    """Derive what the template needs beside the drawings."""
+    """Derive what the template needs besides the figures."""
     metrics, config = facts.metrics, facts.config
     scores = scored(metrics)
     return {
         "scores": scores,
+        "axis": next(row.ends for row in scores if GREATER_IS_BETTER[row.key]),
         "fold_numbers": range(max((len(row.folds) for row in scores), default=0)),
         "plugins": {kind: dig(config, kind, "name") or "?" for kind in KINDS},
         "source": dig(config, "data", "source") or facts.folder.name,
@@ -44,7 +46,7 @@ def of_run(
 
 
 def _shade(matrix: Matrix) -> list[tuple[float, str]]:
-    """Draw the cells of a large matrix as one path for each shade."""
+    """Draw the cells of a large matrix as one SVG path per shade."""
     shares = np.array(matrix.shares)
     shade = np.ceil(shares * SHADES).astype(int) if shares.size else np.zeros((0, 0), int)
     return [
@@ -55,7 +57,7 @@ def _shade(matrix: Matrix) -> list[tuple[float, str]]:
 
 
 def _settings(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
-    """List the whole config by section, and the versions."""
+    """List the whole config by section, then the versions."""
     sections: list[tuple[str, list[tuple[str, str]]]] = []
     plain: list[tuple[str, str]] = []
     for key, value in facts.config.items():
@@ -84,7 +86,7 @@ def _say(value: Any) -> str:
 
 
 def _robustness(metrics: Mapping[str, Any], main: Scored) -> list[tuple[Scored, int]]:
-    """Put each changed test on the main score's scale, with the number of clips tested."""
+    """Put the score on each kind of modified test clips on the main score's axis, with the number of clips."""
     rows = metrics.get("robustness") or []
     return [
         (
@@ -101,5 +103,5 @@ def _robustness(metrics: Mapping[str, Any], main: Scored) -> list[tuple[Scored, 
 
 
 def _pairs(curve: Any) -> list[tuple[float, float]]:
-    """Read the coverage curve: the share of clips decided, and the accuracy on them."""
+    """Read the curve of accuracy over the share of clips with the highest confidence."""
     return sorted((float(point["coverage"]), float(point["accuracy"])) for point in curve or ())

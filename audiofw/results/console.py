@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,17 +150,31 @@ def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
 
 
 def _next_steps(choices: Mapping[str, Choice], folder: Path) -> Iterator[str]:
-    """Say where the results are, and how to use the model if the run has saved one."""
-    place = from_here(folder)
-    file = folder / FOLDER / FACTS
+    """Say how to use the model, if the run has saved one, and where the results are."""
+    owners = [choice.plugin.owner for choice in (*choices.values(), *choices["model"].members())]
+    yield from predict_step(folder, owners)
+    if (folder / REPORT).is_file():
+        yield f"report:   {shlex.quote(from_here(folder / REPORT))}"
+    yield f"results:  {shlex.quote(from_here(folder))}"
+
+
+def predict_step(folder: Path, owners: Iterable[str], which: str = "model") -> Iterator[str]:
+    """Write the command that predicts with a run's model; nothing if the run has saved none.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    owners : iterable of str
+        Of its plugins, see `audiofw.config.overrides.command_line`.
+    which : str
+        Names the model.
+    """
+    file, place = folder / FOLDER / FACTS, from_here(folder)
     if file.is_file():
         said = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["said"]
         words = ["predict", place if not place.startswith("-") else f"./{place}"]
-        owners = [choice.plugin.owner for choice in (*choices.values(), *choices["model"].members())]
-        yield f"predict:  {command_line(words, owners)} FILE   (model trained on {said})"
-    if (folder / REPORT).is_file():
-        yield f"report:   {shlex.quote(str(Path(place) / REPORT))}"
-    yield f"results:  {shlex.quote(place)}"
+        yield f"predict:  {command_line(words, owners)} FILE   ({which}, trained on {said})"
 
 
 def _number(value: float | None) -> str:

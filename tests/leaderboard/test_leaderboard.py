@@ -166,10 +166,10 @@ def test_folder_given_twice_counts_once(tmp_path):
 
 
 def test_missing_folder_and_folder_without_runs_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere: there is no such folder"):
+    with pytest.raises(DataError, match=r"nowhere: no such folder"):
         read_runs([tmp_path / "nowhere"])
     (tmp_path / "metrics.json").write_text('{"loss": 1}')
-    with pytest.raises(DataError, match=r"no run here"):
+    with pytest.raises(DataError, match=r"no runs found"):
         read_runs([tmp_path])
 
 
@@ -205,7 +205,7 @@ def test_damaged_and_alien_files_are_passed_over_with_one_line(tmp_path, caplog,
     assert [run.folder.name for run in read_runs([tmp_path])] == ["good"]
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
-    assert all(re.fullmatch(r"passed over: .*bad \w+\.json.*: .+", line) for line in lines)
+    assert all(re.fullmatch(r"ignored: .*bad \w+\.json.*: .+", line) for line in lines)
 
 
 def test_bytes_that_are_no_text_are_passed_over(tmp_path, caplog):
@@ -383,7 +383,7 @@ def test_first_runs_score_counts_where_they_differ_and_a_note_says_so(tmp_path):
     make_run(tmp_path / "1", score="mcc", result={"started": "2026-01-02T00:00:00+00:00"})
     board = board_of(tmp_path)
     assert board.score == "f1"
-    assert board.notes[0] == "the runs' main scores differ (f1, mcc): ranked by f1; --score chooses"
+    assert board.notes[0] == "the runs' main scores differ (f1, mcc): ranked by f1, change it with --score"
     board = board_of(tmp_path, score="mcc")
     assert board.score == "mcc"
     assert not any("--score" in note for note in board.notes)
@@ -429,7 +429,7 @@ def test_ensemble_of_models_that_err_differently_is_one_more_row(tmp_path):
     assert sum(weight for _, weight in averaged.members) == pytest.approx(1)
     assert averaged.model_bytes == 1000 * len(averaged.members)
     assert averaged.fit_seconds == pytest.approx(len(averaged.members))
-    assert board.notes[-1].endswith("of 6 runs; each fold is scored with weights chosen on the others")
+    assert board.notes[-1].endswith("of 6 runs; each fold is scored with weights selected on the others")
 
 
 def test_ensemble_leaves_out_runs_that_do_not_fit(tmp_path):
@@ -449,7 +449,7 @@ def test_ensemble_on_one_holdout_says_how_it_is_scored(tmp_path):
     board = board_of(tmp_path)
     assert board.ensemble.comparison.unit == "clips"
     assert board.ensemble.std is None
-    assert "there is one test part, so its clips are dealt into 5" in board.notes[-1]
+    assert "each of 5 parts of the test clips is scored with weights selected on the others" in board.notes[-1]
 
 
 def test_no_ensemble_of_one_run_or_when_not_asked_for(tmp_path):
@@ -496,6 +496,19 @@ def test_table_shows_figures_marks_and_failures(sweep, capsys):
     assert re.search(r"ensemble +[01]\.\d{3}", out)
     assert "1 of 3 runs failed" in out
     assert re.search(r"^model=broken +\[red\] out, of luck", out, re.MULTILINE)
+    assert out.startswith("accuracy 1.000, best of 2 runs: model=lightgbm")
+
+
+def test_a_failed_run_is_named_by_its_options_never_by_its_folder(tmp_path, capsys):
+    words = ["data.source='my pets.zip'", "model=a"]
+    write_result(tmp_path / "0", "failed", reason="no luck", overrides=words)
+    main([str(tmp_path)])
+    assert "data.source=my pets.zip model=a" in capsys.readouterr().out
+    write_result(tmp_path / "1", "failed", reason="no luck", overrides=words)
+    main([str(tmp_path)])
+    out = capsys.readouterr().out
+    assert out.count("data.source=my pets.zip model=a") == 2
+    assert str(tmp_path) not in out
 
 
 def test_exit_code_is_0_when_all_finished(sweep, capsys):
@@ -563,7 +576,7 @@ def test_file_goes_into_the_first_folder_or_where_asked(sweep, tmp_path, capsys)
 
 
 def test_file_that_cannot_be_written_is_one_line(sweep, tmp_path):
-    with pytest.raises(DataError, match=r"nowhere.x\.csv: the leaderboard cannot be written: No such file"):
+    with pytest.raises(DataError, match=r"nowhere.x\.csv: cannot write the leaderboard: No such file"):
         main([str(sweep), "--csv", str(tmp_path / "nowhere/x.csv")])
 
 

@@ -174,13 +174,13 @@ def column(browser, i: int) -> list[str]:
 
 def test_the_sweeps_table_sorts_by_a_click_and_by_the_keyboard(visit):
     browser = visit("sweep")
-    header = browser.find_elements("css selector", "#leaderboard th")[1]
+    header = browser.find_elements("css selector", "#leaderboard th")[2]
     button = header.find_element("tag name", "button")
     button.click()
-    assert column(browser, 1)[:3] == ["model_a", "model_b", "model_c"]
+    assert column(browser, 2)[:3] == ["model_a", "model_b", "model_c"]
     assert header.get_attribute("aria-sort") == "ascending"
     button.send_keys("\ue007")  # Enter
-    assert column(browser, 1)[:3] == ["model_c", "model_b", "model_a"]
+    assert column(browser, 2)[:3] == ["model_c", "model_b", "model_a"]
     assert header.get_attribute("aria-sort") == "descending"
     assert len(browser.find_elements("css selector", "#leaderboard th[aria-sort]")) == 1
 
@@ -201,6 +201,22 @@ def test_links_of_the_leaderboard_open_the_runs(visit):
     browser = visit("sweep")
     browser.find_element("css selector", "#leaderboard a").click()
     assert browser.find_element("id", "scores").is_displayed()
+
+
+def test_every_mistake_is_listed_and_can_be_filtered(visit):
+    browser = visit("many")
+    browser.execute_script("document.querySelector('#mistakes details').open = true")
+    shown = "return [...document.querySelectorAll('#all-mistakes tbody tr')].filter(row => row.offsetParent).length"
+    every = browser.execute_script(shown)
+    assert every > 8
+    browser.find_element("css selector", ".filter input").send_keys("class 007")
+    assert 0 < browser.execute_script(shown) < every
+
+
+def test_the_score_is_on_screen_in_a_leaderboard_on_a_phone(visit):
+    browser = visit("sweep", PHONE)
+    right = "return document.querySelector('#leaderboard tbody td:nth-child(2)').getBoundingClientRect().right"
+    assert browser.execute_script(right) < PHONE
 
 
 def test_the_matrix_shows_counts_or_shares(visit):

@@ -83,7 +83,10 @@ def test_the_headline_is_the_score_with_its_interval_and_the_baselines(page, fin
     low, high = metrics["scores"]["accuracy"]["interval"]
     assert f"{metrics['value']:.3f} accuracy" in page.text
     assert f"{low:.3f} – {high:.3f}" in page.text
-    assert f"Always saying the most frequent class gives {metrics['baseline']['accuracy']:.3f}" in page.text
+    assert (
+        f"The baseline, which always predicts the most frequent class, gives {metrics['baseline']['accuracy']:.3f}"
+        in page.text
+    )
 
 
 def test_the_command_to_repeat_it_is_the_one_that_was_typed(page):
@@ -130,7 +133,7 @@ def test_the_worst_mistakes_are_named_with_both_labels_and_their_probability(pag
     assert wrong, "the test needs a model that errs"
     for one in wrong:
         assert one.name in page.text
-        said = f"is {one.label} , was taken for {one.said} , {100 * one.sure:.0f} % sure"
+        said = f"{one.label} predicted as {one.said} , {100 * one.sure:.0f} % confidence"
         assert " ".join(said.split()) in page.text.replace("\xa0", " ")
 
 
@@ -198,7 +201,7 @@ def test_recordings_that_are_gone_are_named_and_the_rest_comes(audiofw, run):
     finally:
         lost.write_bytes(content)
     page = Page(run / "report.html")
-    assert "1 of 24 tested recordings are not there any more" in page.text
+    assert "1 of 24 test clips are no longer available" in page.text
     assert "1/3.wav" in page.text
     assert page.all("audio")
 
@@ -208,9 +211,9 @@ def test_without_any_recording_the_figures_come_all_the_same(audiofw, run):
     assert audiofw("report", str(run)).code == 0
     page = Page(run / "report.html")
     assert page.ids() >= SECTIONS - {"sounds"}
-    assert "The recordings are not there any more" in page.text
+    assert "The recordings are no longer available" in page.text
     assert not page.all("audio")
-    assert "recording not found" in page.text
+    assert "recording not available" in page.text
 
 
 @pytest.mark.parametrize("gone", ["importance.json", "predictions.csv", "versions.json", "config.yaml", "failures.csv"])
@@ -231,7 +234,7 @@ def test_a_folder_without_a_run_is_refused(audiofw, tmp_path):
     assert (outcome.code, outcome.err.count("\n")) == (1, 1)
     assert "no such folder" in outcome.err
     (tmp_path / "empty").mkdir()
-    assert "there is no run here" in audiofw("report", "empty").err
+    assert "no runs found" in audiofw("report", "empty").err
 
 
 # --- many classes, odd results ----------------------------------------------------------------------------
@@ -240,7 +243,7 @@ def test_a_folder_without_a_run_is_refused(audiofw, tmp_path):
 def test_two_hundred_classes_stay_small_and_say_what_is_left_out(tmp_path):
     page = Page(write_report(made_up_run(tmp_path / "run", 200)))
     assert len(page.source) < 600_000
-    assert "The 120 classes with the most mistakes; 80 more are left out" in page.text
+    assert "The 120 classes with the most errors; 80 more are not shown" in page.text
     assert "the 8 with the smallest area" in page.text
     assert len(choose_classes(read_facts(tmp_path / "run"))) == 12
 
@@ -255,7 +258,7 @@ def test_a_model_without_probabilities_has_neither_curves_nor_doubts(tmp_path):
     folder = made_up_run(tmp_path / "run", 4, probabilities=False)
     page = Page(write_report(folder))
     assert "probabilities" not in page.ids()
-    assert "this model does not say how sure it is" in page.text
+    assert "this model gives no probabilities" in page.text
     assert most_doubtful(read_facts(folder)) == []
 
 
@@ -279,7 +282,7 @@ def test_what_later_parts_of_a_run_add_is_shown(tmp_path):
     folder = made_up_run(tmp_path / "run", 3, robustness=robustness, confidence=confidence)
     text = Page(write_report(folder)).text.replace("\xa0", " ")
     assert "8 kHz 0.500 0.400 – 0.600 10" in text
-    assert "they held it for 91 %" in text
+    assert "91 % contain the true class" in text
 
 
 # --- its parts --------------------------------------------------------------------------------------------
@@ -309,8 +312,25 @@ def test_log_loss_has_a_scale_of_its_own(tmp_path):
     facts = read_facts(made_up_run(tmp_path / "run", 20))
     rows = {row.key: row for row in scored(facts.metrics)}
     assert rows["accuracy"].ends == (0, 1)
-    assert rows["log_loss"].ends[1] > rows["log_loss"].value > 0
+    left, right = rows["log_loss"].ends
+    assert left > rows["log_loss"].value > right == 0
     assert 0 <= rows["log_loss"].at(rows["log_loss"].value) <= 100
+    assert rows["log_loss"].at(0.1) > rows["log_loss"].at(0.5)  # further right is better, as for all scores
+
+
+def test_the_importance_of_components_says_how_they_are_named(tmp_path):
+    folder = made_up_run(tmp_path / "run", 3)
+    rows = [[f"{kind}_{f}Hz", 1.0] for kind in ("slow", "fast") for f in (100, 200)]
+    measured = {"method": "model", "unit": "share", "n_columns": 4, "row": rows, "naming": "Slow means 3 Hz."}
+    (folder / "importance.json").write_text(json.dumps(measured))
+    axes = {axis.title: axis for axis in listening(read_facts(folder))["axes"]}
+    assert [bar.name for bar in axes["By component"].bars] == ["slow", "fast"]
+    assert (axes["By component"].naming, axes["By frequency"].naming) == ("Slow means 3 Hz.", "")
+
+
+def test_all_scores_but_log_loss_share_an_axis(tmp_path):
+    rows = scored(read_facts(made_up_run(tmp_path / "run", 20)).metrics)
+    assert len({row.ends for row in rows if row.key != "log_loss"}) == 1
 
 
 def test_a_tone_stands_at_its_frequency_and_silence_is_dark():

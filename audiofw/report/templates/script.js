@@ -1,5 +1,5 @@
 "use strict";
-// One sound at a time; a line on its spectrogram shows where it is, and a click there moves it.
+// One recording plays at a time; a line on its spectrogram shows the position, and a click there moves it.
 for (const clip of document.querySelectorAll(".clip")) {
   const audio = clip.querySelector("audio"), view = clip.querySelector(".view");
   if (!audio || !view) continue;
@@ -20,7 +20,7 @@ for (const clip of document.querySelectorAll(".clip")) {
     audio.play();
   });
 }
-// Tables are sorted by the buttons in their headers.
+// The buttons in table headers sort.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headers = [...table.tHead.rows[0].cells], body = table.tBodies[0];
   const value = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent.trim();
@@ -31,11 +31,23 @@ for (const table of document.querySelectorAll("table.sortable")) {
     header.setAttribute("aria-sort", down ? "descending" : "ascending");
     const compare = (a, b) => {
       const x = value(a, i), y = value(b, i);
-      if (x === "" || y === "") return (x === "") - (y === "");  // what is missing stays below
+      if (x === "" || y === "") return (x === "") - (y === "");  // missing values stay at the end
       return sign * (isNaN(x) || isNaN(y) ? x.localeCompare(y, undefined, { numeric: true }) : x - y);
     };
     body.append(...[...body.rows].sort(compare));
   }));
+}
+// A table may have a filter, which shows the rows that contain all of its words.
+for (const label of document.querySelectorAll(".filter")) {
+  const input = label.querySelector("input"), table = document.getElementById(input.getAttribute("aria-controls"));
+  label.hidden = false;
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of table.tBodies[0].rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+  });
 }
 for (const button of document.querySelectorAll("button.copy")) {
   button.hidden = false;
@@ -44,9 +56,9 @@ for (const button of document.querySelectorAll("button.copy")) {
     try {
       await navigator.clipboard.writeText(code.textContent);
       button.textContent = "copied";
-    } catch {  // not allowed from a file in some browsers: then it is marked, to be copied by hand
+    } catch {  // some browsers forbid it for files: select the text instead
       getSelection().selectAllChildren(code);
-      button.textContent = "marked";
+      button.textContent = "selected";
     }
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   });
