@@ -1,6 +1,6 @@
-"""What makes a score too good: copies, sources on both sides of a split, properties that give the label away.
+"""Find what inflates a score: duplicates, sources on both sides of a split, properties that reveal the label.
 
-Each finding names its clips and the option that mends it; `effect` says how much better leaked clips score.
+Each finding names its clips and a remedy; `effect` measures how much better leaked clips score.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 Sound = tuple[np.ndarray, int]
 
 REMEDIES = {
-    "duration": "cut all clips alike: audio.duration below the shortest one's",
-    "loudness": "level the clips before, or choose a feature that gain does not change",
-    "share of silence": "trim silence from all clips alike before",
-    "bandwidth": "set audio.sample_rate to twice the narrowest class's bandwidth, so that all end there",
-    "sample rate": "set audio.sample_rate to the lowest rate among the clips",
+    "duration": "use the same length of every clip: set audio.duration to at most that of the shortest",
+    "loudness": "normalise the levels, or use a feature that does not depend on gain",
+    "share of silence": "trim silence from all clips, e.g. audio.trim=60",
+    "bandwidth": "give all clips the same bandwidth: set audio.sample_rate to twice the smallest bandwidth of a class",
+    "sample rate": "set audio.sample_rate to the lowest sample rate of the clips",
     "bit depth": "export all clips from the originals in one format",
-    "number of channels": "record or export all clips alike; what is heard is their mean",
-    "file size": "look at duration, bandwidth and format of the classes: the size follows them",
+    "number of channels": "record or export all clips with the same number of channels",
+    "file size": "compare the duration, bandwidth and format of the classes, on which it depends",
 }
 
 
-LEAST_COMPARED = 10  # leaked clips, and others of their classes: with fewer the difference says nothing
+LEAST_COMPARED = 10  # leaked clips, and other clips of their classes: fewer are too few to compare
 RESAMPLES = 1000
 
 
 class Finding(NamedTuple):
-    """Something that makes the score say less than it seems to."""
+    """Something that may make a score too good, or that is wrong with the data."""
 
     kind: Literal["identical", "near-duplicate", "contradiction", "source", "shortcut", "damaged", "channels"]
     severity: Literal["note", "warning"]
     message: str  #: one line
-    remedy: str  #: one line: the option that mends it
+    remedy: str  #: one line, with the option to set
     files: tuple[str, ...] = ()  #: names of the clips concerned
-    sets: Sets = ()  #: places of the clips that belong together
+    sets: Sets = ()  #: indices of the clips that belong together
     effect: str | None = None  #: the score without the leaked clips, once it is known
 
 
@@ -63,7 +63,7 @@ def audit(
     seed: int = 42,
     read: Callable[[Path], Sound] | None = None,
 ) -> list[Finding]:
-    """Look for all that makes a score too good.
+    """Check clips for everything that may make a score too good.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ def audit(
 
 
 def refuse(findings: Iterable[Finding]) -> None:
-    """End the run at the first warning.
+    """Raise an error if there is a warning.
 
     Raises
     ------
     DataError
-        With the message and the remedy of the first warning, and how many more there are.
+        With the message and remedy of the first warning, and the number of the others.
     """
     warnings = [finding for finding in findings if finding.severity == "warning"]
     if warnings:
@@ -113,7 +113,7 @@ def refuse(findings: Iterable[Finding]) -> None:
         raise DataError(f"audit: {warnings[0].message}; {warnings[0].remedy}{more}")
 
 
-# --- copies -----------------------------------------------------------------------------------------------
+# --- duplicates -------------------------------------------------------------------------------------------
 
 
 def find_duplicates(
@@ -123,7 +123,7 @@ def find_duplicates(
     *,
     read: Callable[[Path], Sound] | None = None,
 ) -> list[Finding]:
-    """Find clips that are one recording: equal in every sample, or copies by ear. See `audit` for the parameters."""
+    """Find clips of one recording: equal in every sample, or near-duplicates. See `audit` for the parameters."""
     identical = _identical(probes)
     near = _near(clips, probes, identical, read or _whole)
     found = [_copies("identical", clips, identical, folds), _copies("near-duplicate", clips, near, folds)]
@@ -135,7 +135,7 @@ def _identical(probes: Sequence[Probe | None]) -> Sets:
 
 
 def _alike(keys: Iterable[Any]) -> Sets:
-    """Sets of places with the same key; those without one are in none."""
+    """Find the sets of indices with the same key; None is not a key."""
     same = defaultdict(list)
     for place, key in enumerate(keys):
         if key is not None:
@@ -146,7 +146,7 @@ def _alike(keys: Iterable[Any]) -> Sets:
 def _near(
     clips: Sequence[Clip], probes: Sequence[Probe | None], identical: Sets, read: Callable[[Path], Sound]
 ) -> Sets:
-    """Sets of near-duplicates; of identical clips the first one stands for all."""
+    """Find sets of near-duplicates; identical clips are represented by the first of them."""
     others = {place for places in identical for place in places[1:]}
     places = [i for i, one in enumerate(probes) if one is not None and i not in others]
     matches = near_pairs([probes[i].prints for i in places])  # type: ignore[union-attr]
@@ -161,7 +161,7 @@ def _near(
 def _sounds_same(a: Clip, b: Clip, read: Callable[[Path], Sound]) -> bool:
     try:
         return same_waveform(read(a.path), read(b.path))
-    except DataError as error:  # it could be read a moment ago: the audit goes on without this pair
+    except DataError as error:  # it could be read before: continue without this pair
         log.warning("audit: %s or %s: %s", a.name, b.name, error)
         return False
 
@@ -184,16 +184,16 @@ def _copies(
 ) -> Finding | None:
     if not sets:
         return None
-    words = "are equal in every sample" if kind == "identical" else "are near-duplicates by fingerprint"
+    words = "are equal in every sample" if kind == "identical" else "are near-duplicates (by audio fingerprint)"
     across = int(leaked(sets, folds, len(clips)).sum())
-    where = f", and {across} tested clips have a copy in training" if folds else ""
+    where = f"; {across} test clips have a duplicate in the training set" if folds else ""
     names = [clips[i].name for i in sets[0][:2]]
     return Finding(
         kind,
         "warning" if across or not folds else "note",
         f"{sum(map(len, sets))} clips in {len(sets)} set{'s'[: len(sets) > 1]} {words}{where},"
         f" e.g. {names[0]} and {names[1]}",
-        "list the copies in a file and set data.skip to it, or give the sets as groups with split=group_kfold",
+        "list the duplicates in a file and set data.skip to it, or make each set a group and use split=group_kfold",
         *_files(clips, sets),
     )
 
@@ -206,9 +206,9 @@ def _contradiction(clips: Sequence[Clip], sets: Sets) -> Finding | None:
     return Finding(
         "contradiction",
         "warning",
-        f"{len(wrong)} set{'s'[: len(wrong) > 1]} of copies with different labels, e.g. {clips[a].name}"
+        f"{len(wrong)} set{'s'[: len(wrong) > 1]} of duplicates with different labels, e.g. {clips[a].name}"
         f" ({clips[a].label}) and {clips[b].name} ({clips[b].label})",
-        "correct the labels, or list the wrong ones in a file and set data.skip to it",
+        "correct the labels, or list the wrong clips in a file and set data.skip to it",
         *_files(clips, wrong),
     )
 
@@ -221,7 +221,7 @@ def _files(clips: Sequence[Clip], sets: Sets) -> tuple[tuple[str, ...], Sets]:
 
 
 def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
-    """Find sources with clips on both sides of a split: by their groups, else by what their names tell evidently."""
+    """Find sources with clips on both sides of a split, by their groups, or else by clear patterns in file names."""
     stated = any(clip.group for clip in clips)
     evident = None if stated else evident_sources([clip.name for clip in clips])
     sources = [clip.group for clip in clips] if stated else evident.sources if evident else []
@@ -239,10 +239,10 @@ def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
         Finding(
             "source",
             "warning",
-            f"{int(mask.sum())} tested clips have clips of the same source in training ({len(sets)} sources"
-            f"{'' if stated else ' by the names of the files'}), e.g. {clips[sets[0][0]].name} and"
+            f"{int(mask.sum())} test clips have clips of the same source in the training set ({len(sets)} sources"
+            f"{'' if stated else ', identified by file name'}), e.g. {clips[sets[0][0]].name} and"
             f" {clips[sets[0][1]].name}",
-            f"{pattern}split=group_kfold keeps each source on one side",
+            f"{pattern}split=group_kfold keeps each source on one side of the split",
             *_files(clips, sets),
         )
     ]
@@ -254,7 +254,7 @@ def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
 def find_shortcuts(
     probes: Sequence[Probe], labels: Sequence[str], groups: Sequence[str] | None = None, seed: int = 42
 ) -> list[Finding]:
-    """Find properties that alone predict the label, strongest first. See `audiofw.audit.shortcuts.shortcuts`."""
+    """Find properties that alone predict the label, strongest first; see `audiofw.audit.shortcuts.shortcuts`."""
     return [_shortcut(one) for one in shortcuts(probes, labels, groups, seed)]
 
 
@@ -262,24 +262,24 @@ def _shortcut(one: Shortcut) -> Finding:
     return Finding(
         "shortcut",
         "warning" if one.strong else "note",
-        f"{one.name} alone predicts the label: {one.accuracy:.0%} against {one.chance:.0%} by chance",
+        f"{one.name} alone predicts the label: balanced accuracy {one.accuracy:.0%}, chance {one.chance:.0%}",
         REMEDIES[one.name],
     )
 
 
-# --- flaws ------------------------------------------------------------------------------------------------
+# --- damaged recordings -----------------------------------------------------------------------------------
 
 
 def find_flaws(clips: Sequence[Clip], probes: Sequence[Probe | None]) -> list[Finding]:
-    """Find recordings that lack their end, and those in which a mix of the channels cancels."""
+    """Find truncated recordings, and those whose channels cancel each other out when mixed."""
     cut = [clip.name for clip, one in zip(clips, probes, strict=True) if one and one.missing > 0]
     cancelling = [clip.name for clip, one in zip(clips, probes, strict=True) if one and one.cancels]
     found = []
     if cut:
-        what = f"{len(cut)} recordings are damaged or cut short: their headers promise more, e.g. {cut[0]}"
+        what = f"{len(cut)} recordings are shorter than their headers say, e.g. {cut[0]}: damaged or truncated"
         found.append(Finding("damaged", "warning", what, "copy them again, or list them in data.skip", tuple(cut)))
     if cancelling:
-        what = f"in {len(cancelling)} recordings the channels cancel each other, so that the loudest is used"
+        what = f"in {len(cancelling)} recordings the channels cancel each other out, so the loudest one is used"
         remedy = "choose a channel: audio.channel=0"
         found.append(Finding("channels", "warning", f"{what}, e.g. {cancelling[0]}", remedy, tuple(cancelling)))
     return found
@@ -289,7 +289,7 @@ def find_flaws(clips: Sequence[Clip], probes: Sequence[Probe | None]) -> list[Fi
 
 
 def leaked(sets: Sets, folds: Folds, n_clips: int) -> np.ndarray:
-    """Which clips a model tests that was fitted on another clip of their set, [shape=(n_clips,), dtype=bool]."""
+    """Mark the test clips whose model was trained on another clip of their set, [shape=(n_clips,), dtype=bool]."""
     set_of = np.full(n_clips, -1)
     for number, places in enumerate(sets):
         set_of[list(places)] = number
@@ -301,24 +301,24 @@ def leaked(sets: Sets, folds: Folds, n_clips: int) -> np.ndarray:
 
 
 def effect(y: np.ndarray, predictions: np.ndarray, mask: np.ndarray, sets: Sets = ()) -> str | None:
-    """Compare the accuracy on the leaked clips with that on other clips of the same classes.
+    """Compare the accuracy on leaked clips with that on other clips of the same classes.
 
-    The classes are weighted by their leaked clips, so that leaked clips of hard classes are not set against easy ones.
-    The interval is a bootstrap over sets of copies.
+    Classes are weighted by their number of leaked clips, so that both accuracies are for the same mix of classes.
+    The interval is a bootstrap over sets of duplicates.
 
     Parameters
     ----------
     y, predictions : np.ndarray [shape=(clips,)]
-        True classes, and those predicted out of fold; -1 for a clip that was never tested.
+        True classes and out-of-fold predictions; -1 for a clip that was never tested.
     mask : np.ndarray [shape=(clips,), dtype=bool]
-        What `leaked` gave.
+        As `leaked` returns it.
     sets : tuple of tuples
-        Places of the clips that belong together.
+        Indices of the clips that belong together.
 
     Returns
     -------
     str or None
-        None where too few clips can be compared.
+        None if too few clips can be compared.
     """
     tested = predictions >= 0
     shared = np.intersect1d(y[mask & tested], y[~mask & tested])
@@ -339,7 +339,7 @@ def effect(y: np.ndarray, predictions: np.ndarray, mask: np.ndarray, sets: Sets 
 
 
 def _count_right(codes: np.ndarray, out: np.ndarray, right: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Count clips and right ones of each unit: [shape=(units, 4, classes)], leaked, leaked and right, other, …"""
+    """Count clips, [shape=(units, 4, classes)]: leaked, of these correct, other, of these correct."""
     number = np.unique(units, return_inverse=True)[1]
     counts = np.zeros((number.max() + 1, 4, codes.max() + 1))
     np.add.at(counts, (number, np.where(out, 0, 2), codes), 1.0)
@@ -348,7 +348,7 @@ def _count_right(codes: np.ndarray, out: np.ndarray, right: np.ndarray, units: n
 
 
 def _accuracies(counts: np.ndarray) -> tuple[Any, Any]:
-    """Mean accuracy on the leaked and the other clips, weighted by the leaked ones of each class (last axis)."""
+    """Average the accuracies of the classes, on leaked and on other clips, weighted by the number of leaked clips."""
     n_out, right_out, n_rest, right_rest = np.moveaxis(counts, -2, 0)
     weight = np.where(n_rest > 0, n_out, 0.0)
     total = np.maximum(weight.sum(axis=-1), 1e-12)
@@ -371,7 +371,7 @@ def _interval(counts: np.ndarray) -> tuple[float, float]:
 def with_effects(
     findings: Iterable[Finding], y: np.ndarray, predictions: np.ndarray, folds: Folds
 ) -> Iterator[Finding]:
-    """The findings, each that concerns tested clips with its effect on the accuracy, where that can be said."""
+    """Add to each finding its effect on the accuracy, where enough test clips are concerned."""
     for finding in findings:
         mask = leaked(finding.sets, folds, len(y))
         yield finding._replace(effect=effect(y, predictions, mask, finding.sets))

@@ -1,15 +1,15 @@
-"""Which recordings are the same sound, though their samples differ: re-encoded, louder, later, cut.
+"""Audio fingerprints: find recordings of the same sound whose samples differ (re-encoded, louder, shifted, cut).
 
-After Haitsma and Kalker (ISMIR 2002): 33 mel bands from 100 to 7600 Hz, frames of 64 ms every 16 ms; each of 32 bits of
-a frame says whether the step from one band to the next has grown in the last 64 ms, and a second word says which of the
-bits are sure, i.e. more than 1.5 dB away from undecided. Gain cancels; silence, hum and other steady sound have no sure
-bits, hence nothing to match.
+After Haitsma and Kalker (ISMIR 2002): 33 mel bands from 100 to 7600 Hz, frames of 64 ms every 16 ms. Each of a frame's
+32 bits says whether the level difference of two neighbouring bands has grown in the last 64 ms; a second word marks the
+reliable bits, those more than 1.5 dB from the decision threshold. Gain cancels out; silence, hum and other steady sound
+have no reliable bits, so there is nothing to match.
 
-Short recordings have few bits, and a word said twice by one speaker agrees on most: there the audit also compares the
-waves (`same_waveform`).
+Short recordings have few bits, and two utterances of a word by one speaker agree in most of them, so the audit also
+compares the waveforms there (`same_waveform`).
 
-Measured by ``python benchmarks/fingerprint.py ARCHIVE EVERY``, all recordings sought among each other, and copies of
-every EVERY-th among all:
+Measured by ``python benchmarks/fingerprint.py ARCHIVE EVERY``: all recordings are searched for among each other, and
+copies of every EVERY-th among all of them:
 
 ===========================  =================================  =======================================
 what                         ESC-10: 400 of 5 s, 44.1 kHz       FSDD: 3000 words of 0.1 to 2 s, 8 kHz
@@ -25,8 +25,8 @@ resampled to 22 050 Hz       100 %                              99.7 %
 time                         2.5 ms each, search 0.03 s in all  0.4 ms each, search 0.2 s in all
 ===========================  =================================  =======================================
 
-The three other pairs of ESC-10 that match are of one recording each: their waves agree, second by second. Of 100 000
-random fingerprints of 5 s, the search took 46 s and 1.9 GB.
+The three further pairs of ESC-10 that match are true duplicates: their waveforms agree, second by second. A search
+among 100 000 random fingerprints of 5 s took 46 s and 1.9 GB.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ import numpy as np
 SR = 16000
 N_FFT = 1024
 HOP = 256
-LAG = N_FFT // HOP  # frames that share no sample
+LAG = N_FFT // HOP  # frames at this distance do not overlap
 BITS = 32
-FLOOR = 1e-6  # of the loudest band: what lies 60 dB below it is silence, or the encoder's choice
+FLOOR = 1e-6  # of the loudest band: what is 60 dB below it is silence, or depends on the encoder
 SURE_DB = 1.5
-ROUND_DB = 0.3  # bits of bands that are empty must agree, too: they are a part of the keys
+ROUND_DB = 0.3  # so that the bits of empty bands agree, too: they are part of the search keys
 MIN_INFO = 60
 MIN_COVER = 0.5
 ENOUGH_INFO = 2000
@@ -55,27 +55,27 @@ NEIGHBOURS = 7
 class Match(NamedTuple):
     """Two recordings of one sound."""
 
-    a: int  #: place of the first among the fingerprints
-    b: int  #: place of the second
+    a: int  #: index of the first fingerprint
+    b: int  #: index of the second
     shift: float  #: seconds by which the sound is later in ``b`` than in ``a``
-    score: float  #: agreement of the sure bits, from -1 to 1; unrelated sound has about 0
-    info: int  #: number of bits compared; below `ENOUGH_INFO`, ask `same_waveform`, too
+    score: float  #: agreement of the reliable bits, from -1 to 1; about 0 for unrelated sounds
+    info: int  #: number of bits compared; below `ENOUGH_INFO`, also check `same_waveform`
 
 
 def fingerprint(y: np.ndarray, sr: int) -> np.ndarray:
-    """The fingerprint of one recording: 500 bytes for each second.
+    """Compute the fingerprint of a recording: 500 bytes per second.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,), dtype=float32]
         The samples.
     sr : int
-        Their rate, in Hz.
+        Sample rate in Hz.
 
     Returns
     -------
     np.ndarray [shape=(2, frames), dtype=uint32]
-        Bits, and which of them are sure. Sound of less than 0.13 s has no frame.
+        Bits, and which of them are reliable. Sounds shorter than 0.13 s have no frames.
     """
     bands = _bands(np.asarray(y, dtype=np.float32), sr)
     if len(bands) <= LAG or not bands.any():
@@ -87,19 +87,19 @@ def fingerprint(y: np.ndarray, sr: int) -> np.ndarray:
 
 
 def near_pairs(prints: Sequence[np.ndarray]) -> list[Match]:
-    """Find the recordings that are the same sound, without comparing each with each.
+    """Find recordings of the same sound without comparing all pairs.
 
-    Candidates share a word of bits, found by sorting; each candidate is then compared as a whole.
+    Candidate pairs share a word of bits, found by sorting; each candidate is then compared in full.
 
     Parameters
     ----------
     prints : Sequence[np.ndarray]
-        What `fingerprint` gave of each recording.
+        As `fingerprint` returns them.
 
     Returns
     -------
     list[Match]
-        Sorted by ``a`` and ``b``, with ``a < b``. Of many equals, each is matched with some others, not with all.
+        Sorted by ``a`` and ``b``, with ``a < b``. Among many equal recordings, each is matched with some, not all.
     """
     if not (total := sum(one.shape[1] for one in prints)):
         return []
@@ -115,9 +115,9 @@ def near_pairs(prints: Sequence[np.ndarray]) -> list[Match]:
 
 
 def similarity(a: np.ndarray, b: np.ndarray, shift: int) -> tuple[float, int]:
-    """How well two fingerprints agree when ``b`` is taken ``shift`` frames later, and on how many bits that stands.
+    """Compare two fingerprints with ``b`` shifted by ``shift`` frames: their agreement, and how many bits are compared.
 
-    Zeros when they have too little in common: fewer than 60 bits, or less than half of the shorter one's.
+    Both are 0 if they overlap too little: in fewer than 60 bits, or less than half of the shorter one's.
     """
     n = min(a.shape[1], b.shape[1] - shift) - max(0, -shift)
     if n <= 0:
@@ -132,14 +132,14 @@ def similarity(a: np.ndarray, b: np.ndarray, shift: int) -> tuple[float, int]:
 
 
 def threshold(info: int) -> float:
-    """The least agreement on ``info`` bits that counts: fewer bits agree more easily by chance."""
+    """Compute the agreement needed for a match on ``info`` bits: fewer bits agree more easily by chance."""
     return 0.5 + 3 / np.sqrt(max(info, 1))
 
 
 def same_waveform(a: tuple[np.ndarray, int], b: tuple[np.ndarray, int]) -> bool:
-    """Whether two short sounds ``(y, sr)`` are one to the wave: the fingerprints of a word said twice are alike, too.
+    """Check whether two short sounds ``(y, sr)`` have one waveform: fingerprints of a repeated word are alike, too.
 
-    The waves below 4 kHz are correlated at every shift; gain and polarity do not matter.
+    The waveforms below 4 kHz are correlated at every shift; gain and polarity do not matter.
     """
     import scipy.fft
     import soxr
@@ -155,7 +155,7 @@ def same_waveform(a: tuple[np.ndarray, int], b: tuple[np.ndarray, int]) -> bool:
 
 
 def _bands(y: np.ndarray, sr: int) -> np.ndarray:
-    """Power in each band, [shape=(frames, 33)]."""
+    """Compute the power in each band, [shape=(frames, 33)]."""
     import soxr
 
     from audiofw.spectral import melspectrogram
@@ -172,7 +172,7 @@ def _packed(bits: np.ndarray) -> np.ndarray:
 
 
 def _ones(words: np.ndarray) -> np.ndarray:
-    """Number of set bits of each word."""
+    """Count the set bits of each word."""
     if hasattr(np, "bitwise_count"):
         return np.bitwise_count(words)
     bits = np.unpackbits(np.ascontiguousarray(words)[..., None].view(np.uint8), axis=-1)
@@ -180,7 +180,7 @@ def _ones(words: np.ndarray) -> np.ndarray:
 
 
 def _candidates(codes: np.ndarray, starts: np.ndarray, width: int) -> Iterator[tuple[int, int, int]]:
-    """Pairs of recordings and shifts at which they share a word of ``width`` bits and agree around it."""
+    """Find pairs of recordings, and shifts, that share a word of ``width`` bits and agree around it."""
     owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     found = [_shared(codes, owner, width, low) for low in {0, BITS - width}]
     one, two = np.concatenate(found, axis=1)
@@ -201,13 +201,13 @@ def _most_voted(triples: np.ndarray, most: int = 4) -> Iterator[tuple[int, int, 
 
 
 def _shared(codes: np.ndarray, owner: np.ndarray, width: int, low: int) -> np.ndarray:
-    """Places of frames of different recordings with the same word, [shape=(2, pairs)]."""
+    """Find frames of different recordings with the same word: their indices, [shape=(2, pairs)]."""
     part = np.uint32((1 << width) - 1 << low)
     places = np.flatnonzero(_ones(codes[1] & part) >= width // 2)
     words = codes[0, places] & part
     order = np.lexsort((places, words))
     words, places = words[order], places[order]
-    # A sound that repeats within one recording must not crowd out the others.
+    # a sound that repeats within one recording must not crowd out the others
     first = np.r_[True, (words[1:] != words[:-1]) | (owner[places[1:]] != owner[places[:-1]])][: len(words)]
     words, places = words[first], places[first]
     pairs = []
@@ -218,7 +218,7 @@ def _shared(codes: np.ndarray, owner: np.ndarray, width: int, low: int) -> np.nd
 
 
 def _alike(codes: np.ndarray, starts: np.ndarray, owner: np.ndarray, one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Whether the frames around two frames agree, too: a quick look before the whole is compared."""
+    """Check whether the frames around two frames agree, too, before comparing in full."""
     agree, info = np.zeros(len(one)), np.zeros(len(one))
     for step in range(-4 * LAG, 4 * LAG + 1, 2):
         i, j = one + step, two + step
@@ -231,5 +231,5 @@ def _alike(codes: np.ndarray, starts: np.ndarray, owner: np.ndarray, one: np.nda
 
 
 def _within(frames: np.ndarray, of: np.ndarray, starts: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Whether frames belong to the recordings that the frames ``of`` belong to."""
+    """Check whether frames belong to the same recordings as the frames ``of``."""
     return (frames >= starts[owner[of]]) & (frames < starts[owner[of] + 1])

@@ -1,4 +1,4 @@
-"""What the audit knows of one recording: its fingerprint, and the properties that ought not to tell its label."""
+"""The audit's measurements of one recording: a fingerprint, and properties that should not reveal its label."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from audiofw.audit.fingerprint import fingerprint
 from audiofw.system.hashing import digest_bytes
 
 N_FFT = 2048
-MAX_SPECTRA = 64  # spread over the recording: a mean needs no more
+MAX_SPECTRA = 64  # spread over the recording: enough for a mean
 CUTOFF_DB = 80.0
 SILENCE_DB = 60.0
 FRAME_SECONDS = 0.02
 LOUDNESS_FLOOR = -120.0
-CEILING = 2.0**-15  # how near to the loudest sample one is that was cut off: the step of 16 bits
-QUIET_PEAK = 0.1  # below it, equal neighbours at the peak are coarse steps, not a ceiling
+CEILING = 2.0**-15  # a clipped sample is this close to the peak: the step of 16 bits
+QUIET_PEAK = 0.1  # below it, equal neighbours at the peak are due to coarse quantisation, not clipping
 
 
 class Properties(NamedTuple):
-    """Numbers that say how a recording was made rather than what is heard in it."""
+    """Numbers that describe how a recording was made rather than what it contains."""
 
     duration: float  #: seconds
-    loudness: float  #: root mean square, dB below full scale
+    loudness: float  #: root mean square, dB relative to full scale
     silence: float  #: share of the time that is 60 dB or more below the loudest 20 ms
-    rolloff_95: float  #: Hz below which lie 95 % of the mean spectrum's power
-    rolloff_99: float  #: Hz below which lie 99 %
+    rolloff_95: float  #: frequency in Hz below which 95 % of the mean spectrum's power lies
+    rolloff_99: float  #: the same for 99 %
     cutoff: float  #: highest frequency, in Hz, within 80 dB of the mean spectrum's peak
     sample_rate: float  #: Hz
-    bit_depth: float  #: bits of a sample; 0 for lossy formats
+    bit_depth: float  #: bits per sample; 0 for lossy formats
     channels: float
     file_size: float  #: bytes
 
@@ -45,7 +45,7 @@ N_PROPERTIES = len(Properties._fields)
 
 
 class Hearing(NamedTuple):
-    """What a run hears of a recording, by its options ``audio`` and ``windows``."""
+    """The part of a recording that a run uses, by its options ``audio`` and ``windows``."""
 
     sample_rate: int | None = None
     offset: float = 0.0
@@ -53,11 +53,11 @@ class Hearing(NamedTuple):
     segments: Segments = Segments(duration=None)
 
     def recipe(self) -> dict[str, Any]:
-        """Give the options for a cache's key."""
+        """List the options for the cache's key."""
         return {**self._asdict(), "segments": asdict(self.segments)}
 
     def part(self, y: np.ndarray, sr: int) -> tuple[np.ndarray, int]:
-        """Take the heard part of a whole recording: one segment, or the stretch that windows cover."""
+        """Select that part of a whole recording: one segment, or the stretch that windows cover."""
         start, read = int(self.offset * sr), self.segments.to_read
         y = y[start : None if read is None else start + int(read * sr)]
         if self.sample_rate is not None:
@@ -68,30 +68,30 @@ class Hearing(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """One recording, read once."""
+    """The measurements of one recording."""
 
     digest: str  #: equal for equal decoded audio at an equal rate
     properties: Properties  #: of the whole recording
-    heard: Properties  #: of what a run hears of it
-    clipped: float  #: share of the samples that stand at the ceiling; no property: it says how, not who
-    missing: float  #: seconds that the header promises and the file does not hold
-    cancels: bool  #: whether the channels cancel each other in a mix
+    heard: Properties  #: of the part that a run uses
+    clipped: float  #: share of clipped samples
+    missing: float  #: seconds that the header declares and the file lacks
+    cancels: bool  #: whether the channels cancel each other out when mixed
     prints: np.ndarray  #: see `audiofw.audit.fingerprint.fingerprint`
 
 
 def probe(path: Path, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # immutable
-    """Read a whole recording and take its measures.
+    """Read and measure a whole recording.
 
     Parameters
     ----------
     path : Path
     hearing : Hearing
-        What the run hears of it; by default all, as it is.
+        The part that the run uses; by default all.
 
     Raises
     ------
     DataError
-        When it cannot be read; the message is the reason alone.
+        If it cannot be read; the message is only the reason.
     """
     y, sr, reader, cancels = load_whole(path, hearing.channel)
     size = Path(path).stat().st_size
@@ -103,14 +103,14 @@ def probe(path: Path, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # i
 
 
 def to_vector(probe: Probe) -> np.ndarray:
-    """A probe as finite numbers that float64 holds exactly, to be stored: [shape=(n,), dtype=float64]."""
+    """Convert a probe to numbers that float64 represents exactly, for storage: [shape=(n,), dtype=float64]."""
     digest = np.frombuffer(bytes.fromhex(probe.digest), "<u4")
     flaws = [probe.clipped, probe.missing, probe.cancels]
     return np.concatenate([probe.properties, probe.heard, flaws, digest, probe.prints.ravel()]).astype(np.float64)
 
 
 def from_vector(vector: np.ndarray) -> Probe:
-    """The probe of which `to_vector` made ``vector``."""
+    """Restore the probe that `to_vector` has converted."""
     whole, heard, flaws, digest, prints = np.split(vector, np.cumsum([N_PROPERTIES, N_PROPERTIES, 3, 4]))
     return Probe(
         digest.astype("<u4").tobytes().hex(),
@@ -149,11 +149,11 @@ def _properties(y: np.ndarray, sr: int, file: Reader, size: int) -> Properties:
 
 
 def _mean_spectrum(y: np.ndarray) -> np.ndarray:
-    """Mean power of the frequencies from 0 to half the rate, [shape=(1025,)]."""
+    """Compute the mean power spectrum from 0 to half the sample rate, [shape=(1025,)]."""
     y = np.pad(y, (0, max(0, N_FFT - len(y))))
     frames = sliding_window_view(y, N_FFT)[:: max(N_FFT, len(y) // MAX_SPECTRA)]
-    # Blackman's window: Hann's side lobes would hide where an encoder cut.
-    import scipy.fft  # float32 stays float32 there; a refused run should not wait for it
+    # Blackman window: the side lobes of a Hann window would hide an encoder's cutoff
+    import scipy.fft  # keeps float32; an invalid run should not wait for it
 
     spectra = scipy.fft.rfft(frames * np.blackman(N_FFT).astype(np.float32))
     return np.mean(np.square(spectra.real) + np.square(spectra.imag), axis=0)
@@ -166,12 +166,12 @@ def _silent_share(y: np.ndarray, sr: int) -> float:
 
 
 def _clipped_share(y: np.ndarray) -> float:
-    """Share of samples in flat tops: three or more neighbours at the peak; or beyond full scale, in lossy formats."""
+    """Compute the share of clipped samples: three or more neighbours at the peak, or any beyond full scale."""
     level = np.abs(y)
     peak = level.max(initial=0.0)
     if peak < QUIET_PEAK:
         return 0.0
     top = np.concatenate([[False, False], level >= peak - CEILING, [False, False]])
-    middle = top[1:-1] & top[:-2] & top[2:]  # with a neighbour at either side
+    middle = top[1:-1] & top[:-2] & top[2:]  # with a neighbour on each side
     flat = middle[1:-1] | middle[:-2] | middle[2:]
     return float(np.mean(flat | (level > 1)))

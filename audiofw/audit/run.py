@@ -1,4 +1,4 @@
-"""The audit of a run: probe every clip in parallel, or find its probe in the cache, and look for leaks."""
+"""Audit a run: measure every clip, in parallel or from the cache, and check for leaks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def probe_recipe(hearing: probe.Hearing) -> dict[str, Any]:
-    """Say what a probe depends on beside its file, for the cache."""
+    """Describe what a probe depends on besides its file, for the cache's key."""
     return {
         "feature": {"name": "audit", "code": digest_code([Path(probe.__file__)])},
         "audio": hearing.recipe(),
@@ -48,9 +48,9 @@ def find_leaks(
     n_jobs: int,
     recipe_cache: RecipeCache | None,
 ) -> list[Finding]:
-    """Look for copies, shared sources and shortcuts among clips that are to be split so.
+    """Check clips, to be split like this, for duplicates, shared sources and shortcuts.
 
-    A clip that cannot be read is passed over here: extraction will say why.
+    A clip that cannot be read is ignored here: extraction reports it.
     """
     probes = probe_all(clips, hearing, n_jobs=n_jobs, recipe_cache=recipe_cache)
     return audit(clips, probes, folds, seed=seed)
@@ -59,7 +59,7 @@ def find_leaks(
 def probe_all(
     clips: Sequence[Clip], hearing: probe.Hearing, *, n_jobs: int, recipe_cache: RecipeCache | None
 ) -> list[probe.Probe | None]:
-    """Probe clips in parallel, or find their probes in the cache; None for one that cannot be read."""
+    """Probe clips in parallel, or read their probes from the cache; None for a clip that cannot be read."""
     measure = cached_or_made(partial(probe_vector, hearing), recipe_cache)
     probes: list[probe.Probe | None] = []
     with (
@@ -75,9 +75,9 @@ def probe_all(
 def measure_effects(
     findings: Sequence[Finding], n_clips: int, kept: np.ndarray, evaluation: Evaluation, folds: Sequence[Fold]
 ) -> list[Finding]:
-    """Say what the accuracy is without the leaked clips.
+    """Add to each finding its effect on the accuracy.
 
-    The findings count all clips, the evaluation only those that were kept.
+    The findings index all clips, the evaluation only those that were kept.
     """
     y, predictions = np.full((2, n_clips), -1)
     y[kept], predictions[kept] = evaluation.y, evaluation.predictions
@@ -85,14 +85,14 @@ def measure_effects(
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:
-    """Give a finding for JSON."""
+    """Convert a finding for JSON."""
     record = finding._asdict()
-    del record["sets"]  # places in a list that the reader does not have
+    del record["sets"]  # indices into a list that the reader does not have
     return {**record, "files": list(finding.files)}
 
 
 def finding_line(finding: Mapping[str, Any]) -> str:
-    """Say a finding's record in one line."""
+    """Write a finding's record in one line."""
     effect = f"; {finding['effect']}" if finding["effect"] else ""
     return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"
 
@@ -103,6 +103,6 @@ def probe_vector(hearing: probe.Hearing, path: Path) -> np.ndarray:
 
 
 def hearing_of(config: Config) -> probe.Hearing:
-    """Give what a run with these options hears of a recording."""
+    """Select the part of a recording that a run with these options uses."""
     unit = {name: getattr(config.audio, name) for name in ("sample_rate", "offset", "channel")}
     return probe.Hearing(**unit, segments=segments_of(asdict(config.audio), asdict(config.windows)))

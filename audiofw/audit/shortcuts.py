@@ -1,9 +1,9 @@
-"""Whether a property that is no sound tells the label: then a model may learn how clips were made, not what they are.
+"""Find shortcuts: properties of the recordings, not of their sound, that predict the label, so a model may learn them.
 
 For each property alone, a small decision tree predicts the label in 5-fold cross-validation. Its balanced accuracy is
-set against chance, 1 / classes. It is reported when it is clearly and materially above: by 4 standard deviations of
-guessing, and by a quarter of the way from chance to perfect; from half of the way on it is a warning, below a note, for
-loudness or duration may well belong to a class (a dog's bark is short).
+compared with chance, 1 / classes. A property is reported if it exceeds chance by 4 standard deviations of guessing and
+by a quarter of the distance from chance to perfect. From half of that distance on it is a warning, below a note, since
+loudness or duration may truly differ between classes (a dog's bark is short).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class Shortcut(NamedTuple):
     """One property that predicts the label."""
 
     name: str  #: in words: "duration", "bandwidth", …
-    accuracy: float  #: balanced, of clips not fitted on
-    chance: float  #: what guessing gives
+    accuracy: float  #: balanced accuracy in cross-validation
+    chance: float  #: that of guessing
 
     @property
     def strength(self) -> float:
-        """Share of the way from chance, 0, to perfect, 1."""
+        """Position between chance, 0, and perfect, 1."""
         return (self.accuracy - self.chance) / (1 - self.chance)
 
     @property
     def strong(self) -> bool:
-        """Whether it is a warning rather than a note."""
+        """Whether this is a warning rather than a note."""
         return self.strength >= STRONG
 
 
@@ -61,14 +61,14 @@ def shortcuts(
     labels : Sequence[str] [shape=(clips,)]
         Classes of fewer than 5 clips are left out.
     groups : Sequence[str], optional
-        Sources of the clips; clips of one source are never on both sides, if every class has 5 sources.
+        Sources of the clips; if every class has 5 sources, clips of one source stay on one side of the split.
     seed : int
-        Draws the folds.
+        For the folds.
 
     Returns
     -------
     list[Shortcut]
-        Strongest first, each property that is clearly and materially better than chance.
+        The properties that predict clearly better than chance, strongest first.
     """
     kept, y, parts = _often(labels, groups)
     if y.size == 0 or y.max() < 1:
@@ -85,7 +85,7 @@ def shortcuts(
 
 
 def _often(labels: Sequence[str], groups: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the clips of large classes, their classes as numbers, and their parts: groups or single clips."""
+    """Return the indices of the clips of large classes, their classes, and their parts: groups or single clips."""
     names = np.asarray(labels, dtype=str)
     classes, y, counts = np.unique(names, return_inverse=True, return_counts=True)
     kept = np.flatnonzero(counts[y] >= N_SPLITS) if len(classes) else np.zeros(0, int)
@@ -98,7 +98,7 @@ def _often(labels: Sequence[str], groups: Sequence[str] | None) -> tuple[np.ndar
 
 
 def _parts_of_classes(y: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """How many independent parts each class has."""
+    """Count the independent parts of each class."""
     return np.bincount(np.unique(np.stack([y, parts]), axis=1)[0])
 
 
