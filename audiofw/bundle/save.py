@@ -27,8 +27,7 @@ from audiofw.contract.registry import Origin, load_menus, origin_of
 from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError, PluginError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
-from audiofw.evaluation.fit import Sample, fit_clips
-from audiofw.extraction.extract import Rows
+from audiofw.evaluation.fit import fit_clips
 from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
@@ -45,7 +44,6 @@ class Finished:
     clips: Sequence[Clip]
     classes: Sequence[str]
     unit: Unit
-    rows: Rows
     evaluation: Evaluation
     metrics: Mapping[str, Any]
 
@@ -66,13 +64,15 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
     PluginError
         For a model that fails on all clips, cannot be saved, or could not be loaded again.
     """
-    classifier = _fit_on_all(run, make_model) if run.config.bundle.refit else run.evaluation.models[-1]
+    sample, classifier = run.evaluation.sample, run.evaluation.models[-1]
+    if run.config.bundle.refit:
+        classifier = fit_clips(make_model, sample, np.arange(len(sample.y)), where=" on all clips")
     saved, trusted = dump_estimator(classifier, run.classes), load_menus(only=_origins(run.choices)).trusted
     try:
         load_estimator(saved, f"model={run.choices['model'].name}", trusted)
     except AudiofwError as error:
         raise PluginError(str(error)) from error
-    width = run.rows.X.shape[1] if run.rows.X.ndim > 1 else None
+    width = sample.X.shape[1] if sample.X.ndim > 1 else None
     model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value)
     files = {MODEL: saved, **make_golden(run.clips, model)}
     facts = {**_facts(run, width), "versions": versions_for(_modules(saved))}
@@ -85,20 +85,6 @@ def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
     """Say where what is saved may come from: the model, those it is made of, and a pooling that learns."""
     chosen = [choices["model"], *choices["model"].members(), choices["pooling"]]
     return [origin_of(choice.plugin) for choice in chosen]
-
-
-def _fit_on_all(run: Finished, make_model: Callable[[], Any]) -> Any:
-    evaluation, rows = run.evaluation, run.rows
-    sample = Sample.of(
-        rows.X,
-        evaluation.y,
-        evaluation.n_classes,
-        clip_of=rows.clip_of,
-        augmented=rows.augmented,
-        groups=[clip.group for clip in run.clips] if evaluation.groups is not None else None,
-        balance=run.config.balance,
-    )
-    return fit_clips(make_model, sample, np.arange(len(evaluation.y)), where=" on all clips")
 
 
 def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:

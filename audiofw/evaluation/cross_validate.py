@@ -41,6 +41,8 @@ class Evaluation:
 
     Attributes
     ----------
+    sample : Sample
+        What was fitted and tested.
     y, predictions : np.ndarray [shape=(clips,)]
         True and predicted classes; a clip that was never in a test part is predicted as -1. A clip that was in
         several has the class of the highest mean probability, or, without probabilities, of most votes.
@@ -56,6 +58,7 @@ class Evaluation:
         The fitted models: all if they were kept, else the last fold's.
     """
 
+    sample: Sample
     y: np.ndarray
     n_classes: int
     groups: np.ndarray | None
@@ -134,6 +137,7 @@ def cross_validate(
             on_fold(result)
     pooled, fold_of = pool(results, y, n_classes), _number_folds(folds, len(y))
     return Evaluation(
+        sample=sample,
         y=y,
         n_classes=n_classes,
         groups=read_groups(groups),

@@ -95,7 +95,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     }
     save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
     if config.bundle.enabled:
-        run_ended = Finished(config, choices, clips, classes, unit, rows, evaluation, metrics)
+        run_ended = Finished(config, choices, clips, classes, unit, evaluation, metrics)
         leave_bundle(folder, run_ended, partial(make_model, config, choices))
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
