@@ -82,7 +82,7 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
     for note in [*_say_direction(board), *board.notes, *_say_unfinished(board)]:
         console.print(note, soft_wrap=True)
     if board.failures:
-        console.print(f"\n{len(board.failures)} of {_n_runs(board)} runs failed", end="\n\n")
+        console.print(f"\n{len(board.failures)} of {len(board.all_runs)} runs failed", end="\n\n")
         console.print(_failure_table(board))
 
 
@@ -101,11 +101,7 @@ def _say_direction(board: Leaderboard) -> list[str]:
 
 def _say_unfinished(board: Leaderboard) -> list[str]:
     said = {"are still running": board.running, "were stopped early because their first folds were worse": board.pruned}
-    return [f"{len(runs)} of {_n_runs(board)} runs {what}" for what, runs in said.items() if runs]
-
-
-def _n_runs(board: Leaderboard) -> int:
-    return len(board.rows) + len(board.failures) + len(board.pruned) + len(board.running)
+    return [f"{len(runs)} of {len(board.all_runs)} runs {what}" for what, runs in said.items() if runs]
 
 
 def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
