@@ -29,6 +29,16 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory):
         yield
 
 
+@pytest.fixture
+def new_workers():
+    """Give a test joblib workers of its own: those that stay from another have that one's environment."""
+    from joblib.externals import loky
+
+    loky.get_reusable_executor(2).shutdown(wait=True)
+    yield
+    loky.get_reusable_executor(2).shutdown(wait=True)
+
+
 class Outcome(NamedTuple):
     """Exit code and output of a command."""
 

@@ -92,7 +92,12 @@ def test_an_unknown_option_is_refused_with_the_nearest_name():
 
 
 def test_an_unknown_option_passes_where_options_are_open():
-    check("model", {"gamma": 3}, [Option("depth", int, 1)], open_ended=True)
+    known = [Option("depth", int, 1)]
+    check("model", {"gamma": 3}, known, open_ended=True)
+    with pytest.raises(ConfigError, match=r"model\.gamma"):
+        check("model", {"gamma": 3}, known)
+    with pytest.raises(ConfigError, match=r"model\.depth=deep: must be int"):  # the known ones are checked all the same
+        check("model", {"gamma": 3, "depth": "deep"}, known, open_ended=True)
 
 
 def test_a_value_out_of_range_is_named_with_its_range():

@@ -279,15 +279,6 @@ def test_two_sweeps_at_once_share_their_work_and_agree(sweep, start, gate, tmp_p
 PARALLEL = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
-@pytest.fixture
-def new_workers():
-    """Start and stop joblib's workers with the test, since they keep their environment."""
-    from joblib.externals import loky
-
-    yield
-    loky.get_reusable_executor(2).shutdown(wait=True)
-
-
 def test_joblib_gives_what_the_basic_launcher_gives(sweep, new_workers, tmp_path):
     basic = sweep("model.depth=1,2,3", "hydra.sweep.dir=a")
     joblib = sweep("model.depth=1,2,3", "hydra.sweep.dir=b", "sweep.rerun=all", *PARALLEL)

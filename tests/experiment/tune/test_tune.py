@@ -12,6 +12,7 @@ import hydra
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from sklearn.base import is_classifier
 
 from audiofw.contract.registry import load_menus
 from audiofw.data.dataset import Clip
@@ -38,12 +39,18 @@ def with_options(words) -> list[str]:
     return [*(f"{menu}={name}" for menu, name in usual.items() if menu not in chosen), *words]
 
 
-@pytest.fixture
-def space():
-    """Read a space from words, as the command line has them."""
+@pytest.fixture(scope="module")
+def menus():
+    """Load the built-in plugins, and let Hydra know them."""
     menus = load_menus()
     hydra_app.store_schema(menus)
     hydra_app.register()
+    return menus
+
+
+@pytest.fixture
+def space(menus):
+    """Read a space from words, as the command line has them."""
 
     def read(*words: str):
         parsed = OverridesParser.create().parse_overrides(list(words))
@@ -137,15 +144,17 @@ def test_a_space_that_cannot_be_is_refused(space, words, said):
 
 
 @pytest.mark.parametrize("preset", sorted(file.stem for file in bundled("conf").glob("tune/*.yaml")))
-def test_every_preset_stays_within_what_its_plugins_take(space, preset):
+def test_every_preset_stays_within_what_its_plugins_take(space, menus, preset):
     with hydra.initialize_config_dir(hydra_app.CONFIG["config_path"], version_base=hydra_app.CONFIG["version_base"]):
         params = hydra.compose("config", [f"+tune={preset}"], return_hydra_config=True).hydra.sweeper.params
     words = [f"+tune={preset}", *(f"{key}={value}" for key, value in params.items())]
-    menus = load_menus()
-    for line in ask(space(*words), 30):
+    lines = ask(space(*words), 30)
+    assert {key for line in lines for key in line} >= set(params)
+    for line in lines:
         values = {key: yaml.safe_load(value) for key, value in line.items()}
         options = {key.partition(".")[2]: value for key, value in values.items() if "." in key}
-        menus.choose("model", {"name": values.get("model", preset), **options}).build(0, 1)
+        model = menus.choose("model", {"name": values.get("model", preset), **options}).build(0, 1)
+        assert is_classifier(model)
 
 
 # --- clips set aside --------------------------------------------------------------------------------------
@@ -208,12 +217,12 @@ def test_the_last_run_tests_what_was_set_aside_and_nothing_else():
 
 
 @pytest.fixture
-def options(space):
+def options(menus):
     """The options of ``tune``, with some changed."""
 
     def make(**changes):
         words = [f"tune.{key}={'null' if value is None else value}" for key, value in changes.items()]
-        config, _ = hydra_app.resolve(hydra_app._compose(words), load_menus())
+        config, _ = hydra_app.resolve(hydra_app._compose(words), menus)
         return config.tune
 
     return make
@@ -235,8 +244,10 @@ def test_what_a_dead_process_was_running_is_put_in_line_again(options, tmp_path)
 
 
 def test_a_suggestion_depends_on_seed_and_number_alone(options):
+    tune = options()
+
     def draw(seed: int, number: int) -> float:
-        return optuna.create_study(sampler=make_sampler(options(), seed, number)).ask().suggest_float("x", 0, 1)
+        return optuna.create_study(sampler=make_sampler(tune, seed, number)).ask().suggest_float("x", 0, 1)
 
     assert draw(1, 2) == draw(1, 2)
     assert len({draw(seed, number) for seed in range(3) for number in range(3)}) == 9
@@ -302,8 +313,9 @@ def search(tmp_path, monkeypatch, sounds):
     monkeypatch.setenv("AUDIOFW_PLUGINS_PATH", str(tmp_path / "mine"))
     monkeypatch.setenv("PYTHONPATH", str(Path(hydra_app.__file__).parents[2]))  # of the processes that it starts
     monkeypatch.chdir(tmp_path)
-    sounds(clips=15, low=200, high=230)
+    sounds(clips=15, seconds=0.2, low=200, high=230)
     quick = ["data.source=sounds", "audio.duration=0.2", "pooling.delta=false", "feature.n_mels=8", "report=false"]
+    quick += ["audit=false", "bundle=false"]
     common = [
         "-m",
         "hydra/sweeper=optuna",
@@ -356,15 +368,15 @@ def test_the_winners_honest_score_is_of_clips_that_no_trial_saw(search, tmp_path
 
 def test_a_search_that_goes_on_gives_what_one_in_a_row_gives(search, tmp_path, capfd):
     words = ["model.depth=range(1,1000)", "tune.holdout=0", "tune.prune=false"]
-    search("whole", *words, "tune.n_trials=5")
+    search("whole", *words, "tune.n_trials=4")
     search("parts", *words, "tune.n_trials=2", "sweep.rerun=all")
     assert len(trials(tmp_path / "parts")) == 2
-    search("parts", *words, "tune.n_trials=5", "sweep.rerun=all")
+    search("parts", *words, "tune.n_trials=4", "sweep.rerun=all")
     assert trials(tmp_path / "parts") == trials(tmp_path / "whole")
     capfd.readouterr()
     # what changes no result may be another
-    search("parts", *words, "tune.n_trials=5", "audit=false", "bundle=false", "cache.max_gb=1", "n_jobs=2")
-    assert len(trials(tmp_path / "parts")) == 5
+    search("parts", *words, "tune.n_trials=4", "audit=warn", "bundle=true", "cache.max_gb=1", "n_jobs=2")
+    assert len(trials(tmp_path / "parts")) == 4
     assert "no honest score; tune.holdout=0.2" in capfd.readouterr().out
 
 
@@ -410,7 +422,7 @@ def test_trials_that_all_fail_are_an_error(search, tmp_path):
 
 
 def test_hopeless_trials_are_stopped_after_some_folds_and_have_not_failed(search, tmp_path):
-    words = ["model.depth=range(5,60)", "model.guesses_from=45", "tune.n_trials=10", "split.n_splits=4"]
+    words = ["model.depth=range(5,60)", "model.guesses_from=45", "tune.n_trials=8", "split.n_splits=4"]
     words += ["tune.sampler=random"]
     found = search("sweep", *words)
     assert found["trials"]["pruned"] > 0
@@ -436,28 +448,28 @@ def test_a_search_without_m_is_refused(search):
 
 
 def test_a_trial_that_kills_the_process_costs_itself_alone(search, audiofw, tmp_path):
-    words = ["model.depth=choice(2,3)", "model.dies_at=3", "tune.n_trials=4", "tune.holdout=0", "hydra.sweep.dir=sweep"]
+    words = ["model.depth=choice(2,3)", "model.dies_at=3", "tune.n_trials=3", "tune.holdout=0", "hydra.sweep.dir=sweep"]
     outcome = audiofw(*search.words, *words)
     assert outcome.code == 1, outcome.err  # as of every sweep in which a job failed
     found = json.loads((tmp_path / "sweep/tune.json").read_text())
     assert found["options"] == ["model.depth=2"]
-    assert found["trials"]["complete"] + found["trials"]["fail"] == 4
+    assert found["trials"]["complete"] + found["trials"]["fail"] == 3
     assert found["trials"]["fail"] >= 1
     assert "SIGKILL" in outcome.out
 
 
-def test_trials_run_at_the_same_time_by_joblib_and_are_pruned_there(search, tmp_path):
+def test_trials_run_at_the_same_time_by_joblib_and_are_pruned_there(search, new_workers):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = [
         "model.depth=range(5,60)",
         "model.guesses_from=45",
-        "tune.n_trials=12",
+        "tune.n_trials=8",
         "tune.n_jobs=2",
         "tune.sampler=random",
     ]
     parallel = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     found = search("sweep", *words, *parallel, "split.n_splits=4")
-    assert sum(found["trials"].values()) == 12
+    assert sum(found["trials"].values()) == 8
     assert found["trials"]["fail"] == 0
     assert found["trials"]["pruned"] > 0
     assert found["honest"]["n_tested"] == 6
