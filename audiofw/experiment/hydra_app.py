@@ -10,10 +10,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import hydra
+import hydra.utils
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
@@ -37,7 +39,9 @@ from audiofw.system.paths import bundled
 
 log = logging.getLogger(__name__)
 
-CONFIG = {"version_base": "1.3", "config_path": str(bundled("conf")), "config_name": "config"}
+CONFIG = {"config_path": str(bundled("conf")), "config_name": "config"}
+TARGETS = ["audiofw.*", "hydra.*", "hydra_plugins.*", "logging.*"]
+"""What Hydra may make of a config: its own launchers, sweepers and loggers, and ours."""
 
 
 class Refused(BaseException):
@@ -57,7 +61,7 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     register()
     try:
         with _command_line(["audiofw", *quote_text(words)]), shallow_copies(), _without_hydras_lines():
-            hydra.main(**CONFIG)(job or task)()
+            hydra.main(**CONFIG, **for_this_hydra(hydra.main))(job or task)()
     except Refused as refused:
         raise refused.args[0] from refused.__cause__
     except JobError:  # the leaderboard lists it
@@ -65,6 +69,13 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     except (HydraException, OmegaConfBaseException) as error:
         raise plain_error(error, menus, words) from error
     return 0
+
+
+def for_this_hydra(function: Callable[..., Any]) -> dict[str, Any]:
+    """Give the arguments that Hydra's releases want: 1.4 warns of a version_base, and asks what configs may make."""
+    if not hasattr(hydra.utils, "execution_whitelist"):
+        return {"version_base": "1.3"}
+    return {"execution_whitelist": TARGETS} if "execution_whitelist" in signature(function).parameters else {}
 
 
 def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
@@ -275,7 +286,7 @@ def _chooses(word: str) -> bool:
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
-    with hydra.initialize_config_dir(CONFIG["config_path"], version_base=CONFIG["version_base"]):
+    with hydra.initialize_config_dir(CONFIG["config_path"], **for_this_hydra(hydra.initialize_config_dir)):
         return hydra.compose(CONFIG["config_name"], list(overrides))
 
 
@@ -302,7 +313,7 @@ _PLAINLY = {
     r" of type '\w+' could not be converted to Float": " is not a number",
     r" of type '\w+' could not be converted to Integer": " is not a whole number",
     r" is not a valid bool \(type \w+\)": " is neither true nor false",
-    r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.": "must be a list, e.g. [a,b]",
+    r"Invalid value assigned: \w+ is not a ListConfig, (\w+, )?list,? or tuple\.": "must be a list, e.g. [a,b]",
     r"Invalid type assigned: \w+ is not a subclass of (\w+)\. value: .*": r"is a section; set its keys: \1.key=value",
     r"Cannot merge DictConfig with ListConfig": "is a section, not a list; set its keys one by one",
 }

@@ -9,6 +9,7 @@ from hydra.conf import HydraConf
 from hydra.types import RunMode
 
 from audiofw.errors import ConfigError
+from audiofw.system.paths import HELD_OUT
 
 TARGET = "hydra_plugins.audiofw.OptunaSweeper"  # of no file: Hydra refuses a sweeper of another name
 
@@ -37,4 +38,4 @@ def trial_role(hydra: HydraConf) -> TrialRole | None:
         return None
     if hydra.mode != RunMode.MULTIRUN:
         raise ConfigError("a search is a sweep: begin with -m, as audiofw -m +tune=lightgbm")
-    return TrialRole(Path(hydra.sweep.dir), int(hydra.job.num), hydra.sweeper.final)
+    return TrialRole(Path(hydra.sweep.dir), int(hydra.job.num), hydra.sweep.subdir == HELD_OUT)

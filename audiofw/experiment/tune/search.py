@@ -238,7 +238,6 @@ def _run_winner(hunt: Search) -> Path | str | None:
     if not (hunt.tune.holdout or hunt.tune.holdout_folds):
         return None
     words = hunt.study.best_trial.user_attrs["words"]
-    final = [f"hydra.sweep.subdir={HELD_OUT}", "hydra.sweeper.final=true"]
-    (outcome,) = _launch(hunt, [[*words, *final]], len(hunt.study.get_trials(deepcopy=False)))
+    (outcome,) = _launch(hunt, [[*words, f"hydra.sweep.subdir={HELD_OUT}"]], len(hunt.study.get_trials(deepcopy=False)))
     value = _value(outcome)
     return hunt.folder / HELD_OUT if isinstance(value, float) else str(value)

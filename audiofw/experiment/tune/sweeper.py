@@ -24,13 +24,12 @@ class OptunaOptions:
 
     _target_: str = TARGET
     params: dict[str, str] = field(default_factory=dict)  #: the space of a preset: option -> sweep
-    final: bool = False  #: set for the winner's last run
 
 
 class OptunaSweeper(Sweeper):
     """Runs trials, each with options that Optuna suggests from how the earlier ones went."""
 
-    def __init__(self, params: Mapping[str, str], final: bool = False) -> None:
+    def __init__(self, params: Mapping[str, str]) -> None:
         self.params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

@@ -145,7 +145,8 @@ def test_a_space_that_cannot_be_is_refused(space, words, said):
 
 @pytest.mark.parametrize("preset", sorted(file.stem for file in bundled("conf").glob("tune/*.yaml")))
 def test_every_preset_stays_within_what_its_plugins_take(space, menus, preset):
-    with hydra.initialize_config_dir(hydra_app.CONFIG["config_path"], version_base=hydra_app.CONFIG["version_base"]):
+    options = hydra_app.for_this_hydra(hydra.initialize_config_dir)
+    with hydra.initialize_config_dir(hydra_app.CONFIG["config_path"], **options):
         params = hydra.compose("config", [f"+tune={preset}"], return_hydra_config=True).hydra.sweeper.params
     words = [f"+tune={preset}", *(f"{key}={value}" for key, value in params.items())]
     lines = ask(space(*words), 30)
