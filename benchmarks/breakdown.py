@@ -2,8 +2,8 @@
 
     python benchmarks/breakdown.py --esc10 ESC10.ZIP
 
-All figures are CPU time, of one thread for a single clip and of all threads for a run: other load on the machine
-matters less to it than to wall time.
+All figures are CPU time (one thread for a single clip, all threads for a run), which depends less on other load on the
+machine than wall time.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def median_ms(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> float:
-    """Measure a function on some arguments: the median over rounds of the mean time of a call, in ms."""
+    """Time a function for several arguments: the median over rounds of the mean time per call, in ms."""
     rounds = []
     for _ in range(1 + ROUNDS):
         started = time.thread_time()
@@ -100,7 +100,7 @@ def kernels(folder: Path) -> list[list[str]]:
 
 
 def one_clip(folder: Path) -> dict[str, float]:
-    """Time the steps from a file to its row, with the default config, and the audit's part."""
+    """Time the steps from a file to its row with the default config, and the audit's share."""
     from audiofw.audio.load import load
     from audiofw.audit.probe import probe
     from audiofw.experiment.hydra_app import compose
@@ -129,7 +129,7 @@ def beside(*columns: dict[str, float]) -> list[list[str]]:
 
 
 def whole_run(folder: Path, esc10: Path) -> list[list[str]]:
-    """Run on the two classes with an empty cache, then with a full one, some times: seconds of CPU time."""
+    """Run on two classes several times, with an empty and then with a full cache: CPU time in seconds."""
     said: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
     for number in range(RUNS):
         env = {**os.environ, "AUDIOFW_CACHE": str(folder / f"cache{number}"), "PYTHONPATH": str(HERE.parent)}
@@ -144,7 +144,7 @@ def whole_run(folder: Path, esc10: Path) -> list[list[str]]:
 
 
 def stages(source: str) -> dict[str, float]:
-    """Run the command in this process; give each stage's CPU time in seconds."""
+    """Run the command in this process; returns the CPU time of each stage in seconds."""
     from audiofw.cli.main import main as audiofw
 
     found: dict[str, float] = {}
