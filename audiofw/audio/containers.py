@@ -113,6 +113,8 @@ def _rf64(file: BinaryIO, start: int, wide: int, size: int) -> Header:
 def _w64(file: BinaryIO, head: bytes, size: int) -> Header | None:
     at = 40
     for _ in range(MOST_CHUNKS):
+        if at > size:  # of 64 bits, which seek may not take
+            return None
         file.seek(at)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name.startswith(b"data"):

@@ -10,9 +10,11 @@ Sources: RFC 9639 (FLAC), RFC 3533 (Ogg), ISO/IEC 11172-3 and 13818-3 (MPEG audi
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from audiofw.audio.spliced import Piece
@@ -20,8 +22,20 @@ from audiofw.audio.spliced import Piece
 Stream = list[Piece]
 """One stream of a file, as `audiofw.audio.spliced` takes it."""
 
+Content = mmap.mmap | bytes
+
 FLAC = b"fLaC\0\0\0\x22"
 """A FLAC stream's mark and the head of its STREAMINFO block, which has to come first."""
+
+
+@contextmanager
+def _content(path: Path) -> Iterator[Content]:
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:  # libsndfile opens an empty .au file; none can be mapped
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
 
 
 def find_streams(path: Path) -> list[Stream]:
@@ -32,7 +46,7 @@ def find_streams(path: Path) -> list[Stream]:
     list of Stream
         What to decode one after the other; empty for a format that is not compressed in a stream.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with _content(path) as content:
         for mark, find in _FINDERS:
             if content[: len(mark)] == mark:
                 return find(content)
@@ -44,12 +58,12 @@ def find_streams(path: Path) -> list[Stream]:
 
 def states_length(path: Path) -> bool:
     """Whether a file's header states its length; that of an MP3 file without an index is an estimate."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with _content(path) as content:
         begin = _after_id3(content)
         return not _frame_size(content, begin) or bool(_count_in_header(content, begin))
 
 
-def _flac(content: mmap.mmap) -> list[Stream]:
+def _flac(content: Content) -> list[Stream]:
     """Split joined files, and take the lengths out, so that the decoder goes on to the end."""
     starts = [match.start() for match in re.finditer(re.escape(FLAC), content)]
     if len(starts) > 1:
@@ -60,7 +74,7 @@ def _flac(content: mmap.mmap) -> list[Stream]:
     return [[(0, at), bytes([content[at] & 0xF0, 0, 0, 0, 0]), (at + 5, len(content))]]
 
 
-def _ogg(content: mmap.mmap) -> list[Stream]:
+def _ogg(content: Content) -> list[Stream]:
     """Split a chain of Ogg streams where pages begin a new one after pages of data."""
     starts, at, data = [0], 0, False
     while at + 27 <= len(content) and content[at : at + 4] == b"OggS":
@@ -92,7 +106,7 @@ _KBITS = {
 """Of version 3 (MPEG-1) or 2 (MPEG-2 and 2.5), and layer 3 (I), 2 (II) or 1 (III), as their bits say."""
 
 
-def _mpeg(content: mmap.mmap, begin: int) -> list[Stream]:
+def _mpeg(content: Content, begin: int) -> list[Stream]:
     """Count the frames, and put a header in front, or set the one there right, that has their number."""
     frames = list(_frames(content, begin))
     first = frames[0]
@@ -114,7 +128,7 @@ def _mpeg(content: mmap.mmap, begin: int) -> list[Stream]:
     return [[made, (first, len(content))]]
 
 
-def _count_in_header(content: mmap.mmap, first: int) -> tuple[int, int] | None:
+def _count_in_header(content: Content, first: int) -> tuple[int, int] | None:
     """Find where the first frame states the number of frames, and read it."""
     at = first + 4 + _side_size(content[first : first + 4])
     if content[at : at + 4] in (b"Xing", b"Info") and content[at + 7] & 1:
@@ -127,7 +141,7 @@ def _side_size(header: bytes | bytearray) -> int:
     return (17 if mono else 32) if first else (9 if mono else 17)
 
 
-def _frames(content: mmap.mmap, at: int) -> Iterator[int]:
+def _frames(content: Content, at: int) -> Iterator[int]:
     """Give where each frame begins, passing over what lies between."""
     kind = (content[at + 1] & 0xFE, content[at + 2] & 0x0C)
     while at < len(content) - 4:
@@ -141,7 +155,7 @@ def _frames(content: mmap.mmap, at: int) -> Iterator[int]:
             return
 
 
-def _frame_size(content: mmap.mmap, at: int) -> int | None:
+def _frame_size(content: Content, at: int) -> int | None:
     """Give the bytes of the frame whose header stands somewhere; None where none does."""
     header = content[at : at + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] < 0xE0:
@@ -157,12 +171,12 @@ def _frame_size(content: mmap.mmap, at: int) -> int | None:
     return (144 if layer == 2 or version == 3 else 72) * bits // sr + padding
 
 
-def _after_id3(content: mmap.mmap) -> int:
+def _after_id3(content: Content) -> int:
     at = 0
-    while content[at : at + 3] == b"ID3":
+    while content[at : at + 3] == b"ID3" and at + 10 <= len(content):
         size = content[at + 6 : at + 10]
         at += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3]) + (10 if content[at + 5] & 0x10 else 0)
     return at
 
 
-_FINDERS: tuple[tuple[bytes, Callable[[mmap.mmap], list[Stream]]], ...] = ((b"fLaC", _flac), (b"OggS", _ogg))
+_FINDERS: tuple[tuple[bytes, Callable[[Content], list[Stream]]], ...] = ((b"fLaC", _flac), (b"OggS", _ogg))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import warnings
@@ -263,3 +264,18 @@ def test_file_cut_before_its_first_samples_is_an_error(tmp_path):
     path = write(tmp_path / "a.flac", sound(1.0, 16000), 16000)
     path.write_bytes(path.read_bytes()[:200])
     assert reason(path).startswith("not audio, or damaged: ")
+
+
+HEADERS = ("WAV", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
+
+
+@pytest.mark.parametrize("form", HEADERS)
+def test_a_header_cut_off_or_spoilt_at_any_byte_is_read_or_refused_in_one_line(tmp_path, form):
+    whole = write(tmp_path / "whole", sound(0.1, 22050), 22050, format=form).read_bytes()
+    file = tmp_path / f"a.{form.lower()}"
+    cut = [whole[:at] for at in range(64)]
+    spoilt = [whole[:at] + fill + whole[at + 8 :] for at in range(0, 96, 8) for fill in (b"\xff" * 8, bytes(8))]
+    for content in cut + spoilt:
+        file.write_bytes(content)
+        with contextlib.suppress(DataError):  # and nothing else
+            load(file, sample_rate=8000, duration=None)
