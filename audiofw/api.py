@@ -129,6 +129,8 @@ def features(paths: Paths, overrides: Overrides = ()) -> np.ndarray:
     ------
     DataError
         For a file that cannot be used, with its name.
+    PluginError
+        For a plugin that fails on a file, or returns NaN or nothing for it.
 
     Examples
     --------
@@ -138,7 +140,7 @@ def features(paths: Paths, overrides: Overrides = ()) -> np.ndarray:
     (2, 360)
     """
     config, choices = compose(_words(overrides))
-    config = replace(config, data=replace(config.data, on_error="raise"))
+    config = replace(config, data=replace(config.data, on_error="raise", on_plugin_error="raise"))
     return extract(_clips(paths), units_of(config, choices)[0], config, progress="").X
 
 
@@ -174,5 +176,5 @@ def _clips(paths: Paths) -> list[Clip]:
     sounds = list(find_sounds([str(word) for word in words]))
     for sound in sounds:
         if sound.path is None:
-            raise DataError(f"{sound.name}: {sound.reason}")
+            raise DataError(sound.reason, clip=sound.name)
     return [Clip(sound.path, sound.name, "") for sound in sounds if sound.path]

@@ -58,7 +58,7 @@ def default(paths: Sequence[Path]) -> tuple[Make, np.ndarray]:
     from audiofw.extraction.table import units_of
 
     config, choices = compose([])
-    return lambda: choices["model"].build(SEED, -1), table_of(paths, units_of(config, choices)[0])
+    return lambda: choices["model"](SEED, -1), table_of(paths, units_of(config, choices)[0])
 
 
 def table_of(paths: Sequence[Path], unit: Any) -> np.ndarray:
@@ -94,7 +94,7 @@ def plugin(name: str, **options: Any) -> Make:
     from audiofw.contract.registry import load_menus
 
     choice = load_menus().choose("model", {"name": name, **options})
-    return lambda: choice.build(SEED, -1)
+    return lambda: choice(SEED, -1)
 
 
 def gbm() -> dict[str, Make]:

@@ -24,6 +24,10 @@ _FOREVER = 2**40  # frames; a header that says more does not know the length
 _SLACK = 3000  # frames of delay and padding, which some headers of lossy formats count and others do not
 
 
+class NoHeaderError(soundfile.SoundFileError):
+    """Raw samples, which have no sample rate."""
+
+
 class Reader:
     """An open recording; a context manager.
 
@@ -47,8 +51,8 @@ class Reader:
 
     Raises
     ------
-    soundfile.SoundFileError, TypeError
-        For a file that libsndfile does not read; TypeError for raw samples, which have no sample rate.
+    soundfile.SoundFileError
+        For a file that libsndfile does not read; `NoHeaderError` for raw samples.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -70,7 +74,10 @@ class Reader:
 
     def _open(self) -> soundfile.SoundFile:
         if self._header is None or not self._header.is_wrong:
-            return soundfile.SoundFile(openable(self.path))
+            try:
+                return soundfile.SoundFile(openable(self.path))
+            except TypeError as error:  # soundfile wants to be told of a .raw file's rate
+                raise NoHeaderError(str(error)) from error
         return soundfile.SoundFile(open_spliced(self.path, self._header.pieces(self.path.stat().st_size)))
 
     def read(self, start: int = 0, frames: int | None = None) -> np.ndarray:

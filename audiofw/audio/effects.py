@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from audiofw.errors import DataError
+
 LOWEST = 50.0  # Hz; origin of frequency curves over octaves
 
 
@@ -292,6 +294,11 @@ def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 
     level : float
         libsndfile's compression level from 0 to 1, the smallest file.
 
+    Raises
+    ------
+    DataError
+        If this libsndfile cannot write the format.
+
     Examples
     --------
     >>> import numpy as np
@@ -309,7 +316,10 @@ def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 
     if form == "ogg":
         options = {"format": "OGG", "subtype": "VORBIS"}
     sound, file = np.pad(_at_rate(y / peak, sr, rate), (0, MP3_DELAY)), io.BytesIO()
-    soundfile.write(file, sound, rate, compression_level=level, **options)
+    try:
+        soundfile.write(file, sound, rate, compression_level=level, **options)
+    except soundfile.SoundFileError as error:
+        raise DataError(f"libsndfile {soundfile.__libsndfile_version__} cannot write it as {form}: {error}") from error
     file.seek(0)
     back = soundfile.read(file, dtype="float32")[0]
     late = MP3_DELAY if back.size > sound.size else 0  # at some rates the decoder takes it off

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiofw.audio.decode import Reader, message
+from audiofw.audio.decode import NoHeaderError, Reader, message
 from audiofw.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def _decode(path: Path, offset: float, duration: float | None, channel: Channel)
         with Reader(path) as sound:
             sr = sound.samplerate
             y = sound.read(int(offset * sr), None if duration is None else int(duration * sr))
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
+    except (soundfile.SoundFileError, OSError) as error:
         raise DataError(diagnose(path, error)) from error
     y, cancel = to_mono(y, channel)
     for note in [*sound.notes, *([CANCELLING] if cancel else [])]:
@@ -135,7 +135,7 @@ def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, R
     try:
         with Reader(path) as reader:
             y, cancel = to_mono(reader.read(), channel)
-    except (soundfile.SoundFileError, TypeError) as error:
+    except (soundfile.SoundFileError, OSError) as error:
         raise DataError(diagnose(Path(path), error)) from error
     except MemoryError as error:
         raise DataError("too long for this machine's memory: set audio.duration") from error
@@ -221,7 +221,7 @@ def diagnose(path: Path, error: Exception) -> str:
         return "empty file (0 bytes)"
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the recording: run 'git lfs pull'"
-    if isinstance(error, TypeError):
+    if isinstance(error, NoHeaderError):
         return f"raw samples without a header: {_REMEDY}"
     if unread := _unread_format(path, head):
         return f"{unread} is not read by libsndfile: {_REMEDY}"

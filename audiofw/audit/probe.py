@@ -14,6 +14,7 @@ from audiofw.audio.decode import Reader
 from audiofw.audio.load import Channel, load_whole, resample
 from audiofw.audio.segments import Segments, trimmed
 from audiofw.audit.fingerprint import fingerprint
+from audiofw.errors import DataError
 from audiofw.system.hashing import digest_bytes
 
 N_FFT = 2048
@@ -94,12 +95,17 @@ def probe(path: Path, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # i
         If it cannot be read; the message is only the reason.
     """
     y, sr, reader, cancels = load_whole(path, hearing.channel)
-    size = Path(path).stat().st_size
-    part, rate = hearing.part(y, sr)
-    whole = _properties(y, sr, reader, size)
-    heard = _properties(part, rate, reader, size)._replace(sample_rate=float(rate)) if part.size else whole
-    missing = reader.missing[1] - reader.missing[0] if reader.missing else 0.0
-    return Probe(_digest(y, sr), whole, heard, _clipped_share(y), missing, cancels, fingerprint(y, sr))
+    try:
+        size = Path(path).stat().st_size
+        part, rate = hearing.part(y, sr)
+        whole = _properties(y, sr, reader, size)
+        heard = _properties(part, rate, reader, size)._replace(sample_rate=float(rate)) if part.size else whole
+        missing = reader.missing[1] - reader.missing[0] if reader.missing else 0.0
+        return Probe(_digest(y, sr), whole, heard, _clipped_share(y), missing, cancels, fingerprint(y, sr))
+    except OSError as error:  # it was there a moment ago
+        raise DataError(f"cannot be read: {error.strerror}") from error
+    except MemoryError as error:
+        raise DataError("too long for this machine's memory") from error
 
 
 def to_vector(probe: Probe) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,11 +18,13 @@ import soundfile
 from audiofw.audio.decode import Reader
 from audiofw.audio.load import load
 from audiofw.bundle.model import Model
-from audiofw.errors import AudiofwError, DataError
+from audiofw.errors import DataError
 from audiofw.parallel.executors import Lost, outcome
 
 if TYPE_CHECKING:
     from audiofw.data.dataset import Clip
+
+log = logging.getLogger(__name__)
 
 ANSWERS = "golden.json"
 MOST_CLIPS = 8
@@ -58,6 +61,8 @@ def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
             continue
         verdict = replay(model, [data])[0]
         if isinstance(verdict, Lost):
+            if not verdict.error.costs_a_clip:  # it did well on the whole clip
+                log.warning("%s: not among the bundle's golden clips: %s", clip.name, verdict.reason)
             continue
         files[name] = data
         answers.append(GoldenAnswer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities)))
@@ -88,7 +93,7 @@ def _shortened(clip: Clip, model: Model) -> bytes | None:
         )
         data = io.BytesIO()
         soundfile.write(data, np.clip(y, -1, 1), sr, format="FLAC", subtype="PCM_16")
-    except (AudiofwError, soundfile.SoundFileError, TypeError, ValueError, OSError):
+    except (DataError, soundfile.SoundFileError, OSError):
         return None
     return data.getvalue()
 

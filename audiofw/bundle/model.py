@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
@@ -12,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
+from audiofw.contract.blame import named
+from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.evaluation.conformal import label_sets, threshold
 from audiofw.evaluation.fit import predict
 from audiofw.extraction.padding import Even, Gatherer, Pictures
@@ -74,6 +76,8 @@ class Model:
         ------
         DataError
             For a file that cannot be used, with its name.
+        PluginError
+            For a plugin that fails on a file.
 
         Examples
         --------
@@ -116,7 +120,7 @@ class Model:
         """
         rows = [verdict.probabilities for verdict in self._verdicts(files, n_jobs)]
         if None in [row if row is None else True for row in rows]:
-            raise PluginError(f"model={self.facts['model']['name']} gives no probabilities: use predict")
+            raise PluginError("gives no probabilities: use predict", plugin=f"model={self.facts['model']['name']}")
         return np.array(rows)
 
     def predict_set(self, files: Files, *, coverage: float = 0.9, n_jobs: int = -1) -> list[list[str]]:
@@ -172,12 +176,12 @@ class Model:
             raise DataError("no files to predict")
         n_jobs = 1 if len(paths) == 1 else n_jobs
         made = []
-        for path, result in zip(
-            paths, outcomes(self.unit, paths, n_jobs=n_jobs, processes=self.unit.holds_gil), strict=True
-        ):
-            if isinstance(fitted := self.fit_width(result), Lost):
-                raise DataError(f"{path}: {fitted.reason}")
-            made.append(fitted)
+        with closing(outcomes(self.unit, paths, n_jobs=n_jobs, processes=self.unit.holds_gil)) as results:
+            for path, result in zip(paths, results, strict=True):
+                if isinstance(fitted := self.fit_width(result), Lost):
+                    fitted.error.clip = str(path)
+                    raise fitted.error
+                made.append(fitted)
         return self.judge(made)
 
     def fit_width(self, made: np.ndarray | Lost) -> np.ndarray | Lost:
@@ -186,13 +190,18 @@ class Model:
             return made
         gather: Gatherer = Pictures() if self.width is None else Even(len(made), self.width, self.pad_value)
         if gather.add(made, ""):
-            return Lost(f"{made.shape[1]} numbers, more than the {self.width} that the model was fitted on")
+            wider = f"{made.shape[1]} numbers, more than the {self.width} that the model was fitted on"
+            return Lost.by(ClipError(wider))
         return gather.stack()
 
     def judge(self, made: Sequence[np.ndarray]) -> list[Verdict]:
         """Say what some recordings are; each is given by its rows, as `fit_width` gives them."""
         clip_of = np.repeat(np.arange(len(made)), [len(rows) for rows in made])
-        numbers, probabilities = predict(self.classifier, np.concatenate(made), clip_of, len(self.classes_))
+        names = {"pooling": self.unit.pooling.name}
+        if "model" in self.facts:
+            names["model"] = self.facts["model"]["name"]
+        with named(names):
+            numbers, probabilities = predict(self.classifier, np.concatenate(made), clip_of, len(self.classes_))
         rows = [None] * len(made) if probabilities is None else probabilities
         return [Verdict(str(self.classes_[n]), row) for n, row in zip(numbers, rows, strict=True)]
 

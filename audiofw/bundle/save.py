@@ -22,6 +22,7 @@ from audiofw.bundle.model import Model
 from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
 from audiofw.config.options import Config
+from audiofw.contract.blame import named
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Origin, load_menus, origin_of
 from audiofw.data.dataset import Clip
@@ -51,7 +52,9 @@ class Finished:
 def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> None:
     """Write ``model/`` into a run's folder; a model that cannot be saved costs a warning, not the run."""
     try:
-        write_bundle(folder / FOLDER, make_bundle(run, make_model))
+        with named({kind: choice.name for kind, choice in run.choices.items()}):
+            files = make_bundle(run, make_model)
+        write_bundle(folder / FOLDER, files)
     except (AudiofwError, OSError) as error:
         log.warning("no model/ left: %s", error)
 
@@ -102,7 +105,9 @@ def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
     try:
         return bytes(skops.io.dumps({"model": classifier, "encoder": encoder}, compression=ZIP_DEFLATED))
     except Exception as error:  # a plugin's class may fail in any way
-        raise PluginError(f"{type(classifier).__name__} cannot be saved: {first_line(error)}") from error
+        raise PluginError(
+            f"{type(classifier).__name__} cannot be saved: {first_line(error)}", plugin="model"
+        ) from error
 
 
 def _modules(saved: bytes) -> set[str]:

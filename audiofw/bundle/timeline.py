@@ -71,7 +71,7 @@ def windows(
             yield from _cut(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
             if file.missing:
                 yield Gap(*file.missing, file.notes[0])
-    except (soundfile.SoundFileError, TypeError) as error:
+    except (soundfile.SoundFileError, OSError) as error:
         raise DataError(diagnose(path, error)) from error
 
 

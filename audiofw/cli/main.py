@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from audiofw.config.overrides import take_plugin_folders
-from audiofw.errors import AudiofwError, ConfigError, nearest
+from audiofw.errors import AudiofwError, ConfigError, PluginError, nearest
 from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
 from audiofw.system.logs import Terminal
 from audiofw.version import __version__
@@ -41,11 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AudiofwError as error:
         if traceback_wanted:
             raise
-        sys.stderr.write(f"audiofw: {error}\n")
+        sys.stderr.write(f"audiofw: {error}{_remedy(error)}\n")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("audiofw: stopped\n")
         return 130
+
+
+def _remedy(error: AudiofwError) -> str:
+    """Where a plugin's code has failed, its author will want to see how it came there."""
+    is_bug = isinstance(error, PluginError) and error.__cause__ and not isinstance(error.__cause__, AudiofwError)
+    return f" ({TRACEBACK_VARIABLE}=1 shows the traceback)" if is_bug else ""
 
 
 COMMANDS = {

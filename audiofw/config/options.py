@@ -39,6 +39,7 @@ class Data:
     limit: Positive | None
     skip: str | None
     on_error: Literal["skip", "raise"] = field(metadata=NOTHING)
+    on_plugin_error: Literal["raise", "skip"] = field(metadata=NOTHING)
     max_unpacked_gb: Annotated[float, Gt(0)] = field(metadata=NOTHING)
     max_ratio: Annotated[float, Gt(0)] = field(metadata=NOTHING)
     max_entries: Positive = field(metadata=NOTHING)

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from audiofw.contract.blame import blame
 from audiofw.contract.hookspecs import Kind
 from audiofw.contract.schema import Option, allows, plain, show_type
-from audiofw.errors import AudiofwError, PluginError
+from audiofw.errors import PluginError
 from audiofw.system.sourcecode import PACKAGE, digest_code
 
 MADE_UP = (0, 1)  # seed and number of threads for building a model only to list its members
@@ -74,15 +75,23 @@ class Choice:
     choose: Callable[..., Choice] | None = field(default=None, compare=False, repr=False)
 
     def __call__(self, *given: Any) -> Any:
-        return self._call(given, lambda name, **options: self._member(name, options).build(*given))
+        """Call the function; what it raises becomes an error that names the plugin and the line.
+
+        Raises
+        ------
+        AudiofwError
+            PluginError unless the plugin chose another of audiofw's errors.
+        """
+        return self._call(given, lambda name, **options: self._member(name, options)(*given))
 
     def _call(self, given: Sequence[Any], make: Callable[..., Any]) -> Any:
         offered = {**dict(zip(self.plugin.kind.offers, given, strict=False)), "make": make}
-        return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
+        with blame(self.who, self.plugin.function):
+            return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
 
     def _member(self, name: str, options: Mapping[str, Any]) -> Choice:
         if self.choose is None:
-            raise PluginError(f"{self.plugin.kind.name}={self.name}: make('{name}') needs a choice from load_menus()")
+            raise PluginError(f"make('{name}') needs a choice from load_menus()", plugin=self.who)
         return self.choose(name, options)
 
     def members(self) -> list[Choice]:
@@ -93,36 +102,20 @@ class Choice:
 
         def note(name: str, **options: Any) -> Any:
             found.append(self._member(name, options))
-            return found[-1].build(*MADE_UP)
+            return found[-1](*MADE_UP)
 
         self._call(MADE_UP, note)
         return found
-
-    def build(self, *given: Any) -> Any:
-        """Call a factory (a model, a split or a pooling that learns), turning any exception into an AudiofwError.
-
-        Raises
-        ------
-        AudiofwError
-            PluginError, unless the plugin itself raised another AudiofwError.
-        """
-        where = f"{self.plugin.kind.name}={self.name}"
-        try:
-            return self(*given)
-        except AudiofwError:
-            raise
-        except ImportError as error:
-            raise PluginError(
-                f"{where} needs a library that cannot be imported: {error}; install it with pip"
-            ) from error
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise PluginError(f"{where} ({self.plugin.where}): {type(error).__name__}: {reason}") from error
 
     @property
     def name(self) -> str:
         """The plugin's name, as in ``feature=mel``."""
         return self.plugin.name
+
+    @property
+    def who(self) -> str:
+        """The choice as it is made on the command line: ``feature=mel``."""
+        return f"{self.plugin.kind.name}={self.name}"
 
     @property
     def holds_gil(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pluggy
 
 from audiofw.contract import hookspecs
+from audiofw.contract.blame import say
 from audiofw.contract.hookspecs import KINDS, TRUSTED_TYPES, Kind
 from audiofw.contract.plugin import Choice, Plugin, read_plugin
 from audiofw.contract.schema import Option, check, make_schema
@@ -39,6 +40,7 @@ class Broken:
     reason: str
     kind: str | None = None
     name: str | None = None
+    error: BaseException | None = None  #: that its code has raised
 
 
 @dataclass
@@ -61,14 +63,15 @@ class Menus:
         """
         for broken in self.broken:
             if (broken.kind, broken.name) == (kind, name):
-                raise PluginError(broken.reason)
+                raise PluginError(broken.reason) from broken.error
         if name in self.plugins[kind]:
             return self.plugins[kind][name]
         menu = self.plugins[kind]
-        lost = "".join(f"; not loaded: {b.reason}" for b in self.broken if b.name is None)
+        lost = [broken for broken in self.broken if broken.name is None]
+        listed = "".join([", ".join(sorted(menu)), *(f"; not loaded: {broken.reason}" for broken in lost)])
         raise ConfigError(
-            f"{kind}={name}: unknown {kind}{nearest(name, menu)}; available: {', '.join(sorted(menu))}{lost}"
-        )
+            f"{kind}={name}: unknown {kind}{nearest(name, menu)}; available: {listed}", option=kind
+        ) from next((broken.error for broken in lost if broken.error), None)
 
     def choose(self, kind: str, values: Mapping[str, Any]) -> Choice:
         """Bind a plugin to its section of the composed config, after checking the values against its signature.
@@ -116,9 +119,16 @@ class Menus:
             plugin.name,
         )
 
-    def break_(self, owner: str, reason: str, kind: str | None = None, name: str | None = None) -> None:
-        """Record a broken plugin with a one-line reason."""
-        self.broken.append(Broken(owner, " ".join(reason.split()), kind, name))
+    def break_(
+        self,
+        owner: str,
+        reason: str,
+        kind: str | None = None,
+        name: str | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Record a broken plugin with a one-line reason, and the exception that its code raised."""
+        self.broken.append(Broken(owner, " ".join(reason.split()), kind, name, error))
 
     def warn(self) -> None:
         """Log a one-line warning for each broken plugin."""
@@ -226,7 +236,7 @@ def _load(menus: Menus, manager: pluggy.PluginManager, source: Source) -> None:
         plugin = source.load()
         name = manager.register(plugin, name=where)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin's code may raise anything
-        menus.break_(owner, f"{where}: import failed: {type(error).__name__}: {error}")
+        menus.break_(owner, f"{where}: import failed: {say(error)}", error=error)
         return
     hooks = list(manager.get_hookcallers(plugin) or ())
     known = [*(kind.hook for kind in KINDS.values()), TRUSTED_TYPES]
@@ -255,8 +265,8 @@ def _take(menus: Menus, kind: Kind, owner: str, where: str, hook: Callable[..., 
 
     try:
         hook(register)
-    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-        menus.break_(owner, f"{where}: {kind.hook} failed: {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin's code may raise anything
+        menus.break_(owner, f"{where}: {kind.hook} failed: {say(error, hook)}", error=error)
 
 
 def _take_trusted(menus: Menus, owner: str, where: str, hook: Callable[..., None]) -> None:
@@ -268,5 +278,7 @@ def _take_trusted(menus: Menus, owner: str, where: str, hook: Callable[..., None
 
     try:
         hook(register)
-    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+    except PluginError as error:
         menus.break_(owner, f"{where}: {TRUSTED_TYPES} failed: {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin's code may raise anything
+        menus.break_(owner, f"{where}: {TRUSTED_TYPES} failed: {say(error, hook)}", error=error)

@@ -166,9 +166,11 @@ def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, o
     known, prefix = {option.name: option for option in options}, f"{where}." if where else ""
     for key, value in values.items():
         if key not in known and not open_ended:
-            raise ConfigError(f"{prefix}{key}: unknown option{nearest(key, known)}; {_list(known)}")
+            option = f"{prefix}{key}"
+            raise ConfigError(f"{option}: unknown option{nearest(key, known)}; {_list(known)}", option=option)
         if key in known and not allows(known[key].annotation, value):
-            raise ConfigError(f"{prefix}{key}={show_value(value)}: must be {show_type(known[key].annotation)}")
+            must = f"must be {show_type(known[key].annotation)}"
+            raise ConfigError(f"{prefix}{key}={show_value(value)}: {must}", option=f"{prefix}{key}")
 
 
 def _list(names: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.errors import AudiofwError, DataError, PluginError, first_line
+from audiofw.contract.blame import blame
+from audiofw.errors import DataError, PluginError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def make_splits(
     known = read_groups(groups)
     folds = _draw(splitter, y, known)
     for number, fold in enumerate(folds, 1):
-        where = f"split: {type(splitter).__name__}: fold {number} of {len(folds)}"
+        where = f"{type(splitter).__name__}: fold {number} of {len(folds)}"
         _check_fold(where, fold, y, names)
         _check_training_part(where, fold, y, counts, classes)
     return folds
@@ -168,43 +169,44 @@ def _n_parts(splitter: Any) -> int | None:
 
 
 def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
-    where = f"split: {type(splitter).__name__}"
+    name = type(splitter).__name__
     if not callable(getattr(splitter, "split", None)):
-        raise PluginError(f"{where} is not a scikit-learn splitter: it has no method split(X, y, groups)")
+        raise PluginError(
+            f"{name} is not a scikit-learn splitter: it has no method split(X, y, groups)", plugin="split"
+        )
     try:
-        with warnings.catch_warnings():
+        with blame("split", None, f"{name} failed", shorten=first_line), warnings.catch_warnings():
             # audiofw reports ignored groups (warn_of_shared_groups) and rare classes (above) itself
             warnings.simplefilter("ignore", UserWarning)
-            folds = [_read_fold(where, pair) for pair in splitter.split(np.zeros((len(y), 1)), y, groups)]
-    except AudiofwError:
+            folds = [_read_fold(name, pair) for pair in splitter.split(np.zeros((len(y), 1)), y, groups)]
+    except PluginError as error:
+        if isinstance(error.__cause__, ValueError):  # scikit-learn's way to say that these clips cannot be split so
+            raise DataError(f"split: {name}: {first_line(error.__cause__)}", plugin="split") from error.__cause__
         raise
-    except ValueError as error:
-        raise DataError(f"{where}: {first_line(error)}") from error
-    except Exception as error:  # a plugin's code may raise anything
-        raise PluginError(f"{where} failed: {first_line(error)}") from error
     if not folds:
-        raise PluginError(f"{where} made no folds")
+        raise PluginError(f"{name} made no folds", plugin="split")
     return folds
 
 
-def _read_fold(where: str, pair: Any) -> Fold:
+def _read_fold(name: str, pair: Any) -> Fold:
     parts = [np.asarray(part) for part in pair]
     if len(parts) != 2 or any(part.ndim != 1 or (part.size and part.dtype.kind not in "iu") for part in parts):
-        raise PluginError(f"{where}: a fold must be two arrays of indices, (train, test)")
+        raise PluginError(f"{name}: a fold must be two arrays of indices, (train, test)", plugin="split")
     return Fold(*(part.astype(np.intp) for part in parts))
 
 
 def _check_fold(where: str, fold: Fold, y: np.ndarray, names: Sequence[str]) -> None:
     for name, part in zip(("training", "test"), fold, strict=True):
         if part.size == 0:
-            raise DataError(f"{where}: the {name} set is empty ({len(y)} clips in total)")
+            raise DataError(f"split: {where}: the {name} set is empty ({len(y)} clips in total)")
         if part.min() < 0 or part.max() >= len(y):
-            raise PluginError(f"{where}: the {name} set has indices outside 0 … {len(y) - 1}")
+            raise PluginError(f"{where}: the {name} set has indices outside 0 … {len(y) - 1}", plugin="split")
     both = np.intersect1d(fold.train, fold.test)
     if both.size:
-        raise PluginError(f"{where}: {both.size} clip(s) in both the training and the test set, e.g. {names[both[0]]}")
+        shared = f"{both.size} clip(s) in both the training and the test set, e.g. {names[both[0]]}"
+        raise PluginError(f"{where}: {shared}", plugin="split")
     if np.unique(fold.test).size < fold.test.size:
-        raise PluginError(f"{where}: the test set contains a clip twice")
+        raise PluginError(f"{where}: the test set contains a clip twice", plugin="split")
 
 
 def _check_training_part(where: str, fold: Fold, y: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> None:
@@ -212,7 +214,7 @@ def _check_training_part(where: str, fold: Fold, y: np.ndarray, counts: np.ndarr
     if lacking.size:
         what = ", ".join(f"'{classes[int(i)]}' ({counts[i]} in total)" for i in lacking)
         raise DataError(
-            f"{where}: the training set has no clip of {what}; choose a stratified split, or set "
+            f"split: {where}: the training set has no clip of {what}; choose a stratified split, or set "
             f"{_exclude(lacking, classes)}"
         )
 

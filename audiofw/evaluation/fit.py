@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from audiofw.contract.blame import blame
 from audiofw.data.splits import Groups, read_groups
-from audiofw.errors import AudiofwError, ConfigError, PluginError, first_line
+from audiofw.errors import ConfigError, PluginError, first_line
 from audiofw.learn.steps import fit, last_step, takes
 
 
@@ -91,13 +92,19 @@ def fit_clips(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, 
     PluginError
         For a model that fails.
     """
-    with blame("model: it cannot be made"):
+    with _blame("model", "it cannot be made"):
         model = make_model()
     rows = rows_of(clips, sample.clip_of)
     of_row = sample.clip_of[rows]
     X, y, weights, groups = sample.X[rows], sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
-    with blame(f"model: {last_step(model)[1]} failed{where}"):
-        return fit(model, X, y, weights, groups)
+    if (pooling := _learning_pooling(model, X)) is not None:
+        with _blame("pooling", f"{type(pooling).__name__} failed{where}"):
+            pool = getattr(pooling, "fit_transform", lambda X, y: pooling.fit(X, y).transform(X))
+            X = _checked(pool(X, y), len(X))
+    classifier = model if pooling is None else model[1:]
+    with _blame("model", f"{last_step(model)[1]} failed{where}"):
+        fit(classifier, X, y, weights, groups)
+    return model
 
 
 def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -125,7 +132,9 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     PluginError
         For a model that fails, or predicts what is no class or no probability.
     """
-    with blame(f"model: {last_step(model)[1]} failed"), warnings.catch_warnings():
+    if (pooling := _learning_pooling(model, X)) is not None:
+        X, model = pool_pictures(pooling, X), model[1:]
+    with _blame("model", f"{last_step(model)[1]} failed"), warnings.catch_warnings():
         # LightGBM 4.6 names the columns of an array by itself, and is then warned of for predicting on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         predictions = _predict(model, X, n_classes)
@@ -138,20 +147,44 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     return means.argmax(axis=1), None if probabilities is None else means
 
 
+def _learning_pooling(model: Any, X: np.ndarray) -> Any:
+    """Give the pooling that a model begins with if it is fitted on pictures, else None."""
+    return model[0] if X.dtype == object else None
+
+
+def pool_pictures(pooling: Any, pictures: np.ndarray) -> np.ndarray:
+    """Turn pictures into rows by a pooling that has learned.
+
+    Raises
+    ------
+    PluginError
+        For one that fails, or does not give a row of finite numbers for each picture.
+    """
+    with _blame("pooling", f"{type(pooling).__name__} failed"):
+        return _checked(pooling.transform(pictures), len(pictures))
+
+
+def _checked(rows: Any, n: int) -> Any:
+    array = np.asarray(rows)
+    is_dense = array.dtype.kind in "fiub"  # a classifier may take sparse rows, too
+    if is_dense and not (array.ndim == 2 and len(array) == n and np.isfinite(array).all()):
+        raise PluginError(f"transform must give a row of finite numbers for each of {n} pictures", plugin="pooling")
+    return rows
+
+
 @contextmanager
-def blame(where: str) -> Iterator[None]:
-    """Turn what a model raises into one line, with the first line of its reason."""
+def _blame(kind: str, what: str) -> Iterator[None]:
+    """Turn what a plugin's estimator raises into one line, which `named` completes."""
     try:
-        yield
-    except AudiofwError:
+        with blame(kind, None, what, shorten=first_line):
+            yield
+    except PluginError as error:
+        if error.__cause__ and is_out_of_range(error.__cause__):
+            raise ConfigError(f"{kind}: {first_line(error.__cause__)}", plugin=kind) from error.__cause__
         raise
-    except Exception as error:  # a plugin's code may raise anything
-        if is_out_of_range(error):
-            raise ConfigError(f"model: {first_line(error)}") from error
-        raise PluginError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
 
 
-def is_out_of_range(error: Exception) -> bool:
+def is_out_of_range(error: BaseException) -> bool:
     """Whether scikit-learn refuses an option's value; the error's class is in no public module."""
     return type(error).__name__ == "InvalidParameterError"
 
@@ -174,7 +207,7 @@ def _weights(model: Any, sample: Sample, rows: np.ndarray) -> np.ndarray | None:
 def _predict(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
     predictions = np.asarray(model.predict(X))
     if predictions.shape != (len(X),) or not np.isin(predictions, np.arange(n_classes)).all():
-        raise PluginError(f"model: {last_step(model)[1]}: predict must give a class of fit's y for each clip")
+        raise PluginError(f"{last_step(model)[1]}: predict must give a class of fit's y for each clip", plugin="model")
     return predictions.astype(np.intp)
 
 
@@ -186,7 +219,8 @@ def _predict_proba(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray | No
     sums = proba.sum(axis=-1, keepdims=True)
     if proba.shape != (len(X), len(seen)) or not np.allclose(sums, 1, atol=1e-3) or (proba < 0).any():
         raise PluginError(
-            f"model: {last_step(model)[1]}: predict_proba must give a row of probabilities for each clip, with sum 1"
+            f"{last_step(model)[1]}: predict_proba must give a row of probabilities for each clip, with sum 1",
+            plugin="model",
         )
     columns = np.zeros((len(X), n_classes))
     columns[:, seen] = proba / sums  # float32 sums to 1 too coarsely for log_loss

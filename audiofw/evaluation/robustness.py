@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.data.splits import Fold
-from audiofw.errors import AudiofwError
+from audiofw.errors import DataError
 from audiofw.evaluation.changes import changed_units
 from audiofw.evaluation.cross_validate import Evaluation, Pooled, pool, test_fold
 from audiofw.evaluation.fit import Sample
@@ -60,7 +60,7 @@ def measure_robustness(
         pooled = None
         try:
             table = extract(tested, changed)
-        except AudiofwError as error:  # a libsndfile may know no mp3
+        except DataError as error:  # no clip is left: a libsndfile may know no mp3
             log.warning("robustness: %s: %s", name, error)
         else:
             _warn_of_lost(name, table)

@@ -39,6 +39,7 @@ from audiofw.system.paths import bundled
 
 log = logging.getLogger(__name__)
 
+TRACEBACKS = "AUDIOFW_FULL_ERROR"  # the variable that tells a job of HYDRA_FULL_ERROR, which is set for Hydra itself
 CONFIG = {"config_path": str(bundled("conf")), "config_name": "config"}
 TARGETS = ["audiofw.*", "hydra.*", "hydra_plugins.*", "logging.*"]
 """What Hydra may make of a config: its own launchers, sweepers and loggers, and ours."""
@@ -46,6 +47,10 @@ TARGETS = ["audiofw.*", "hydra.*", "hydra_plugins.*", "logging.*"]
 
 class Refused(BaseException):
     """Carries an error past Hydra, which would print its own lines besides ours."""
+
+    def __init__(self, error: AudiofwError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = None) -> int:
@@ -63,12 +68,14 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
         with _command_line(["audiofw", *quote_text(words)]), shallow_copies(), _without_hydras_lines():
             hydra.main(**CONFIG, **for_this_hydra(hydra.main))(job or task)()
     except Refused as refused:
-        raise refused.args[0] from refused.__cause__
+        error = refused.error
     except JobError:  # the leaderboard lists it
         return 1
-    except (HydraException, OmegaConfBaseException) as error:
-        raise plain_error(error, menus, words) from error
-    return 0
+    except (HydraException, OmegaConfBaseException) as said:
+        raise plain_error(said, menus, words) from said
+    else:
+        return 0
+    raise error  # here, that its traceback shows its own cause and not Hydra's frames
 
 
 def for_this_hydra(function: Callable[..., Any]) -> dict[str, Any]:
@@ -98,13 +105,17 @@ def compose(words: Sequence[str]) -> tuple[Config, dict[str, Choice]]:
 
 @contextmanager
 def _command_line(argv: list[str]) -> Iterator[None]:
-    """Let Hydra read ``argv`` and raise its errors; otherwise it prints them over many lines and exits."""
+    """Let Hydra read ``argv`` and raise its errors; otherwise it prints them over many lines and exits.
+
+    Jobs learn by another variable whether the user has set this one, in whatever process they run.
+    """
     words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = argv, "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"], os.environ[TRACEBACKS] = argv, "1", full
     try:
         yield
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, full
+        del os.environ[TRACEBACKS]
         close_log()
 
 
@@ -207,12 +218,14 @@ def label(hydra_config: Any) -> str:
 
 
 def note_failure(folder: Path, overrides: Sequence[str], error: BaseException, name: str) -> JobError:
-    """Log why a job of a sweep failed, and record it in ``result.json``."""
+    """Log why a job of a sweep failed, with the traceback of a bug of ours, and record it in ``result.json``."""
     from audiofw.results.record import describe_error, end_failed_job
 
     reason = describe_error(error)
-    log.error("%s failed: %s", name, reason)
-    log.debug("in full:", exc_info=error)
+    in_full = not isinstance(error, AudiofwError) or os.environ.get(TRACEBACKS) == "1"
+    log.error("%s failed: %s", name, reason, exc_info=error if in_full else None)
+    if not in_full:  # at least in the job's own log
+        log.debug("in full:", exc_info=error)
     end_failed_job(folder, overrides, reason)
     return JobError(reason)
 

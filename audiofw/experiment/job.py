@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiofw.config.options import Config
+from audiofw.contract.blame import named
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError
@@ -111,7 +112,8 @@ def _run_noted(
     record = begin_job(folder, job, overrides, config.score)
     remember_sources()
     try:
-        result = run(config, choices, dataset, folder, watcher)
+        with named({kind: choice.name for kind, choice in choices.items()}):
+            result = run(config, choices, dataset, folder, watcher)
     except Pruned as pruned:
         end_job(folder, record, reason=str(pruned), pruned=True)
         raise

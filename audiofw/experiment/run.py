@@ -22,12 +22,14 @@ from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold, warn_of_shared_groups
 from audiofw.errors import ConfigError
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
+from audiofw.evaluation.fit import pool_pictures
 from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score
 from audiofw.evaluation.summary import main_value, summarise
 from audiofw.extraction.clips import known, split
 from audiofw.extraction.columns import name_columns
-from audiofw.extraction.extract import Failure, Rows, Table, join
+from audiofw.extraction.extract import Rows, Table, join
+from audiofw.extraction.failures import Failure
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import extract, extract_copies, open_recipe_cache, units_of, width_of
 from audiofw.results.files import save_results
@@ -76,6 +78,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     table = extract(dataset.clips, unit, config)
     clips = [dataset.clips[i] for i in table.kept]
     rows = join(table, extract_copies(clips, changed, config, table))
+    if config.report.enabled and not unit.pooling.learns:
+        name_columns(choices, unit, rows.X.shape[1])  # a plugin that fails here costs no fit
     seconds = perf_counter() - started
     folds, classes, y = split(clips, choices["split"], config.seed)
     if not config.audit:  # which says the same, and more
@@ -142,7 +146,7 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
 def make_model(config: Config, choices: Choices) -> Any:
     """Make an unfitted classifier: calibrated, if that is wanted, and behind the pooling if that learns."""
     pooling = choices["pooling"]
-    make: Callable[[], Any] = partial(choices["model"].build, config.seed, config.n_jobs)
+    make: Callable[[], Any] = partial(choices["model"], config.seed, config.n_jobs)
     if config.calibration != "none":  # scikit-learn takes its time to import
         from audiofw.learn.calibration import calibrated
 
@@ -151,7 +155,7 @@ def make_model(config: Config, choices: Choices) -> Any:
         return make()
     from sklearn.pipeline import Pipeline
 
-    return Pipeline([("pooling", pooling.build(None, config.seed)), ("model", make())])
+    return Pipeline([("pooling", pooling(None, config.seed)), ("model", make())])
 
 
 def evaluate(
@@ -203,7 +207,7 @@ def try_changes(
 
 def count_columns(X: np.ndarray, model: Any) -> int:
     """Count the columns that a classifier is fitted on, behind a pooling that learns if it begins with one."""
-    return int((X if X.ndim > 1 else model[0].transform(X[:1])).shape[1])
+    return int((X if X.ndim > 1 else pool_pictures(model[0], X[:1])).shape[1])
 
 
 def size_of(model: Any) -> int | None:
@@ -228,5 +232,5 @@ def seen_by_classifier(
     X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
     if unit.pooling.learns:
         pooling, model = model
-        X = pooling.transform(X)
+        X = pool_pictures(pooling, X)
     return X, name_columns(choices, unit, X.shape[1]), replace(evaluation, models=(model,))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from audiofw.config.options import Config
+from audiofw.contract.blame import named
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset, find_clips
 from audiofw.data.splits import Fold, make_splits
@@ -17,7 +18,7 @@ from audiofw.errors import DataError
 def find(config: Config) -> Dataset:
     """Find the labelled clips that the config names."""
     options = asdict(config.data)
-    del options["on_error"]  # what to do with bad clips is settled where they are read
+    del options["on_error"], options["on_plugin_error"]  # what bad clips do is settled where they are read
     return find_clips(**options)
 
 
@@ -34,8 +35,9 @@ def split(clips: Sequence[Clip], choice: Choice, seed: int) -> tuple[list[Fold],
     for asked, values in (("groups", groups), ("folds", folds)):
         if asked in choice.plugin.asks and (values is None or (asked == "folds" and None in values)):
             raise DataError(_lacking(choice.name, asked, clips))
-    splitter = choice.build(seed, groups, folds)
-    made = make_splits(splitter, y, groups=groups, classes=classes, names=[clip.name for clip in clips])
+    splitter = choice(seed, groups, folds)
+    with named({"split": choice.name}):
+        made = make_splits(splitter, y, groups=groups, classes=classes, names=[clip.name for clip in clips])
     return made, classes, y
 
 

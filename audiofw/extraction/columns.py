@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from audiofw.contract.blame import blame
 from audiofw.contract.plugin import Choice
 from audiofw.errors import PluginError
 from audiofw.extraction.recording import Unit
@@ -38,13 +39,11 @@ def name_columns(choices: Mapping[str, Choice], unit: Unit, d: int) -> list[str]
 
 def _ask(choice: Choice, n: int, *given: Any) -> list[str]:
     """Call a plugin's ``names`` with what its kind is given and its options."""
-    who, name = f"{choice.plugin.kind.name}={choice.name}", choice.plugin.names
+    name = choice.plugin.names
     if name is None:
         return [f"{choice.name}{i}" for i in range(n)]
-    try:
-        names: Sequence[str] = name(*given, **choice.options)
-    except Exception as error:
-        raise PluginError(f"{who}: names: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    with blame(choice.who, name, "names"):
+        names: list[str] = list(name(*given, **choice.options))
     if len(names) != n:
-        raise PluginError(f"{who}: names gave {len(names)} names for {n}")
-    return list(names)
+        raise PluginError(f"names gave {len(names)} names for {n}", plugin=choice.who)
+    return names

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from itertools import takewhile
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from audiofw.errors import DataError
+from audiofw.extraction.failures import Failure, Failures, OnError
 from audiofw.extraction.padding import Even, Gatherer, Longest, PadValue, Pictures
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, Ready
@@ -23,14 +25,6 @@ if TYPE_CHECKING:
     from audiofw.data.dataset import Clip
 
 log = logging.getLogger(__name__)
-
-
-class Failure(NamedTuple):
-    """A clip that could not be used, and why."""
-
-    name: str
-    path: str
-    reason: str
 
 
 class Table(NamedTuple):
@@ -72,7 +66,8 @@ def tabulate(
     n_jobs: int = -1,
     pad_to: Literal["duration", "longest"] = "duration",
     pad_value: PadValue = "floor",
-    on_error: Literal["skip", "raise"] = "skip",
+    on_error: OnError = "skip",
+    on_plugin_error: OnError = "raise",
     recipe_cache: RecipeCache | None = None,
     width: int | None = None,
     progress: str = "extract",
@@ -92,7 +87,12 @@ def tabulate(
     pad_value : {"zero", "floor"}
         What shorter rows end with: zeros, or the row's own minimum.
     on_error : {"skip", "raise"}
-        Whether a clip that fails is listed among the failures, or ends the work.
+        Whether a clip that cannot be used is listed among the failures, or ends the work. So is a clip for which a
+        plugin gives NaN, infinity, nothing at all, or librosa's ``ParameterError``.
+    on_plugin_error : {"skip", "raise"}
+        Whether a clip on which a plugin fails in any other way is listed, or ends the work, once the clips under way
+        are finished and in the cache. With "raise", plugins that give nothing usable for more than 1 % of the clips,
+        and at least three, end the work too, after the last clip.
     recipe_cache : RecipeCache, optional
         Rows made earlier.
     width : int, optional
@@ -105,8 +105,9 @@ def tabulate(
     DataError
         If no clip could be used, or one could not and ``on_error="raise"``; if the table has no one width, or no
         memory holds it.
-    AudiofwError
-        For a plugin that fails on the made-up clip.
+    PluginError
+        For a plugin that fails on the made-up clip, and as ``on_plugin_error`` says; unless the plugin chose another of
+        audiofw's errors.
     """
     if not clips:
         raise DataError("there are no clips to make a table of")
@@ -116,23 +117,24 @@ def tabulate(
         rows = Pictures()
     elif pad_to == "longest" and width is None:
         rows = Longest(pad_value)
-    kept, counts, failures, cached = [], [], [], 0
-    with closing(_extracted(clips, unit, recipe_cache, n_jobs)) as results, _bar(progress, len(clips)) as advance:
-        for i, (clip, result) in enumerate(zip(clips, results, strict=True)):
+    kept, counts, failures, cached = [], [], Failures(on_error, on_plugin_error), 0
+    handed_out = takewhile(lambda _: not failures.fatal, (clip.path for clip in clips))
+    n_jobs = min(count_workers(n_jobs), len(clips))
+    with closing(_extracted(handed_out, unit, recipe_cache, n_jobs)) as results, _bar(progress, len(clips)) as advance:
+        # after a fatal failure no clip is handed out any more, and what is under way is finished
+        for i, (clip, result) in enumerate(zip(clips, results, strict=False)):
             if isinstance(result, Extracted):
                 result = rows.add(result.made, clip.name) or result
-            if isinstance(result, Extracted):
+            if isinstance(result, Lost):
+                failures.add(clip, result)
+            else:
                 kept.append(i)
                 counts.append(len(result.made))
                 cached += result.cached
-            elif on_error == "raise":
-                raise DataError(f"{clip.path}: {result.reason}")
-            else:
-                failures.append(Failure(clip.name, str(clip.path), result.reason))
             advance()
-    _check_any(kept, failures)
+    failures.check(len(clips))
     clip_of = np.repeat(np.arange(len(kept)), counts)
-    table = Table(rows.stack(), np.array(kept, dtype=np.intp), clip_of, failures, cached)
+    table = Table(rows.stack(), np.array(kept, dtype=np.intp), clip_of, failures.listed, cached)
     _log(len(clips), perf_counter() - started, cached)
     return table
 
@@ -145,15 +147,13 @@ class Extracted(NamedTuple):
 
 
 def _extracted(
-    clips: Sequence[Clip], unit: Unit, recipe_cache: RecipeCache | None, n_jobs: int
+    paths: Iterable[Path], unit: Unit, recipe_cache: RecipeCache | None, n: int
 ) -> Generator[Extracted | Lost, None, None]:
-    n = min(count_workers(n_jobs), len(clips))
-    paths = (clip.path for clip in clips)
     if not unit.holds_gil:
         return outcomes(cached_or_made(unit, recipe_cache), paths, n_jobs=n)
     if recipe_cache is None:
         return outcomes(cached_or_made(unit, None), paths, n_jobs=n, processes=True)
-    return _extracted_by_processes(clips, unit, recipe_cache, n)
+    return _extracted_by_processes(paths, unit, recipe_cache, n)
 
 
 def cached_or_made(make: Callable[[Path], np.ndarray], recipe_cache: RecipeCache | None) -> Callable[[Path], Extracted]:
@@ -172,29 +172,24 @@ def cached_or_made(make: Callable[[Path], np.ndarray], recipe_cache: RecipeCache
 
 
 def _extracted_by_processes(
-    clips: Sequence[Clip], unit: Unit, recipe_cache: RecipeCache, n: int
+    paths: Iterable[Path], unit: Unit, recipe_cache: RecipeCache, n: int
 ) -> Generator[Extracted | Lost, None, None]:
     """Look rows up here, have the missing ones made elsewhere: the recipe_cache stays in this process."""
+    under_way: deque[Path] = deque()
 
     def look_up(path: Path) -> Ready | Path:
+        under_way.append(path)
         made = recipe_cache.get(path)
         return path if made is None else Ready(Extracted(made, cached=True))
 
-    with closing(outcomes(unit, (look_up(clip.path) for clip in clips), n_jobs=n, processes=True)) as results:
-        for clip, result in zip(clips, results, strict=True):
+    with closing(outcomes(unit, map(look_up, paths), n_jobs=n, processes=True)) as results:
+        for result in results:
+            path = under_way.popleft()
             if isinstance(result, (Extracted, Lost)):
                 yield result
             else:
-                recipe_cache.put(clip.path, result)
+                recipe_cache.put(path, result)
                 yield Extracted(result, cached=False)
-
-
-def _check_any(kept: Sequence[int], failures: Sequence[Failure]) -> None:
-    if kept:
-        return
-    reasons = Counter(failure.reason for failure in failures).most_common(3)
-    told = "; ".join(f"{reason} ({count} ×)" for reason, count in reasons)
-    raise DataError(f"none of {len(failures)} clips could be used, {failures[0].name} the first: {told}")
 
 
 def _bar(progress: str, total: int) -> AbstractContextManager[Callable[[], Any]]:

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from audiofw.errors import DataError
+from audiofw.errors import ClipError, DataError
 from audiofw.parallel.executors import Lost
 
 PadValue = Literal["zero", "floor"]
@@ -47,7 +47,8 @@ class Even:
                 "set audio.duration and audio.sample_rate, or pad.to=longest"
             )
         if size > width:
-            return Lost(f"{size} numbers, more than the {width} of a clip of audio.duration: set pad.to=longest")
+            longer = f"{size} numbers, more than the {width} of a clip of audio.duration: set pad.to=longest"
+            return Lost.by(ClipError(longer, option="pad.to"))
         self._make_room(self._X, len(rows))
         for row in rows:
             _fill(self._X[self._filled], row, self._pad_value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -15,7 +15,7 @@ import soundfile
 from audiofw.audio.load import Channel, load
 from audiofw.audio.segments import Segments
 from audiofw.contract.plugin import Choice  # a row's code, too: it calls the plugins
-from audiofw.errors import AudiofwError, PluginError, one_line
+from audiofw.errors import AudiofwError, ClipError, DataError, PluginError, one_line
 from audiofw.system.sourcecode import digest_code
 from audiofw.system.versions import ROWS, versions_of
 
@@ -95,8 +95,19 @@ class Unit:
         PluginError
             When a plugin fails or breaks its contract.
         """
-        y, sr = load(path, duration=self.segments.to_read, **self._audio())
-        return np.stack([self.pool(part, sr) for part in self.segments.cut(y, sr)])
+        try:
+            y, sr = load(path, duration=self.segments.to_read, **self._audio())
+            return self._stacked([self.pool(part, sr) for part in self.segments.cut(y, sr)])
+        except MemoryError as error:
+            raise DataError("too long for this machine's memory: set audio.duration") from error
+
+    def _stacked(self, rows: list[np.ndarray]) -> np.ndarray:
+        if len({row.shape for row in rows}) > 1:
+            raise ClipError(
+                "gave rows of different length for windows of one length: choose pooling=stats",
+                plugin=f"pooling={self.pooling.name}",
+            )
+        return np.stack(rows)
 
     def pool(self, y: np.ndarray, sr: int) -> np.ndarray:
         """Make the row of one part's samples, which the plugins may change; see `__call__`."""
@@ -106,9 +117,9 @@ class Unit:
         if self.pooling.learns:
             return frames.copy()
         who = f"pooling={self.pooling.name}"
-        row = _checked(_call(who, self.pooling, frames), who, ("d",))
+        row = _checked(self.pooling(frames), who, ("d",))
         if not row.size:
-            raise PluginError(f"{who} gave an empty vector")
+            raise ClipError("gave an empty vector", plugin=who)
         return row.copy()  # it may be a view of the frames, or a buffer that the plugin uses again
 
     def try_out(self) -> int | None:
@@ -124,8 +135,13 @@ class Unit:
         AudiofwError
             PluginError unless the plugin chose another of audiofw's errors.
         """
-        row, settled = self.pool(*self.hiss()), self._is_settled()
-        return row.size if settled else None
+        try:
+            row = self.pool(*self.hiss())
+        except PluginError as error:
+            if error.__cause__ or isinstance(error, ClipError):  # else the plugin says itself what it lacks
+                error.args = (f"{error.args[0]} (on made-up noise, before any recording)",)
+            raise
+        return row.size if self._is_settled() else None
 
     def example(self) -> tuple[np.ndarray, int]:
         """Give the picture ``(rows, frames)`` of the made-up clip, and its sample rate in Hz."""
@@ -183,9 +199,9 @@ def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:
         f"augmentation={copy.augmentation.name}",
         np.random.default_rng([copy.seed, copy.number, zlib.crc32(y.tobytes())]),
     )
-    changed = _checked(_call(who, copy.augmentation, y.copy(), sr, rng), who, ("n",))
+    changed = _checked(copy.augmentation(y.copy(), sr, rng), who, ("n",))
     if not changed.size:
-        raise PluginError(f"{who} gave no samples")
+        raise ClipError("gave no samples", plugin=who)
     return changed
 
 
@@ -197,13 +213,13 @@ def _frames(feature: Choice, y: np.ndarray, sr: int) -> np.ndarray:
     who, failure = f"feature={feature.name}", None
     for padded in _lengthened(y):
         try:
-            frames = _checked(_call(who, feature, padded, sr), who, ("rows", "frames"))
+            frames = _checked(feature(padded, sr), who, ("rows", "frames"))
         except AudiofwError as error:
             failure = failure or error
             continue
         if frames.size:
             return frames
-    raise failure or PluginError(f"{who} gave no frames")
+    raise failure or ClipError("gave no frames", plugin=who)
 
 
 def _lengthened(y: np.ndarray) -> Iterator[np.ndarray]:
@@ -218,26 +234,21 @@ def _lengthened(y: np.ndarray) -> Iterator[np.ndarray]:
         size *= 2
 
 
-def _call(who: str, plugin: Callable[..., Any], *given: Any) -> np.ndarray:
+def _checked(made: Any, who: str, axes: tuple[str, ...]) -> np.ndarray:
+    """Hold a plugin to its contract: an array that is real and of so many axes, always; and finite, for each clip."""
     try:
-        return np.asarray(plugin(*given))
-    except AudiofwError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{who}: {type(error).__name__}: {one_line(error)}") from error
-
-
-def _checked(array: np.ndarray, who: str, axes: tuple[str, ...]) -> np.ndarray:
-    """Hold a plugin to its contract: real, finite, and of so many axes."""
+        array = np.asarray(made)
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"gave what makes no array: {one_line(error)}", plugin=who) from error
     if array.dtype.kind not in "fiub":
         remedy = ": take its np.abs" if array.dtype.kind == "c" else ""
-        raise PluginError(f"{who} gave an array of {array.dtype}, not of real numbers{remedy}")
+        raise PluginError(f"gave an array of {array.dtype}, not of real numbers{remedy}", plugin=who)
     if array.ndim != len(axes):
-        raise PluginError(f"{who} gave an array of shape {array.shape}, not ({', '.join(axes)})")
+        raise PluginError(f"gave an array of shape {array.shape}, not ({', '.join(axes)})", plugin=who)
     with np.errstate(over="ignore"):  # infinity is reported below
         array = np.require(array, np.float32, "W")
     if not np.isfinite(array).all():
-        raise PluginError(f"{who} gave {'NaN' if np.isnan(array).any() else 'infinity'}")
+        raise ClipError(f"gave {'NaN' if np.isnan(array).any() else 'infinity'}", plugin=who)
     return array
 
 

@@ -34,7 +34,7 @@ def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
 
 def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
     """Turn clips into a table, with what an earlier run has kept."""
-    options = {"on_error": config.data.on_error, **options}
+    options = {"on_error": config.data.on_error, "on_plugin_error": config.data.on_plugin_error, **options}
     with open_recipe_cache(config, unit.recipe(), clips) as recipe_cache:
         return tabulate(
             clips,

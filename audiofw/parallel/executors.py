@@ -1,6 +1,6 @@
 """Two ways to have items worked on elsewhere: threads of this process, and worker processes.
 
-Both take chunks of items and give back `Work`; what one item raises is its outcome, `Lost`, and harms no other.
+Both take chunks of items and give back `Work`; an item that fails by an error of ours is `Lost`, and harms no other.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -18,20 +19,26 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-from audiofw.errors import AudiofwError, PluginError, one_line
-from audiofw.system.importing import import_file
+from audiofw.errors import AudiofwError, ClipError, DataError, PluginError, one_line
+from audiofw.system.importing import PLUGIN_PACKAGES, import_file
 
 log = logging.getLogger(__name__)
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-PLUGIN_PACKAGES = ("audiofw.plugins.", "audiofw_plugins.")  # imported by file: a worker process is told which
 HOPELESS = 10  # workers dying one after another
 
 
-class Lost(NamedTuple):
+@dataclass(frozen=True)
+class Lost:
     """An item without a result, and why, on one line."""
 
     reason: str
+    error: AudiofwError = field(default_factory=DataError, repr=False, compare=False)
+
+    @classmethod
+    def by(cls, error: AudiofwError) -> Lost:
+        """Lose an item by an error; its name is left to those who know it."""
+        return cls(one_line(error.reason), error)
 
 
 class Ready(NamedTuple):
@@ -48,16 +55,16 @@ class ChunkResult(NamedTuple):
 
 
 def outcome(function: Callable[[Any], Any], item: Any) -> Any:
-    """Call ``function`` on one item; what it raises becomes `Lost`."""
+    """Call ``function`` on one item; an error of ours, of a recording or a plugin, makes it `Lost`.
+
+    Anything else that is raised is a bug of ours, and nobody's data.
+    """
     if isinstance(item, Ready):
         return item.value
     try:
         return function(item)
     except AudiofwError as error:
-        return Lost(one_line(error))
-    except (Exception, SystemExit) as error:  # whatever it is, it is this item's alone
-        log.debug("%s failed", item, exc_info=True)
-        return Lost(f"{type(error).__name__}: {one_line(error)}")
+        return Lost.by(error)
 
 
 def _work(function: Callable[[Any], Any], chunk: list[Any], stopped: Callable[[], bool] = lambda: False) -> ChunkResult:
@@ -147,7 +154,7 @@ class Processes:
             result = future.result().outcomes[0]
         except BrokenExecutor as error:
             self._count_death(error)
-            return Lost("worker died: killed or out of memory")
+            return Lost.by(ClipError("worker died: killed or out of memory"))
         finally:
             self._under_way.discard(future)
         self._deaths = 0

@@ -1,4 +1,4 @@
-"""Run a function over many items on every core: in order, in bounded memory, each failure on its own.
+"""Run a function over many items on every core: in order, in bounded memory, each error of ours on its own.
 
 Items travel in small chunks, so that quick ones cost little, and only a few chunks are under way at once, so that
 memory does not grow with their number.
@@ -49,7 +49,8 @@ def outcomes(
     Parameters
     ----------
     function : callable of one item
-        Whatever it raises costs that item alone. BLAS is held to one thread around it.
+        An error of ours (`AudiofwError`) costs that item alone; anything else that it raises ends the work, with the
+        traceback of the thread or process where it was raised. BLAS is held to one thread around it.
     items : iterable
         Taken as they are needed, in the caller's thread. A `Ready` one is passed on.
     n_jobs : int
@@ -70,6 +71,8 @@ def outcomes(
         For ``n_jobs=0``.
     PluginError
         For a function that cannot be sent to a worker process, or that kills every one.
+    Exception
+        Whatever else the function raises: a bug.
     """
     n = count_workers(n_jobs)
     with threadpool_limits(1):

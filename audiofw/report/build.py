@@ -16,6 +16,7 @@ from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.select import spread_evenly
 from audiofw.data.splits import Fold
+from audiofw.errors import AudiofwError
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.importance import importance
 from audiofw.parallel.executors import Lost
@@ -99,8 +100,9 @@ def write_after_run(
             write_json(folder / IMPORTANCE, {**measured, "naming": naming})
         write_report(folder, Recordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
-        log.warning("no report: %s: %s (to try again: audiofw report %s)", type(error).__name__, error, folder)
-        log.debug("in full:", exc_info=True)
+        expected = isinstance(error, (AudiofwError, OSError))  # else it is a bug, which must not pass unseen
+        text = "no report: %s: %s (to try again: audiofw report %s)"
+        log.warning(text, type(error).__name__, error, folder, exc_info=not expected)
 
 
 def write_report(

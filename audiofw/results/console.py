@@ -14,7 +14,7 @@ from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.config.overrides import command_line
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
-from audiofw.extraction.extract import Failure
+from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
 from audiofw.system.paths import from_here
 from audiofw.system.tables import new_table, open_console

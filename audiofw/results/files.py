@@ -16,7 +16,7 @@ from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
 from audiofw.evaluation.cross_validate import Evaluation
-from audiofw.extraction.extract import Failure
+from audiofw.extraction.failures import Failure
 from audiofw.system.atomic import write_whole
 from audiofw.system.spreadsheet import csv_text
 from audiofw.system.versions import FIGURES, versions_of

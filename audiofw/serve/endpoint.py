@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from audiofw.errors import AudiofwError, DataError
+from audiofw.errors import DataError
 from audiofw.serve.service import Limits, Listener, TooMuchError
 from audiofw.version import __version__
 
@@ -56,7 +56,7 @@ def make_endpoint(listener: Listener) -> FastAPI:
             return JSONResponse(answer._asdict())
         except ClientDisconnect:
             return _refuse(400, "the connection ended before the sound did")
-        except AudiofwError as error:
+        except DataError as error:
             return _refuse(_status(error), str(error))
         except Exception:  # a bug of ours or of a plugin must not end as a page of HTML
             log.exception("a request failed")
@@ -73,9 +73,9 @@ def _refuse(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status)
 
 
-def _status(error: AudiofwError) -> int:
-    kinds = {TooMuchError: 413, NoSoundError: 400, DataError: 422}
-    return next((status for kind, status in kinds.items() if isinstance(error, kind)), 500)
+def _status(error: DataError) -> int:
+    kinds = {TooMuchError: 413, NoSoundError: 400}
+    return next((status for kind, status in kinds.items() if isinstance(error, kind)), 422)
 
 
 async def _receive(request: Request, folder: Path, limits: Limits) -> Path:

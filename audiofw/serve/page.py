@@ -9,7 +9,7 @@ from typing import Any
 import gradio
 from fastapi import FastAPI
 
-from audiofw.errors import AudiofwError
+from audiofw.errors import DataError
 from audiofw.serve import html
 from audiofw.serve.service import Listener
 
@@ -113,7 +113,7 @@ def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
         answer = listener(Path(path))
         y, sr = listener.hear(Path(path))
         picture = html.picture(y, sr)
-    except AudiofwError as error:
+    except DataError as error:
         return _shown(html.refusal(str(error))), _hidden(), _hidden()
     except Exception:  # a bug of ours or of a plugin: the page says so, in place of waiting for ever
         log.exception("a sound failed")

@@ -16,7 +16,7 @@ from audiofw.audio.decode import BLOCK, Reader
 from audiofw.audio.load import diagnose, load
 from audiofw.bundle.model import Model
 from audiofw.bundle.timeline import UNKNOWN
-from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
+from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Limits:
         try:
             with Reader(path) as reader:
                 return self._length(reader)
-        except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file tells no sample rate
+        except (soundfile.SoundFileError, OSError) as error:
             raise DataError(diagnose(path, error)) from error
 
     def _length(self, reader: Reader) -> float:
@@ -104,13 +104,15 @@ class Listener:
             For a recording beyond the limits.
         DataError
             For one that cannot be used. The message is the reason alone.
+        PluginError
+            For a plugin that fails on it.
         """
         self.limits.check_size(path.stat().st_size)
         seconds = self.limits.check_length(path)
         try:
             with self._turn:
                 return self._answer(path, seconds)
-        except DataError as error:
+        except (DataError, ClipError) as error:
             raise DataError(_reason(error, path)) from error
 
     def _answer(self, path: Path, seconds: float) -> ServedAnswer:
@@ -136,20 +138,23 @@ class Listener:
         ------
         ConfigError
             For a least confidence that is asked of a model without probabilities.
+        PluginError
+            For a plugin that fails: it would fail on every sound.
         """
         with tempfile.TemporaryDirectory() as folder:
             noise = Path(folder) / "noise.wav"
             soundfile.write(noise, 0.1 * np.random.default_rng(0).standard_normal(22050), 22050)
             try:
                 self.model.predict_proba([noise])
-            except PluginError:
-                self.gives_probabilities = False
-            except AudiofwError as error:
+            except (DataError, ClipError) as error:
                 log.debug("noise is refused: %s", error)
+            except PluginError:
+                self.model.predict([noise])  # raises it again, if it is not about probabilities
+                self.gives_probabilities = False
         if self.limits.confidence and not self.gives_probabilities:
             raise ConfigError("--min-confidence: this model gives no probabilities")
 
 
-def _reason(error: DataError, path: Path) -> str:
+def _reason(error: AudiofwError, path: Path) -> str:
     """Take off where the upload lies, and the remedy for those who train: it is none for those who upload."""
-    return str(error).removeprefix(f"{path}: ").partition(" (audio.")[0]
+    return error.reason.removeprefix(f"{path}: ").partition(" (audio.")[0]

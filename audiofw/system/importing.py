@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+PLUGIN_PACKAGES = ("audiofw.plugins.", "audiofw_plugins.")
+"""How the names of modules begin that were imported by file: the built-in plugins, and those of plugin folders."""
+
 
 def import_file(file: Path, package: str) -> ModuleType:
     """Import a plugin file under a name of its own, ``package.stem``, without touching ``sys.path``.

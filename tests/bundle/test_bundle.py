@@ -70,7 +70,7 @@ def test_every_model_comes_back_with_equal_probabilities(name):
     }
     if "members" in options:
         few["members"] = ["lda", "logistic_regression"]
-    model = menus.choose("model", {"name": name, **options, **few}).build(0, 1)
+    model = menus.choose("model", {"name": name, **options, **few})(0, 1)
     X, y = table()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -659,6 +659,6 @@ def test_a_model_without_a_converter_is_told_in_one_line(audiofw, tmp_path):
     outcome = audiofw("export", str(run), "-o", "model.onnx")
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1
-    assert "model=catboost cannot be turned into ONNX: there is no converter of catboost.core." in outcome.err
+    assert "model=catboost: cannot be turned into ONNX: there is no converter of catboost.core." in outcome.err
     assert "model=lda, svm, logistic_regression" in outcome.err
     assert not Path("model.onnx").exists()

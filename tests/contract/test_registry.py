@@ -100,16 +100,22 @@ def test_a_signature_that_violates_the_contract_is_explained(drop, signature, re
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import nonsense_that_is_not_there", "import failed: ModuleNotFoundError: No module named"),
+        (
+            "import nonsense_that_is_not_there",
+            "import failed: loudness.py:1 needs a library that cannot be imported: No module named",
+        ),
         ("def f(:", "import failed: SyntaxError"),
-        ("raise SystemExit(3)", "import failed: SystemExit: 3"),
+        ("raise SystemExit(3)", "import failed: loudness.py:1: SystemExit: 3"),
         ("x = 1", "registers no plugin; add @hookimpl above def register_features(register)"),
         (
             LOUDNESS.replace("register_features", "register_feature"),
             "unknown hook 'register_feature' (did you mean 'register_features'?)",
         ),
         (LOUDNESS.replace("(register)", "(registry)", 1), "registry"),
-        (LOUDNESS.replace("register(loudness)", "register(1 / 0)"), "register_features failed: ZeroDivisionError"),
+        (
+            LOUDNESS.replace("register(loudness)", "register(1 / 0)"),
+            "register_features failed: loudness.py:6: ZeroDivisionError",
+        ),
     ],
 )
 def test_a_broken_file_is_left_out_with_its_reason(drop, code, reason, caplog):

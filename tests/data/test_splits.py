@@ -218,7 +218,10 @@ def raise_type_error():
         (Splitter(([True, True, False, False], [False, False, True, True])), ["two arrays of indices"]),
         (Splitter([0, 1, 2]), ["two arrays of indices"]),
         (Splitter(5), ["Splitter failed", "not iterable"]),
-        (type("Broken", (), {"split": lambda *_: raise_type_error()})(), ["Broken failed: groups must be a dict"]),
+        (
+            type("Broken", (), {"split": lambda *_: raise_type_error()})(),
+            ["Broken failed: TypeError: groups must be a dict"],
+        ),
     ],
 )
 def test_splitter_that_breaks_the_contract_is_refused_in_one_line(splitter, words):

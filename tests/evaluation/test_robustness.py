@@ -9,6 +9,7 @@ import pytest
 from conftest import write_wav
 
 from audiofw.audio.effects import band_limited
+from audiofw.errors import DataError
 from audiofw.evaluation.changes import CHANGES
 
 PLUGINS = """
@@ -126,11 +127,11 @@ def test_each_change_is_scored_by_the_models_as_they_are(audiofw, levels):
 def test_clips_that_cannot_be_changed_are_left_out_of_that_row_alone(audiofw, levels, monkeypatch):
     def picky(y, sr, rng):
         if np.abs(y).max() > 0.2:
-            raise ValueError("too loud")
+            raise DataError("too loud")
         return y
 
     def broken(y, sr, rng):
-        raise ValueError("no")
+        raise DataError("no")
 
     changes = {"picky": picky, "broken": broken}
     monkeypatch.setattr("audiofw.evaluation.changes.CHANGES", changes)

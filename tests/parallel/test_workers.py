@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from audiofw.contract.registry import import_file
-from audiofw.errors import ConfigError, DataError, PluginError
+from audiofw.errors import ClipError, ConfigError, DataError, PluginError
 from audiofw.parallel import executors, workers
 from audiofw.parallel.executors import Lost, Processes, Ready, Threads, pack_function, unpack_function
 from audiofw.parallel.workers import cores, count_workers, outcomes
@@ -73,18 +74,46 @@ def test_a_failure_costs_one_item_and_keeps_its_reason(processes):
         if i == 3:
             raise DataError("no samples in it")
         if i == 5:
-            raise ValueError("two\n  lines")
+            raise PluginError("two\n  lines", plugin="feature=odd", clip="5.wav")
         if i == 7:
-            sys.exit("a plugin that exits")
+            raise ClipError("gave NaN")
         return i
 
     results = list(outcomes(fail_at_times, range(10), n_jobs=2, processes=processes))
     assert [result for result in results if isinstance(result, Lost)] == [
         Lost("no samples in it"),
-        Lost("ValueError: two lines"),
-        Lost("SystemExit: a plugin that exits"),
+        Lost("feature=odd: two lines"),
+        Lost("gave NaN"),
     ]
+    assert [type(result.error) for result in results if isinstance(result, Lost)] == [DataError, PluginError, ClipError]
+    assert (results[5].error.plugin, results[5].error.clip) == ("feature=odd", "5.wav")
     assert [i for i, result in enumerate(results) if isinstance(result, Lost)] == [3, 5, 7]
+
+
+def work_badly(i: int) -> int:
+    return {}[i]  # a bug of ours
+
+
+@LANES
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_anything_but_an_error_of_ours_ends_the_work_with_the_traceback_of_where_it_was_raised(processes, n_jobs):
+    with pytest.raises(KeyError) as caught:
+        list(outcomes(work_badly, range(10), n_jobs=n_jobs, processes=processes))
+    assert "return {}[i]  # a bug of ours" in "".join(traceback.format_exception(caught.value))
+
+
+@LANES
+def test_a_lost_item_keeps_the_traceback_of_its_error(processes):
+    def fail(i: int) -> None:
+        try:
+            work_badly(i)
+        except KeyError as error:
+            raise PluginError("no wood") from error
+
+    (lost,) = outcomes(fail, [1], n_jobs=2, processes=processes)
+    shown = "".join(traceback.format_exception(lost.error))
+    assert "return {}[i]  # a bug of ours" in shown
+    assert "KeyError: 1" in shown
 
 
 @LANES

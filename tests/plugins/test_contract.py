@@ -91,7 +91,7 @@ def pooled(plugin: Plugin, frames: np.ndarray) -> np.ndarray:
     if not pooling.learns:
         return pooling(frames)
     some = [RNG.standard_normal((len(frames), 10 + i)).astype(np.float32) for i in range(20)]
-    return pooling.build(None, 0).fit(some).transform([frames])[0]
+    return pooling(None, 0).fit(some).transform([frames])[0]
 
 
 @every("pooling")
@@ -117,7 +117,7 @@ def test_each_row_and_column_has_a_unique_name(plugin):
     pooling = bound(plugin if plugin.kind.name == "pooling" else MENUS.plugins["pooling"]["stats"])
     unit = Unit(SR, 0.0, "keep", feature, pooling, Segments(1.0))
     frames, _ = unit.example()
-    d = pooling.build(None, 0).fit([frames] * 20).transform([frames]).shape[1] if pooling.learns else unit.try_out()
+    d = pooling(None, 0).fit([frames] * 20).transform([frames]).shape[1] if pooling.learns else unit.try_out()
     names = name_columns({"feature": feature, "pooling": pooling}, unit, d)
     assert len(set(names)) == len(names) == d
     assert all(re.fullmatch(r"[^.@]+(\.[^.@]+)*(@\d+/\d+)?", name) for name in names)

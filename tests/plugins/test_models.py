@@ -23,7 +23,7 @@ def make(plugin: Plugin, **options):
     if plugin.name == "catboost":
         pytest.importorskip("catboost", reason="an extra; .[test] has it")
     options = {**QUICK.get(plugin.name, {}), **options}
-    return MENUS.choose_member("model", plugin.name, options).build(0, 1)
+    return MENUS.choose_member("model", plugin.name, options)(0, 1)
 
 
 def odd_table():
@@ -82,7 +82,7 @@ def test_a_bundle_holds_every_model(plugin, calibration):
 @pytest.mark.parametrize("options", [{"select": 5}, {"pca": 5}, {"select": 20, "pca": 500}])
 def test_columns_are_chosen_and_turned_inside_the_model(name, options):
     X, y = odd_table()
-    model = MENUS.choose_member("model", name, options).build(0, 1).fit(X[:40], y[:40])
+    model = MENUS.choose_member("model", name, options)(0, 1).fit(X[:40], y[:40])
     assert model[:-1].transform(X).shape[1] <= max(5, min(options.values()))
     assert model.score(X[40:], y[40:]) > 0.6
 
@@ -92,7 +92,7 @@ def test_early_stopping_is_an_option_of_boosting(name):
     if name == "catboost":
         pytest.importorskip("catboost", reason="an extra; .[test] has it")
     X, y = np.random.default_rng(0).standard_normal((90, 5)), np.arange(90) % 3
-    model = MENUS.choose_member("model", name, {"early_stopping": 3}).build(0, 1).fit(X, y)
+    model = MENUS.choose_member("model", name, {"early_stopping": 3})(0, 1).fit(X, y)
     assert 1 <= model.rounds_ < 50  # there is nothing to learn
 
 
@@ -124,7 +124,7 @@ def menus(tmp_path):
 
 
 def test_members_are_any_available_models_with_their_options(menus):
-    model = menus.choose("model", {"name": "vote", "members": ["bayes", "svm"], "svm": {"C": 2.0}}).build(3, 1)
+    model = menus.choose("model", {"name": "vote", "members": ["bayes", "svm"], "svm": {"C": 2.0}})(3, 1)
     assert [name for name, _ in model.estimators] == ["bayes", "svm"]
     params = model.get_params()
     assert params["svm__svm__C"] == 2
@@ -133,7 +133,7 @@ def test_members_are_any_available_models_with_their_options(menus):
 
 
 def test_a_third_party_model_may_contain_models_that_contain_models(menus):
-    model = menus.choose("model", {"name": "twice"}).build(0, 1)
+    model = menus.choose("model", {"name": "twice"})(0, 1)
     assert model.get_params()["bayes__var_smoothing"] == 0.5
 
 
@@ -153,14 +153,14 @@ def test_a_third_party_model_may_contain_models_that_contain_models(menus):
 )
 def test_members_that_cannot_be_are_refused_before_any_work(name, options, said):
     with pytest.raises(ConfigError) as refused:
-        MENUS.choose_member("model", name, options).build(0, 1)
+        MENUS.choose_member("model", name, options)(0, 1)
     assert said in str(refused.value)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0.0, 0.0]])
 def test_weights_that_do_not_fit_the_members_are_refused(weights):
     with pytest.raises(ConfigError, match="give one weight for each of the 2 members"):
-        MENUS.choose_member("model", "vote", {"members": ["svm", "lda"], "weights": weights}).build(0, 1)
+        MENUS.choose_member("model", "vote", {"members": ["svm", "lda"], "weights": weights})(0, 1)
 
 
 def test_the_identity_knows_the_code_and_the_options_of_members(tmp_path):

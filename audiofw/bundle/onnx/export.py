@@ -65,10 +65,11 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
 
 def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
     """The golden clips' rows, and some drawn around them."""
-    made = make_rows(model, [files[answer.file] for answer in read_answers(files)])
-    fitted = [rows for each in made if not isinstance(rows := model.fit_width(each), Lost)]
+    made = [model.fit_width(each) for each in make_rows(model, [files[answer.file] for answer in read_answers(files)])]
+    fitted = [each for each in made if not isinstance(each, Lost)]
     if not fitted:
-        raise DataError("no golden clip that ONNX's answers could be compared on")
+        why = [each.reason for each in made if isinstance(each, Lost)]
+        raise DataError(": ".join(["no golden clip that ONNX's answers could be compared on", *why[:1]]))
     golden = np.concatenate(fitted)
     chance = np.random.default_rng(0)
     picked = golden[chance.integers(len(golden), size=NOISY)]
@@ -86,7 +87,7 @@ def _blame(name: str) -> Iterator[None]:
     except ImportError as error:
         raise ConfigError(MISSING) from error
     except Exception as error:  # converters fail in as many ways as there are classifiers
-        raise PluginError(f"model={name} cannot be turned into ONNX: {_reason(error)}; {ABLE}") from error
+        raise PluginError(f"cannot be turned into ONNX: {_reason(error)}; {ABLE}", plugin=f"model={name}") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -16,7 +16,8 @@ audiofw predict RUN long.wav --window 3 --hop 1 --format audacity > labels.txt
 cat clip.wav | audiofw predict RUN - --format table --top 3
 audiofw predict RUN archive/ -o predictions.csv --resume
 
-A recording that cannot be used gets a line with the reason, and the exit code is then 1."""
+A recording that cannot be used gets a line with the reason, and the exit code is then 1. So does one on which a plugin
+fails; a plugin that fails on every recording, or on the first 32, ends the command with one line and exit code 1."""
 
 
 def read_options(argv: list[str]) -> argparse.Namespace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,41 @@ from audiofw.bundle.model import Model, Verdict
 from audiofw.bundle.timeline import UNKNOWN, Gap, Segment, Window, cells, make_row, segments, windows
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
-from audiofw.errors import AudiofwError
+from audiofw.errors import AudiofwError, DataError
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
+
+Said = tuple[Record, AudiofwError | None]
+"""A record, and why it has no answer, if so."""
+
+HOPELESS = 32  # recordings at the start: a plugin that fails on all of them will on the others
+
+
+def refuse_hopeless(said: Iterable[Said]) -> Iterator[Record]:
+    """Pass records on, unless a plugin fails on every recording, or on the first `HOPELESS`: that ends the command.
+
+    Records of a plugin's failures are held back until a recording has an answer.
+
+    Raises
+    ------
+    AudiofwError
+        The first error that is not a recording's own.
+    """
+    held: list[Record] = []
+    bug: AudiofwError | None = None
+    hope = False
+    for record, error in said:
+        hope = hope or error is None
+        held.append(record)
+        if error and not error.costs_a_clip:
+            bug = bug or error
+        if hope or not bug:
+            yield from held
+            held.clear()
+        elif len(held) == HOPELESS:
+            break
+    if bug and not hope:
+        raise bug
 
 
 class Clips:
@@ -41,18 +73,21 @@ class Clips:
         def paths() -> Iterator[Path | Ready]:
             for sound in sounds:
                 names.append(sound.name)
-                yield sound.path or Ready(Lost(sound.reason))
+                yield sound.path or Ready(Lost.by(DataError(sound.reason)))
 
         model, n_jobs = self._model, 1 if alone else self._n_jobs
         with closing(
             outcomes(model.unit, paths(), n_jobs=n_jobs, processes=model.unit.holds_gil and not alone)
         ) as made:
-            for verdict in model.stream(made):
-                yield self._record(names.popleft(), verdict)
+            yield from refuse_hopeless(self._said(names.popleft(), verdict) for verdict in model.stream(made))
 
-    def _record(self, name: str, verdict: Verdict | Lost) -> Record:
+    def _said(self, name: str, verdict: Verdict | Lost) -> Said:
         if isinstance(verdict, Lost):
-            return {"path": name, "error": verdict.reason}
+            verdict.error.clip = name
+            return {"path": name, "error": verdict.reason}, verdict.error
+        return self._record(name, verdict), None
+
+    def _record(self, name: str, verdict: Verdict) -> Record:
         label, shares = verdict
         if shares is None:
             return {"path": name, "predicted": label}
@@ -96,6 +131,15 @@ def _as_record(segment: Segment) -> Record:
     return {"start": round(start, 6), "end": round(end, 6), "label": label, "confidence": round(confidence, 6)}
 
 
+def _error(name: str, reason: str, bugs: Sequence[AudiofwError]) -> AudiofwError | None:
+    """Give the error behind a stretch without a label: a plugin's bug if one was met in the recording."""
+    if not reason:
+        return None
+    error = bugs[0] if bugs else DataError(reason)
+    error.clip = name
+    return error
+
+
 class Timeline:
     """One record per segment of a recording: a stretch with one label."""
 
@@ -108,24 +152,29 @@ class Timeline:
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Predict one recording after the other, its windows in parallel."""
-        for sound in sounds:
-            unread = [] if sound.path else [Unread(None, None, sound.reason)]
-            if sound.path:
-                for segment in self._segments(sound.path, unread):
-                    yield {"path": sound.name, **_as_record(segment)}
-            for stretch in unread:
-                yield {"path": sound.name, **stretch.as_record()}
+        yield from refuse_hopeless(said for sound in sounds for said in self._said(sound))
 
-    def _segments(self, path: Path, unread: list[Unread]) -> Iterator[Segment]:
+    def _said(self, sound: Sound) -> Iterator[Said]:
+        unread = [] if sound.path else [Unread(None, None, sound.reason)]
+        bugs: list[AudiofwError] = []
+        if sound.path:
+            for segment in self._segments(sound.path, unread, bugs):
+                yield {"path": sound.name, **_as_record(segment)}, _error(sound.name, segment.error, bugs)
+        for stretch in unread:
+            yield {"path": sound.name, **stretch.as_record()}, _error(sound.name, stretch.reason, bugs)
+
+    def _segments(self, path: Path, unread: list[Unread], bugs: list[AudiofwError]) -> Iterator[Segment]:
         options, classes = self._options, self._model.classes_
-        with closing(self._heard(path, unread)) as heard:
+        with closing(self._heard(path, unread, bugs)) as heard:
             stretches = cells(heard, classes, self._seconds, self._hop)
             yield from segments(
                 stretches, classes, threshold=options.threshold or 0.0, min_confidence=options.min_confidence
             )
 
-    def _heard(self, path: Path, unread: list[Unread]) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
-        """Predict each window in order; stretches that cannot be read are appended to ``unread``."""
+    def _heard(
+        self, path: Path, unread: list[Unread], bugs: list[AudiofwError]
+    ) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
+        """Predict each window in order; unreadable stretches and a plugin's bug are appended to the two lists."""
         unit, ends = self._model.unit, deque[float]()
 
         def each() -> Iterator[Window]:
@@ -138,12 +187,14 @@ class Timeline:
                         end = window.end
                         ends.append(end)
                         yield window
-            except AudiofwError as error:
+            except DataError as error:
                 unread.append(Unread(end, None, str(error)))
 
         work = partial(make_row, unit)
         with closing(outcomes(work, each(), n_jobs=self._options.n_jobs, processes=unit.holds_gil)) as made:
             for number, verdict in enumerate(self._model.stream(made)):
+                if isinstance(verdict, Lost) and not verdict.error.costs_a_clip and not bugs:
+                    bugs.append(verdict.error)
                 yield number, ends.popleft(), verdict
 
     def flatten(self, record: Record) -> list[Any]:

@@ -18,6 +18,7 @@ from audiofw.cache.checksums import seal
 from audiofw.cache.fileindex import FileIndex
 from audiofw.cache.folder import INDEX, entry_path, on_disk, recipe_entries
 from audiofw.data.select import spread_evenly
+from audiofw.errors import AudiofwError
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.results.record import read_record
@@ -55,6 +56,7 @@ class Cost(NamedTuple):
     size: float | None  #: bytes on the disk
     columns: int | None  #: of a row, if the clips that were measured agree
     reason: str = ""  #: why no clip could be measured
+    bug: AudiofwError | None = None  #: of a plugin, on one of the clips that were measured
 
 
 class CacheContents:
@@ -84,8 +86,10 @@ def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
         return Cost(cached, 0, seconds=0.0, size=0.0, columns=None)
     seconds, results = _time(extraction.make, spread_evenly(new, SAMPLE))
     rows = [result for result in results if not isinstance(result, Lost)]
+    bugs = (result.error for result in results if isinstance(result, Lost) and not result.error.costs_a_clip)
+    bug = next(bugs, None)
     if not rows:
-        return Cost(cached, len(new), None, None, None, reason=results[0].reason)
+        return Cost(cached, len(new), None, None, None, reason=results[0].reason, bug=bug)
     size = fmean(on_disk(len(seal(row, b""))) for row in rows) * len(new)
     widths = {row.shape[-1] for row in rows}
     return Cost(
@@ -94,6 +98,7 @@ def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
         seconds=seconds * len(new) / min(extraction.workers, len(new)),
         size=size if kept else 0.0,
         columns=widths.pop() if len(widths) == 1 else None,
+        bug=bug,
     )
 
 
@@ -102,7 +107,9 @@ def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[fl
     results: list[Any] = []
     started = perf_counter()
     with closing(outcomes(make, paths, n_jobs=1)) as made:
-        for result in made:
+        for path, result in zip(paths, made, strict=False):
+            if isinstance(result, Lost):
+                result.error.clip = str(path)
             results.append(result)
             if perf_counter() - started > PATIENCE:
                 break

@@ -19,7 +19,7 @@ from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.data.dataset import Dataset
-from audiofw.errors import ConfigError
+from audiofw.errors import AudiofwError, ConfigError
 from audiofw.evaluation.changes import Changed, changed_units
 from audiofw.experiment.hydra_app import Refused, resolve, run_app
 from audiofw.experiment.run import rehearse, run_code
@@ -119,7 +119,7 @@ class Survey:
         job = Job(len(self.jobs), _options(cfg), "to run")
         try:
             job = self._foresee(job, cfg)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # it costs this job alone, as it would when run
+        except AudiofwError as error:  # it costs this job alone, as it would when run
             job = job.refuse(error)
         self.jobs.append(job)
         return 0.0

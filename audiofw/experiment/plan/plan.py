@@ -44,15 +44,28 @@ def make_plan(words: Sequence[str]) -> Plan:
     """
     widths: dict[Key, Width] = {}
     listed = [_try_out(job, widths) for job in list_jobs(words)]
-    shared, stored = group_extractions(listed), CacheContents()
-    costs: dict[Key, Cost] = {}
+    costs = _measure(group_extractions(listed))
+    listed = [_refuse_bug(job, costs) for job in listed]
+    past = read_past()
+    timed = [_time(job, widths, costs, past) for job in listed]
+    return Plan(timed, [(extraction, costs[key]) for key, extraction in group_extractions(listed).items()])
+
+
+def _measure(shared: Mapping[Key, Extraction]) -> dict[Key, Cost]:
+    stored, costs = CacheContents(), {}
     with counting("measure", len(shared)) as advance:
         for key, extraction in shared.items():
             costs[key] = measure_cost(extraction, stored)
             advance()
-    past = read_past()
-    timed = [_time(job, widths, costs, past) for job in listed]
-    return Plan(timed, [(extraction, costs[key]) for key, extraction in shared.items()])
+    return costs
+
+
+def _refuse_bug(job: Job, costs: Mapping[Key, Cost]) -> Job:
+    """Refuse a job whose plugins failed on one of the clips that were measured: that would end its run."""
+    if job.work is None or job.work.config.data.on_plugin_error == "skip":
+        return job
+    bug = next((bug for key in job.work.units if (bug := costs[key].bug)), None)
+    return job.refuse(bug) if bug else job
 
 
 def _try_out(job: Job, widths: dict[Key, Width]) -> Job:

@@ -14,6 +14,7 @@ import pytest
 
 from audiofw.cache.folder import all_entries
 from audiofw.cache.store import Cache
+from audiofw.errors import DataError
 from audiofw.experiment.plan import cost
 from audiofw.experiment.plan.cost import CacheContents, Extraction, Past, expected_seconds, measure_cost, read_past
 from audiofw.results.record import read_record
@@ -249,7 +250,7 @@ def test_the_audit_is_an_extraction_unless_switched_off(plan):
 
 def test_clips_that_all_fail_leave_the_estimate_open(tmp_path):
     def fail(path: Path) -> np.ndarray:
-        raise ValueError("no sound in it")
+        raise DataError("no sound in it")
 
     cost = measure_cost(extraction(fail, [tmp_path / "a.wav"]), CacheContents())
     assert (cost.seconds, cost.size, cost.new) == (None, None, 1)

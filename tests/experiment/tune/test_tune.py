@@ -154,7 +154,7 @@ def test_every_preset_stays_within_what_its_plugins_take(space, menus, preset):
     for line in lines:
         values = {key: yaml.safe_load(value) for key, value in line.items()}
         options = {key.partition(".")[2]: value for key, value in values.items() if "." in key}
-        model = menus.choose("model", {"name": values.get("model", preset), **options}).build(0, 1)
+        model = menus.choose("model", {"name": values.get("model", preset), **options})(0, 1)
         assert is_classifier(model)
 
 
