@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from audiofw.errors import DataError, first_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.results.record import Status
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
 from audiofw.system.reading import flatten, read_yaml
@@ -27,8 +28,6 @@ from audiofw.system.spreadsheet import unescape
 log = logging.getLogger(__name__)
 
 STOPPED = "stopped before it finished"
-
-Status = Literal["finished", "failed", "pruned", "running"]
 
 
 @dataclass(frozen=True, eq=False)
