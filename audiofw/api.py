@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +25,8 @@ from audiofw.experiment.supervisor import is_sweep
 from audiofw.extraction.columns import name_columns
 from audiofw.extraction.table import extract, units_of
 from audiofw.system.spreadsheet import read_records
+
+log = logging.getLogger(__name__)
 
 Overrides = Sequence[str]
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -106,7 +109,9 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     config, choices = compose(_words(overrides))
     folder = Path(path) if path is not None else Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
     folder.mkdir(parents=True, exist_ok=True)
-    run_found(config, choices, folder, list(overrides))
+    result, _ = run_found(config, choices, folder, list(overrides))
+    for lack in result.lacks:
+        log.warning("%s: %s", folder, lack)
     return RunResult(folder)
 
 

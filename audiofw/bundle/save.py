@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,8 +32,6 @@ from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -49,14 +46,23 @@ class Finished:
     metrics: Mapping[str, Any]
 
 
-def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> None:
-    """Write ``model/`` into a run's folder; a model that cannot be saved costs a warning, not the run."""
+def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> list[str]:
+    """Write ``model/`` into a run's folder.
+
+    Returns
+    -------
+    list of str
+        Why there is none: a model that cannot be saved does not cost the run's scores. Otherwise empty.
+    """
     try:
         with named({kind: choice.name for kind, choice in run.choices.items()}):
             files = make_bundle(run, make_model)
         write_bundle(folder / FOLDER, files)
-    except (AudiofwError, OSError) as error:
-        log.warning("no model/ left: %s", error)
+    except AudiofwError as error:
+        return [f"no model/ left: {error} (bundle=false asks for none)"]
+    except OSError as error:
+        return [f"no model/ left: {folder / FOLDER}: {error.strerror or error}"]
+    return []
 
 
 def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes]:
@@ -183,6 +189,10 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a bundle's files into a folder of their own, ``bundle.json`` last: where it is, all are there."""
     if folder.is_dir():
         shutil.rmtree(folder)
-    (folder / "golden").mkdir(parents=True)
-    for name in sorted(files, key=lambda name: name == FACTS):
-        write_whole(folder / name, files[name])
+    try:
+        (folder / "golden").mkdir(parents=True)
+        for name in sorted(files, key=lambda name: name == FACTS):
+            write_whole(folder / name, files[name])
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # half a model is none
+        raise

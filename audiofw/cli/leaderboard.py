@@ -18,12 +18,12 @@ def main(argv: list[str]) -> int:
     """Run ``audiofw leaderboard FOLDER …``; the exit code is 1 if a run failed."""
     arguments = _parse(argv)
     board = rank(read_runs(arguments.folder), score=arguments.score, ensemble=arguments.ensemble)
-    write_csv(board, arguments.csv or arguments.folder[0] / FILE)
     console = open_console()
     if arguments.json:
         console.print(json.dumps(as_json(board), indent=2, allow_nan=False, ensure_ascii=False), soft_wrap=True)
     else:
         print_leaderboard(board, console)
+    write_csv(board, arguments.csv or arguments.folder[0] / FILE)
     return 1 if board.failures else 0
 
 

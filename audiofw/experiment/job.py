@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from audiofw.config.options import Config
 from audiofw.contract.blame import named
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
-from audiofw.errors import AudiofwError
+from audiofw.errors import AudiofwError, DataError
 from audiofw.experiment.run import Result, Watch, rehearse, run, run_code
 from audiofw.experiment.supervisor import session_start
 from audiofw.experiment.tune.part import Pruned, TrialRole
@@ -35,9 +36,17 @@ Choices = Mapping[str, Choice]
 
 
 def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
-    """Run the job of a plain run, print its results and return its main score."""
+    """Run the job of a plain run, print its results and return its main score.
+
+    Raises
+    ------
+    DataError
+        After printing, if something that was asked for could not be written.
+    """
     result, dataset = run_found(config, choices, folder, overrides)
     print_summary(result.metrics, dataset, result.failures, choices, folder)
+    if result.lacks:
+        raise DataError("; ".join(result.lacks))
     return result.score
 
 
@@ -70,6 +79,8 @@ def run_in_sweep(
     watcher = watch(part, config) if part else None
     result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
     log.info("%s: %s %.3f", label, config.score, result.score)
+    for lack in result.lacks:
+        log.error("%s: %s", label, lack)
     return result.score
 
 
@@ -118,7 +129,11 @@ def _run_noted(
         end_job(folder, record, reason=str(pruned), pruned=True)
         raise
     except BaseException as error:  # the record must be true after Ctrl-C, too
-        end_job(folder, record, reason=describe_error(error))
+        with suppress(DataError):
+            end_job(folder, record, reason=describe_error(error))
         raise
-    end_job(folder, record, value=result.score)
+    try:
+        end_job(folder, record, value=result.score, lacks="; ".join(result.lacks) or None)
+    except DataError as error:
+        return replace(result, lacks=[*result.lacks, str(error)])
     return result

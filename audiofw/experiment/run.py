@@ -20,7 +20,7 @@ from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold, warn_of_shared_groups
-from audiofw.errors import ConfigError
+from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
 from audiofw.evaluation.fit import pool_pictures
 from audiofw.evaluation.robustness import measure_robustness
@@ -48,6 +48,7 @@ class Result:
     metrics: Mapping[str, Any]
     failures: Sequence[Failure]
     folder: Path
+    lacks: Sequence[str] = ()  #: what was asked for, but could not be written, and why
 
 
 def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch: Watch | None = None) -> Result:
@@ -97,17 +98,27 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "model_bytes": size_of(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
     }
-    save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
+    result = Result(main_value(metrics), metrics, table.failures, folder, lacks=unmeasured(metrics["robustness"]))
+    try:
+        save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
+    except DataError as error:  # the scores are known, and can be shown
+        return replace(result, lacks=[*result.lacks, f"results not saved: {error}"])
+    lacks = [*result.lacks]
     if config.bundle.enabled:
         run_ended = Finished(config, choices, clips, classes, unit, evaluation, metrics)
-        leave_bundle(folder, run_ended, partial(make_model, config, choices))
+        lacks += leave_bundle(folder, run_ended, partial(make_model, config, choices))
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
 
         X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
         naming = explain_names(choices["feature"])
-        build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
-    return Result(main_value(metrics), metrics, table.failures, folder)
+        lacks += build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
+    return replace(result, lacks=lacks)
+
+
+def unmeasured(robustness: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List the changes under which no clip could be tested; the log has said why."""
+    return [f"robustness: no score for {row['change']}" for row in robustness if not row["n_tested"]]
 
 
 def run_code() -> str:

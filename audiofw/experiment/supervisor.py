@@ -15,8 +15,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+
+from audiofw.errors import AudiofwError
 
 NOTE = "AUDIOFW_SWEEP_NOTE"  # names the file in which the child says where its sweep's folder is
 REFRESH_SECONDS = 30.0  # how often the leaderboard is written while the sweep runs
@@ -92,7 +95,8 @@ def _refresh(note: Path) -> None:
     if note.exists() and any((folder := Path(note.read_text())).rglob("metrics.json")):
         from audiofw.report.leaderboard import write_leaderboard_csv
 
-        write_leaderboard_csv(folder)
+        with suppress(AudiofwError, OSError):  # a full disk: it is written again at the end, which says so
+            write_leaderboard_csv(folder)
 
 
 def _show(folder: Path) -> int:

@@ -16,7 +16,7 @@ from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.select import spread_evenly
 from audiofw.data.splits import Fold
-from audiofw.errors import AudiofwError
+from audiofw.errors import AudiofwError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.importance import importance
 from audiofw.parallel.executors import Lost
@@ -71,10 +71,10 @@ def write_after_run(
     folds: Sequence[Fold],
     names: Sequence[str],
     naming: str = "",
-) -> None:
+) -> list[str]:
     """Write ``importance.json`` and ``report.html`` at the end of a run.
 
-    The run's results have been saved already, so any error here is only a warning.
+    The run's results have been saved already, so no error here costs them.
 
     Parameters
     ----------
@@ -92,6 +92,11 @@ def write_after_run(
         Of the columns of X.
     naming : str
         How the feature names its rows, in a sentence for the report.
+
+    Returns
+    -------
+    list of str
+        Why there is no report; otherwise empty.
     """
     try:
         seconds = max(LEAST_SECONDS, SHARE_OF_FIT * sum(fold.fit_seconds for fold in evaluation.folds))
@@ -100,9 +105,10 @@ def write_after_run(
             write_json(folder / IMPORTANCE, {**measured, "naming": naming})
         write_report(folder, Recordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
-        expected = isinstance(error, (AudiofwError, OSError))  # else it is a bug, which must not pass unseen
-        text = "no report: %s: %s (to try again: audiofw report %s)"
-        log.warning(text, type(error).__name__, error, folder, exc_info=not expected)
+        if not isinstance(error, (AudiofwError, OSError)):  # a bug, which must not pass unseen
+            log.warning("a bug in the report:", exc_info=True)
+        return [f"no report: {type(error).__name__}: {first_line(error)} (to try again: audiofw report {folder})"]
+    return []
 
 
 def write_report(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import DataError
 from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.leaderboard.cautions import find_cautions, warnings_of
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, as_number, read_json, read_runs
 from audiofw.leaderboard.table import Row, name_by_options, run_of, show_option
@@ -25,25 +25,31 @@ from audiofw.system.spreadsheet import records_text
 from audiofw.system.tables import new_table, open_console, show_size
 
 FILE = "leaderboard.csv"
+MOST_CAUTIONS = 10  # on the terminal
 MOST_ROWS = 50  # on the terminal; leaderboard.csv has all
 FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_seconds")  # of metrics.json
 
 
 def show_leaderboard(folder: Path) -> int:
-    """Print a sweep's leaderboard, write ``leaderboard.csv`` and ``report.html``; return the number of failed runs.
+    """Print a sweep's leaderboard, and write ``leaderboard.csv`` and ``report.html``.
+
+    Returns
+    -------
+    int
+        How many of its runs failed, or lack something that they were to leave.
 
     Raises
     ------
     DataError
-        If the folder has no runs, or the file cannot be written.
+        If the folder has no runs, or, after printing, if a file cannot be written.
     """
     board = rank(read_runs([folder]))
-    write_csv(board, folder / FILE)
     console = open_console()
     print_leaderboard(board, console)
+    write_csv(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
     report = _write_report(folder, board)
     console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
-    return len(board.failures)
+    return len(board.failures) + len(_lacking(board))
 
 
 def _next_steps(folder: Path, board: Leaderboard, report: Path | None) -> Iterator[str]:
@@ -79,7 +85,13 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
         console.print(table, end="\n\n")
     if len(board.rows) > MOST_ROWS:
         console.print(f"… and {len(board.rows) - MOST_ROWS} more rows in {FILE}")
-    for note in [*_say_direction(board), *board.notes, *_say_unfinished(board)]:
+    for note in [
+        *_say_direction(board),
+        *board.notes,
+        *_say_cautions(board),
+        *_say_lacking(board),
+        *_say_unfinished(board),
+    ]:
         console.print(note, soft_wrap=True)
     if board.failures:
         console.print(f"\n{len(board.failures)} of {len(board.all_runs)} runs failed", end="\n\n")
@@ -99,6 +111,27 @@ def _say_direction(board: Leaderboard) -> list[str]:
     return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: lower is better"]
 
 
+def _say_cautions(board: Leaderboard) -> list[str]:
+    """Say what the audit warns of, each warning once."""
+    cautions, n_runs = find_cautions(list(map(run_of, board.rows))), len(board.rows)
+    lines = [
+        f"audit warning: {caution.text} ({len(caution.runs)} of {n_runs} runs, marked !)"
+        for caution in cautions[:MOST_CAUTIONS]
+    ]
+    left = len(cautions) - MOST_CAUTIONS
+    return [*lines, f"… and {left} more audit warnings, in the runs' reports"] if left > 0 else lines
+
+
+def _lacking(board: Leaderboard) -> list[Run]:
+    return [run for run in map(run_of, board.rows) if run.lacks]
+
+
+def _say_lacking(board: Leaderboard) -> list[str]:
+    if not (lacking := _lacking(board)):
+        return []
+    return [f"{len(lacking)} of {len(board.all_runs)} runs could not leave all that they were to: {lacking[0].lacks}"]
+
+
 def _say_unfinished(board: Leaderboard) -> list[str]:
     said = {"are still running": board.running, "were stopped early because their first folds were worse": board.pruned}
     return [f"{len(runs)} of {len(board.all_runs)} runs {what}" for what, runs in said.items() if runs]
@@ -113,11 +146,15 @@ def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
         column.header, column.no_wrap = str(column.header).replace(" ", "\n", 1), True  # figures stay whole
     for i, row in enumerate(board.rows[:MOST_ROWS]):
         mark = "best" if i == 0 and row.value is not None else row.comparison.mark
-        table.add_row(mark, *row.options.values(), *_figures(row)[: len(figures)])
+        table.add_row(_with_caution(mark, row), *row.options.values(), *_figures(row)[: len(figures)])
     if board.ensemble:
         blanks = [""] * (len(board.columns) - 1)
         table.add_row(_mark_ensemble(board), "ensemble", *blanks, *_figures(board.ensemble)[: len(figures)])
     return table
+
+
+def _with_caution(mark: str, row: Row) -> str:
+    return f"{mark} !".lstrip() if warnings_of(run_of(row)) else mark
 
 
 def _mark_ensemble(board: Leaderboard) -> str:
@@ -157,7 +194,7 @@ def _failure_table(board: Leaderboard) -> Table:
 # --- in files ---------------------------------------------------------------------------------------------
 
 
-def write_csv(board: Leaderboard, file: Path) -> None:
+def write_csv(board: Leaderboard, file: Path, remedy: str = "--csv") -> None:
     """Write the ranking with full precision, then the other runs; the file is replaced atomically.
 
     Raises
@@ -168,9 +205,8 @@ def write_csv(board: Leaderboard, file: Path) -> None:
     try:
         write_whole(file, records_text(_records(board)).encode())
     except OSError as error:
-        raise DataError(
-            f"{file}: cannot write the leaderboard: {os.strerror(error.errno or 0)}; choose another file with --csv"
-        ) from error
+        reason = error.strerror or error
+        raise DataError(f"{file}: cannot write the leaderboard: {reason}; choose another file with {remedy}") from error
 
 
 def as_json(board: Leaderboard) -> dict[str, Any]:
@@ -183,6 +219,10 @@ def as_json(board: Leaderboard) -> dict[str, Any]:
         "runs": _records(board),
         "ensemble": [{"folder": str(run.folder), "weight": weight} for run, weight in members],
         "notes": list(board.notes),
+        "warnings": [
+            {"text": caution.text, "folders": [str(run.folder) for run in caution.runs]}
+            for caution in find_cautions(list(map(run_of, board.rows)))
+        ],
     }
 
 
@@ -236,6 +276,8 @@ def _facts(run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = {name: as_number(parts.get("pooled")) for name, parts in metrics.get("scores", {}).items()}
     facts |= {key: as_number(metrics[key]) for key in FACTS if key in metrics}
     return facts | {
+        "audit_warnings": len(warnings_of(run)) if "audit" in metrics else None,
+        "lacks": run.lacks or None,
         "seconds": run.seconds,
         "job": run.job,
         "folder": str(run.folder),

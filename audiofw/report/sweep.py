@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from audiofw.config.overrides import command_line
 from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.leaderboard.cautions import find_cautions, warnings_of
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, read_json, read_runs
 from audiofw.leaderboard.table import Row, name_by_options, run_of
@@ -74,8 +75,10 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
         "ends": ends,
         "level": next((run_of(row).metrics.get("interval_level", 0.95) for row in board.rows), 0.95),
         "notes": board.notes,
+        "cautions": find_cautions(list(map(run_of, board.rows))),
         "failures": [{"name": name, "reason": run.reason} for name, run in zip(failed, board.failures, strict=True)],
         "n_runs": len(board.all_runs),
+        "n_finished": len(board.rows),
         "n_pruned": len(board.pruned),
         "n_running": len(board.running),
         "command": _command(run_of(board.rows[0])) if board.rows else None,
@@ -93,6 +96,7 @@ def _show(row: Row, place: int | None, folder: Path, board: Leaderboard, ends: t
     return {
         "rank": place,
         "mark": "best" if place == 1 and row.value is not None else row.comparison.mark,
+        "caution": "; ".join(str(finding.get("message")) for finding in warnings_of(row.run)) if row.run else "",
         "options": options,
         "value": row.value,
         "std": row.std,

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
+from audiofw.errors import DataError
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.failures import Failure
 from audiofw.system.atomic import write_whole
@@ -32,7 +33,13 @@ def save_results(
     evaluation: Evaluation,
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write a run's results, each file whole or not at all, ``metrics.json`` last: where it is, all are there."""
+    """Write a run's results, each file whole or not at all, ``metrics.json`` last: where it is, all are there.
+
+    Raises
+    ------
+    DataError
+        For the first that cannot be written.
+    """
     chosen = {kind: {"name": choice.name, **choice.options} for kind, choice in choices.items()}
     write_text(folder / "config.yaml", OmegaConf.to_yaml({**asdict(config), **chosen}))
     write_json(folder / "versions.json", versions(choices))
@@ -67,8 +74,17 @@ def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a text file whole or not at all, in UTF-8."""
-    write_whole(file, text.encode())
+    """Write a text file whole or not at all, in UTF-8.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be written, or the disk is full.
+    """
+    try:
+        write_whole(file, text.encode())
+    except OSError as error:
+        raise DataError(f"{file}: cannot be written: {error.strerror or error}") from error
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:

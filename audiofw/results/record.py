@@ -7,6 +7,7 @@ newest folder of a job, whatever sweep it was part of.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import shutil
@@ -21,10 +22,13 @@ from audiofw.config.options import Config, effect_of, option_values
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line, one_line
+from audiofw.results.files import write_json
 from audiofw.system.atomic import is_alive, write_whole
 from audiofw.system.hashing import digest_json
 from audiofw.system.paths import cache_root
 from audiofw.system.versions import FIGURES, versions_of
+
+log = logging.getLogger(__name__)
 
 Status = Literal["running", "finished", "failed", "pruned"]
 
@@ -43,6 +47,7 @@ class Record:
     started: str = ""
     pid: int = 0
     reused: str | None = None  #: the folder of the earlier run that this one repeats
+    lacks: str | None = None  #: what was asked for, but could not be written, and why
 
 
 def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset, code: str) -> str:
@@ -95,8 +100,8 @@ def read_record(folder: Path) -> Record | None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write ``result.json`` whole."""
-    write_whole(folder / "result.json", (json.dumps(asdict(record), indent=2) + "\n").encode())
+    """Write ``result.json`` whole; see `write_text` for what it raises."""
+    write_json(folder / "result.json", asdict(record))
 
 
 def begin_job(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
@@ -109,11 +114,17 @@ def begin_job(folder: Path, job: str, overrides: Sequence[str], score: str) -> R
 
 
 def end_job(
-    folder: Path, record: Record, *, value: float | None = None, reason: str | None = None, pruned: bool = False
+    folder: Path,
+    record: Record,
+    *,
+    value: float | None = None,
+    reason: str | None = None,
+    pruned: bool = False,
+    lacks: str | None = None,
 ) -> None:
-    """Say how a job ended: with a value, or with the reason why there is none."""
+    """Say how a job ended: with a value, or with the reason why there is none; and what could not be written."""
     record.status = "pruned" if pruned else "finished" if reason is None else "failed"
-    record.value, record.reason = value, reason
+    record.value, record.reason, record.lacks = value, reason, lacks
     record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
     write_record(folder, record)
 
@@ -152,6 +163,8 @@ def earlier_run(job: str) -> tuple[Path, Record] | None:
 def settled_run(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | None:
     """Find the earlier run that makes it needless to run a job: a finished one, or a failed one not to be tried again.
 
+    One that lacks what was asked for, as a model that did not fit on the disk, counts as finished if ``rerun="none"``.
+
     Parameters
     ----------
     job : str
@@ -164,7 +177,8 @@ def settled_run(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record
     if not found:
         return None
     record = found[1]
-    finished = record.status == "finished" and record.value is not None
+    whole = record.lacks is None or rerun == "none"
+    finished = record.status == "finished" and record.value is not None and whole
     failed = record.status == "failed" and (rerun == "none" or record.started >= since)
     return found if finished or failed else None
 
@@ -195,5 +209,9 @@ def _pointer(job: str) -> Path:
 
 
 def _point(job: str, folder: Path) -> None:
-    _pointer(job).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(_pointer(job), str(folder.resolve()).encode())
+    """Let later sweeps find this run; a cache that cannot be written costs no more than that."""
+    try:
+        _pointer(job).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(_pointer(job), str(folder.resolve()).encode())
+    except OSError as error:
+        log.debug("%s: cannot be written: %s", _pointer(job), error)

@@ -321,10 +321,11 @@ def test_a_vote_may_hold_what_the_plugins_of_its_members_trust(audiofw, sounds, 
     assert audiofw("verify", "run").code == 0
 
 
-def test_a_model_that_cannot_be_loaded_again_costs_a_warning_not_the_run(audiofw, sounds, own_plugin):
+def test_a_model_that_cannot_be_loaded_again_costs_the_exit_code_not_the_scores(audiofw, sounds, own_plugin):
     own_plugin.write_text(textwrap.dedent(PLUGIN))
     outcome = audiofw(f"data.source={sounds()}", "model=nearest", *QUICK, "hydra.run.dir=run")
-    assert outcome.code == 0
+    assert outcome.code == 1
+    assert outcome.out.startswith("accuracy ")
     (line,) = outcome.err.splitlines()
     assert "no model/ left" in line
     assert "own_models.Nearest" in line

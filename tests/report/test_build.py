@@ -172,7 +172,8 @@ def test_a_report_that_fails_does_not_cost_the_run(audiofw, sounds, monkeypatch)
 
     monkeypatch.setattr("audiofw.report.build.render", fail)
     outcome = audiofw(f"data.source={sounds(4)}", "hydra.run.dir=run")
-    assert outcome.code == 0
+    assert outcome.code == 1
+    assert outcome.out.startswith("accuracy ")
     assert "no report: RuntimeError: out of ink" in outcome.err
     assert json.loads(Path("run/result.json").read_text())["status"] == "finished"
 

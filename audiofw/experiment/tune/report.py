@@ -19,7 +19,7 @@ FILE = "tune.json"
 
 
 def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> None:
-    """Write ``tune.json`` into the sweep's folder and show the same on stdout.
+    """Show what was found on stdout, and write the same into the sweep's folder, as ``tune.json``.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | N
         Where the winner's results on the clips held out are; why there are none; None where none were asked for.
     """
     found = summarise_search(study, folder, tune, honest)
-    write_json(folder / FILE, found)
     _show(found)
+    write_json(folder / FILE, found)
 
 
 def summarise_search(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> dict[str, Any]:
