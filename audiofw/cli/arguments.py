@@ -17,6 +17,17 @@ class OneLineParser(argparse.ArgumentParser):
         raise ConfigError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
+def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
+    """Let a command take a model, and how far its probabilities may be off."""
+    parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=tolerance,
+        help=f"largest difference in a probability that is accepted; default: {tolerance:g}",
+    )
+
+
 def whole(text: str) -> int:
     """Read an integer of at least 1."""
     return int(_number(text, lambda n: n >= 1 and n == int(n), "an integer of at least 1"))

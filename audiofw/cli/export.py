@@ -7,7 +7,7 @@ from pathlib import Path
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.load import read_model
 from audiofw.bundle.onnx.export import TOLERANCE, to_onnx
-from audiofw.cli.arguments import OneLineParser
+from audiofw.cli.arguments import OneLineParser, add_bundle
 from audiofw.errors import ConfigError, PluginError
 from audiofw.system.atomic import write_whole
 from audiofw.system.tables import open_console
@@ -24,15 +24,9 @@ def main(argv: list[str]) -> int:
     parser = OneLineParser(
         "audiofw export", description="Convert a model's classifier to ONNX, and check it on the model's golden clips."
     )
-    parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    add_bundle(parser, tolerance=TOLERANCE)
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="default: onnx")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: model.onnx")
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=TOLERANCE,
-        help=f"largest difference in a probability that is accepted; default: {TOLERANCE:g}",
-    )
     options = parser.parse_args(argv)
     return _export(options.bundle, options.output or Path("model.onnx"), options.tolerance)
 

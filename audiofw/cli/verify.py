@@ -8,7 +8,7 @@ from pathlib import Path
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.golden import TOLERANCE, check_golden
 from audiofw.bundle.load import read_model
-from audiofw.cli.arguments import OneLineParser
+from audiofw.cli.arguments import OneLineParser, add_bundle
 from audiofw.errors import DataError
 from audiofw.system.tables import new_table, open_console
 
@@ -25,13 +25,7 @@ def main(argv: list[str]) -> int:
         "audiofw verify",
         description="Compare a model's predictions for its golden clips with those made when it was saved.",
     )
-    parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=TOLERANCE,
-        help=f"largest difference in a probability that is accepted; default: {TOLERANCE:g}",
-    )
+    add_bundle(parser, tolerance=TOLERANCE)
     options = parser.parse_args(argv)
     return _verify(options)
 
