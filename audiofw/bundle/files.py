@@ -1,4 +1,4 @@
-"""The files of a bundle, in a folder or a zip: read by plain names alone, and only as their digests say they were."""
+"""Read a bundle from a folder or a zip: only plain file names, and only content with the digests it was saved with."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from audiofw.system.hashing import digest_bytes, digest_json
 
 FACTS = "bundle.json"
 FOLDER = "model"  # in a run's folder
+GIVE = f"give a run's folder, its {FOLDER}/ folder, or a zip of either"
 PLAIN_NAME = re.compile(r"(?:golden/)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 MOST_FILES = 1000
 LARGEST = 4 * 2**30  # bytes of one file
-TIGHTEST = 200  # a zip packed tighter than this is a bomb
+TIGHTEST = 200  # a zip with a higher compression ratio is considered a zip bomb
 
 
 def read_bundle(where: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -28,19 +29,20 @@ def read_bundle(where: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     Parameters
     ----------
     where : Path
-        A run's folder, the ``model`` in it, or a zip of either.
+        A run's folder, its ``model`` folder, or a zip of either.
 
     Returns
     -------
     facts : dict
-        What ``bundle.json`` says.
+        The content of ``bundle.json``.
     files : dict of str to bytes
-        All others, by their names.
+        All other files by name.
 
     Raises
     ------
     DataError
-        For what is no bundle, a name that leads elsewhere, a link, a file that is changed, missing or not listed.
+        If it is not a bundle, and for a file name that points elsewhere, a link, or a file that was changed, is missing
+        or is not listed.
     """
     place = _located(where)
     files = _from_folder(place) if place.is_dir() else _from_zip(place)
@@ -50,7 +52,7 @@ def read_bundle(where: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _located(where: Path) -> Path:
-    """Find the bundle that a path means."""
+    """Find the bundle that a path refers to."""
     for place in (where, where / FOLDER):
         if (place / FACTS).is_file():
             return place
@@ -61,14 +63,14 @@ def _located(where: Path) -> Path:
 
 def _no_bundle(where: Path) -> str:
     if not where.exists():
-        return f"{where}: no such file or folder; give a run's folder or its {FOLDER}/, or a zip of that"
+        return f"{where}: no such file or folder; {GIVE}"
     if where.is_file():
-        return f"{where}: no bundle; give a run's folder or its {FOLDER}/, or a zip of that"
+        return f"{where}: not a model; {GIVE}"
     if (where / "leaderboard.csv").is_file() or any(where.glob("*/result.json")):
-        return f"{where}: a sweep; give the folder of one of its runs"
+        return f"{where}: this is a sweep; give the folder of one of its runs"
     if (where / "result.json").is_file():
-        return f"{where}: this run has left no {FOLDER}/: run it again, with bundle=true"
-    return f"{where}: no bundle in it; give a run's folder or its {FOLDER}/, or a zip of that"
+        return f"{where}: this run has saved no model; repeat it with bundle=true"
+    return f"{where}: no model found; {GIVE}"
 
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
@@ -78,7 +80,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
             path = Path(base) / name
             short = path.relative_to(folder).as_posix()
             if path.is_symlink():
-                raise DataError(f"{folder}: {short} is a link, refused: a bundle holds plain files")
+                raise DataError(f"{folder}: {short} is a link, refused: a bundle contains plain files only")
             if not path.is_dir() and not name.startswith("."):  # .DS_Store
                 _check_name(short, folder)
                 files[short] = _read(path, short, folder)
@@ -108,30 +110,30 @@ def _from_zip(place: Path) -> dict[str, bytes]:
                 _check_name(info.filename.removeprefix(prefix), place)
             return {info.filename.removeprefix(prefix): file.read(info) for info in mine}
     except (BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise DataError(f"{place}: damaged, or no zip of a bundle: {error}") from error
+        raise DataError(f"{place}: damaged, or not the zip of a model: {error}") from error
 
 
 def _prefix(names: Sequence[str], place: Path) -> str:
-    """Find the folder in a zip that is the bundle: people pack a run, its model, or the files alone."""
+    """Find the bundle's folder in a zip, which may be of a run, its model folder, or the files alone."""
     found = [name.removesuffix(FACTS) for name in names if name.rpartition("/")[2] == FACTS]
     if len(found) > 1:
-        raise DataError(f"{place}: it holds {len(found)} bundles; pack one")
+        raise DataError(f"{place}: contains {len(found)} models; pack only one")
     return found[0] if found else ""
 
 
 def _check_entry(info: ZipInfo, place: Path) -> None:
     name = info.filename
     if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name or "\\" in name:
-        raise DataError(f"{place}: the name {name!r} leads out of the bundle, refused")
+        raise DataError(f"{place}: the name {name!r} points outside the bundle, refused")
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise DataError(f"{place}: {name} is a link, refused: a bundle holds plain files")
+        raise DataError(f"{place}: {name} is a link, refused: a bundle contains plain files only")
     if info.file_size > LARGEST or info.file_size > 2**20 + TIGHTEST * info.compress_size:
-        raise DataError(f"{place}: {name} unpacks to {info.file_size} bytes, a zip bomb, refused")
+        raise DataError(f"{place}: {name} unpacks to {info.file_size} bytes (zip bomb), refused")
 
 
 def _check_name(name: str, place: Path) -> None:
     if not PLAIN_NAME.fullmatch(name):
-        raise DataError(f"{place}: {name!r} is no name of a bundle's file, refused")
+        raise DataError(f"{place}: {name!r} is not a valid file name in a bundle, refused")
 
 
 def _check_count(files: Any, place: Path) -> None:
@@ -141,28 +143,28 @@ def _check_count(files: Any, place: Path) -> None:
 
 def _read_facts(data: bytes | None, place: Path) -> dict[str, Any]:
     if data is None:
-        raise DataError(f"{place}: no {FACTS} in it; give a run's folder or its {FOLDER}/, or a zip of that")
+        raise DataError(f"{place}: contains no {FACTS}; {GIVE}")
     try:
         facts = json.loads(data)
         said, known = facts.pop("digest"), digest_json(facts)
         listed = facts["files"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{place}: {FACTS} cannot be read: damaged, or not audiofw's") from error
+        raise DataError(f"{place}: {FACTS} cannot be read: damaged, or not written by audiofw") from error
     if said != known:
-        raise DataError(f"{place}: {FACTS} was changed after the bundle was made, refused")
+        raise DataError(f"{place}: {FACTS} was changed after the bundle was saved, refused")
     if not isinstance(listed, dict):
-        raise DataError(f"{place}: {FACTS} lists no files: damaged, or not audiofw's")
+        raise DataError(f"{place}: {FACTS} lists no files: damaged, or not written by audiofw")
     return dict(facts)
 
 
 def _check_digests(files: Mapping[str, bytes], listed: Mapping[str, str], place: Path) -> None:
     for name in sorted(files.keys() - listed.keys()):
-        raise DataError(f"{place}: {name} is not a file of this bundle, refused{_pickled(name, files[name])}")
+        raise DataError(f"{place}: {name} does not belong to this bundle, refused{_pickled(name, files[name])}")
     for name, digest in listed.items():
         if name not in files:
             raise DataError(f"{place}: {name} is missing")
         if digest_bytes(files[name]) != digest:
-            raise DataError(f"{place}: {name} was changed after the bundle was made, refused")
+            raise DataError(f"{place}: {name} was changed after the bundle was saved, refused")
 
 
 def _pickled(name: str, data: bytes) -> str:

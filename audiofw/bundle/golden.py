@@ -1,4 +1,4 @@
-"""A few short recordings that travel with a model, and what it said of them, so that another machine can compare."""
+"""Golden clips: a few short recordings saved with a model and its predictions, to compare on another machine."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 ANSWERS = "golden.json"
 MOST_CLIPS = 8
 MOST_SECONDS = 3.0
-MOST_BYTES = 300_000  # of all of them
-LARGEST = MOST_BYTES // 3  # of one before it is packed, so that there are always a few
-TOLERANCE = 1e-4  # of a probability: libraries differ in the last digits
+MOST_BYTES = 300_000  # in total
+LARGEST = MOST_BYTES // 3  # of one clip before compression, so that there are always a few
+TOLERANCE = 1e-4  # for probabilities: libraries differ in the last digits
 
 
 class GoldenAnswer(NamedTuple):
-    """One golden clip: its file in the bundle, and what the model that was saved said of it."""
+    """One golden clip: its file in the bundle, and the prediction of the model that was saved."""
 
     file: str
     clip: str
@@ -45,7 +45,7 @@ class GoldenAnswer(NamedTuple):
 
 
 def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
-    """Pack a clip of each class, the first that will do, until there are enough.
+    """Pack one clip per class, then a second one, until there are enough.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
 
 
 def _one_of_each(clips: Sequence[Clip]) -> Iterator[Clip]:
-    """The first clip of each class, then the second of each, a few times."""
+    """Yield the first clip of each class, then the second of each, and so on."""
     of_class: dict[str, list[Clip]] = {}
     for clip in clips:
         of_class.setdefault(clip.label, []).append(clip)
@@ -82,7 +82,7 @@ def _one_of_each(clips: Sequence[Clip]) -> Iterator[Clip]:
 
 
 def _shortened(clip: Clip, model: Model) -> bytes | None:
-    """Pack the beginning of what is read of a clip, mono, 16 bit, at its own rate; None if flac cannot hold it."""
+    """Pack the beginning of a clip as FLAC: mono, 16 bit, at its own sample rate; None if that is not possible."""
     unit = model.unit
     try:
         with Reader(clip.path) as reader:
@@ -103,13 +103,13 @@ def _listed(probabilities: np.ndarray | None) -> list[float] | None:
 
 
 def replay(model: Model, sounds: Sequence[bytes]) -> list[Any]:
-    """Let a model hear golden clips: a Verdict for each, or Lost. They begin where their clip was read from."""
+    """Classify golden clips: a Verdict for each, or Lost. They begin at the offset that the run used."""
     made = [model.fit_width(each) for each in make_rows(model, sounds)]
     return [each if isinstance(each, Lost) else model.judge([each])[0] for each in made]
 
 
 def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
-    """Make the rows of golden clips, as of any file: an array for each, or Lost."""
+    """Extract the features of golden clips, like those of any file: an array for each, or Lost."""
     unit = replace(model.unit, offset=0.0, channel="mix")  # they are mono
     with TemporaryDirectory() as scratch:
         file = Path(scratch) / "golden.flac"
@@ -121,11 +121,11 @@ def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
 
 
 class GoldenCheck(NamedTuple):
-    """A golden clip, what was said of it, and what is said now."""
+    """A golden clip with its saved and its present prediction."""
 
     answer: GoldenAnswer
     now: str
-    difference: float  #: the largest of its probabilities; infinite if there is no answer now, or another label
+    difference: float  #: the largest in a probability; infinite if it cannot be classified now, or gets another label
 
 
 def read_answers(files: Mapping[str, bytes]) -> list[GoldenAnswer]:
@@ -146,7 +146,7 @@ def read_answers(files: Mapping[str, bytes]) -> list[GoldenAnswer]:
 
 
 def check_golden(model: Model, files: Mapping[str, bytes]) -> list[GoldenCheck]:
-    """Replay a bundle's golden set beside what it says."""
+    """Classify a bundle's golden clips again, and compare with the saved predictions."""
     answers = read_answers(files)
     verdicts = replay(model, [files[answer.file] for answer in answers])
     return [_compare(answer, verdict) for answer, verdict in zip(answers, verdicts, strict=True)]

@@ -1,4 +1,4 @@
-"""A run's model, loaded again: nothing of it runs but what is installed here and known by name."""
+"""Load the model of a run; only code that is installed here and known by name is executed."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def load_model(path: str | PathLike[str]) -> Model:
 
 
 def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
-    """Make the model of a bundle that was read; see `load_model`."""
+    """Build the model from a bundle's content; see `load_model`."""
     try:
         _check_format(facts["format"], where)
         return _make(facts, files, where)
     except KeyError as error:
-        raise DataError(f"{where}: bundle.json lacks {error}: of another version of audiofw, or damaged") from error
+        raise DataError(f"{where}: bundle.json lacks {error}: from another version of audiofw, or damaged") from error
     except (IndexError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{where}: bundle.json does not fit: {type(error).__name__}: {first_line(error)}") from error
+        raise DataError(f"{where}: bundle.json is invalid: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _check_format(found: Any, where: str) -> None:
@@ -97,69 +97,69 @@ def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> M
     held = load_estimator(files[MODEL], f"{where}: {MODEL}", menus.trusted)
     classes = np.array(held["encoder"].classes_, dtype=str)
     if classes.tolist() != facts["classes"]:
-        raise DataError(f"{where}: bundle.json and {MODEL} name other classes, refused")
+        raise DataError(f"{where}: bundle.json and {MODEL} list different classes, refused")
     _warn_of_differences(facts, menus, choices, where)
     return Model(unit, held["model"], classes, facts["columns"], pad.value, facts)
 
 
 def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
-    """Make what turns a recording into rows."""
-    build_section(Audio, "audio", facts["audio"])  # checks it
+    """Build the unit that turns a recording into feature vectors."""
+    build_section(Audio, "audio", facts["audio"])  # checks the values
     build_section(Windows, "windows", facts["windows"])
     return make_unit(facts["audio"], facts["windows"], choices)
 
 
 def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) -> Choice:
-    """Find a plugin as the bundle names it, in the place of which it says that it comes from."""
+    """Find a plugin by the name and origin that the bundle gives."""
     if said["name"] not in menus.plugins[kind] and not any(b.name == said["name"] for b in menus.broken):
         remedy = {
             "package": f"pip install {origin.name}",
-            "file": f"--plugins-dir FOLDER, the one that holds {origin.name}.py",
+            "file": f"add --plugins-dir with the folder of {origin.name}.py",
         }.get(origin.kind, "another version of audiofw has it")
         lost = "".join(f"; not loaded: {broken.reason}" for broken in menus.broken)
-        raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not here: {remedy}{lost}")
+        raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not installed: {remedy}{lost}")
     return menus.choose(kind, {"name": said["name"], **said["options"]})
 
 
 def load_estimator(data: bytes, where: str, plugins: set[str]) -> Any:
-    """Make the object that a skops file holds, if it holds nothing but trusted types.
+    """Load an object from a skops file that contains only trusted types.
 
     Parameters
     ----------
     data : bytes
     where : str
-        Begins the sentence of an error.
+        Where the data is from, for error messages.
     plugins : set of str
         Classes that plugins register, by their full name.
 
     Raises
     ------
     DataError
-        For any other type, by its name, and for a file that is damaged or no skops file.
+        For any other type, which is named, and for a file that is damaged or not a skops file.
     """
     from skops.io import loads
 
     if not data.startswith(b"PK"):
-        kind = "a pickle, which runs code when it is loaded" if data.startswith(b"\x80") else "no skops file"
+        kind = "a pickle, which runs code when it is loaded" if data.startswith(b"\x80") else "not a skops file"
         raise DataError(f"{where}: {kind}, refused")
     try:
         with ZipFile(io.BytesIO(data)) as file:
             trusted = only_trusted(file, where, plugins)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions, which are compared in one line of ours
+            warnings.simplefilter("ignore")  # about versions, which are compared in our own warning
             held = loads(data, trusted=trusted)
         check_trees(held, where)
     except AudiofwError:
         raise
     except (ImportError, BadZipFile) as error:
         raise DataError(f"{where}: {first_line(error)}") from error
-    except Exception as error:  # a damaged file fails in as many ways as there are types in it
+    except Exception as error:  # a damaged file may fail in any way
         raise DataError(f"{where}: cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
     return _calm(held)
 
 
 def _calm(held: Any) -> Any:
-    """Let every estimator work in the thread that asks it: a few rows are not worth handing out."""
+    """Set ``n_jobs=1`` in every estimator: for a few clips, parallel prediction is not worthwhile."""
     for part, _ in walk(held):
         if "n_jobs" in getattr(part, "__dict__", ()):
             part.n_jobs = 1
@@ -167,9 +167,9 @@ def _calm(held: Any) -> Any:
 
 
 def _warn_of_differences(facts: Mapping[str, Any], menus: Menus, choices: Mapping[str, Choice], where: str) -> None:
-    """Say in one line what is not as it was when the bundle was made."""
+    """Warn in one line about versions that differ from those that the bundle was made with."""
     here = {kind: choice.plugin for kind, choice in choices.items()}
     if model := menus.plugins["model"].get(facts["model"]["name"]):
         here["model"] = model
     if found := version_differences(facts, here, row_code()):
-        log.warning("%s: made with %s: answers may differ, `audiofw verify` tells", where, "; ".join(found))
+        log.warning("%s: made with %s: predictions may differ, check with audiofw verify", where, "; ".join(found))

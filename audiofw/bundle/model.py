@@ -25,15 +25,15 @@ from audiofw.parallel.workers import outcomes
 Files = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
-LARGEST_BATCH = 64  # recordings that the classifier is asked about at once
-SWIFT, SLOW = 0.05, 0.2  # seconds between what is written: batches grow and shrink
+LARGEST_BATCH = 64  # recordings that the classifier predicts at once
+SWIFT, SLOW = 0.05, 0.2  # seconds per batch below which batches grow, and above which they shrink
 
 
 class Verdict(NamedTuple):
-    """What a model says of one recording."""
+    """The prediction for one recording."""
 
     label: str
-    probabilities: np.ndarray | None  #: [shape=(classes,)], of a model that gives any
+    probabilities: np.ndarray | None  #: [shape=(classes,)]; None if the model gives none
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Model:
     unit: Unit
     classifier: Any
     classes_: np.ndarray
-    width: int | None  #: of a row; None where a learning pooling takes pictures
+    width: int | None  #: of a feature vector; None with a pooling that learns, which takes two-dimensional features
     pad_value: Literal["zero", "floor"]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -157,15 +157,15 @@ class Model:
         return [self.labels(row, least) for row in self.predict_proba(files, n_jobs=n_jobs)]
 
     def least_probability(self, coverage: float) -> float:
-        """Find how probable a label must be to be in a set; see `predict_set`."""
+        """Find the lowest probability of a label in a prediction set; see `predict_set`."""
         if not 0 < coverage < 1:
-            raise ConfigError(f"coverage={coverage}: a share between 0 and 1")
+            raise ConfigError(f"coverage={coverage}: must be between 0 and 1")
         if not (conformity := self.facts.get("conformity")):
-            raise ConfigError(f"coverage={coverage}: the model was saved without probabilities of tested clips")
+            raise ConfigError(f"coverage={coverage}: the model was saved without the probabilities of test clips")
         return threshold(conformity, coverage)
 
     def labels(self, probabilities: np.ndarray, least: float) -> list[str]:
-        """List the labels of a recording that are so probable, the most probable first; there is always one."""
+        """List the labels with at least this probability, the most probable first; there is always one."""
         order = np.argsort(-probabilities, kind="stable")
         chosen = label_sets(probabilities[None], least)[0]
         return [str(self.classes_[i]) for i in order if chosen[i]]
@@ -185,17 +185,17 @@ class Model:
         return self.judge(made)
 
     def fit_width(self, made: np.ndarray | Lost) -> np.ndarray | Lost:
-        """Bring a recording's rows, as the unit makes them, to the width that the classifier knows."""
+        """Pad a recording's feature vectors, as the unit extracts them, to the width of the classifier."""
         if isinstance(made, Lost):
             return made
         gather: Gatherer = Pictures() if self.width is None else Even(len(made), self.width, self.pad_value)
         if gather.add(made, ""):
-            wider = f"{made.shape[1]} numbers, more than the {self.width} that the model was fitted on"
+            wider = f"{made.shape[1]} features, more than the {self.width} that the model was trained on"
             return Lost.by(ClipError(wider))
         return gather.stack()
 
     def judge(self, made: Sequence[np.ndarray]) -> list[Verdict]:
-        """Say what some recordings are; each is given by its rows, as `fit_width` gives them."""
+        """Classify recordings; each is given by its feature vectors, as `fit_width` returns them."""
         clip_of = np.repeat(np.arange(len(made)), [len(rows) for rows in made])
         names = {"pooling": self.unit.pooling.name}
         if "model" in self.facts:
@@ -206,19 +206,19 @@ class Model:
         return [Verdict(str(self.classes_[n]), row) for n, row in zip(numbers, rows, strict=True)]
 
     def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Verdict | Lost]:
-        """Say what recordings are as their rows come, in order; soon when they come slowly, in batches when quickly.
+        """Classify recordings in order, as their feature vectors arrive; in batches if they arrive fast.
 
         Parameters
         ----------
         made : iterable of np.ndarray or Lost
-            Rows of a recording, as the unit makes them. It is taken from as needed.
+            Feature vectors of one recording after the other, as the unit extracts them; read as needed.
         """
         results, size = iter(made), 1
         while True:
             started = perf_counter()
             batch: list[np.ndarray | Lost] = []
             try:
-                batch.extend(islice(results, size))  # what has come stays in it
+                batch.extend(islice(results, size))  # keeps what has arrived before an interrupt
             except KeyboardInterrupt:
                 yield from self._judge_each(batch)
                 raise
@@ -229,7 +229,7 @@ class Model:
             size = min(2 * size, LARGEST_BATCH) if took < SWIFT else max(size // 2, 1) if took > SLOW else size
 
     def _judge_each(self, made: Sequence[np.ndarray | Lost]) -> list[Verdict | Lost]:
-        """Judge those that have rows, all at once; if that fails, one by one, to know which."""
+        """Classify those that have features, all at once; if that fails, one by one, to find out which."""
         batch = [self.fit_width(each) for each in made]
         sound = [each for each in batch if not isinstance(each, Lost)]
         try:

@@ -1,4 +1,4 @@
-"""Make a run's model bundle: fitted on all clips, saved without pickle, with what it needs to be used and trusted."""
+"""Save a run's model bundle: trained on all clips, without pickle, with all that is needed to use and check it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from audiofw.system.hashing import digest_bytes, digest_file, digest_json
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """What a run knows at its end."""
+    """Everything that is known at the end of a run."""
 
     config: Config
     choices: Mapping[str, Choice]
@@ -52,26 +52,26 @@ def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> 
     Returns
     -------
     list of str
-        Why there is none: a model that cannot be saved does not cost the run's scores. Otherwise empty.
+        Why no model was saved, which does not affect the scores; empty if it was.
     """
     try:
         with named({kind: choice.name for kind, choice in run.choices.items()}):
             files = make_bundle(run, make_model)
         write_bundle(folder / FOLDER, files)
     except AudiofwError as error:
-        return [f"no model/ left: {error} (bundle=false asks for none)"]
+        return [f"no model saved: {error} (with bundle=false, none is wanted)"]
     except OSError as error:
-        return [f"no model/ left: {folder / FOLDER}: {error.strerror or error}"]
+        return [f"no model saved: {folder / FOLDER}: {error.strerror or error}"]
     return []
 
 
 def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes]:
-    """Make the files of a bundle.
+    """Create the files of a bundle.
 
     Raises
     ------
     PluginError
-        For a model that fails on all clips, cannot be saved, or could not be loaded again.
+        If training on all clips fails, or the model cannot be saved, or could not be loaded again.
     """
     sample, classifier = run.evaluation.sample, run.evaluation.models[-1]
     if run.config.bundle.refit:
@@ -91,18 +91,18 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
 
 
 def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
-    """Say where what is saved may come from: the model, those it is made of, and a pooling that learns."""
+    """List the origins of what is saved: the model, the models in it, and a pooling that learns."""
     chosen = [choices["model"], *choices["model"].members(), choices["pooling"]]
     return [origin_of(choice.plugin) for choice in chosen]
 
 
 def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
-    """Save a fitted classifier and the encoder of its classes by skops.
+    """Save a fitted classifier and its label encoder with skops.
 
     Raises
     ------
     PluginError
-        For one that skops cannot save.
+        If skops cannot save it.
     """
     import skops.io
     from sklearn.preprocessing import LabelEncoder
@@ -157,10 +157,7 @@ def _plugin(choice: Choice) -> dict[str, Any]:
 def _measured_on(run: Finished) -> str:
     m = run.metrics
     folds = "1 fold" if m["n_folds"] == 1 else f"{m['n_folds']} folds"
-    return (
-        f"{m['n_tested']} of {m['n_clips']} clips, each by a model that had not seen it: "
-        f"split={run.choices['split'].name}, {folds}"
-    )
+    return f"{m['n_tested']} of {m['n_clips']} clips, out of fold: split={run.choices['split'].name}, {folds}"
 
 
 def _fitted_on(run: Finished) -> dict[str, Any]:
@@ -173,7 +170,7 @@ def _fitted_on(run: Finished) -> dict[str, Any]:
 
 
 def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
-    """Hash the names and labels of a run's clips, and their content where files can be read.
+    """Hash the names and labels of a run's clips, and their content.
 
     Returns
     -------
@@ -186,7 +183,7 @@ def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a bundle's files into a folder of their own, ``bundle.json`` last: where it is, all are there."""
+    """Write a bundle's files into a folder, ``bundle.json`` last: if it exists, the bundle is complete."""
     if folder.is_dir():
         shutil.rmtree(folder)
     try:
@@ -194,5 +191,5 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
         for name in sorted(files, key=lambda name: name == FACTS):
             write_whole(folder / name, files[name])
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # half a model is none
+        shutil.rmtree(folder, ignore_errors=True)  # never leave an incomplete model
         raise

@@ -1,4 +1,4 @@
-"""What is heard when: windows all along a recording, read block by block, and their labels merged into segments."""
+"""Label a recording over time: cut it into windows, read block by block, and merge their labels into segments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from audiofw.parallel.executors import Lost
 log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
-BLOCK = 2**18  # samples held at once, of all channels together, or resampled
+BLOCK = 2**18  # samples in memory, of all channels together, or after resampling
 
 
 class Window(NamedTuple):
-    """Some samples of a recording."""
+    """One window of a recording."""
 
     number: int  #: from 0
     end: float  #: seconds
@@ -36,7 +36,7 @@ class Window(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A stretch at the end of a recording that its header promises and the file does not hold."""
+    """The end of a truncated recording: its header declares it, but the file lacks it."""
 
     start: float  #: seconds
     end: float
@@ -46,9 +46,9 @@ class Gap(NamedTuple):
 def windows(
     path: Path, sample_rate: int | None, seconds: float, hop: float, channel: Channel = "mix"
 ) -> Iterator[Window | Gap]:
-    """Cut a recording of any length into windows, in memory of a few blocks.
+    """Cut a recording of any length into windows, keeping only a few blocks in memory.
 
-    The last window ends with the recording, and so may be shorter. A `Gap` follows it where the file is cut short.
+    The last window ends with the recording, so it may be shorter. If the file is truncated, a `Gap` follows.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def windows(
     sample_rate : int or None
         Rate to resample to, in Hz; None keeps the file's own.
     seconds, hop : float
-        Length of a window, and from the start of one to that of the next.
+        Length of a window, and time from one start to the next.
     channel : {"mix", "loudest"} or int
         As for `audiofw.audio.load.load`; the loudest is that of each block.
 
     Raises
     ------
     DataError
-        When the file cannot be used; the message is the reason alone.
+        If the file cannot be used; the message is only the reason.
     """
     try:
         with Reader(path) as file:
@@ -76,7 +76,7 @@ def windows(
 
 
 def _blocks(file: Reader, target: int, channel: Channel) -> Iterator[np.ndarray]:
-    """Read mono blocks that stay small when they are resampled, too: a damaged header may say 1 Hz."""
+    """Read mono blocks that are small even after resampling: a damaged header may give a sample rate of 1 Hz."""
     frames = max(min(BLOCK // file.channels, BLOCK * file.samplerate // target), 1)
     for block in file.blocks(frames):
         y, cancel = to_mono(block, channel)
@@ -98,7 +98,7 @@ def _resampled(blocks: Iterator[np.ndarray], sr: int, target: int) -> Iterator[n
 
 
 def _cut(blocks: Iterator[np.ndarray], sr: int, seconds: float, hop: float) -> Iterator[Window]:
-    size, at, number, start = math.ceil(seconds * sr), 0, 0, 0  # what is held begins at sample `at`
+    size, at, number, start = math.ceil(seconds * sr), 0, 0, 0  # the samples in memory begin at `at`
     held, end = np.zeros(0, dtype=np.float32), 0
     for block in blocks:
         held = np.concatenate([held, block])
@@ -108,20 +108,20 @@ def _cut(blocks: Iterator[np.ndarray], sr: int, seconds: float, hop: float) -> I
             number, start = number + 1, round((number + 1) * hop * sr)
         drop = min(max(start - at, 0), held.size)
         at, held = at + drop, held[drop:]
-    if start < at + held.size and end < at + held.size:  # the end is heard, too
+    if start < at + held.size and end < at + held.size:  # include the end
         yield Window(number, (at + held.size) / sr, held[start - at :].copy(), sr)
     elif not number:
         raise DataError("no samples in it")
 
 
 def make_row(unit: Unit, window: Window) -> np.ndarray:
-    """Make the row of a window: ``(1, d)``, or a picture ``(1, rows, frames)``."""
+    """Extract the features of a window: ``(1, d)``, or ``(1, rows, frames)`` for a pooling that learns."""
     check_samples(window.y, unit.silence)
     return unit.pool(window.y, window.sr)[None]
 
 
 class Segment(NamedTuple):
-    """A stretch of one label, or one that could not be read."""
+    """A stretch with one label, or one that could not be read."""
 
     start: float  #: seconds
     end: float
@@ -131,23 +131,23 @@ class Segment(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A stretch that no window begins or ends in, and what the windows over it say together."""
+    """A stretch in which no window begins or ends, with the mean prediction of the windows that contain it."""
 
     start: float
     end: float
-    shares: np.ndarray | None  #: [shape=(classes,)]; None where no window over it could be used
+    shares: np.ndarray | None  #: [shape=(classes,)]; None if no window that contains it could be used
     reason: str = ""  #: why not
 
 
 def cells(
     heard: Iterable[tuple[int, float, Verdict | Lost]], classes: np.ndarray, seconds: float, hop: float
 ) -> Iterator[Cell]:
-    """Average the probabilities of all windows that lie over the same stretch of time.
+    """Average the probabilities of all windows that contain the same stretch of time.
 
     Parameters
     ----------
     heard : iterable of (int, float, Verdict or Lost)
-        Each window's number and end, and what was said of it.
+        Each window's number, end and prediction.
     classes : np.ndarray [shape=(classes,)]
     seconds, hop : float
         As for `windows`.
@@ -177,18 +177,18 @@ def _cell(over: Iterable[tuple[float, np.ndarray | str]], start: float, end: flo
 def segments(
     stretches: Iterable[Cell], classes: np.ndarray, *, threshold: float = 0.0, min_confidence: float = 0.0
 ) -> Iterator[Segment]:
-    """Merge neighbouring stretches of one label, and those that could not be read for one reason.
+    """Merge neighbouring stretches with the same label, or that could not be read for the same reason.
 
     Parameters
     ----------
     stretches : iterable of Cell
     classes : np.ndarray [shape=(classes,)]
     threshold : float
-        What is less probable than this gets no segment.
+        Labels below this probability get no segment.
     min_confidence : float
-        What is less probable than this is ``unknown``.
+        Labels below this probability become ``unknown``.
     """
-    run, count = None, 0  # the segment so far, and of how many stretches its confidence is the mean
+    run, count = None, 0  # the segment so far, and the number of stretches in its mean confidence
     for cell in stretches:
         here = _label(cell, classes, threshold, min_confidence)
         alike = run and here and (run.label, run.error) == (here.label, here.error)

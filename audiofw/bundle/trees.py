@@ -1,4 +1,4 @@
-"""Decision trees of a file are walked by compiled code that trusts their indices: so they are checked first.
+"""Check the decision trees of a model file, whose indices are trusted by the compiled code that walks them.
 
 A tree whose children or columns point beyond its arrays would read foreign memory, or never end.
 """
@@ -14,14 +14,14 @@ from audiofw.errors import DataError
 
 
 def check_trees(model: Any, where: str) -> None:
-    """Refuse a model with a tree whose indices lead out of it.
+    """Refuse a model with a tree whose indices are out of range.
 
     Parameters
     ----------
     model : object
-        Of scikit-learn's estimators, at any depth, as loaded.
+        As loaded; may contain scikit-learn's estimators at any depth.
     where : str
-        Begins the sentence of an error.
+        Where the model is from, for error messages.
 
     Raises
     ------
@@ -37,11 +37,13 @@ def check_trees(model: Any, where: str) -> None:
         else:
             continue
         if not _leads_nowhere_else(*nodes, width=min(widths, default=0)):
-            raise DataError(f"{where}: it holds a decision tree that leads out of itself: damaged or hostile, refused")
+            raise DataError(
+                f"{where}: contains a decision tree with indices out of range: damaged or malicious, refused"
+            )
 
 
 def walk(model: Any) -> Iterator[tuple[Any, tuple[int, ...]]]:
-    """Visit an object and all that it holds, with the columns that the nearest two estimators around it take."""
+    """Visit an object and everything in it, with the input widths of the two innermost enclosing estimators."""
     seen: set[int] = set()
     todo: list[tuple[Any, tuple[int, ...]]] = [(model, ())]
     while todo:
@@ -67,7 +69,7 @@ def _held(part: Any, inner: dict[str, Any]) -> list[Any]:
 def _leads_nowhere_else(
     left: np.ndarray, right: np.ndarray, feature: np.ndarray, splits: np.ndarray, *, width: int
 ) -> bool:
-    """Whether every node that splits leads to two later ones, by a column that is there."""
+    """Check that every inner node has two later nodes as children, and an existing column."""
     own = np.flatnonzero(splits)
     children = np.stack([left[own], right[own]]).astype(np.int64)
     columns = feature[own].astype(np.int64)

@@ -1,11 +1,11 @@
-"""What a bundle's model may be made of: a fixed list of types, which plugins extend; all else is refused by name.
+"""The types that a bundle's model may contain: a fixed list, which plugins extend; any other type is refused by name.
 
-skops stores a model as a tree of named types and, unlike pickle, no code. What it does with a name is settled by the
-*loader* that stands beside it, so each loader has its list here. Nothing in the file can add to it.
+skops stores a model as a tree of named types and, unlike pickle, no code. What happens with a name depends on the
+*loader* that the file gives with it, so each loader has its own list here. Nothing in a file can extend these lists.
 
-So no code runs that a file names. What is left to trust: LightGBM, XGBoost and CatBoost read models of their own
-formats in compiled code, and bytes made to harm can crash that, and with it the process. Trees of scikit-learn are
-checked first (`audiofw.bundle.trees`).
+So no code runs that a file names. One risk remains: LightGBM, XGBoost and CatBoost read models of their own formats in
+compiled code, and malicious bytes can crash that, and with it the process. scikit-learn's trees are checked before
+(`audiofw.bundle.trees`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from zipfile import ZipFile
 
 from audiofw.errors import DataError
 
-OLDEST_PROTOCOL = 2  # of skops' format: an older one would be read by older, laxer code
-LARGEST = 4 * 2**30  # bytes that a model may unpack to
-OWN = "audiofw.learn."  # classes that are defined below this package, by whatever name
+OLDEST_PROTOCOL = 2  # of skops: older ones would be read by older, less strict code
+LARGEST = 4 * 2**30  # largest uncompressed size of a model, in bytes
+OWN = "audiofw.learn."  # any class that is defined in this package
 
 
 def _names(text: str) -> frozenset[str]:
@@ -65,7 +65,7 @@ ESTIMATORS = _names(
     VotingClassifier
     """
 )
-"""scikit-learn's own that may be loaded, by the names of its register: it knows where each is defined."""
+"""The classes of scikit-learn that may be loaded; its `all_estimators` knows where each is defined."""
 
 PARTS = set().union(
     _in("catboost.core", "CatBoostClassifier"),
@@ -88,7 +88,7 @@ PARTS = set().union(
     _in("sklearn._loss.link", "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit"),
     _in("sklearn._loss.loss", "ExponentialLoss HalfBinomialLoss HalfMultinomialLoss HalfSquaredError"),
 )
-"""What no register lists: models of other libraries, and what fitted estimators are made of."""
+"""Types that `all_estimators` does not list: models of other libraries, and parts of fitted estimators."""
 
 LOSSES = _in(
     "sklearn._loss._loss", "CyExponentialLoss CyHalfBinomialLoss CyHalfMultinomialLoss CyHalfSquaredError"
@@ -119,11 +119,11 @@ LOADERS: dict[str, set[str]] = {
     "TupleNode": PLAIN,
     "TypeNode": PLAIN | NUMBERS,
 }
-"""What each of skops' loaders may be asked to make; others (methods, operators, partial functions) are never used."""
+"""What each of skops' loaders may create; other loaders (methods, operators, partial functions) are never used."""
 
 
 class Named(NamedTuple):
-    """A type as a file names it, and the loader that would make it."""
+    """A type named by a file, and the loader that would create it."""
 
     loader: str
     name: str
@@ -144,33 +144,33 @@ def names_in(node: Any) -> set[Named]:
 
 
 def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list[str]:
-    """Refuse a skops file that names any type beyond the list; nothing is imported or made of it before.
+    """Refuse a skops file that names a type that is not listed, before anything in it is imported or created.
 
     Parameters
     ----------
     file : ZipFile
         As ``skops.io.dump`` writes it.
     where : str
-        Begins the sentence of an error.
+        Where the file is from, for error messages.
     plugins : iterable of str
         Classes that plugins register, by their full name.
 
     Returns
     -------
     list of str
-        What of the list the file needs, for skops, which copies the list for each of the file's parts.
+        The listed types that the file contains: all that skops needs, which copies the list for each part of the file.
 
     Raises
     ------
     DataError
-        It names the type.
+        For a type that is not listed, which is named.
     """
     if sum(info.file_size for info in file.infolist()) > LARGEST:
-        raise DataError(f"{where}: it unpacks to more than {LARGEST // 2**30} GB, refused")
+        raise DataError(f"{where}: unpacks to more than {LARGEST // 2**30} GB, refused")
     schema = json.loads(file.read("schema.json"))
     protocol = schema.get("protocol")
     if type(protocol) is not int or protocol < OLDEST_PROTOCOL:
-        raise DataError(f"{where}: protocol {protocol} of skops is not read, only {OLDEST_PROTOCOL} and later ones")
+        raise DataError(f"{where}: skops protocol {protocol} is not supported, only {OLDEST_PROTOCOL} and later")
     plugins, names = set(plugins), sorted(names_in(schema))
     for named in names:
         if not is_trusted(named, plugins):
@@ -179,7 +179,7 @@ def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list
 
 
 def is_trusted(named: Named, plugins: set[str]) -> bool:
-    """Whether a type is on the list for its loader, is registered by a plugin, or is one of audiofw's own classes."""
+    """Check whether a type is listed for its loader, registered by a plugin, or one of audiofw's own classes."""
     if named.name in LOADERS.get(named.loader, ()):
         return True
     return named.loader == "ObjectNode" and (named.name in plugins or named.name in estimators() or _is_own(named.name))
@@ -187,14 +187,14 @@ def is_trusted(named: Named, plugins: set[str]) -> bool:
 
 @functools.cache
 def estimators() -> frozenset[str]:
-    """List `ESTIMATORS` by their full names, as scikit-learn's register has them: a release may move a class."""
-    from sklearn.utils import all_estimators  # imports all of scikit-learn, as skops has before
+    """List `ESTIMATORS` by their full names, which may change between releases of scikit-learn."""
+    from sklearn.utils import all_estimators  # imports all of scikit-learn, which skops has done already
 
     return frozenset(f"{cls.__module__}.{cls.__name__}" for name, cls in all_estimators() if name in ESTIMATORS)
 
 
 def _is_own(name: str) -> bool:
-    """Whether a class is defined in a module of `audiofw.learn`, as against imported there."""
+    """Check whether a class is defined in a module of `audiofw.learn`, not just imported there."""
     if not name.startswith(OWN):
         return False
     module, _, attribute = name.rpartition(".")
@@ -207,6 +207,6 @@ def _is_own(name: str) -> bool:
 
 def _tell(named: Named) -> str:
     return (
-        f"it holds {named.name} (as {named.loader}), which is not on the list of types that may be loaded, refused; "
-        "a plugin extends the list by the hook register_trusted_types"
+        f"contains {named.name} (as {named.loader}), which is not a trusted type, refused; "
+        "plugins can add types with the hook register_trusted_types"
     )

@@ -1,4 +1,4 @@
-"""What a model's answers depend on beside its file: which versions a bundle was made with, and what differs here."""
+"""Versions that a model's predictions depend on: those that a bundle was made with, and how they differ from here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
 
 def versions_for(modules: Iterable[str]) -> dict[str, str]:
-    """List the versions that a model's answers depend on.
+    """List the versions that a model's predictions depend on.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def _basics() -> dict[str, str]:
 
 
 def distribution_of(module: str) -> str:
-    """Name the distribution that a top-level module comes in; empty for Python's own."""
+    """Name the distribution that contains a top-level module; empty for the standard library."""
     if module in sys.stdlib_module_names:
         return ""
     name = DISTRIBUTIONS.get(module, module)
@@ -51,22 +51,22 @@ def distribution_of(module: str) -> str:
 
 
 def version_differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], row_code: str) -> list[str]:
-    """Say what is not as a bundle says: ``numpy 2.0 (here 2.4)``, ``other code of feature=mfcc``."""
+    """List differences from a bundle's versions: ``numpy 2.0 (here 2.4)``, ``different code of feature=mfcc``."""
     said = facts["versions"]
     basics = _basics()
     here = {name: basics.get(name) or version_of(name) or "missing" for name in said}
     found = [f"{name} {said[name]} (here {here[name]})" for name in said if said[name] != here[name]]
     if facts["code"] != row_code:
-        found.append("other code of audiofw's own for decoding and features")
+        found.append("different code of audiofw for decoding and features")
     for kind, plugin in plugins.items():
         if facts[kind]["owner"] != owner_of(plugin):
             found.append(f"{kind}={plugin.name} of {facts[kind]['owner']} (here {owner_of(plugin)})")
         elif facts[kind]["code"] != code_digest(plugin.function):
-            found.append(f"other code of {kind}={plugin.name}")
+            found.append(f"different code of {kind}={plugin.name}")
     return found
 
 
 def owner_of(plugin: Plugin) -> str:
-    """Say who brings a plugin, without a path: it must read the same on another machine."""
+    """Name a plugin's owner without a path, so that it is the same on another machine."""
     origin = origin_of(plugin)
     return f"{origin.name}.py" if origin.kind == "file" else plugin.owner

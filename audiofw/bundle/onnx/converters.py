@@ -1,7 +1,7 @@
-"""How skl2onnx turns the estimators of `audiofw.learn` into ONNX: one function each, which draws their arithmetic.
+"""Converters of `audiofw.learn`'s estimators for skl2onnx: one function each, which draws their arithmetic as nodes.
 
-They compute in double precision, as the estimators do, from rows of floats to probabilities of floats. Needs the
-extra ``onnx``.
+They compute in double precision, like the estimators, from feature vectors to probabilities in single precision. Needs
+the extra ``onnx``.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ Draw = Callable[[Any, Any], Any]  # from a fitted estimator and its rows' node t
 
 
 def register_own(last: Any) -> None:
-    """Tell skl2onnx of the estimators of `audiofw.learn`.
+    """Register the estimators of `audiofw.learn` with skl2onnx.
 
     Parameters
     ----------
     last : classifier
-        At the end of the pipeline: unless it is arithmetic drawn here, steps before it hand it floats, which all take.
+        Last step of the pipeline: unless it is converted here, the steps before it pass floats, which all accept.
     """
     number = TensorProto.DOUBLE if type(last) in {*ARITHMETIC, LogisticRegression} else TensorProto.FLOAT
     for own, draw in TABLES.items():
@@ -66,7 +66,7 @@ def register_own(last: Any) -> None:
 
 
 def instead() -> dict[str, dict[type, Callable[..., None]]]:
-    """List, as arguments of one call of `skl2onnx.convert_sklearn`, what it is to use instead of its own.
+    """Give converters that replace skl2onnx's own, as arguments of `skl2onnx.convert_sklearn`.
 
     Its logistic regression cannot follow a step that computes in doubles.
     """
@@ -76,7 +76,7 @@ def instead() -> dict[str, dict[type, Callable[..., None]]]:
     }
 
 
-# --- what leads to a table
+# --- transformers
 
 
 def standard(model: Standard, X: Any) -> Any:
@@ -96,7 +96,7 @@ def directions(model: Directions, X: Any) -> Any:
     return node("MatMul", node("Sub", double(X), float64(pca.mean_)), float64(pca.components_.T))
 
 
-# --- what leads to probabilities
+# --- classifiers
 
 
 def discriminant(model: ShrunkDiscriminant, X: Any) -> Any:
@@ -172,7 +172,7 @@ OF_OTHERS: dict[type, Draw] = {Boosted: boosted, Calibrated: calibrated, Vote: v
 CLASSIFIERS = {**ARITHMETIC, **OF_OTHERS}
 
 
-# --- their parts
+# --- parts of classifiers
 
 
 def _said(model: Any, X: Any) -> Any:
@@ -195,7 +195,7 @@ def _decisions(svc: SVC, X: Any) -> Any:
     """Draw SVC's decision for the first class of each pair: ``(n, pairs)``."""
     n_classes, ends = len(svc.classes_), np.cumsum(svc.n_support_)
     rows = [slice(end - count, end) for end, count in zip(ends, svc.n_support_, strict=True)]
-    sign = -1.0 if n_classes == 2 else 1.0  # of two classes, SVC's decision is for the second
+    sign = -1.0 if n_classes == 2 else 1.0  # with two classes, SVC's decision is for the second
     weights = np.zeros((len(svc.support_vectors_), n_classes * (n_classes - 1) // 2))
     for column, (one, other) in enumerate(combinations(range(n_classes), 2)):
         weights[rows[one], column] = sign * svc.dual_coef_[other - 1, rows[one]]
@@ -216,12 +216,12 @@ def _kernel(svc: SVC, X: Any, known: np.ndarray) -> Any:
 
 
 def measured_gamma(svc: SVC) -> float:
-    """Give a fitted SVC's gamma as a number, which no public attribute does: it may have been ``scale``."""
+    """Give a fitted SVC's gamma as a number; the public attribute may be ``scale``."""
     return svc._gamma
 
 
 def remembered_rows(knn: KNeighborsClassifier) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that nearest neighbours are looked for among, and the numbers of their classes."""
+    """Give the training vectors of a nearest-neighbour classifier, and their class indices."""
     return float64(knn._fit_X), knn._y
 
 
@@ -231,7 +231,7 @@ def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:
         raise NotImplementedError(f"calibration={model.method} has no converter")
     curves = model.calibrated_classifiers_[0].calibrators
     a, b = float64([curve.a_ for curve in curves]), float64([curve.b_ for curve in curves])
-    if len(curves) == 1:  # of two classes, the second's curve
+    if len(curves) == 1:  # with two classes, the curve of the second
         said = node("Gather", said, np.array([1], np.int64), axis=1)
     shares = node("Sigmoid", node("Neg", node("Add", node("Mul", said, a), b)))
     if len(curves) == 1:
@@ -249,7 +249,7 @@ def _weighed(said: list[Any], weights: np.ndarray) -> Any:
     return node("Sum", *parts)
 
 
-# --- what skl2onnx asks for
+# --- for skl2onnx
 
 
 def _table_shapes(number: int) -> Callable[[Any], None]:

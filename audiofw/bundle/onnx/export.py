@@ -1,4 +1,4 @@
-"""A model's classifier in ONNX, for programs without Python: from a row of the table to labels and probabilities."""
+"""Convert a classifier to ONNX, for programs without Python: feature vectors in, labels and probabilities out."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from audiofw.errors import ConfigError, DataError, PluginError, first_line
 from audiofw.learn.steps import last_step
 from audiofw.parallel.executors import Lost
 
-TOLERANCE = 1e-4  # of a probability: ONNX computes in 32 bits
-NOISY = 32  # rows beside the golden ones, drawn around them
+TOLERANCE = 1e-4  # for probabilities: ONNX computes in 32 bits
+NOISY = 32  # random feature vectors around those of the golden clips
 ABLE = (
-    "model=lda, svm, logistic_regression, knn, lightgbm, xgboost, sklearn_gbm, random_forest and extra_trees can, vote"
-    " and stack of these too, with calibration=none, temperature or sigmoid"
+    "model=lda, svm, logistic_regression, knn, lightgbm, xgboost, sklearn_gbm, random_forest and extra_trees can, and"
+    " vote and stack of these, with calibration=none, temperature or sigmoid"
 )
 MISSING = "--format onnx needs skl2onnx, onnxmltools and onnxruntime: pip install 'audiofw[onnx]'"
 
 
 class Exported(NamedTuple):
-    """A classifier in ONNX, and how near its answers are."""
+    """A classifier in ONNX, and how closely its predictions agree with the original."""
 
     data: bytes
-    rows: int  #: that both were asked about
-    difference: float  #: the largest of a probability
-    relabelled: int  #: rows that got another label
+    rows: int  #: number of feature vectors compared
+    difference: float  #: the largest in a probability
+    relabelled: int  #: number of feature vectors with a different label
 
 
 def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
-    """Turn a model's classifier into ONNX, and let onnxruntime answer for the golden clips.
+    """Convert a model's classifier to ONNX, and compare onnxruntime's predictions on the golden clips.
 
     Parameters
     ----------
@@ -48,14 +48,16 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
     Raises
     ------
     ConfigError
-        If the libraries are not there.
+        If the libraries are not installed.
     PluginError
-        For a classifier that cannot be turned into ONNX.
+        If the classifier cannot be converted.
     DataError
-        Without golden clips to try it on.
+        If there are no golden clips to compare on.
     """
     if model.width is None:
-        raise PluginError("a pooling that learns takes pictures of any length, which ONNX cannot: pooling=stats")
+        raise PluginError(
+            "a pooling that learns takes input of any length, which ONNX does not support: use pooling=stats"
+        )
     X = _rows(model, files)
     with _blame(model.facts["model"]["name"]):
         data = convert(model.classifier, model.width, model.classes_.tolist())
@@ -64,12 +66,12 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
 
 
 def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
-    """The golden clips' rows, and some drawn around them."""
+    """Extract the golden clips' feature vectors, and draw some around them."""
     made = [model.fit_width(each) for each in make_rows(model, [files[answer.file] for answer in read_answers(files)])]
     fitted = [each for each in made if not isinstance(each, Lost)]
     if not fitted:
         why = [each.reason for each in made if isinstance(each, Lost)]
-        raise DataError(": ".join(["no golden clip that ONNX's answers could be compared on", *why[:1]]))
+        raise DataError(": ".join(["no golden clips to compare the ONNX model on", *why[:1]]))
     golden = np.concatenate(fitted)
     chance = np.random.default_rng(0)
     picked = golden[chance.integers(len(golden), size=NOISY)]
@@ -79,43 +81,43 @@ def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
 
 @contextmanager
 def _blame(name: str) -> Iterator[None]:
-    """Turn what the libraries raise into one line."""
+    """Turn the libraries' exceptions into errors of one line."""
     try:
         yield
     except ConfigError:
         raise
     except ImportError as error:
         raise ConfigError(MISSING) from error
-    except Exception as error:  # converters fail in as many ways as there are classifiers
-        raise PluginError(f"cannot be turned into ONNX: {_reason(error)}; {ABLE}", plugin=f"model={name}") from error
+    except Exception as error:  # converters may fail in any way
+        raise PluginError(f"cannot be converted to ONNX: {_reason(error)}; {ABLE}", plugin=f"model={name}") from error
 
 
 def _reason(error: BaseException) -> str:
     unknown = re.search(r"<class '([\w.]+)'>", str(error))
     if unknown and (type(error).__name__.startswith("Missing") or "Unable to find" in str(error)):
-        return f"there is no converter of {unknown[1]}"
-    while error.__cause__:  # skl2onnx wraps some in pages of numbers
+        return f"no converter for {unknown[1]}"
+    while error.__cause__:  # skl2onnx adds pages of numbers to some
         error = error.__cause__
     line = first_line(error).rstrip(".")
     return line if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {line}"
 
 
 def convert(classifier: Any, width: int, classes: list[str]) -> bytes:
-    """Turn a classifier into ONNX.
+    """Convert a classifier to ONNX.
 
     Parameters
     ----------
     classifier : classifier
-        Fitted on numbers of classes.
+        Fitted on class indices.
     width : int
-        Columns of its rows.
+        Number of features.
     classes : list of str
-        Their names, which the file carries.
+        Names of the classes, which are stored in the file.
 
     Raises
     ------
     Exception
-        Whatever skl2onnx raises for what it has no converter of.
+        Whatever skl2onnx raises if it has no converter.
     """
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
@@ -127,7 +129,7 @@ def convert(classifier: Any, width: int, classes: list[str]) -> bytes:
     _register_boosters()
     register_own(last)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of versions that the converters have not met
+        warnings.simplefilter("ignore")  # about versions that the converters do not know
         onnx = convert_sklearn(
             classifier,
             initial_types=[("row", FloatTensorType([None, width]))],
@@ -141,7 +143,7 @@ def convert(classifier: Any, width: int, classes: list[str]) -> bytes:
 
 
 def _register_boosters() -> None:
-    """Tell skl2onnx of the boosters that onnxmltools can turn into ONNX."""
+    """Register onnxmltools' converters for LightGBM and XGBoost with skl2onnx."""
     from lightgbm import LGBMClassifier
     from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
     from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
@@ -155,7 +157,7 @@ def _register_boosters() -> None:
 
 
 def _answers(data: bytes, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """What onnxruntime says of some rows: numbers of classes, and probabilities."""
+    """Predict with onnxruntime: class indices, and probabilities."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
@@ -171,7 +173,7 @@ def _difference(model: Model, X: np.ndarray, shares: np.ndarray | None) -> float
 
 
 def _count_relabelled(model: Model, X: np.ndarray, labels: np.ndarray, shares: np.ndarray | None) -> int:
-    """Count rows that got another label, but not those where two classes are equally probable."""
+    """Count predictions with a different label, except where two classes are equally probable."""
     other = labels != model.classifier.predict(X)
     if shares is not None and hasattr(model.classifier, "predict_proba"):
         second, first = np.sort(shares, axis=1)[:, -2:].T

@@ -1,4 +1,4 @@
-"""Arithmetic as nodes of ONNX, in double precision; needs the extra ``onnx``."""
+"""Helpers to build ONNX nodes in double precision; needs the extra ``onnx``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from skl2onnx.algebra import onnx_ops
 from audiofw.learn.voting import LEAST
 
 OPSET = 15
-NEAREST = 1e-100  # a distance below this counts as this: one by 0 would be no number
+NEAREST = 1e-100  # smallest distance: avoids division by zero
 
 
 def node(kind: str, *inputs: Any, **attributes: Any) -> Any:
-    """Make a node of a kind of ONNX, from nodes and constants."""
+    """Create an ONNX node of a kind from nodes and constants."""
     return getattr(onnx_ops, f"Onnx{kind}")(*inputs, op_version=OPSET, **attributes)
 
 
@@ -26,7 +26,7 @@ def double(x: Any) -> Any:
 
 
 def float64(values: Any) -> np.ndarray:
-    """Make a constant in double precision, its rows one after another."""
+    """Create a constant in double precision, in row-major order."""
     return np.array(values, np.float64, order="C")
 
 
@@ -61,7 +61,7 @@ def squares(X: Any, known: np.ndarray) -> Any:
     own = total(node("Mul", X, X), 1)
     products = node("MatMul", X, -2 * known.T)
     found = node("Add", node("Add", own, products), np.sum(known**2, axis=1))
-    return node("Max", found, float64([0.0]))  # rounding can leave less
+    return node("Max", found, float64([0.0]))  # rounding may give less
 
 
 def _euclidean(X: Any, known: np.ndarray) -> Any:

@@ -85,7 +85,9 @@ def test_another_model_gives_equal_probabilities_or_a_reason_in_one_line(name):
     except PluginError as error:
         said = str(error)
     if said:  # hist_gbm: some versions of skl2onnx can, with some of onnx
-        assert re.fullmatch(rf"model={name}: cannot be turned into ONNX: .{{10,100}}; model=lda, svm, .* can, .*", said)
+        assert re.fullmatch(
+            rf"model={name}: cannot be converted to ONNX: .{{10,100}}; model=lda, svm, .* can, .*", said
+        )
     else:
         assert name != "catboost"
         np.testing.assert_allclose(_answers(data, X)[1], model.predict_proba(X), atol=1e-5)

@@ -178,7 +178,7 @@ def test_a_set_of_labels_is_as_large_as_its_coverage_needs(audiofw, run, tmp_pat
 def test_a_coverage_of_none_or_all_is_refused(audiofw, run, clips, share):
     outcome = audiofw("predict", str(run), str(clips), "--coverage", share)
     assert outcome.code == 2
-    assert "a share between 0 and 1" in outcome.err
+    assert "must be between 0 and 1" in outcome.err
 
 
 def test_stdin_is_a_recording(audiofw, run, clips, monkeypatch):
