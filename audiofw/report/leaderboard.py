@@ -129,7 +129,7 @@ def _lacking(board: Leaderboard) -> list[Run]:
 def _say_lacking(board: Leaderboard) -> list[str]:
     if not (lacking := _lacking(board)):
         return []
-    return [f"{len(lacking)} of {len(board.all_runs)} runs could not leave all that they were to: {lacking[0].lacks}"]
+    return [f"{len(lacking)} of {len(board.all_runs)} runs could not save all of their results: {lacking[0].lacks}"]
 
 
 def _say_unfinished(board: Leaderboard) -> list[str]:

@@ -34,8 +34,8 @@ def full_disk(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("model.skops", "no model/ left: run/model: No space left on device"),
-        ("bundle.json", "no model/ left: run/model: No space left on device"),
+        ("model.skops", "no model saved: run/model: No space left on device"),
+        ("bundle.json", "no model saved: run/model: No space left on device"),
         ("predictions.csv", "run/predictions.csv: cannot be written: No space left on device"),
         ("metrics.json", "run/metrics.json: cannot be written: No space left on device"),
         ("report.html", "no report: DataError: run/report.html: cannot be written: No space left on device"),
@@ -77,7 +77,7 @@ def test_python_gets_its_result_and_a_warning(sounds, full_disk, tmp_path, caplo
     full_disk("model.skops")
     result = fw.run([f"data.source={sounds(clips=4)}", *QUICK], path=tmp_path / "run")
     assert result.score == 1
-    assert "no model/ left" in caplog.text
+    assert "no model saved" in caplog.text
 
 
 def test_a_sweep_whose_runs_lack_models_says_so_and_makes_them_next_time(
@@ -92,7 +92,7 @@ def test_a_sweep_whose_runs_lack_models_says_so_and_makes_them_next_time(
     full_disk("model.skops")
     outcome = audiofw(*words)
     assert outcome.code == 1
-    assert "2 of 2 runs could not leave all that they were to: no model/ left" in outcome.out
+    assert "2 of 2 runs could not save all of their results: no model saved" in outcome.out
     full_disk("nothing")
     outcome = audiofw(*words)
     assert outcome.code == 0, outcome.err
