@@ -1,4 +1,4 @@
-"""What a model has to withstand: sounds as the world changes them."""
+"""Modifications of recordings for robustness tests: noise, gain, bandwidth, lossy encoding, reverberation."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CHANGES: Mapping[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarra
     "ogg, low bit rate": lambda y, sr, rng: effects.encoded(y, sr, "ogg"),
     "reverberation, 0.5 s": lambda y, sr, rng: effects.reverberant(y, sr, 0.5, rng),
 }
-"""By the name that is shown."""
+"""All modifications, by the name that is shown."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """One change, as what a unit takes for an augmentation."""
+    """One modification, in the form of an augmentation."""
 
     name: str
     holds_gil: bool = False
@@ -42,10 +42,10 @@ class Changed:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the changed samples depend on."""
+        """Everything that the modified samples depend on."""
         return {"name": self.name, "code": digest_code([Path(__file__)])}
 
 
 def changed_units(unit: Unit, seed: int) -> dict[str, Unit]:
-    """Give for each change what turns a recording, changed so, into rows as ``unit`` does."""
+    """For each modification, create a unit that extracts features like ``unit`` from modified recordings."""
     return {name: replace(unit, copy=Copy(Changed(name), 1, seed)) for name in CHANGES}

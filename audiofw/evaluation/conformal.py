@@ -1,8 +1,9 @@
-"""How far probabilities can be relied on: what accuracy a threshold buys, and sets of labels that hold the true one.
+"""Accuracy of the most confident predictions, and conformal prediction sets with a given coverage.
 
-Everything is worked out from out-of-fold probabilities. A set of labels is split-conformal: it holds every class whose
-probability is at least a threshold, low enough for as large a share of clips as was asked for. That is true of new
-clips that are like the tested ones, whatever the model; it is not true of another microphone or another forest.
+Both are computed from out-of-fold probabilities. A prediction set (split conformal) contains every class whose
+probability is at least a threshold, low enough for the sets to contain the true class in the wanted share of clips
+(the coverage). This holds for new clips like the tested ones, whatever the model, but not for other microphones or
+places.
 
 References
 ----------
@@ -20,33 +21,33 @@ import numpy as np
 CURVE_POINTS = 50
 MOST_KEPT = 1000
 PARTS = 5
-SHARES = (1.0, 0.9, 0.8, 0.5)  # of the clips, the surest, in the summary
+SHARES = (1.0, 0.9, 0.8, 0.5)  # of the clips, the most confident, in the summary
 
 
 def summarise_confidence(
     proba: np.ndarray, y: np.ndarray, parts: np.ndarray, coverage: float, groups: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Gather what probabilities are worth, ready for JSON.
+    """Summarise how useful the probabilities are, ready for JSON.
 
     Parameters
     ----------
     proba : np.ndarray [shape=(clips, classes)]
-        Out-of-fold probabilities of the tested clips.
+        Out-of-fold probabilities of the test clips.
     y : np.ndarray [shape=(clips,)]
         Their classes.
     parts : np.ndarray [shape=(clips,)]
-        The fold that tested each. The threshold that a part is judged by comes from the other parts; of one fold alone
-        its clips, or groups, are dealt out.
+        The fold that tested each. The threshold for one part is computed on the others; a single fold is divided into
+        parts by clips, or groups.
     coverage : float
-        Share of clips whose set is to hold the true label.
+        Share of clips whose set is to contain the true class.
     groups : np.ndarray [shape=(clips,)], optional
 
     Returns
     -------
     dict
-        ``curve``: accuracy of the clips above thresholds, and the share of clips that these are; ``sets``: the coverage
-        asked for and measured, and the mean number of labels; ``conformity``: the sorted probabilities of the true
-        labels, for `threshold`.
+        ``curve``: accuracy of the clips above thresholds, and their share of all clips; ``sets``: the wanted and the
+        measured coverage, and the mean number of classes; ``conformity``: the sorted probabilities of the true classes,
+        for `threshold`.
     """
     true = proba[np.arange(len(y)), y]
     return {
@@ -57,12 +58,12 @@ def summarise_confidence(
 
 
 def coverage_curve(proba: np.ndarray, y: np.ndarray) -> list[dict[str, float]]:
-    """Say how accurate the surest clips are, for shares of them from all down to few.
+    """Compute the accuracy of the most confident predictions, for shares of them from all down to few.
 
     Returns
     -------
     list of dict
-        ``threshold``: the lowest probability among them, ``coverage``: their share, ``accuracy``: how many are right.
+        ``threshold``: their lowest probability, ``coverage``: their share of the clips, ``accuracy``.
     """
     surest, right = proba.max(axis=1), proba.argmax(axis=1) == y
     order = np.argsort(-surest, kind="stable")
@@ -75,29 +76,29 @@ def coverage_curve(proba: np.ndarray, y: np.ndarray) -> list[dict[str, float]]:
 
 
 def threshold(conformity: Sequence[float] | np.ndarray, coverage: float) -> float:
-    """Find the probability from which on a class belongs into a clip's set.
+    """Find the lowest probability for a class to be in a prediction set.
 
     Parameters
     ----------
     conformity : sequence of float
-        Probabilities of the true labels of clips that the model was not fitted on, sorted.
+        Probabilities of the true classes of clips that the model was not trained on, sorted.
     coverage : float
-        Share of clips whose set is to hold the true label, from 0 to 1.
+        Share of clips whose set is to contain the true class, from 0 to 1.
 
     Returns
     -------
     float
-        0 if there are too few clips for such a coverage: then every class belongs into it.
+        0 if there are too few clips for this coverage: then every set contains all classes.
     """
     n = len(conformity)
-    left_out = n - math.ceil((n + 1) * coverage)  # clips whose true label may be below
+    left_out = n - math.ceil((n + 1) * coverage)  # number of clips whose true class may be below
     return float(conformity[left_out]) if left_out >= 0 else 0.0
 
 
 def label_sets(proba: np.ndarray, least: float) -> np.ndarray:
-    """Mark the classes of each clip's set, shape ``(clips, classes)``: those of at least this probability.
+    """Mark the classes in each clip's prediction set, shape ``(clips, classes)``: those of at least this probability.
 
-    A set is never empty: the most likely class is in it.
+    A set is never empty: it contains the most probable class.
     """
     return (proba >= least) | (proba == proba.max(axis=1, keepdims=True))
 
@@ -105,7 +106,7 @@ def label_sets(proba: np.ndarray, least: float) -> np.ndarray:
 def _measure_sets(
     proba: np.ndarray, y: np.ndarray, true: np.ndarray, parts: np.ndarray, coverage: float
 ) -> dict[str, float] | None:
-    """Judge each part by the threshold of the others; None where there is but one part."""
+    """Apply to each part the threshold of the others; None if there is only one part."""
     numbers = np.unique(parts)
     if len(numbers) < 2:
         return None
@@ -124,7 +125,7 @@ def _measure_sets(
 
 
 def _deal(parts: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Keep the folds, or deal the clips of a single one, or its groups, into parts."""
+    """Keep the folds, or divide a single one into parts, by clips or groups."""
     if len(np.unique(parts)) > 1:
         return parts
     units = np.arange(len(parts)) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -132,7 +133,7 @@ def _deal(parts: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 
 def _kept(ordered: np.ndarray) -> np.ndarray:
-    """Thin out many values, evenly and downwards, so that a coverage is kept rather than missed."""
+    """Thin out many values evenly, rounded down, so that the coverage is at least kept."""
     if len(ordered) <= MOST_KEPT:
         return ordered
     return ordered[np.linspace(0, len(ordered) - 1, MOST_KEPT).astype(int)]

@@ -1,4 +1,4 @@
-"""Fit, predict, score: everything that is fitted is fitted inside each fold, on its training part alone."""
+"""Cross-validation: everything that is fitted is fitted inside each fold, on its training set only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from audiofw.evaluation.scores import Scores, scores
 
 
 class FoldResult(NamedTuple):
-    """What one model, fitted on one fold's training part, said of its test part."""
+    """The predictions for one fold's test set by the model fitted on its training set."""
 
     number: int  # from 1
     n_train: int
-    test: np.ndarray  # indices of the clips, as are the rows of the next two
+    test: np.ndarray  # indices of the clips, in the order of the next two
     predictions: np.ndarray
     probabilities: np.ndarray | None
     scores: Scores
@@ -28,7 +28,7 @@ class FoldResult(NamedTuple):
 
 
 class Pooled(NamedTuple):
-    """What the folds' models together said of every clip; -1 and NaN where a clip was never in a test part."""
+    """The combined predictions of all folds for every clip; -1 and NaN for a clip that was never tested."""
 
     predictions: np.ndarray
     probabilities: np.ndarray | None
@@ -42,20 +42,20 @@ class Evaluation:
     Attributes
     ----------
     sample : Sample
-        What was fitted and tested.
+        The data.
     y, predictions : np.ndarray [shape=(clips,)]
-        True and predicted classes; a clip that was never in a test part is predicted as -1. A clip that was in
-        several has the class of the highest mean probability, or, without probabilities, of most votes.
+        True and predicted classes; -1 for a clip that was never tested. A clip that was tested several times gets the
+        class with the highest mean probability or, without probabilities, the most votes.
     probabilities : np.ndarray [shape=(clips, n_classes)] or None
-        Mean over the test parts that held the clip; NaN for none. None when the model gives none.
+        Mean over the folds that tested the clip; NaN if none did. None if the model gives no probabilities.
     fold_of : np.ndarray [shape=(clips,)]
         Number, from 1, of the first fold that tested the clip; 0 for none.
     scores : dict
-        Of all tested clips together.
+        Of all test clips together.
     folds, baseline_folds : tuple of FoldResult
-        Of the model, and of always saying the training part's most frequent class.
+        Of the model, and of the baseline, which always predicts the training set's most frequent class.
     models : tuple
-        The fitted models: all if they were kept, else the last fold's.
+        The fitted models: all if they were kept, else only the last fold's.
     """
 
     sample: Sample
@@ -73,7 +73,7 @@ class Evaluation:
 
     @property
     def tested(self) -> np.ndarray:
-        """Mask of the clips that were in a test part."""
+        """Mask of the clips that were tested."""
         return self.fold_of > 0
 
 
@@ -91,38 +91,38 @@ def cross_validate(
     on_fold: Callable[[FoldResult], None] | None = None,
     keep_models: bool = False,
 ) -> Evaluation:
-    """Fit a fresh model on each fold's training part and let it predict the test part.
+    """Fit a new model on each fold's training set and predict its test set.
 
     Parameters
     ----------
     make_model : callable
-        Makes an unfitted scikit-learn classifier, a new one at each call.
+        Returns an unfitted scikit-learn classifier, a new one at each call.
     folds : sequence of Fold
-        As `make_splits` gives them.
+        As `make_splits` returns them.
     X : np.ndarray [shape=(rows, d)]
-        Or an array of pictures, for a model that begins with a pooling.
+        Or an object array of two-dimensional features, for a model that begins with a pooling.
     y : np.ndarray [shape=(clips,)]
         Classes as 0 .. n_classes-1.
     clip_of : np.ndarray [shape=(rows,)], optional
-        The clip that a row is of; by default each clip has one row, in their order. A fold is fitted on all rows of its
+        Index of each row's clip; by default each clip has one row, in order. A fold is fitted on all rows of its
         training clips; the probabilities of a test clip are the mean over its rows.
     augmented : np.ndarray [shape=(rows,)], optional
-        Mask of the rows that are fitted on, but never predicted.
+        Mask of the rows that are used for training, but never predicted.
     groups : sequence of str, optional
-        Group of each clip, for the intervals and for models that split again inside.
+        Group of each clip, for the intervals and for models with inner splits.
     balance : "none" or "balanced"
-        "balanced" weighs each clip by the inverse of its class's frequency in the training part.
+        "balanced" sets class weights inversely proportional to the class frequencies in the training set.
     on_fold : callable, optional
-        Called with each fold's result as soon as it is there.
+        Called with each fold's result when it is done.
     keep_models : bool
-        Keep every fold's fitted model instead of the last alone.
+        Keep every fold's fitted model instead of only the last.
 
     Raises
     ------
     ConfigError
-        For a model option out of range, or `balance` with a model that takes no weights.
+        For a model option out of range, or ``balance`` with a model that does not support sample weights.
     PluginError
-        For a model that fails, or predicts what is no class or no probability.
+        For a model that fails, or predicts something other than classes and probabilities.
     """
     results, baseline = [], []
     models: list[Any] = []
@@ -155,7 +155,7 @@ def cross_validate(
 def _make_baseline() -> Any:
     from sklearn.dummy import DummyClassifier
 
-    # it says the most frequent class, and, unlike strategy="most_frequent", with honest probabilities
+    # predicts the most frequent class but, unlike strategy="most_frequent", with meaningful probabilities
     return DummyClassifier(strategy="prior")
 
 
@@ -167,7 +167,7 @@ def _run_fold(make_model: Callable[[], Any], number: int, fold: Fold, sample: Sa
 
 
 def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult:
-    """Let a fold's fitted model predict its test clips, and score that."""
+    """Predict a fold's test clips with its fitted model, and score the predictions."""
     started = time.perf_counter()
     rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
     predictions, probabilities = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)
@@ -184,7 +184,7 @@ def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult
 
 
 def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:
-    """Put together what the folds' models said of each clip; see `Evaluation`."""
+    """Combine the folds' predictions for each clip; see `Evaluation`."""
     votes, times, predictions = np.zeros((len(y), n_classes)), np.zeros(len(y), int), np.full(len(y), -1)
     for result in results:
         one_hot = np.eye(n_classes)[result.predictions]

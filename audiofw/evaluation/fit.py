@@ -1,4 +1,4 @@
-"""Fit one model on the rows of some clips, and let it say of others which class each clip is of."""
+"""Fit one model on the feature vectors of some clips, and predict the classes of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiofw.learn.steps import fit, last_step, takes
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What models are fitted on and tested with: the arguments of `cross_validate`."""
+    """The data for training and testing models: the arguments of `cross_validate`."""
 
     X: np.ndarray
     y: np.ndarray
@@ -40,7 +40,7 @@ class Sample:
         groups: Groups = None,
         balance: Literal["none", "balanced"] = "none",
     ) -> Sample:
-        """Fill in what is not given: one row a clip, none augmented, each clip a group by itself."""
+        """Fill in defaults: one row per clip, none augmented, each clip a group of its own."""
         known = read_groups(groups)
         return cls(
             X=X,
@@ -59,9 +59,9 @@ def rows_of(clips: np.ndarray, clip_of: np.ndarray, without: np.ndarray | None =
     Parameters
     ----------
     clips : np.ndarray [shape=(n,)]
-        Numbers of clips.
+        Indices of clips.
     clip_of : np.ndarray [shape=(rows,)]
-        The clip that each row is of.
+        Index of each row's clip.
     without : np.ndarray [shape=(rows,)], optional
         Mask of rows to leave out.
     """
@@ -73,22 +73,22 @@ def rows_of(clips: np.ndarray, clip_of: np.ndarray, without: np.ndarray | None =
 
 
 def fit_clips(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str = "") -> Any:
-    """Fit a fresh model on all rows of some clips.
+    """Fit a new model on all rows of some clips.
 
     Parameters
     ----------
     make_model : callable
-        Makes an unfitted scikit-learn classifier.
+        Returns an unfitted scikit-learn classifier.
     sample : Sample
     clips : np.ndarray [shape=(n,)]
-        Numbers of the clips to fit on.
+        Indices of the clips to fit on.
     where : str
-        Ends the sentence of an error.
+        Appended to error messages.
 
     Raises
     ------
     ConfigError
-        For a model option out of range, or ``balance=balanced`` with a model that takes no weights.
+        For a model option out of range, or ``balance=balanced`` with a model that does not support sample weights.
     PluginError
         For a model that fails.
     """
@@ -108,7 +108,7 @@ def fit_clips(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, 
 
 
 def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Say of each clip which class it is of, from all its rows.
+    """Predict the class of each clip from all its rows.
 
     Parameters
     ----------
@@ -116,26 +116,26 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
         Fitted on classes 0 .. n_classes-1.
     X : np.ndarray [shape=(rows, d)]
     clip_of : np.ndarray [shape=(rows,)]
-        The clip that each row is of; rows of one clip stand together.
+        Index of each row's clip; the rows of a clip are consecutive.
     n_classes : int
 
     Returns
     -------
     predictions : np.ndarray [shape=(clips,)]
-        In the order in which the clips come in ``clip_of``. Of several rows, the class of the highest mean probability,
-        or, without probabilities, of most votes.
+        In the order of the clips in ``clip_of``. With several rows, the class with the highest mean probability or,
+        without probabilities, the most votes.
     probabilities : np.ndarray [shape=(clips, n_classes)] or None
-        Mean over the clip's rows; None when the model gives none.
+        Mean over the clip's rows; None if the model gives none.
 
     Raises
     ------
     PluginError
-        For a model that fails, or predicts what is no class or no probability.
+        For a model that fails, or predicts something other than classes and probabilities.
     """
     if (pooling := _learning_pooling(model, X)) is not None:
         X, model = pool_pictures(pooling, X), model[1:]
     with _blame("model", f"{last_step(model)[1]} failed"), warnings.catch_warnings():
-        # LightGBM 4.6 names the columns of an array by itself, and is then warned of for predicting on an array
+        # LightGBM 4.6 invents column names for an array, and scikit-learn then warns when it predicts on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         predictions = _predict(model, X, n_classes)
         probabilities = _predict_proba(model, X, n_classes)
@@ -148,17 +148,17 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
 
 
 def _learning_pooling(model: Any, X: np.ndarray) -> Any:
-    """Give the pooling that a model begins with if it is fitted on pictures, else None."""
+    """Return the pooling that a model begins with if it is fitted on two-dimensional features, else None."""
     return model[0] if X.dtype == object else None
 
 
 def pool_pictures(pooling: Any, pictures: np.ndarray) -> np.ndarray:
-    """Turn pictures into rows by a pooling that has learned.
+    """Apply a fitted pooling to two-dimensional features.
 
     Raises
     ------
     PluginError
-        For one that fails, or does not give a row of finite numbers for each picture.
+        If it fails, or does not return one vector of finite numbers per clip.
     """
     with _blame("pooling", f"{type(pooling).__name__} failed"):
         return _checked(pooling.transform(pictures), len(pictures))
@@ -166,15 +166,15 @@ def pool_pictures(pooling: Any, pictures: np.ndarray) -> np.ndarray:
 
 def _checked(rows: Any, n: int) -> Any:
     array = np.asarray(rows)
-    is_dense = array.dtype.kind in "fiub"  # a classifier may take sparse rows, too
+    is_dense = array.dtype.kind in "fiub"  # a classifier may accept sparse rows, too
     if is_dense and not (array.ndim == 2 and len(array) == n and np.isfinite(array).all()):
-        raise PluginError(f"transform must give a row of finite numbers for each of {n} pictures", plugin="pooling")
+        raise PluginError(f"transform must return one row of finite numbers for each of {n} clips", plugin="pooling")
     return rows
 
 
 @contextmanager
 def _blame(kind: str, what: str) -> Iterator[None]:
-    """Turn what a plugin's estimator raises into one line, which `named` completes."""
+    """Turn exceptions of a plugin's estimator into errors of one line, which `named` completes."""
     try:
         with blame(kind, None, what, shorten=first_line):
             yield
@@ -185,14 +185,15 @@ def _blame(kind: str, what: str) -> Iterator[None]:
 
 
 def is_out_of_range(error: BaseException) -> bool:
-    """Whether scikit-learn refuses an option's value; the error's class is in no public module."""
+    """Check whether scikit-learn rejects an option's value; the class of the error is not public."""
     return type(error).__name__ == "InvalidParameterError"
 
 
 def _weights(model: Any, sample: Sample, rows: np.ndarray) -> np.ndarray | None:
-    """Make each row's weight; None where all weigh the same.
+    """Compute the rows' sample weights; None if they are all equal.
 
-    Classes weigh alike if they are to be balanced, and clips do however many rows each has, if the model takes weights.
+    With ``balance=balanced``, all classes have the same total weight. Clips have the same weight whatever their number
+    of rows, if the model supports weights.
     """
     from sklearn.utils.class_weight import compute_sample_weight
 
@@ -207,21 +208,23 @@ def _weights(model: Any, sample: Sample, rows: np.ndarray) -> np.ndarray | None:
 def _predict(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
     predictions = np.asarray(model.predict(X))
     if predictions.shape != (len(X),) or not np.isin(predictions, np.arange(n_classes)).all():
-        raise PluginError(f"{last_step(model)[1]}: predict must give a class of fit's y for each clip", plugin="model")
+        raise PluginError(
+            f"{last_step(model)[1]}: predict must return one of the classes in fit's y for each clip", plugin="model"
+        )
     return predictions.astype(np.intp)
 
 
 def _predict_proba(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray | None:
-    """Give each class its column, also one that the model has not met; None for a model without probabilities."""
+    """Predict probabilities with a column for every class, even if not in the training set; None if there are none."""
     if not hasattr(model, "predict_proba"):
         return None
     proba, seen = np.asarray(model.predict_proba(X), float), np.asarray(model.classes_, int)
     sums = proba.sum(axis=-1, keepdims=True)
     if proba.shape != (len(X), len(seen)) or not np.allclose(sums, 1, atol=1e-3) or (proba < 0).any():
         raise PluginError(
-            f"{last_step(model)[1]}: predict_proba must give a row of probabilities for each clip, with sum 1",
+            f"{last_step(model)[1]}: predict_proba must return one row of probabilities per clip, with sum 1",
             plugin="model",
         )
     columns = np.zeros((len(X), n_classes))
-    columns[:, seen] = proba / sums  # float32 sums to 1 too coarsely for log_loss
+    columns[:, seen] = proba / sums  # sums of float32 are not exact enough for log_loss
     return columns

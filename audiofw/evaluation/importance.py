@@ -1,9 +1,9 @@
-"""What a model listens to: the importance of the table's columns, folded onto the axes of the feature.
+"""Feature importance: of the columns of the feature matrix, summed by row, statistic and part of the clip.
 
-A column is named ``row.statistic@part``, as ``mfcc3.delta.p90@2/4``: the 90th percentile of the change of the third
-coefficient, in the second quarter of the clip. A model that knows the importance of its columns is asked for it.
-Else all columns of one row (statistic, part) change places among the tested clips together, and what that costs is
-measured: single columns of a wide table say too much of the same to be missed alone.
+A column is named ``row.statistic@part``, e.g. ``mfcc3.delta.p90@2/4``: the 90th percentile of the change of the third
+coefficient, in the second quarter of the clip. If a model has feature importances or coefficients, these are used.
+Otherwise the columns of one row (statistic, part) are permuted together among the test clips, and the loss is measured:
+single columns of a wide matrix are too redundant to be permuted alone.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from audiofw.data.splits import Fold
 AXES = ("row", "statistic", "part")
 _NAME = re.compile(r"(?P<row>[^.@]+)(?:\.(?P<statistic>[^@]+))?(?:@(?P<part>.+))?", re.DOTALL)
 MOST_REPEATS = 5
-LEAST_ROWS = 30  # of a fold's test part, when there is no time for all
+LEAST_ROWS = 30  # of a fold's test set, if there is no time for all
 
 
 class Place(NamedTuple):
-    """Where on the feature's axes a column stands; None where its name does not say."""
+    """A column's position on the feature's axes; None if its name does not say."""
 
     row: str
     statistic: str | None
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 
 class Tested(NamedTuple):
-    """A fitted model, and its test part."""
+    """A fitted model and its test set."""
 
     model: Any
     X: np.ndarray
@@ -49,31 +49,31 @@ def importance(
     seed: int = 0,
     seconds: float = 1.0,
 ) -> dict[str, Any] | None:
-    """Measure what fitted models listen to.
+    """Measure the feature importance of fitted models.
 
     Parameters
     ----------
     models : sequence of fitted classifiers
-        One for each of the last folds, or one alone, that of the last fold.
+        Of the last folds, or only of the last one.
     folds : sequence of Fold
-        As they were fitted.
+        All folds.
     X : np.ndarray [shape=(clips, d)]
-        What the classifiers see of each clip.
+        The features of each clip.
     y : np.ndarray [shape=(clips,)]
         Classes as 0 .. n_classes-1.
     names : sequence of str [shape=(d,)]
         Of the columns.
     seed : int
-        Of the permutations.
+        For the permutations.
     seconds : float
-        About how long permutations may take; fewer repeats and fewer clips are used to keep it.
+        Approximate time for permutations; limits the repeats and clips that are used.
 
     Returns
     -------
     dict or None
         Ready for JSON: ``method`` ("model" or "permutation"), ``unit``, ``n_columns``, and for each of the axes
-        ``row``, ``statistic`` and ``part`` a list of ``[name, importance]`` in the columns' order, empty where names
-        do not tell it. None for a table that is not of numbers, or a model that cannot be asked.
+        ``row``, ``statistic`` and ``part`` a list of ``[name, importance]`` in the order of the columns, empty if the
+        names do not contain it. None if X is not a matrix, or there is no model.
     """
     if X.ndim != 2 or not models:
         return None
@@ -91,7 +91,7 @@ def importance(
 
 
 def read_name(name: str) -> Place:
-    """Take a column's name apart."""
+    """Split a column's name."""
     found = _NAME.fullmatch(name)
     return Place(found["row"], found["statistic"], found["part"]) if found else Place(name, None, None)
 
@@ -102,7 +102,7 @@ def _fold(places: Sequence[Place], axis: str, measure: Callable[[np.ndarray], fl
 
 
 def _group(places: Sequence[Place], axis: str) -> dict[str, list[int]]:
-    """List the columns of each name on one axis; none where there is only one, or a column has none."""
+    """List the columns of each name on one axis; empty if there is only one name, or a column has none."""
     groups: dict[str, list[int]] = {}
     for i, place in enumerate(places):
         name = getattr(place, axis)
@@ -118,14 +118,14 @@ def _count_groups(places: Sequence[Place]) -> int:
     return max(1, sum(len(_group(places, axis)) for axis in AXES))
 
 
-# --- the model's own --------------------------------------------------------------------------------------
+# --- by the model itself ----------------------------------------------------------------------------------
 
 
 def _own_importance(model: Any, X: np.ndarray) -> np.ndarray | None:
-    """Ask a model how much it makes of each column of X, at least 0; None where it does not say."""
+    """Read a model's own importance of each column of X, at least 0; None if it has none."""
     steps = [step for _, step in getattr(model, "steps", [("", model)]) if not isinstance(step, (str, type(None)))]
     values = _of_classifier(steps[-1]) if steps else None
-    if values is None and len(steps) == 1 and hasattr(model, "estimator_"):  # it maps another's probabilities
+    if values is None and len(steps) == 1 and hasattr(model, "estimator_"):  # e.g. a calibrated classifier
         return _own_importance(model.estimator_, X)
     scaled = False
     for step in reversed(steps[:-1]):
@@ -134,16 +134,16 @@ def _own_importance(model: Any, X: np.ndarray) -> np.ndarray | None:
     if values is None:
         return None
     if not scaled and not hasattr(steps[-1], "feature_importances_"):
-        values = values * X.std(axis=0)  # a coefficient per Hz and one per dB compare only so
+        values = values * X.std(axis=0)  # makes coefficients of different units comparable
     return np.abs(values).max(axis=0) if values.ndim == 2 else np.abs(values)
 
 
 def _of_classifier(model: Any) -> np.ndarray | None:
-    """Give ``feature_importances_`` or the coefficients of each class, (classes, columns)."""
+    """Read ``feature_importances_`` or the coefficients of each class, (classes, columns)."""
     for attribute in ("feature_importances_", "coef_"):
         try:
             values = np.atleast_2d(np.asarray(getattr(model, attribute), dtype=float))
-        except Exception:  # noqa: BLE001 – absent, of another kernel, sparse, refused: then it does not say
+        except Exception:  # noqa: BLE001 – may be missing, undefined for the kernel, or sparse
             continue
         if values.ndim == 2 and np.isfinite(values).all():
             return values
@@ -151,7 +151,7 @@ def _of_classifier(model: Any) -> np.ndarray | None:
 
 
 def _through(step: Any, values: np.ndarray) -> np.ndarray | None:
-    """Carry importances from what a step gives back to what it takes."""
+    """Map importances of a step's outputs back to its inputs."""
     if hasattr(step, "get_support"):
         before = np.zeros((len(values), len(step.get_support())))
         before[:, step.get_support()] = values
@@ -173,7 +173,7 @@ def _shares(values: Any) -> np.ndarray:
 
 
 class _Losses:
-    """What the tested clips' true classes lose in probability when columns change places among them."""
+    """The loss in the true class's probability when columns are permuted among the test clips."""
 
     def __init__(self, tested: Sequence[Tested], seed: int, deadline: float, groups: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -182,7 +182,7 @@ class _Losses:
         self._whole = [self._measure(one) for one in self._tested]
 
     def without(self, columns: np.ndarray) -> float:
-        """Give the mean loss over models and repeats; about 0 for columns that the models do not need."""
+        """Compute the mean loss over models and repeats; about 0 for columns that the models do not need."""
         lost = [
             whole - self._measure(one._replace(X=self._permuted(one.X, columns)))
             for one, whole in zip(self._tested, self._whole, strict=True)
@@ -199,14 +199,14 @@ class _Losses:
         if self.unit == "accuracy":
             return float(np.mean(np.asarray(one.model.predict(one.X)) == one.y))
         proba, classes = np.asarray(one.model.predict_proba(one.X)), np.asarray(one.model.classes_)
-        of_truth = np.where(classes == one.y[:, None], proba, 0.0)  # a class that the model has not met gets nothing
+        of_truth = np.where(classes == one.y[:, None], proba, 0.0)  # 0 for a class that was not in the training set
         return float(of_truth.sum(axis=1).mean())
 
     def _afford(self, tested: Sequence[Tested], deadline: float, groups: int) -> tuple[Sequence[Tested], int]:
-        """Take as many repeats, else as few models and rows, as there is time for."""
+        """Choose the number of repeats, or of models and rows, that the time allows."""
         last, started = tested[-1], time.perf_counter()
         self._measure(last)
-        once = max(time.perf_counter() - started, 1e-6) * groups  # of one model, all groups
+        once = max(time.perf_counter() - started, 1e-6) * groups  # seconds for one model and all groups
         left = max(deadline - time.perf_counter(), 0.0)
         if once <= left:
             models = int(np.clip(left / once, 1, len(tested)))
@@ -217,5 +217,5 @@ class _Losses:
 
 
 def axis_of(measured: Mapping[str, Any], axis: str) -> list[tuple[str, float]]:
-    """Read one axis of what `importance` gave."""
+    """Read one axis of the result of `importance`."""
     return [(str(name), float(value)) for name, value in measured.get(axis, [])]

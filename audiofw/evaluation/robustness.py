@@ -1,7 +1,6 @@
-"""How a score holds up: every fold's test clips are changed as the world changes sounds, and predicted again.
+"""Robustness: score the folds' models on modified test clips, with noise, lossy encoding, reverberation and the like.
 
-Nothing is fitted again: the model of each fold, which never saw these clips, meets them in noise, quieter, over the
-telephone, in a lossy file or in a room.
+Nothing is trained again: each fold's model, which was not trained on these clips, predicts the modified versions.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ UNCHANGED = "none"
 def measure_robustness(
     evaluation: Evaluation, folds: Sequence[Fold], unit: Unit, extract: Extract, *, score: str, seed: int
 ) -> list[dict[str, Any]]:
-    """Score every fold's model, as it is, on its test clips as they are and in every change.
+    """Score every fold's model, without retraining, on its test clips, unchanged and with each modification.
 
     Parameters
     ----------
@@ -39,19 +38,19 @@ def measure_robustness(
         With the models of all its folds.
     folds : sequence of Fold
     unit : Unit
-        What made the rows of the clips as they are.
+        Extracts features from the unchanged clips.
     extract : callable
-        Makes the table of some of the clips, given by their numbers, by another unit.
+        Extracts the features of some clips, given by their indices, with another unit.
     score : str
         The main score.
     seed : int
-        Of the changes' chance.
+        For random modifications.
 
     Returns
     -------
     list of dict
-        ``change``, ``value``, ``interval`` and ``n_tested`` (clips), those of the clips as they are first. None for a
-        score that is undefined, or a change in which no clip could be used.
+        ``change``, ``value``, ``interval`` and ``n_tested`` (clips); the unchanged clips come first. None for a score
+        that is undefined, or a modification in which no clip could be used.
     """
     tested = np.flatnonzero(evaluation.tested)
     as_they_are = Pooled(evaluation.predictions, evaluation.probabilities, evaluation.scores)
@@ -60,7 +59,7 @@ def measure_robustness(
         pooled = None
         try:
             table = extract(tested, changed)
-        except DataError as error:  # no clip is left: a libsndfile may know no mp3
+        except DataError as error:  # e.g. a libsndfile without mp3
             log.warning("robustness: %s: %s", name, error)
         else:
             _warn_of_lost(name, table)
@@ -76,7 +75,7 @@ def _warn_of_lost(name: str, table: Table) -> None:
 
 
 def _test_again(evaluation: Evaluation, folds: Sequence[Fold], table: Table, kept: np.ndarray) -> Pooled:
-    """Let each fold's model predict those of its test clips that have rows; ``kept`` holds their numbers."""
+    """Predict with each fold's model those of its test clips that have features; ``kept`` holds their indices."""
     sample = Sample.of(table.X, evaluation.y, evaluation.n_classes, clip_of=kept[table.clip_of])
     parts = [Fold(fold.train, fold.test[np.isin(fold.test, kept)]) for fold in folds]
     results = [

@@ -1,7 +1,7 @@
-"""How good predictions are: scikit-learn's scores, with honest gaps.
+"""Scores of predictions, by scikit-learn; None where a score is undefined.
 
-A score that is not defined for the clips at hand is None, never a guess: ``log_loss`` and ``roc_auc`` without
-probabilities, ``roc_auc`` where a class has no clip, ``mcc`` where all clips are of one class.
+These are ``log_loss`` and ``roc_auc`` without probabilities, ``roc_auc`` if a class has no clips, and ``mcc`` if all
+clips are of one class.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GREATER_IS_BETTER = {
     "log_loss": False,
     "roc_auc": True,
 }
-"""Every score, and whether more of it is better."""
+"""All scores, and whether higher is better."""
 
 NEED_PROBABILITIES = ("log_loss", "roc_auc")
 
@@ -30,7 +30,7 @@ Scores = dict[str, float | None]
 
 
 class ClassScores(NamedTuple):
-    """One class's scores; what would be a division by zero is 0, as ``support`` then tells."""
+    """The scores of one class; a division by zero gives 0."""
 
     precision: float
     recall: float
@@ -39,12 +39,12 @@ class ClassScores(NamedTuple):
 
 
 def check_score(name: str) -> None:
-    """Refuse the name of a score that does not exist.
+    """Check the name of a score.
 
     Raises
     ------
     ConfigError
-        With the nearest name and the list of them.
+        If it does not exist; lists the available scores.
     """
     if name not in GREATER_IS_BETTER:
         known = ", ".join(GREATER_IS_BETTER)
@@ -54,18 +54,18 @@ def check_score(name: str) -> None:
 def scores(
     y_true: np.ndarray, y_pred: np.ndarray, proba: np.ndarray | None, n_classes: int, *, positive: int = 1
 ) -> Scores:
-    """Score predictions in every way that `GREATER_IS_BETTER` lists.
+    """Compute all the scores in `GREATER_IS_BETTER`.
 
     Parameters
     ----------
     y_true, y_pred : np.ndarray [shape=(n,)]
-        Classes as 0 .. n_classes-1. Not every class need be there.
+        Classes as 0 .. n_classes-1; some may be missing.
     proba : np.ndarray [shape=(n, n_classes)] or None
         Probabilities; each row sums to 1.
     n_classes : int
-        Of the whole data.
+        In all of the data.
     positive : int
-        Of two classes, the one whose F1 ``f1`` is: by default the last in sorted order, as in scikit-learn.
+        With two classes, the one for ``f1``: by default the last in sorted order, as in scikit-learn.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def scores(
     f1_of_each = metrics.f1_score(y_true, y_pred, labels=range(n_classes), average=None, zero_division=0)
     values: dict[str, Any] = {
         "accuracy": metrics.accuracy_score(y_true, y_pred),
-        # balanced_accuracy_score is the same but warns of classes that are only in y_pred
+        # the same as balanced_accuracy_score, which warns about classes that are only in y_pred
         "balanced_accuracy": metrics.recall_score(y_true, y_pred, labels=present, average="macro", zero_division=0),
         "f1": f1_of_each[positive] if n_classes == 2 else f1_macro,
         "f1_macro": f1_macro,
@@ -102,7 +102,7 @@ def _roc_auc(y_true: np.ndarray, proba: np.ndarray) -> float:
 
 
 def per_class(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> list[ClassScores]:
-    """Score every class by itself, in the order of the classes."""
+    """Score each class, in the order of the classes."""
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(y_true, y_pred, labels=range(n_classes), zero_division=0)
@@ -110,14 +110,14 @@ def per_class(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> list[Cl
 
 
 def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
-    """Count clips: a row for each true class, a column for each predicted one."""
+    """Count clips: rows are true classes, columns predicted ones."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(y_true, y_pred, labels=range(n_classes))
 
 
 def score_counts(counts: np.ndarray, positive: int) -> dict[str, np.ndarray]:
-    """Score many confusion matrices at once, shape (sets, classes, classes), as `scores` does; NaN is undefined."""
+    """Score many confusion matrices at once, shape (sets, classes, classes), like `scores`; NaN where undefined."""
     right = np.diagonal(counts, axis1=1, axis2=2)
     true, predicted, total = counts.sum(axis=2), counts.sum(axis=1), counts.sum(axis=(1, 2))
     f1 = _divide(2 * right, true + predicted)

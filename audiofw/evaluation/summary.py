@@ -1,4 +1,4 @@
-"""An evaluation's figures, gathered for ``metrics.json``."""
+"""Summarise an evaluation for ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def summarise(
     level: float = 0.95,
     coverage: float = 0.9,
 ) -> dict[str, Any]:
-    """Gather an evaluation's figures, ready for JSON: plain Python values, None for what is undefined.
+    """Summarise an evaluation as plain Python values, ready for JSON; None for undefined scores.
 
-    The main ``value``, None where it is undefined, is the pooled score: that of all out-of-fold predictions together,
-    which is what has an interval, and what weighs every clip alike however the folds fell.
+    The main ``value``, None if it is undefined, is the pooled score: that of all out-of-fold predictions together. The
+    interval is for this score, in which every clip has the same weight whatever the sizes of the folds.
 
     Parameters
     ----------
     evaluation : Evaluation
     classes : sequence of str
-        Names of the classes, in the order of their numbers.
+        Names of the classes, in the order of their indices.
     score : str
         The main score, one of `audiofw.evaluation.scores.GREATER_IS_BETTER`.
     level : float
         Of the intervals.
     coverage : float
-        Of the sets of labels, see `audiofw.evaluation.conformal`.
+        Of the prediction sets, see `audiofw.evaluation.conformal`.
 
     Raises
     ------
@@ -103,16 +103,16 @@ def _summarise_score(
 
 
 def main_value(metrics: Mapping[str, Any]) -> float:
-    """Give the main score.
+    """Return the main score.
 
     Raises
     ------
     ConfigError
-        Where it is undefined for these predictions.
+        If it is undefined for these predictions.
     """
     score, value = metrics["score"], metrics["value"]
     if value is not None:
         return float(value)
     without = score in NEED_PROBABILITIES and metrics["scores"]["log_loss"]["pooled"] is None
-    reason = "this model gives no probabilities" if without else "a class has no clip in the test part"
-    raise ConfigError(f"score={score}: undefined, since {reason}; choose another score, as score=accuracy")
+    reason = "this model gives no probabilities" if without else "a class has no test clips"
+    raise ConfigError(f"score={score}: undefined, because {reason}; choose another score, e.g. score=accuracy")

@@ -163,7 +163,10 @@ def test_wrong_values_are_listed_up_to_a_limit(audiofw, words, monkeypatch, tmp_
     [
         (["augmentation=warped"], f"augmentation=warped: {at('augmentation')}: ValueError: slice step cannot be zero"),
         (["pooling=learned"], f"pooling=learned: Learned failed in fold 1: {at('fit')}: AttributeError: 'Learned'"),
-        (["pooling=learned", "pooling.fails_in=nan"], "pooling=learned: transform must give a row of finite numbers"),
+        (
+            ["pooling=learned", "pooling.fails_in=nan"],
+            "pooling=learned: transform must return one row of finite numbers",
+        ),
         (["model=tree"], f"model=tree: Tree failed: {at('predict')}: KeyError: 6"),
         (["model=tree", "model.fails_in=factory"], f"model=tree: {at('factory')}: RuntimeError: no wood"),
         (["feature=misnamed", "report=true"], f"feature=misnamed: names: {at('names')}: IndexError: list index out of"),

@@ -175,7 +175,7 @@ def test_model_without_probabilities_has_no_scores_of_them():
     evaluation = cross_validate(LinearSVC, split(StratifiedKFold(3), y), X, y, n_classes=3)
     assert evaluation.scores["accuracy"] > 0.5
     assert evaluation.scores["log_loss"] is evaluation.scores["roc_auc"] is None
-    with pytest.raises(ConfigError, match=r"score=roc_auc: undefined, since this model gives no probabilities"):
+    with pytest.raises(ConfigError, match=r"score=roc_auc: undefined, because this model gives no probabilities"):
         main_value(summarise(evaluation, classes=CLASSES, score="roc_auc"))
 
 
@@ -297,9 +297,9 @@ def no_model():
         (lambda: Fails("fit"), PluginError, ["model: Fails failed in fold 1: ", ": out of luck"]),
         (lambda: Fails("silent"), PluginError, ["Fails failed in fold 1: RuntimeError"]),
         (lambda: Fails("data"), DataError, ["said by the plugin itself"]),
-        (lambda: Fails("float"), PluginError, ["predict must give a class"]),
-        (lambda: Fails("short"), PluginError, ["predict must give a class"]),
-        (lambda: Fails("name"), PluginError, ["predict must give a class"]),
+        (lambda: Fails("float"), PluginError, ["predict must return one of the classes"]),
+        (lambda: Fails("short"), PluginError, ["predict must return one of the classes"]),
+        (lambda: Fails("name"), PluginError, ["predict must return one of the classes"]),
         (lambda: Fails("sum"), PluginError, ["predict_proba must give", "sum 1"]),
         (lambda: Fails("nan"), PluginError, ["predict_proba must give"]),
         (lambda: Fails("columns"), PluginError, ["predict_proba must give"]),
@@ -383,7 +383,7 @@ def test_score_that_is_undefined_in_some_folds_is_averaged_over_the_others():
 def test_main_score_that_is_undefined_is_refused_rather_than_returned():
     X, y = blobs(30, 2)
     evaluation = cross_validate(logistic, [Fold(np.arange(3, 30), np.arange(3))], X, y, n_classes=2)
-    with pytest.raises(ConfigError, match="score=mcc: undefined, since a class has no clip in the test part"):
+    with pytest.raises(ConfigError, match="score=mcc: undefined, because a class has no test clips"):
         main_value(summarise(evaluation, classes=CLASSES[:2], score="mcc"))
 
 
