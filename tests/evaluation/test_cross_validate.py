@@ -300,10 +300,10 @@ def no_model():
         (lambda: Fails("float"), PluginError, ["predict must return one of the classes"]),
         (lambda: Fails("short"), PluginError, ["predict must return one of the classes"]),
         (lambda: Fails("name"), PluginError, ["predict must return one of the classes"]),
-        (lambda: Fails("sum"), PluginError, ["predict_proba must give", "sum 1"]),
-        (lambda: Fails("nan"), PluginError, ["predict_proba must give"]),
-        (lambda: Fails("columns"), PluginError, ["predict_proba must give"]),
-        (lambda: Fails("flat"), PluginError, ["predict_proba must give"]),
+        (lambda: Fails("sum"), PluginError, ["predict_proba must return one row", "sum 1"]),
+        (lambda: Fails("nan"), PluginError, ["predict_proba must return one row"]),
+        (lambda: Fails("columns"), PluginError, ["predict_proba must return one row"]),
+        (lambda: Fails("flat"), PluginError, ["predict_proba must return one row"]),
     ],
 )
 def test_model_that_fails_says_why_in_one_line(make_model, error, words):
