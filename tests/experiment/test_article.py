@@ -74,7 +74,9 @@ def test_the_article_is_reproduced_digit_for_digit(audiofw, fits, tmp_path, pitc
     with (tmp_path / "run/predictions.csv").open() as file:
         said = {row["path"]: row["predicted"] for row in csv.DictReader(file)}
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
-    with threadpool_limits(1):  # as in audiofw: BLAS adds in another order on several threads, and moves the sixth digit
+    with threadpool_limits(
+        1
+    ):  # as in audiofw: BLAS adds in another order on several threads, and moves the sixth digit
         expected, accuracy, f1 = follow_the_article(tmp_path / "pets")
     assert said == expected
     assert len(fits) == 2

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -14,13 +12,13 @@ import pytest
 
 from audiofw.cache.folder import all_entries
 from audiofw.cache.store import Cache
+from audiofw.config.overrides import take_plugin_folders
 from audiofw.errors import DataError
+from audiofw.experiment.hydra_app import run_app
 from audiofw.experiment.plan import cost
 from audiofw.experiment.plan.cost import CacheContents, Extraction, Past, expected_seconds, measure_cost, read_past
 from audiofw.results.record import read_record
 from audiofw.system.tables import show_size, show_time
-
-ROOT = Path(__file__).resolve().parents[3]
 
 NOTED = """
     import os
@@ -113,10 +111,8 @@ def fixed(folder: Path, *words: str) -> list[str]:
 
 
 def sweep(tmp_path: Path, *words: str) -> int:
-    """Run for real, in a process of its own."""
-    command = [sys.executable, "-m", "audiofw", *fixed(tmp_path / "sounds", "-m", *words)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode
+    """Run for real, as the supervisor does in another process."""
+    return run_app(take_plugin_folders(fixed(tmp_path / "sounds", "-m", "bundle=false", *words)))
 
 
 def fits(tmp_path: Path) -> int:
