@@ -139,7 +139,8 @@ def test_clips_that_cannot_be_changed_are_left_out_of_that_row_alone(audiofw, le
     changes = {"picky": picky, "broken": broken}
     monkeypatch.setattr("audiofw.evaluation.changes.CHANGES", changes)
     outcome = audiofw(*WORDS, "robustness=true")
-    assert outcome.code == 0, outcome.err
+    assert outcome.code == 1
+    assert "robustness: no score for broken" in outcome.err
     assert metrics(levels)["robustness"][1:] == [
         {"change": "picky", "value": 1.0, "interval": pytest.approx([0.025 ** (1 / 8), 1.0]), "n_tested": 8},
         {"change": "broken", "value": None, "interval": None, "n_tested": 0},
