@@ -240,7 +240,7 @@ HANDED_IN = {
     "evaluation.robustness.measure_robustness": {"experiment.run.try_changes.<locals>.extract_some"},
     "extraction.extract.cached_or_made.<locals>.find_or_make": {"audit.run.probe_vector"},
     "extraction.recording.Unit.recipe": {"evaluation.changes.Changed.identity"},
-    "extraction.recording._call": {"evaluation.changes.Changed.__call__"},
+    "extraction.recording._changed": {"evaluation.changes.Changed.__call__"},
     "parallel.executors.outcome": {
         "extraction.extract.cached_or_made.<locals>.find_or_make",
         "extraction.recording.Unit.__call__",
@@ -248,7 +248,8 @@ HANDED_IN = {
     },
     "parallel.workers._in_order": {
         "audit.run.probe_all.<locals>.<genexpr>",
-        "extraction.extract._extracted.<locals>.<genexpr>",
+        "extraction.extract.tabulate.<locals>.<genexpr>",
+        "extraction.extract.tabulate.<locals>.<lambda>",
     },
     "system.spreadsheet.csv_text": {"results.files._predictions"},
 }
