@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 
 from audiofw.audit import probe
-from audiofw.audit.findings import Finding, audit, with_effects
+from audiofw.audit.findings import Finding, audit
+from audiofw.audit.leakage import Folds, effect, leaked
 from audiofw.cache.store import RecipeCache
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
@@ -81,7 +82,13 @@ def measure_effects(
     """
     y, predictions = np.full((2, n_clips), -1)
     y[kept], predictions[kept] = evaluation.y, evaluation.predictions
-    return list(with_effects(findings, y, predictions, [(kept[fold.train], kept[fold.test]) for fold in folds]))
+    return with_effects(findings, y, predictions, [(kept[fold.train], kept[fold.test]) for fold in folds])
+
+
+def with_effects(findings: Iterable[Finding], y: np.ndarray, predictions: np.ndarray, folds: Folds) -> list[Finding]:
+    """Add to each finding its effect on the accuracy, where there is enough to compare."""
+    masks = [(finding, leaked(finding.sets, folds, len(y))) for finding in findings]
+    return [one._replace(effect=effect(y, predictions, mask, one.sets)) for one, mask in masks]
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:

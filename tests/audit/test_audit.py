@@ -13,9 +13,11 @@ from audiofw.audio.load import resample
 from audiofw.audio.segments import Segments
 from audiofw.audit import findings
 from audiofw.audit import fingerprint as fingerprints
-from audiofw.audit.findings import audit, effect, find_duplicates, leaked, refuse, source_overlap
+from audiofw.audit.findings import audit, find_duplicates, refuse, source_overlap
 from audiofw.audit.fingerprint import fingerprint, near_pairs, same_waveform
-from audiofw.audit.probe import Hearing, Probe, from_vector, probe, to_vector
+from audiofw.audit.leakage import effect, leaked
+from audiofw.audit.probe import Hearing, Probe, Properties, from_vector, probe, to_vector
+from audiofw.audit.run import with_effects
 from audiofw.audit.shortcuts import shortcuts
 from audiofw.data.dataset import Clip, find_clips
 from audiofw.data.provenance import evident_groups
@@ -377,8 +379,6 @@ def test_a_probe_comes_back_from_the_cache_as_it_was(tmp_path):
 
 
 def fake(**properties: float) -> Probe:
-    from audiofw.audit.probe import Properties
-
     made = Properties(*[0.0] * 10)._replace(**properties)
     return Probe("", made, made, 0.0, 0.0, False, np.zeros((2, 0), np.uint32))
 
@@ -484,7 +484,7 @@ def test_findings_get_their_effects():
     names = [f"{i}.wav" for i in range(80)]
     clips = clips_named(*names, groups=tuple("x" if i % 4 < 2 else f"g{i}" for i in range(80)))
     predictions = np.where(np.arange(80) % 4 < 2, 0, np.arange(80) % 8 // 4)
-    (found,) = findings.with_effects(source_overlap(clips, halves(80)), np.zeros(80, int), predictions, halves(80))
+    (found,) = with_effects(source_overlap(clips, halves(80)), np.zeros(80, int), predictions, halves(80))
     assert "accuracy 100.0% on 40 of these clips, 50.0% on others of the same classes" in (found.effect or "")
 
 
