@@ -24,6 +24,7 @@ from audiofw.experiment.job import run_found
 from audiofw.experiment.supervisor import is_sweep
 from audiofw.extraction.columns import name_columns
 from audiofw.extraction.table import extract, units_of
+from audiofw.results.folder import claimed, remove_hydras
 from audiofw.system.spreadsheet import read_records
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,8 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     overrides : sequence of str
         ``["data.source=pets.zip", "feature=mfcc", "model=xgboost"]``.
     path : path, optional
-        The folder for its results; by default a new one, ``outputs/<date>/<time>``.
+        The folder for its results; by default a new one, ``outputs/<date>/<time>``. The results of an earlier run in it
+        are replaced; a folder that holds anything else is refused.
 
     Returns
     -------
@@ -108,8 +110,9 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     """
     config, choices = compose(_words(overrides))
     folder = Path(path) if path is not None else Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
-    folder.mkdir(parents=True, exist_ok=True)
-    result, _ = run_found(config, choices, folder, list(overrides))
+    with claimed(folder):
+        remove_hydras(folder)
+        result, _ = run_found(config, choices, folder, list(overrides))
     for lack in result.lacks:
         log.warning("%s: %s", folder, lack)
     return RunResult(folder)

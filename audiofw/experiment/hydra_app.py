@@ -9,7 +9,8 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from audiofw.experiment.hydra_copies import shallow_copies
 from audiofw.experiment.supervisor import is_supervised, report_folder
 from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
+from audiofw.results.folder import HYDRAS, LOCK, RECORD, claimed, only_user
 from audiofw.system.paths import bundled
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,12 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     store_schema(menus)
     register()
     try:
-        with _command_line(["audiofw", *quote_text(words)]), shallow_copies(), _without_hydras_lines():
+        with (
+            _holding_folders(),
+            _command_line(["audiofw", *quote_text(words)]),
+            shallow_copies(),
+            _without_hydras_lines(),
+        ):
             hydra.main(**CONFIG, **for_this_hydra(hydra.main))(job or task)()
     except Refused as refused:
         error = refused.error
@@ -200,12 +207,38 @@ def share_cores(config: Config, launcher: DictConfig) -> Config:
 
 
 class Announce(Callback):
-    """Reports a sweep's folder to its supervisor before the first job."""
+    """Claims the folder of a run or a sweep before Hydra writes into it, and reports a sweep's to its supervisor."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Claim the folder."""
+        _claim(claimed(Path(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Report the folder."""
+        """Claim the folder and report it."""
+        _claim(only_user(Path(config.hydra.sweep.dir)))
         if is_supervised():
             report_folder(Path(config.hydra.sweep.dir))
+
+
+HELD: ContextVar[ExitStack] = ContextVar("HELD")  # the folders that a command has claimed
+
+
+@contextmanager
+def _holding_folders() -> Iterator[None]:
+    """Let go of the folders that a command has claimed when it ends."""
+    with ExitStack() as held:
+        token = HELD.set(held)
+        try:
+            yield
+        finally:
+            HELD.reset(token)
+
+
+def _claim(folder: AbstractContextManager[None]) -> None:
+    try:
+        HELD.get().enter_context(folder)
+    except AudiofwError as error:  # of another error in a callback Hydra makes a warning
+        raise Refused(error) from error
 
 
 class JobError(Exception):
@@ -251,7 +284,7 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
 def remove_unused(folder: Path) -> None:
     """Remove the folder of a rejected run if only Hydra wrote into it, and empty parent folders."""
     close_log()
-    if {item.name for item in folder.iterdir()} <= {".hydra", "audiofw.log", "result.json"}:
+    if {item.name for item in folder.iterdir()} <= {HYDRAS, LOCK, RECORD, "audiofw.log"}:
         shutil.rmtree(folder, ignore_errors=True)
         for parent in [folder, *folder.parents]:
             if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):

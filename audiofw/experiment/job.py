@@ -19,6 +19,7 @@ from audiofw.experiment.tune.part import Pruned, TrialRole
 from audiofw.experiment.tune.trial import narrow, watch
 from audiofw.extraction.clips import find
 from audiofw.results.console import print_summary
+from audiofw.results.folder import clear_results
 from audiofw.results.record import (
     begin_job,
     describe_error,
@@ -120,6 +121,7 @@ def _run_noted(
     job: str,
     watcher: Watch | None = None,
 ) -> Result:
+    clear_results(folder)
     record = begin_job(folder, job, overrides, config.score)
     remember_sources()
     try:

@@ -22,7 +22,7 @@ from audiofw.evaluation.importance import importance
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.report import advice, figures, health, media, view
-from audiofw.report.facts import FILE, IMPORTANCE, Facts, read_facts
+from audiofw.report.facts import FILE, Facts, read_facts
 from audiofw.report.importance_view import listening
 from audiofw.report.recordings import (
     Mistake,
@@ -36,6 +36,7 @@ from audiofw.report.recordings import (
 )
 from audiofw.report.render import render
 from audiofw.results.files import write_json, write_text
+from audiofw.results.folder import IMPORTANCE
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ import numpy as np
 from audiofw.config.overrides import command_line
 from audiofw.errors import DataError
 from audiofw.leaderboard.runs import Predictions, Run, read_json, read_predictions
+from audiofw.results.folder import IMPORTANCE, REPORT
 from audiofw.system.reading import read_yaml
 from audiofw.system.spreadsheet import read_records
 
-FILE = "report.html"
-IMPORTANCE = "importance.json"
+FILE = REPORT
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,9 @@ def read_facts(folder: Path) -> Facts:
     if not metrics or "classes" not in metrics or "scores" not in metrics:
         raise DataError(f"{folder}: metrics.json is missing or damaged, so no report can be written")
     record, hydra = read_json(folder / "result.json") or {}, _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
-    overrides = _read_yaml(folder / ".hydra" / "overrides.yaml")
+    overrides = record.get("overrides")
+    if not isinstance(overrides, list):
+        overrides = _read_yaml(folder / ".hydra" / "overrides.yaml")
     cwd = dig(hydra, "hydra", "runtime", "cwd")
     run = Run(folder, "", "finished", 0.0, metrics=metrics)
     return Facts(
@@ -90,7 +92,7 @@ def read_facts(folder: Path) -> Facts:
         failures=_read_rows(folder / "failures.csv"),
         versions=read_json(folder / "versions.json") or {},
         importance=read_json(folder / IMPORTANCE),
-        overrides=overrides if isinstance(overrides, list) else record.get("overrides"),
+        overrides=overrides if isinstance(overrides, list) else None,
         started=re.sub(r"(\d\d:\d\d):.*", r"\1", str(record.get("started", "")).replace("T", " ")),
         cwd=Path(cwd) if isinstance(cwd, str) else None,
     )

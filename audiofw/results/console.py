@@ -16,6 +16,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
+from audiofw.results.folder import REPORT
 from audiofw.system.paths import from_here
 from audiofw.system.tables import new_table, open_console
 
@@ -32,7 +33,6 @@ NAMES = {
 MOST_CLASSES = 40
 MOST_ADVICE = 3  # the report has all
 MOST_FAILURES = 3  # failures.csv has all
-REPORT = "report.html"
 
 
 def print_summary(

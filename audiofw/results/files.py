@@ -18,6 +18,7 @@ from audiofw.data.dataset import Clip
 from audiofw.errors import DataError
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.failures import Failure
+from audiofw.results.folder import RESULTS
 from audiofw.system.atomic import write_whole
 from audiofw.system.spreadsheet import csv_text
 from audiofw.system.versions import FIGURES, versions_of
@@ -41,11 +42,12 @@ def save_results(
         For the first that cannot be written.
     """
     chosen = {kind: {"name": choice.name, **choice.options} for kind, choice in choices.items()}
-    write_text(folder / "config.yaml", OmegaConf.to_yaml({**asdict(config), **chosen}))
-    write_json(folder / "versions.json", versions(choices))
-    write_csv(folder / "predictions.csv", _predictions(clips, evaluation, metrics["classes"]))
-    write_csv(folder / "failures.csv", [Failure._fields, *failures])
-    write_json(folder / "metrics.json", metrics)
+    config_file, versions_file, predictions_file, failures_file, metrics_file = (folder / name for name in RESULTS)
+    write_text(config_file, OmegaConf.to_yaml({**asdict(config), **chosen}))
+    write_json(versions_file, versions(choices))
+    write_csv(predictions_file, _predictions(clips, evaluation, metrics["classes"]))
+    write_csv(failures_file, [Failure._fields, *failures])
+    write_json(metrics_file, metrics)
 
 
 def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequence[str]) -> Iterable[Sequence[Any]]:

@@ -23,6 +23,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line, one_line
 from audiofw.results.files import write_json
+from audiofw.results.folder import OWNED, RECORD, clear_results
 from audiofw.system.atomic import is_alive, write_whole
 from audiofw.system.hashing import digest_json
 from audiofw.system.paths import cache_root
@@ -187,8 +188,9 @@ def repeat_run(found: Path, record: Record, folder: Path, overrides: Sequence[st
     """Take over what an earlier run of the same job has left, ``result.json`` last."""
     if found == folder.resolve():  # a sweep that was started again comes by its own folders
         return
+    clear_results(folder)
     for file in found.iterdir():
-        if file.is_file() and file.name not in ("result.json", "audiofw.log"):
+        if file.is_file() and file.name in OWNED and file.name != RECORD:
             shutil.copy2(file, folder / file.name)
     if (found / FOLDER).is_dir():
         shutil.copytree(found / FOLDER, folder / FOLDER, dirs_exist_ok=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from audiofw.errors import DataError
+
 log = logging.getLogger(__name__)
 
 NO_LOCKS = (OSError, NotImplementedError)  # a read-only folder, or a file system without locks
@@ -44,6 +46,42 @@ def alone(lock: Path, doing: str) -> Iterator[bool]:
                 log.info("%s: waiting for another process", doing)
                 held.enter_context(file.acquire(poll_interval=POLL))
         yield file.is_locked
+
+
+@contextmanager
+def sole(lock: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock, which is removed at the end; refuse at once if another process holds it.
+
+    If the file system does not support locks, or the folder cannot be written, continues without one.
+
+    Parameters
+    ----------
+    lock : Path
+        The lock file, in a folder that exists.
+    refusal : str
+        What to say if it is held.
+
+    Raises
+    ------
+    DataError
+        If another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    file = FileLock(lock)
+    with ExitStack() as held:
+        with suppress(*NO_LOCKS):
+            try:
+                held.enter_context(file.acquire(timeout=0))
+                held.callback(_remove, lock)  # before it is released: nobody else holds it
+            except Timeout:
+                raise DataError(refusal) from None
+        yield
+
+
+def _remove(lock: Path) -> None:
+    with suppress(OSError):
+        lock.unlink()
 
 
 def is_free(lock: Path) -> bool:

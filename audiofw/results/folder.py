@@ -1,0 +1,103 @@
+"""A run's folder: claimed by one run at a time, and cleared of an earlier run before it is written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audiofw.bundle.files import FOLDER
+from audiofw.errors import ConfigError, DataError
+from audiofw.system.atomic import is_temporary
+from audiofw.system.locks import sole
+
+IMPORTANCE, REPORT, RECORD = "importance.json", "report.html", "result.json"
+RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "metrics.json")
+"""What `audiofw.results.files.save_results` writes, in this order."""
+OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, FOLDER})
+"""Everything that a run writes into its folder, beside its log and what Hydra writes."""
+LOCK = ".run.lock"
+HYDRAS = ".hydra"
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Create a run's folder and keep other runs out of it; nothing in it is changed yet.
+
+    Raises
+    ------
+    ConfigError
+        If it holds anything that no run has written.
+    DataError
+        If another run is using it, or it cannot be created.
+    """
+    with only_user(folder):
+        refuse_strangers_in(folder)
+        yield
+
+
+@contextmanager
+def only_user(folder: Path) -> Iterator[None]:
+    """Create a folder and keep other processes from claiming it.
+
+    Raises
+    ------
+    DataError
+        If another process has claimed it, or it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be created: {error.strerror or error}") from error
+    with sole(folder / LOCK, f"{folder}: another process is writing its results here; choose another folder"):
+        yield
+
+
+def refuse_strangers_in(folder: Path) -> None:
+    """Raise ConfigError if a folder holds anything that no run has written: it might be overwritten."""
+    names = sorted(item.name for item in folder.iterdir())
+    strangers = [name for name in names if not _is_ours(name)]
+    if RECORD not in names:  # a folder with a config.yaml is not yet that of a run
+        strangers += [name for name in names if name in OWNED]
+    if strangers:
+        more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+        raise ConfigError(
+            f"{folder}: {strangers[0]}{more} in it: not a run's; choose a new folder, or that of an earlier run"
+        )
+
+
+def _is_ours(name: str) -> bool:
+    return name in {*OWNED, LOCK, HYDRAS} or name.endswith(".log") or is_temporary(name)
+
+
+def clear_results(folder: Path) -> None:
+    """Remove what an earlier run has left, but its record, which is to be replaced, its log and Hydra's files.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds anything that no run has written.
+    DataError
+        If something cannot be removed.
+    """
+    refuse_strangers_in(folder)
+    for item in list(folder.iterdir()):
+        if (item.name in OWNED and item.name != RECORD) or is_temporary(item.name):
+            _remove(item)
+
+
+def remove_hydras(folder: Path) -> None:
+    """Remove what Hydra wrote for an earlier run; raises DataError if it cannot be removed."""
+    if (folder / HYDRAS).exists():
+        _remove(folder / HYDRAS)
+
+
+def _remove(item: Path) -> None:
+    try:
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        else:
+            item.unlink()
+    except OSError as error:
+        raise DataError(f"{item}: of an earlier run, cannot be removed: {error.strerror or error}") from error
