@@ -87,10 +87,10 @@ TEXT = """# Benchmarks
 Written by `python benchmarks/run.py`. See its `--help` for how to run it; it needs `benchmarks/requirements.txt`.
 
 Each ratio is measured side by side in one run, alternating between the two (A B A B …), so that load on the machine
-affects both: median (minimum–maximum) over the rounds of peer divided by audiofw, so higher is better. Data: {data}.
-A *process* is timed from start to end, including imports; a *kernel* runs on one thread on clips in memory, in CPU
-time.
-*Target* and *stretch* are the project's goals.
+affects both: median (minimum–maximum) over the rounds of peer divided by audiofw, so higher is better.
+Data: {data}.
+A *process* is timed from start to end, including imports; a *kernel* runs on one thread, on clips in memory, and is
+given in CPU time. *Target* and *stretch* are the project's goals.
 
 {table}
 
