@@ -324,6 +324,12 @@ def test_links_lead_somewhere(page):
     assert [link for link in links if "://" not in link and not (folder / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_files_of_the_project_that_a_page_names_exist(page):
+    named = re.findall(r"`((?:audiofw|plugins|tests|conf|docs|benchmarks)/[\w/.]*)`", PAGES[page])
+    assert [file for file in named if not (ROOT / file).exists()] == []
+
+
 def test_the_readme_leads_to_every_page():
     assert [page.name for page in ROOT.glob("docs/*.md") if f"docs/{page.name}" not in PAGES["README.md"]] == []
 
