@@ -1,4 +1,4 @@
-"""The errors that a user can mend: one line that says where, what and the remedy."""
+"""The errors that a user can fix, with a one-line message: where, what and the remedy."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, ClassVar
 
 
 class AudiofwError(Exception):
-    """Root of the tree. The command line shows its message as one line and ends with ``exit_code``.
+    """Base class. The command line prints the message on one line and exits with ``exit_code``.
 
-    It travels between processes with all that it carries, and with its traceback as text.
+    Errors can be sent between processes with all attributes, and with the traceback as text.
 
     Parameters
     ----------
     reason : str
         What is wrong, and the remedy.
     clip : str, optional
-        The file concerned. It begins the message.
+        The file concerned; prefix of the message.
     plugin : str, optional
-        As in ``feature=mel``. It begins the message of a `PluginError`.
+        The plugin, as in ``feature=mel``; prefix of the message of a `PluginError`.
     option : str, optional
-        The key of the config that is to be changed, as in ``feature.n_mels``.
+        The config key to change, as in ``feature.n_mels``.
     """
 
     exit_code: ClassVar[int] = 1
     begins_with: ClassVar[tuple[str, ...]] = ("clip",)
-    costs_a_clip: ClassVar[bool] = False  #: where it is raised for one of many clips, the others can still be used
+    costs_a_clip: ClassVar[bool] = False  #: if raised for one of many clips, the others can still be used
 
     def __init__(
         self, *reason: object, clip: str | None = None, plugin: str | None = None, option: str | None = None
@@ -42,7 +42,7 @@ class AudiofwError(Exception):
 
     @property
     def reason(self) -> str:
-        """The message without the clip's name: for lists, which have a column for that."""
+        """The message without the clip's name, for lists with a separate column for it."""
         return self._begun_with(name for name in self.begins_with if name != "clip")
 
     def _begun_with(self, names: Iterable[str]) -> str:
@@ -56,32 +56,32 @@ class AudiofwError(Exception):
 
 
 class PluginError(AudiofwError):
-    """A plugin that cannot be loaded, breaks the contract, or fails at its work."""
+    """A plugin cannot be loaded, violates the contract, or fails."""
 
     begins_with = ("plugin", "clip")
 
 
 class ClipError(PluginError):
-    """A plugin that gets nothing usable out of one clip, which may be the clip's fault: NaN, no frame."""
+    """A plugin returns nothing usable for one clip, which may be due to the clip: NaN, no frames."""
 
     costs_a_clip = True
 
 
 class DataError(AudiofwError):
-    """Recordings, archives, manifests or labels that cannot be used as they are."""
+    """Recordings, archives, manifests or labels cannot be used as they are."""
 
     costs_a_clip = True
 
 
 class ConfigError(AudiofwError):
-    """A choice, key or value that does not exist or is out of range."""
+    """A choice, key or value does not exist or is out of range."""
 
     exit_code = 2
     begins_with = ()
 
 
 class RemoteTraceback(Exception):  # noqa: N818  # concurrent.futures' name for it
-    """The cause of an error that came from another process: its traceback there, as text."""
+    """The cause of an error from another process, with the original traceback as text."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
@@ -95,27 +95,27 @@ def _restored(kind: type[AudiofwError], args: tuple[object, ...], state: dict[st
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for the nearest of ``words``, or nothing: made to end an error's sentence."""
+    """`` (did you mean 'x'?)`` with the closest of ``words``, or an empty string; to be appended to a message."""
     close = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def first_line(error: BaseException | str) -> str:
-    """Give the first line of a message that says anything; of an error without one, its name."""
+    """First non-empty line of a message; for an error without a message, its class name."""
     lines = (line.strip().rstrip(": ") for line in str(error).splitlines())
     return next(filter(None, lines), "" if isinstance(error, str) else type(error).__name__)
 
 
 def one_line(error: BaseException | str, most: int | None = 300) -> str:
-    """Say an error's whole message on one line, of at most this many characters."""
+    """Join a message into one line of at most ``most`` characters."""
     text = " ".join(str(error).split())
     return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
 def refuse_strangers(where: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ConfigError for the first name that is not known, with the nearest that is.
+    """Raise ConfigError for the first unknown name, suggesting the closest known one.
 
-    For a plugin with ``**params``: libraries that ignore an unknown option would hide a typo.
+    For plugins with ``**params``, since libraries that ignore unknown options would hide typos.
     """
     known = set(known)
     for unknown in sorted(set(names) - known):

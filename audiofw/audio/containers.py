@@ -1,10 +1,10 @@
-"""Headers of uncompressed containers, checked against the file: a recorder that lost power never wrote the length.
+"""Check the headers of uncompressed containers against the file, since a recorder that loses power writes no length.
 
-WAV (RIFF, RIFX, RF64), W64, AIFF, AU and CAF say in their header how many bytes of samples follow. Programs that write
-to a pipe, recorders that are cut off and files beyond 4 GB leave a zero, the largest number or any other wrong length
-there; libsndfile then reads nothing, too little, or refuses the file.
+The headers of WAV (RIFF, RIFX, RF64), W64, AIFF, AU and CAF state the number of bytes of samples. Programs that write
+to a pipe, interrupted recorders and files beyond 4 GB leave zero, the maximum or another wrong value there; libsndfile
+then reads nothing or too little, or rejects the file.
 
-Sources: the RIFF/WAVE, EBU Tech 3306 (RF64), Sony Wave64, AIFF-C, Sun/NeXT audio and Core Audio Format descriptions.
+Sources: the RIFF/WAVE, EBU Tech 3306 (RF64), Sony Wave64, AIFF-C, Sun/NeXT audio and Core Audio Format specifications.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from audiofw.audio.spliced import Piece
 
-UNKNOWN = 0x7FFF0000  # and above: what streaming programs write for a length that they do not know yet
+UNKNOWN = 0x7FFF0000  # streaming programs write this or more for an unknown length
 MOST_CHUNKS = 10_000
 _NAME = re.compile(rb"[ -~]{4}")
 _CHUNKS = frozenset(
@@ -29,30 +29,30 @@ _CHUNKS = frozenset(
 
 
 class Header(NamedTuple):
-    """What a header says of the samples, and what the file holds."""
+    """Size of the samples according to the header and to the file."""
 
     start: int  #: first byte of the samples
-    declared: int | None  #: bytes of samples by the header; None where it does not know
+    declared: int | None  #: bytes of samples according to the header; None if unknown
     held: int  #: bytes of samples in the file
-    patches: tuple[tuple[int, bytes], ...]  #: the header's lengths as they should be: offset and bytes
+    patches: tuple[tuple[int, bytes], ...]  #: corrections of the lengths in the header: offset and bytes
 
     @property
     def is_cut(self) -> bool:
-        """Whether the file ends before the samples that its header promises."""
+        """Whether the file is shorter than its header states."""
         return self.declared is not None and self.held < self.declared
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the length was left open on purpose, by a program that wrote to a pipe."""
+        """Whether the length was deliberately left open, by a program that wrote to a pipe."""
         return self.declared is None
 
     @property
     def is_wrong(self) -> bool:
-        """Whether a decoder that trusts the header would miss samples, or refuse the file."""
+        """Whether a decoder that trusts the header would miss samples or reject the file."""
         return self.declared != self.held
 
     def pieces(self, size: int) -> list[Piece]:
-        """Give the file with its lengths set right, for `audiofw.audio.spliced`."""
+        """The file with corrected lengths, as pieces for `audiofw.audio.spliced`."""
         pieces: list[Piece] = []
         at = 0
         for offset, content in sorted(self.patches):
@@ -63,8 +63,8 @@ class Header(NamedTuple):
 
 class _Chunk(NamedTuple):
     name: bytes
-    at: int  # of its content
-    size: int  # by its header
+    at: int  # position of its content
+    size: int  # according to its header
 
 
 def read_header(path: Path) -> Header | None:
@@ -73,7 +73,7 @@ def read_header(path: Path) -> Header | None:
     Returns
     -------
     Header or None
-        None for other formats, and for a header that cannot be followed to its samples.
+        None for other formats, and if the samples cannot be located.
     """
     try:
         with path.open("rb") as file:
@@ -82,7 +82,7 @@ def read_header(path: Path) -> Header | None:
             for mark, read in _READERS:
                 if head.startswith(mark):
                     return read(file, head, size)
-    except (OSError, struct.error):  # whoever decodes the file says what is wrong with it
+    except (OSError, struct.error):  # the decoder will report the problem
         return None
     return None
 
@@ -113,7 +113,7 @@ def _rf64(file: BinaryIO, start: int, wide: int, size: int) -> Header:
 def _w64(file: BinaryIO, head: bytes, size: int) -> Header | None:
     at = 40
     for _ in range(MOST_CHUNKS):
-        if at > size:  # of 64 bits, which seek may not take
+        if at > size:  # a 64-bit length may exceed what seek accepts
             return None
         file.seek(at)
         name, length = struct.unpack("<16sQ", file.read(24))
@@ -154,7 +154,7 @@ def _aiff(file: BinaryIO, head: bytes, size: int) -> Header | None:
 
 
 def _count_aiff(file: BinaryIO, common: _Chunk, held: int) -> int | None:
-    """Count the sample frames in some bytes; None for a codec of varying rate."""
+    """Number of sample frames in ``held`` bytes; None for codecs with a variable rate."""
     file.seek(common.at)
     content = file.read(min(common.size, 22))
     channels, _, bits = struct.unpack(">hIh", content[:8])
@@ -214,7 +214,7 @@ _READERS: tuple[tuple[bytes, Callable[[BinaryIO, bytes, int], Header | None]], .
 
 
 def _chunks(file: BinaryIO, at: int, size: int, form: str) -> Iterator[_Chunk]:
-    """Walk the chunks up to the one of the samples, whose length is not to be relied on."""
+    """Iterate over the chunks up to that of the samples, whose length may be wrong."""
     head = struct.calcsize(form)
     for _ in range(MOST_CHUNKS):
         if at + head > size:
@@ -226,7 +226,7 @@ def _chunks(file: BinaryIO, at: int, size: int, form: str) -> Iterator[_Chunk]:
 
 
 def _held(file: BinaryIO, chunk: _Chunk, size: int, form: str) -> int:
-    """Say how many bytes of samples a file holds, whatever its header says."""
+    """Number of bytes of samples that the file actually contains."""
     rest = size - chunk.at
     end = chunk.at + chunk.size
     if not 0 <= chunk.size <= rest:
@@ -239,7 +239,7 @@ def _held(file: BinaryIO, chunk: _Chunk, size: int, form: str) -> int:
 
 
 def _are_chunks(file: BinaryIO, at: int, size: int, form: str) -> bool:
-    """Whether a file goes on with whole chunks to its end, as against more samples."""
+    """Whether the rest of the file consists of complete chunks rather than more samples."""
     head = struct.calcsize(form)
     for _ in range(MOST_CHUNKS):
         if size - 1 <= at <= size:
@@ -255,14 +255,14 @@ def _are_chunks(file: BinaryIO, at: int, size: int, form: str) -> bool:
 
 
 def _is_tag(file: BinaryIO, at: int) -> bool:
-    """Whether a tag, or a chunk that is itself cut off, follows."""
+    """Whether a tag or a truncated chunk follows."""
     file.seek(at)
     name = file.read(4)
     return name in _CHUNKS or name[:3] in (b"ID3", b"TAG")
 
 
 def _is_blank(file: BinaryIO, at: int, size: int) -> bool:
-    """Whether only zeros follow: the padding that recorders write up to a whole sector."""
+    """Whether only zeros follow, as recorders pad files to a full sector."""
     file.seek(at)
     while block := file.read(2**20):
         if block.strip(b"\0"):

@@ -1,6 +1,6 @@
-"""A recording's samples, block by block to its true end, whatever its header says of its length.
+"""Read a recording's samples block by block to its actual end, whatever length its header states.
 
-A length from a header is a hint and no more. What had to be put right, and what is missing, stands in `Reader.notes`.
+The length in a header is only a hint. Corrections and missing parts are reported in `Reader.notes`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from audiofw.audio.spliced import open_spliced
 from audiofw.audio.streams import find_streams, states_length
 from audiofw.errors import DataError
 
-BLOCK = 2**20  # samples read at once, of all channels together
-_UNSET = np.uint32(0x7FC0DEAD)  # a NaN that no decoder writes: marks what a failed read has left as it was
-_FOREVER = 2**40  # frames; a header that says more does not know the length
-_SLACK = 3000  # frames of delay and padding, which some headers of lossy formats count and others do not
+BLOCK = 2**20  # samples read at once, over all channels
+_UNSET = np.uint32(0x7FC0DEAD)  # a NaN that no decoder writes; marks samples not written by a failed read
+_FOREVER = 2**40  # frames; a larger length in a header means that it is unknown
+_SLACK = 3000  # frames of delay and padding, which only some headers of lossy formats include
 
 
 class NoHeaderError(soundfile.SoundFileError):
-    """Raw samples, which have no sample rate."""
+    """Raw samples without a header, and thus without a sampling rate."""
 
 
 class Reader:
@@ -38,21 +38,21 @@ class Reader:
     Attributes
     ----------
     samplerate : int
-        In Hz.
+        Sampling rate in Hz.
     channels : int
     subtype : str
-        As soundfile names it, such as ``PCM_16``.
+        soundfile's name of the subtype, such as ``PCM_16``.
     hint : int or None
-        Frames by the header; None where it does not know.
+        Number of frames stated in the header; None if unknown.
     notes : list of str
-        What was wrong with the file, as far as it has been read.
+        Problems found in the part of the file that has been read.
     missing : (float, float) or None
-        Where something is missing at the end: from when to when, in seconds, by the header.
+        Start and end, in seconds, of a part that is missing at the end according to the header.
 
     Raises
     ------
     soundfile.SoundFileError
-        For a file that libsndfile does not read; `NoHeaderError` for raw samples.
+        If libsndfile cannot read the file; `NoHeaderError` for raw samples.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -76,12 +76,12 @@ class Reader:
         if self._header is None or not self._header.is_wrong:
             try:
                 return soundfile.SoundFile(openable(self.path))
-            except TypeError as error:  # soundfile wants to be told of a .raw file's rate
+            except TypeError as error:  # soundfile needs to be given the rate of a .raw file
                 raise NoHeaderError(str(error)) from error
         return soundfile.SoundFile(open_spliced(self.path, self._header.pieces(self.path.stat().st_size)))
 
     def read(self, start: int = 0, frames: int | None = None) -> np.ndarray:
-        """Read some frames at once; see `blocks`.
+        """Read frames into one array; see `blocks`.
 
         Returns
         -------
@@ -95,16 +95,16 @@ class Reader:
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def blocks(self, size: int, start: int = 0, frames: int | None = None) -> Iterator[np.ndarray]:
-        """Read block by block to the end, or up to a number of frames.
+        """Read block by block, to the end or up to a number of frames.
 
         Parameters
         ----------
         size : int
-            Frames in a block.
+            Block size in frames.
         start : int
-            The first frame.
+            First frame.
         frames : int or None
-            How many to read; None for all there are.
+            Number of frames to read; None reads to the end.
 
         Yields
         ------
@@ -113,9 +113,9 @@ class Reader:
         Raises
         ------
         DataError
-            For a start beyond the end.
+            If ``start`` is beyond the end.
         soundfile.SoundFileError
-            Where nothing can be read.
+            If nothing can be read.
         """
         end = math.inf if frames is None else start + frames
         at, failure = start, None
@@ -138,7 +138,7 @@ class Reader:
         self._note_header()
 
     def _beyond(self, size: int, at: int, end: float) -> Iterator[np.ndarray]:
-        """Read what a compressed file holds beyond what its header, or libsndfile's estimate, says."""
+        """Read the part of a compressed file beyond the length in its header, or libsndfile's estimate."""
         if self._header is not None:
             return
         begin = 0
@@ -146,8 +146,8 @@ class Reader:
             with soundfile.SoundFile(open_spliced(self.path, pieces)) as part:
                 if (part.samplerate, part.channels) != (self.samplerate, self.channels):
                     self.notes.append(
-                        f"goes on at {begin / self.samplerate:.2f} s with {part.channels} channels at "
-                        f"{part.samplerate} Hz, which is left out"
+                        f"continues at {begin / self.samplerate:.2f} s with {part.channels} channels at "
+                        f"{part.samplerate} Hz; that part is ignored"
                     )
                     return
                 length = _length(part)
@@ -169,30 +169,30 @@ class Reader:
             self.notes.append(why)
         elif self.hint is not None and at > self.hint + _SLACK:
             hint = self.hint / self.samplerate
-            self.notes.append(f"its header says {hint:.2f} s, but {seconds:.2f} s were there and were read")
+            self.notes.append(f"its header says {hint:.2f} s, but it has {seconds:.2f} s, which were all read")
 
     def _promised(self, at: int) -> float | None:
-        """Give the frames that the header promises; None where it only estimates them, or does not know."""
+        """Number of frames according to the header; None if it is an estimate, or unknown."""
         if self._header and self._header.is_cut:
             assert self._header.declared is not None
             return at * self._header.declared / max(self._header.held, 1)
         return self.hint if self.hint is None or states_length(self.path) else None
 
     def _least(self, said: float) -> float:
-        """Give the frames that have to be there for nothing to be missing."""
+        """Minimum number of frames of a complete file."""
         lossless = self._header is not None or self._file.format == "FLAC"
         return said if lossless else said - _SLACK
 
     def _note_header(self) -> None:
         header = self._header
         if header and header.is_wrong and not header.is_cut and not header.is_streamed:
-            self.notes.append("the length in its header is wrong; it was read to the end of the file")
+            self.notes.append("the length in its header is wrong; read to the end of the file")
 
 
 def _read(
     file: soundfile.SoundFile, size: int, start: float, end: float
 ) -> Iterator[tuple[np.ndarray, soundfile.LibsndfileError | None]]:
-    """Read blocks until the end; with the last comes the error that ended it, if one did."""
+    """Read blocks to the end; the last block comes with the error that ended reading, if any."""
     at = int(start)
     try:
         _go_to(file, at)
@@ -210,11 +210,11 @@ def _read(
 
 
 def _go_to(file: soundfile.SoundFile, at: int) -> None:
-    """Go to a frame; a codec without seeking is read up to it, and so is the last frame of an unknown length."""
+    """Seek to a frame; if the codec cannot seek, read up to it."""
     if not at:
         return
     if file.seekable():
-        skip = 1 if _length(file) is None else 0  # libsndfile cannot go to the very end of an unknown length
+        skip = 1 if _length(file) is None else 0  # libsndfile cannot seek to the very end if the length is unknown
         file.seek(at - skip)
         at = skip
     while at and len(block := file.read(min(at, BLOCK // file.channels), dtype="float32")):
@@ -222,7 +222,7 @@ def _go_to(file: soundfile.SoundFile, at: int) -> None:
 
 
 def _read_block(file: soundfile.SoundFile, frames: int) -> tuple[np.ndarray, soundfile.LibsndfileError | None]:
-    """Read one block; where it fails halfway, give what was decoded before, which soundfile throws away."""
+    """Read one block; if decoding fails halfway, keep the frames before, which soundfile would discard."""
     out = np.empty((frames, file.channels) if file.channels > 1 else frames, np.float32)
     marks = out.view(np.uint32)
     marks[...] = _UNSET
@@ -239,7 +239,7 @@ def _length(file: soundfile.SoundFile) -> int | None:
 
 
 def openable(path: str | Path) -> str | bytes:
-    """Give a path as soundfile takes it: a name that is not UTF-8 as bytes, for it cannot encode that."""
+    """Convert a path for soundfile, which cannot encode names that are not UTF-8: these become bytes."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -248,9 +248,9 @@ def openable(path: str | Path) -> str | bytes:
 
 
 def message(error: Exception) -> str:
-    """Take off libsndfile's ``Error opening '…':`` and full stop."""
+    """Return libsndfile's message without prefix and full stop."""
     text = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
-    if text.startswith("File does not exist"):  # its words for an mp3 file without a frame
+    if text.startswith("File does not exist"):  # its message for an mp3 file without any frame
         return "no mp3 frame found"
     vague = not text.strip() or "psf_fseek" in text or text.startswith("Unspecified internal")
-    return "data that does not decode" if vague else " ".join(text.split())
+    return "undecodable data" if vague else " ".join(text.split())

@@ -282,22 +282,22 @@ def reverberant(y: np.ndarray, sr: int, seconds: float, rng: np.random.Generator
 
 
 def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 0.9) -> np.ndarray:
-    """Write a sound as a lossy file and read it back, at the same place and length.
+    """Encode with a lossy codec and decode again, with the same alignment and length.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,)]
     sr : int
-        Rate in Hz.
+        Sampling rate in Hz.
     form : {"mp3", "ogg"}
         MPEG-1/2 layer III at a constant bit rate, or Vorbis.
     level : float
-        libsndfile's compression level from 0 to 1, the smallest file.
+        libsndfile's compression level, from 0 to 1 (smallest file).
 
     Raises
     ------
     DataError
-        If this libsndfile cannot write the format.
+        If this version of libsndfile cannot write the format.
 
     Examples
     --------
@@ -311,7 +311,7 @@ def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 
     import soundfile
 
     rate = min(MP3_RATES, key=lambda rate: (rate < sr, abs(rate - sr))) if form == "mp3" else sr
-    peak = float(np.abs(y).max()) or 1.0  # louder than full scale would be clipped
+    peak = float(np.abs(y).max()) or 1.0  # avoid clipping beyond full scale
     options = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
     if form == "ogg":
         options = {"format": "OGG", "subtype": "VORBIS"}
@@ -319,10 +319,10 @@ def encoded(y: np.ndarray, sr: int, form: Literal["mp3", "ogg"], level: float = 
     try:
         soundfile.write(file, sound, rate, compression_level=level, **options)
     except soundfile.SoundFileError as error:
-        raise DataError(f"libsndfile {soundfile.__libsndfile_version__} cannot write it as {form}: {error}") from error
+        raise DataError(f"libsndfile {soundfile.__libsndfile_version__} cannot write {form}: {error}") from error
     file.seek(0)
     back = soundfile.read(file, dtype="float32")[0]
-    late = MP3_DELAY if back.size > sound.size else 0  # at some rates the decoder takes it off
+    late = MP3_DELAY if back.size > sound.size else 0  # at some rates the decoder removes it
     back = _at_rate(back[late:], rate, sr)[: y.size] * np.float32(peak)
     return np.pad(back, (0, y.size - back.size))
 

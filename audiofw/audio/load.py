@@ -1,6 +1,6 @@
-"""One file to ``y, sr``: decoded, mono, resampled, and only the seconds that are asked for.
+"""Load a file as ``y, sr``: decoded, mixed to mono, resampled, and limited to the requested seconds.
 
-The samples equal ``librosa.load``'s to the bit, without librosa's import.
+The samples are bit-identical to those of ``librosa.load``, without importing librosa.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from audiofw.errors import DataError
 log = logging.getLogger(__name__)
 
 Channel = Literal["mix", "loudest"] | int
-"""Which channel of several; see `load`."""
+"""The channel to use of a multichannel recording; see `load`."""
 
-CANCELLED = 10 ** (-20 / 10)  # a mix's power in that of its loudest channel; two unrelated channels give -3 dB
+CANCELLED = 10 ** (-20 / 10)  # power of a mix relative to its loudest channel; two uncorrelated channels give -3 dB
 CANCELLING = (
-    "its channels cancel each other (one may be wired in reverse); the loudest is used in place of their mix: "
+    "its channels cancel each other (one may have inverted polarity); using the loudest channel instead of the mix, "
     "see audio.channel"
 )
 
@@ -49,7 +49,7 @@ UNREAD = {
 """Suffixes of formats that libsndfile cannot decode."""
 
 UNREAD_MARKS = ((4, b"ftyp", "mp4/m4a"), (0, b"\x30\x26\xb2\x75", "wma"), (0, b"\x1a\x45\xdf\xa3", "webm/mkv"))
-"""What such files begin with, whatever their name says: offset, bytes, format."""
+"""Signatures of such files, whatever their name: offset, bytes, format."""
 
 
 def load(
@@ -68,28 +68,28 @@ def load(
     path : Path
         Any file that libsndfile decodes: wav, flac, ogg, opus, mp3, aiff, au, caf, …
     sample_rate : int or None
-        Rate to resample to, in Hz; None keeps the file's own.
+        Target sampling rate in Hz; None keeps the file's own.
     duration : float or None
-        How much to read, in seconds; None reads to the end.
+        Maximum duration in seconds; None reads to the end.
     offset : float
-        Where to begin, in seconds.
+        Start position in seconds.
     silence : {"refuse", "keep"}
         Whether a recording whose samples are all zero is an error.
     channel : {"mix", "loudest"} or int
-        Of a recording with several channels: their mean, the one with the most energy, or one by its number from 0.
-        Where the channels of a mix cancel each other, the loudest is taken, with a warning.
+        For multichannel recordings: the mean of the channels, the channel with the most energy, or a channel number,
+        counted from 0. If the channels of a mix cancel each other, the loudest is used, with a warning.
 
     Returns
     -------
     y : np.ndarray [shape=(n,), dtype=float32]
-        The samples.
+        Samples.
     sr : int
-        Their rate, in Hz.
+        Sampling rate in Hz.
 
     Raises
     ------
     DataError
-        When the file cannot be used. The message is the reason alone; the caller names the file.
+        If the file cannot be used. The message does not name the file, which the caller adds.
     """
     try:
         y, sr = _decode(Path(path), offset, duration, channel)
@@ -97,7 +97,7 @@ def load(
         if sample_rate is not None:
             y, sr = resample(y, sr, sample_rate), sample_rate
     except MemoryError as error:
-        raise DataError("too long for this machine's memory: set audio.duration") from error
+        raise DataError("too long to fit in memory: set audio.duration") from error
     return y, sr
 
 
@@ -115,22 +115,22 @@ def _decode(path: Path, offset: float, duration: float | None, channel: Channel)
 
 
 def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, Reader, bool]:
-    """Read all of a recording at its own rate, silent or not.
+    """Read a whole recording at its own sampling rate; silence is allowed.
 
     Returns
     -------
     y : np.ndarray [shape=(n,), dtype=float32]
     sr : int
-        In Hz.
+        Sampling rate in Hz.
     reader : Reader
-        Closed, with what was wrong with the file.
+        Closed; its attributes report problems of the file.
     cancel : bool
         See `to_mono`.
 
     Raises
     ------
     DataError
-        As `load` does.
+        As for `load`.
     """
     try:
         with Reader(path) as reader:
@@ -138,13 +138,13 @@ def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, R
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(diagnose(Path(path), error)) from error
     except MemoryError as error:
-        raise DataError("too long for this machine's memory: set audio.duration") from error
+        raise DataError("too long to fit in memory: set audio.duration") from error
     check_samples(y, "keep")
     return y, reader.samplerate, reader, cancel
 
 
 def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:
-    """Make one channel of several; what is mono stays as it is.
+    """Convert to mono; a mono signal is returned unchanged.
 
     Parameters
     ----------
@@ -156,22 +156,22 @@ def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:
     -------
     y : np.ndarray [shape=(n,)]
     cancel : bool
-        Whether the loudest channel had to stand in for a mix in which the channels cancel each other.
+        Whether the loudest channel replaces a mix in which the channels cancel each other.
 
     Raises
     ------
     DataError
-        For a channel that the recording does not have.
+        If the recording does not have the channel.
     """
     n_channels = 1 if y.ndim == 1 else y.shape[1]
     if isinstance(channel, int):
         if channel >= n_channels:
             counted = f"{n_channels} channel{'s' * (n_channels > 1)}"
-            raise DataError(f"has {counted}, numbered from 0: audio.channel={channel} is not there")
+            raise DataError(f"has {counted}, numbered from 0, but not audio.channel={channel}")
         return (y if y.ndim == 1 else np.ascontiguousarray(y[:, channel])), False
     if y.ndim == 1:
         return y, False
-    with np.errstate(all="ignore"):  # samples that are not finite get a reason of their own
+    with np.errstate(all="ignore"):  # non-finite samples are reported by check_samples
         mix = y.T.mean(axis=0)
         if channel == "mix" and not (cancel := _cancels(mix, y)):
             return mix, False
@@ -180,23 +180,23 @@ def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:
 
 
 def _cancels(mix: np.ndarray, y: np.ndarray) -> bool:
-    """Whether a mix is so far below its loudest channel that one must be wired in reverse."""
+    """Whether a mix is so much quieter than its loudest channel that the channels must cancel each other."""
     power = np.einsum("nc,nc->c", y, y, dtype=np.float64).max(initial=0.0)
     return bool(np.dot(mix, mix) < CANCELLED * power)
 
 
 def check_samples(y: np.ndarray, silence: str) -> None:
-    """Refuse samples that nothing can be made of; see `load`."""
+    """Reject unusable samples; see `load`."""
     if not y.size:
-        raise DataError("no samples in it")
+        raise DataError("contains no samples")
     if not np.isfinite(y).all():
-        raise DataError("NaN or infinite samples in it")
+        raise DataError("contains NaN or infinite samples")
     if silence == "refuse" and not y.any():
         raise DataError("silent: every sample is zero (audio.silence=keep accepts it)")
 
 
 def resample(y: np.ndarray, sr: int, target: int) -> np.ndarray:
-    """Resample as librosa does: the length is rounded up, and what soxr leaves out at the end is zero."""
+    """Resample like librosa: the length is rounded up, and samples missing from soxr's output are zero."""
     if sr == target:
         return y
     size = math.ceil(y.size * (float(target) / sr))
@@ -207,7 +207,7 @@ def resample(y: np.ndarray, sr: int, target: int) -> np.ndarray:
 
 
 def diagnose(path: Path, error: Exception) -> str:
-    """Say why libsndfile refused a file, and what would help."""
+    """Explain why libsndfile cannot read a file, with a remedy."""
     try:
         with path.open("rb") as file:
             head = file.read(64)
@@ -224,7 +224,7 @@ def diagnose(path: Path, error: Exception) -> str:
     if isinstance(error, NoHeaderError):
         return f"raw samples without a header: {_REMEDY}"
     if unread := _unread_format(path, head):
-        return f"{unread} is not read by libsndfile: {_REMEDY}"
+        return f"libsndfile cannot read {unread}: {_REMEDY}"
     return f"not audio, or damaged: {message(error)}"
 
 

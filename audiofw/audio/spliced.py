@@ -1,4 +1,4 @@
-"""A read-only file put together from stretches of another one and bytes of our own, without copying it."""
+"""A read-only file composed of sections of another file and literal bytes, without copying."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 Piece = bytes | tuple[int, int]
-"""Bytes, or the start and end of a stretch of the file."""
+"""Literal bytes, or the start and end of a section of the file."""
 
 
 class Spliced(io.RawIOBase):
-    """Lets a decoder read a file with another header, or a part of it, as if it lay on disk so.
+    """Lets a decoder read a file with a different header, or part of a file, as if it were on disk.
 
     Parameters
     ----------
     path : Path
     pieces : sequence of bytes or (int, int)
-        What the file consists of, in order.
+        The content, in order.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece]) -> None:
@@ -45,7 +45,7 @@ class Spliced(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: object) -> int:
-        """Fill a buffer from the piece at the current position; as any raw file, it may give less than asked for."""
+        """Fill a buffer from the piece at the current position; like any raw file, may read less than requested."""
         into = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         number = bisect.bisect_right(self._starts, self._at) - 1
         if number >= len(self._pieces):
@@ -67,5 +67,5 @@ class Spliced(io.RawIOBase):
 
 
 def open_spliced(path: Path, pieces: Sequence[Piece]) -> io.BufferedReader:
-    """Open a `Spliced` file with a buffer: decoders read a few bytes at a time."""
+    """Open a buffered `Spliced` file, since decoders read a few bytes at a time."""
     return io.BufferedReader(Spliced(path, pieces), 2**16)

@@ -1,8 +1,8 @@
-"""Compressed streams to their true end: lengths in their headers are estimates, missing, or those of a first part.
+"""Find the actual extent of compressed streams, as lengths in headers may be estimated, missing or only partial.
 
-libsndfile stops where a header says that a stream ends. FLAC written to a pipe has no length or a wrong one, the length
-of an MP3 file without an index is estimated from its first frame's bit rate, and files that were joined byte by byte
-(``cat a b > c``) hold more than the first part's header says.
+libsndfile stops where a header says that a stream ends. FLAC written to a pipe has no length or a wrong one; the length
+of an MP3 file without an index is estimated from the bit rate of its first frame; and concatenated files
+(``cat a b > c``) are longer than the header of the first part states.
 
 Sources: RFC 9639 (FLAC), RFC 3533 (Ogg), ISO/IEC 11172-3 and 13818-3 (MPEG audio), the Xing and Info headers of LAME.
 """
@@ -20,18 +20,18 @@ from pathlib import Path
 from audiofw.audio.spliced import Piece
 
 Stream = list[Piece]
-"""One stream of a file, as `audiofw.audio.spliced` takes it."""
+"""One stream of a file, as pieces for `audiofw.audio.spliced`."""
 
 Content = mmap.mmap | bytes
 
 FLAC = b"fLaC\0\0\0\x22"
-"""A FLAC stream's mark and the head of its STREAMINFO block, which has to come first."""
+"""Signature of a FLAC stream, and the header of its STREAMINFO block, which must come first."""
 
 
 @contextmanager
 def _content(path: Path) -> Iterator[Content]:
     with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:  # libsndfile opens an empty .au file; none can be mapped
+        if not os.fstat(file.fileno()).st_size:  # libsndfile opens empty .au files, but mmap cannot
             yield b""
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -39,12 +39,12 @@ def _content(path: Path) -> Iterator[Content]:
 
 
 def find_streams(path: Path) -> list[Stream]:
-    """Find what a compressed file holds, whatever its headers say of its length.
+    """Find the streams of a compressed file, whatever lengths its headers state.
 
     Returns
     -------
     list of Stream
-        What to decode one after the other; empty for a format that is not compressed in a stream.
+        Streams to decode one after the other; empty for other formats.
     """
     with _content(path) as content:
         for mark, find in _FINDERS:
@@ -57,14 +57,14 @@ def find_streams(path: Path) -> list[Stream]:
 
 
 def states_length(path: Path) -> bool:
-    """Whether a file's header states its length; that of an MP3 file without an index is an estimate."""
+    """Whether a file's header states its length; without an index, the length of an MP3 file is estimated."""
     with _content(path) as content:
         begin = _after_id3(content)
         return not _frame_size(content, begin) or bool(_count_in_header(content, begin))
 
 
 def _flac(content: Content) -> list[Stream]:
-    """Split joined files, and take the lengths out, so that the decoder goes on to the end."""
+    """Split concatenated files, or remove the length, so that the decoder reads to the end."""
     starts = [match.start() for match in re.finditer(re.escape(FLAC), content)]
     if len(starts) > 1:
         return [[(start, end)] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
@@ -75,7 +75,7 @@ def _flac(content: Content) -> list[Stream]:
 
 
 def _ogg(content: Content) -> list[Stream]:
-    """Split a chain of Ogg streams where pages begin a new one after pages of data."""
+    """Split chained Ogg streams at pages that begin a new stream after data pages."""
     starts, at, data = [0], 0, False
     while at + 27 <= len(content) and content[at : at + 4] == b"OggS":
         begins = bool(content[at + 5] & 2)
@@ -84,7 +84,7 @@ def _ogg(content: Content) -> list[Stream]:
         data = not begins
         n_segments = content[at + 26]
         at += 27 + n_segments + sum(content[at + 27 : at + 27 + n_segments])
-        if content[at : at + 4] != b"OggS":  # a damaged page: go on at the next whole one
+        if content[at : at + 4] != b"OggS":  # a damaged page: continue at the next intact one
             at = content.find(b"OggS", at)
             if at < 0:
                 break
@@ -103,16 +103,16 @@ _KBITS = {
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, 1): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""Of version 3 (MPEG-1) or 2 (MPEG-2 and 2.5), and layer 3 (I), 2 (II) or 1 (III), as their bits say."""
+"""Bit rates by version bits, 3 (MPEG-1) or 2 (MPEG-2 and 2.5), and layer bits, 3 (I), 2 (II) or 1 (III)."""
 
 
 def _mpeg(content: Content, begin: int) -> list[Stream]:
-    """Count the frames, and put a header in front, or set the one there right, that has their number."""
+    """Count the frames, and add an Info header with their number, or correct the existing one."""
     frames = list(_frames(content, begin))
     first = frames[0]
     size = _frame_size(content, first) or 0
     tag = next((at for name in (b"Xing", b"Info") if (at := content.find(name, first, first + size)) > 0), None)
-    if tag is not None:  # it stands in a frame of its own, which is not played
+    if tag is not None:  # it has its own frame, which is not played
         flags = struct.unpack(">I", content[tag + 4 : tag + 8])[0]
         counted = struct.unpack(">I", content[tag + 8 : tag + 12])[0] if flags & 1 else None
         if counted is None or abs(counted - (len(frames) - 1)) <= 1:
@@ -129,7 +129,7 @@ def _mpeg(content: Content, begin: int) -> list[Stream]:
 
 
 def _count_in_header(content: Content, first: int) -> tuple[int, int] | None:
-    """Find where the first frame states the number of frames, and read it."""
+    """Position and value of the number of frames in the first frame, if it is stated there."""
     at = first + 4 + _side_size(content[first : first + 4])
     if content[at : at + 4] in (b"Xing", b"Info") and content[at + 7] & 1:
         return at + 8, struct.unpack(">I", content[at + 8 : at + 12])[0]
@@ -142,7 +142,7 @@ def _side_size(header: bytes | bytearray) -> int:
 
 
 def _frames(content: Content, at: int) -> Iterator[int]:
-    """Give where each frame begins, passing over what lies between."""
+    """Iterate over the start positions of frames, skipping other data."""
     kind = (content[at + 1] & 0xFE, content[at + 2] & 0x0C)
     while at < len(content) - 4:
         size = _frame_size(content, at)
@@ -156,7 +156,7 @@ def _frames(content: Content, at: int) -> Iterator[int]:
 
 
 def _frame_size(content: Content, at: int) -> int | None:
-    """Give the bytes of the frame whose header stands somewhere; None where none does."""
+    """Size in bytes of the frame whose header is at ``at``; None if there is no frame header."""
     header = content[at : at + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] < 0xE0:
         return None

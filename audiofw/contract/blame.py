@@ -1,4 +1,4 @@
-"""Whose fault an exception is: what a plugin's code raises becomes an error that names the plugin and the line."""
+"""Convert exceptions raised by a plugin's code to errors that name the plugin and the line."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ Function = Callable[..., Any]
 def blame(
     plugin: str, function: Function | None = None, what: str = "", shorten: Callable[[BaseException], str] = one_line
 ) -> Iterator[None]:
-    """Turn what a plugin's code raises into an error of ours, the original as its cause.
+    """Convert exceptions of a plugin's code to an AudiofwError, with the original as its cause.
 
     Parameters
     ----------
     plugin : str
         As in ``feature=mel``.
     function : callable, optional
-        The plugin's own, if it is known: the line is looked for in its file or package, too.
+        The plugin's function if known; its file or package is searched for the line, too.
     what : str
-        What failed, where it is not the function itself.
+        What failed, if it is not the function itself.
     shorten : callable
-        Makes the line that is shown of an exception's message.
+        Shortens the message of an exception to one line.
 
     Raises
     ------
     ClipError
-        For librosa's ``ParameterError`` and for a lack of memory: both depend on the clip.
+        For librosa's ``ParameterError`` and for MemoryError, which both depend on the clip.
     PluginError
         For any other exception, and for ``SystemExit``.
     AudiofwError
-        That the plugin itself has raised, as it is.
+        If raised by the plugin itself, unchanged.
     """
     try:
         yield
@@ -55,7 +55,7 @@ def blame(
 
 @contextmanager
 def named(names: Mapping[str, str]) -> Iterator[None]:
-    """Complete errors that know only the kind of their plugin: with ``{"model": "svm"}``, to ``model=svm``."""
+    """Complete errors that only have the kind of their plugin: with ``{"model": "svm"}`` to ``model=svm``."""
     try:
         yield
     except AudiofwError as error:
@@ -72,7 +72,7 @@ def _depends_on_the_clip(error: BaseException) -> bool:
 def say(
     error: BaseException, function: Function | None = None, shorten: Callable[[BaseException], str] = one_line
 ) -> str:
-    """Say what a plugin's code has raised, and where: ``loudness.py:37: IndexError: …``; see `blame`."""
+    """Format an exception of a plugin's code with its location: ``loudness.py:37: IndexError: …``; see `blame`."""
     place, name, said = find_line(error, function), type(error).__name__, shorten(error)
     if isinstance(error, ModuleNotFoundError):
         return f"{place or 'it'} needs a library that cannot be imported: {said}; install it with pip"
@@ -82,10 +82,10 @@ def say(
 
 
 def find_line(error: BaseException, function: Function | None = None) -> str:
-    """Find the innermost line of a plugin that an exception came through, as ``loudness.py:37``.
+    """Find the innermost plugin line in an exception's traceback, as ``loudness.py:37``.
 
-    In a package, the file is given with its folders: ``audiofw_loudness/helpers.py:12``. Where no line of the plugin is
-    in the traceback, as for a call with wrong arguments, it is the first line of ``function``; without one, nothing.
+    In a package, the file includes its folders: ``audiofw_loudness/helpers.py:12``. If the traceback has no line of the
+    plugin, for example for a call with wrong arguments, returns the first line of ``function``, or an empty string.
     """
     function = inspect.unwrap(function) if function else None
     own = _package(getattr(function, "__module__", None) or "?")
@@ -103,7 +103,7 @@ def _installed() -> set[str]:
 
 
 def _package(module: str) -> str:
-    """Name what belongs to one plugin: its top-level package, or its file if that was loaded by itself."""
+    """Name of the top-level package of a plugin's module, or of the module itself if it is a single file."""
     return module if module.startswith(PLUGIN_PACKAGES) else module.partition(".")[0]
 
 
@@ -117,7 +117,7 @@ def _is_in(frame: FrameType, packages: set[str]) -> bool:
 
 
 def _file(path: str, package: str) -> str:
-    """Give a file's name, below its package if it is in one."""
+    """Name of a file, relative to the parent of its package if it is in one."""
     parts = Path(path).parts
     depth = len(parts) - 1 - parts[::-1].index(package) if package in parts else -1
     return "/".join(parts[depth:])

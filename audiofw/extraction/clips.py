@@ -1,4 +1,4 @@
-"""A run's clips, by its config: found, numbered by their classes, and split."""
+"""Find, label-encode and split the clips of a run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from audiofw.errors import DataError
 
 
 def find(config: Config) -> Dataset:
-    """Find the labelled clips that the config names."""
+    """Find the labelled clips of the config's data source."""
     options = asdict(config.data)
-    del options["on_error"], options["on_plugin_error"]  # what bad clips do is settled where they are read
+    del options["on_error"], options["on_plugin_error"]  # used when the clips are read
     return find_clips(**options)
 
 
 def encode(clips: Sequence[Clip]) -> tuple[list[str], np.ndarray]:
-    """Number the labels in sorted order: the classes, and ``y`` of shape ``(clips,)``."""
+    """Encode the labels: returns the sorted classes, and the class indices ``y`` of shape ``(clips,)``."""
     classes, y = np.unique([clip.label for clip in clips], return_inverse=True)
     return classes.tolist(), y
 
 
 def split(clips: Sequence[Clip], choice: Choice, seed: int) -> tuple[list[Fold], list[str], np.ndarray]:
-    """Split clips by the chosen plugin: the folds, the classes, and the clips' classes as numbers."""
+    """Split clips with the chosen plugin; returns the folds, the classes, and the class index of each clip."""
     classes, y = encode(clips)
     groups, folds = known(clips, "group"), known(clips, "fold")
     for asked, values in (("groups", groups), ("folds", folds)):
@@ -42,7 +42,7 @@ def split(clips: Sequence[Clip], choice: Choice, seed: int) -> tuple[list[Fold],
 
 
 def known(clips: Sequence[Clip], field: str) -> list[str | None] | None:
-    """Gather what is known of each clip; None when nothing is known of any."""
+    """Values of a field (``group`` or ``fold``) of each clip; None if no clip has one."""
     values = [getattr(clip, field) for clip in clips]
     return values if any(value is not None for value in values) else None
 
@@ -51,6 +51,6 @@ def _lacking(split: str, asked: str, clips: Sequence[Clip]) -> str:
     word = asked.removesuffix("s")
     without = [clip.name for clip in clips if getattr(clip, word) is None]
     return (
-        f"split={split} needs the {word} of every clip, and {len(without)} of {len(clips)} have none, as {without[0]}: "
-        f"name it in data.pattern, (?P<{word}>…), or in a manifest's column, data.columns.{word}"
+        f"split={split} needs the {word} of every clip, but {len(without)} of {len(clips)} have none, e.g. "
+        f"{without[0]}; set data.pattern with (?P<{word}>…), or data.columns.{word}"
     )

@@ -1,4 +1,4 @@
-"""The names of a table's columns: what the feature calls its rows, and what the pooling makes of these."""
+"""Names of a table's columns, from the names of the feature's rows and of the pooling's statistics."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from audiofw.extraction.recording import Unit
 
 
 def name_columns(choices: Mapping[str, Choice], unit: Unit, d: int) -> list[str]:
-    """Name the columns of the table that a unit makes.
+    """Name the columns of a feature table.
 
     Parameters
     ----------
     choices : mapping of str to Choice
-        With the unit's ``feature`` and ``pooling``.
+        With ``feature`` and ``pooling``.
     unit : Unit
+        The extraction of one recording, with the same feature and pooling.
     d : int
-        How many columns there are.
+        Number of columns.
 
     Returns
     -------
     list of str
-        ``row.statistic``, as in ``mfcc3.std``, ``mfcc3.delta.p90@2/4``; ``stats17`` where the pooling gives no names.
+        ``row.statistic``, as in ``mfcc3.std`` and ``mfcc3.delta.p90@2/4``; ``stats17`` if the pooling has no ``names``.
 
     Raises
     ------
     PluginError
-        For a plugin whose ``names`` fails or gives another number of names.
+        If a plugin's ``names`` fails or returns a wrong number of names.
     """
-    picture, sr = unit.example()
-    rows = _ask(choices["feature"], len(picture), sr)
+    frames, sr = unit.example()
+    rows = _ask(choices["feature"], len(frames), sr)
     return _ask(choices["pooling"], d, rows, d)
 
 
 def _ask(choice: Choice, n: int, *given: Any) -> list[str]:
-    """Call a plugin's ``names`` with what its kind is given and its options."""
+    """Call a plugin's ``names`` with the arguments of its kind and its options."""
     name = choice.plugin.names
     if name is None:
         return [f"{choice.name}{i}" for i in range(n)]
     with blame(choice.who, name, "names"):
         names: list[str] = list(name(*given, **choice.options))
     if len(names) != n:
-        raise PluginError(f"names gave {len(names)} names for {n}", plugin=choice.who)
+        raise PluginError(f"names returned {len(names)} names, expected {n}", plugin=choice.who)
     return names

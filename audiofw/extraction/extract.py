@@ -1,4 +1,4 @@
-"""Clips to a table: each recording's rows are made in parallel, or found in the cache, and padded to one width."""
+"""Extract a feature table from clips, in parallel and through the cache, padded to equal width."""
 
 from __future__ import annotations
 
@@ -28,11 +28,20 @@ log = logging.getLogger(__name__)
 
 
 class Table(NamedTuple):
-    """What the clips became.
+    """A feature table.
 
-    ``X`` is float32 ``(rows, d)``, finite, or for a pooling that learns an array of pictures, ``dtype=object``.
-    ``kept`` holds the index of each clip that has rows, and ``clip_of`` tells of each row which of these it is of; both
-    ascend. ``cached`` counts the clips that were found in the cache.
+    Attributes
+    ----------
+    X
+        float32 ``(rows, d)``, finite; for a pooling that learns, an object array of matrices ``(rows, frames)``.
+    kept
+        Indices of the clips with rows, ascending.
+    clip_of
+        For each row, the position of its clip in ``kept``; ascending.
+    failures
+        The clips that could not be used.
+    cached
+        Number of clips found in the cache.
     """
 
     X: np.ndarray
@@ -43,7 +52,7 @@ class Table(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows of clips and of changed copies of them: ``X`` and ``clip_of`` as in `Table`, and a mask of the copies'."""
+    """Rows of clips and of augmented copies: ``X`` and ``clip_of`` as in `Table`, and a mask of the copies' rows."""
 
     X: np.ndarray
     clip_of: np.ndarray
@@ -51,7 +60,7 @@ class Rows(NamedTuple):
 
 
 def join(table: Table, copies: Sequence[Table]) -> Rows:
-    """Put the rows of changed copies below a table's; the copies are of the table's kept clips, in their order."""
+    """Append the rows of augmented copies, which were made from the table's kept clips in the same order."""
     tables = [table, *copies]
     clip_of = [table.clip_of, *(copy.kept[copy.clip_of] for copy in copies)]
     augmented = np.repeat([False, *(True for _ in copies)], [len(each.X) for each in tables])
@@ -72,45 +81,49 @@ def tabulate(
     width: int | None = None,
     progress: str = "extract",
 ) -> Table:
-    """Make the table of some clips; the same one whatever ``n_jobs`` and whatever the recipe_cache holds.
+    """Extract a feature table; the result does not depend on ``n_jobs`` or on the cache.
 
     Parameters
     ----------
     clips : sequence of Clip
     unit : Unit
-        What makes a clip's rows. It is tried out first, on a made-up clip.
+        The extraction of one recording. It is tried first on a synthetic clip.
     n_jobs : int
-        Workers, in scikit-learn's sense: threads, or processes if the unit holds the GIL.
+        Number of workers, as in scikit-learn: threads, or processes if a plugin holds the GIL.
     pad_to : {"duration", "longest"}
-        Width of the table: that of a clip of the unit's duration, or of the longest row. A unit that reads to the end,
-        or at each file's own rate, has rows of one width or must pad to the longest.
+        Width of the table: that of a clip of the unit's duration, or of the longest row. If recordings are read to the
+        end, or at their own sampling rates, rows must have equal widths or be padded to the longest.
     pad_value : {"zero", "floor"}
-        What shorter rows end with: zeros, or the row's own minimum.
+        Padding of shorter rows: zeros, or the row's minimum.
     on_error : {"skip", "raise"}
-        Whether a clip that cannot be used is listed among the failures, or ends the work. So is a clip for which a
-        plugin gives NaN, infinity, nothing at all, or librosa's ``ParameterError``.
+        Whether to list a clip that cannot be used among the failures, or to raise. This includes clips for which a
+        plugin returns NaN, infinity or nothing, or raises librosa's ``ParameterError``.
     on_plugin_error : {"skip", "raise"}
-        Whether a clip on which a plugin fails in any other way is listed, or ends the work, once the clips under way
-        are finished and in the cache. With "raise", plugins that give nothing usable for more than 1 % of the clips,
-        and at least three, end the work too, after the last clip.
+        Whether to list a clip on which a plugin fails in any other way, or to raise, once the clips in progress are
+        finished and cached. With "raise", plugins that return nothing usable for more than 1 % of the clips, and at
+        least three, also raise, after the last clip.
     recipe_cache : RecipeCache, optional
-        Rows made earlier.
+        Cache of rows.
     width : int, optional
-        Of another table, that this one is to have, too.
+        Width of the table, to match another table.
     progress : str
-        What the bar on stderr, if that is a terminal, says; nothing for no bar.
+        Label of the progress bar on stderr (only on a terminal); empty for no bar.
+
+    Returns
+    -------
+    Table
 
     Raises
     ------
     DataError
-        If no clip could be used, or one could not and ``on_error="raise"``; if the table has no one width, or no
-        memory holds it.
+        If no clip could be used, or one could not and ``on_error="raise"``; if rows differ in width; or if the table
+        does not fit in memory.
     PluginError
-        For a plugin that fails on the made-up clip, and as ``on_plugin_error`` says; unless the plugin chose another of
-        audiofw's errors.
+        If a plugin fails on the synthetic clip, or as controlled by ``on_plugin_error``; unless the plugin raised
+        another AudiofwError.
     """
     if not clips:
-        raise DataError("there are no clips to make a table of")
+        raise DataError("there are no clips to extract features from")
     settled, started = unit.try_out(), perf_counter()
     rows: Gatherer = Even(len(clips), width or settled, pad_value)
     if unit.pooling.learns:
@@ -121,7 +134,7 @@ def tabulate(
     handed_out = takewhile(lambda _: not failures.fatal, (clip.path for clip in clips))
     n_jobs = min(count_workers(n_jobs), len(clips))
     with closing(_extracted(handed_out, unit, recipe_cache, n_jobs)) as results, _bar(progress, len(clips)) as advance:
-        # after a fatal failure no clip is handed out any more, and what is under way is finished
+        # after a fatal failure, no new clip is started, and those in progress are finished
         for i, (clip, result) in enumerate(zip(clips, results, strict=False)):
             if isinstance(result, Extracted):
                 result = rows.add(result.made, clip.name) or result
@@ -140,7 +153,7 @@ def tabulate(
 
 
 class Extracted(NamedTuple):
-    """What was made of a clip, and whether it was found in the cache."""
+    """The rows of a clip, and whether they came from the cache."""
 
     made: np.ndarray
     cached: bool
@@ -157,7 +170,7 @@ def _extracted(
 
 
 def cached_or_made(make: Callable[[Path], np.ndarray], recipe_cache: RecipeCache | None) -> Callable[[Path], Extracted]:
-    """Give what finds on the recipe_cache what was made of a recording, or makes it and puts it there."""
+    """Wrap ``make`` so that its results are looked up in, and added to, the cache."""
 
     def find_or_make(path: Path) -> Extracted:
         made = recipe_cache.get(path) if recipe_cache else None
@@ -174,7 +187,7 @@ def cached_or_made(make: Callable[[Path], np.ndarray], recipe_cache: RecipeCache
 def _extracted_by_processes(
     paths: Iterable[Path], unit: Unit, recipe_cache: RecipeCache, n: int
 ) -> Generator[Extracted | Lost, None, None]:
-    """Look rows up here, have the missing ones made elsewhere: the recipe_cache stays in this process."""
+    """Use the cache in this process, and extract missing rows in worker processes."""
     under_way: deque[Path] = deque()
 
     def look_up(path: Path) -> Ready | Path:

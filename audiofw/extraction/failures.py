@@ -1,4 +1,4 @@
-"""Clips that could not be used: which errors are listed, and which end the work."""
+"""Clips that could not be used: which errors are listed, and which end the extraction."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from audiofw.parallel.executors import Lost
 if TYPE_CHECKING:
     from audiofw.data.dataset import Clip
 
-MOST_SHARE, MOST = 0.01, 2  # of the clips, and clips in all, for which plugins may give nothing usable
+MOST_SHARE, MOST = 0.01, 2  # fraction and number of clips for which plugins may return nothing usable
 
 OnError = Literal["skip", "raise"]
 
 
 class Failure(NamedTuple):
-    """A clip that could not be used, and why."""
+    """A clip that could not be used, with the reason."""
 
     name: str
     path: str
@@ -28,10 +28,10 @@ class Failure(NamedTuple):
 
 @dataclass
 class Failures:
-    """The failures of some clips, as they come.
+    """Collects the failures of clips.
 
-    ``on_error`` says what a clip does that cannot be used, ``on_plugin_error`` what a plugin's bug does. The first
-    error that ends the work is kept in ``fatal``: it is raised when the work that is under way is finished.
+    ``on_error`` controls clips that cannot be used, ``on_plugin_error`` bugs of plugins. The first error that ends the
+    extraction is kept in ``fatal``, and raised once the clips in progress are finished.
     """
 
     on_error: OnError = "skip"
@@ -42,7 +42,7 @@ class Failures:
     _count: int = 0
 
     def add(self, clip: Clip, lost: Lost) -> None:
-        """Take in a clip that failed."""
+        """Add a clip that failed."""
         lost.error.clip = str(clip.path)
         if self._ends_the_work(lost.error):
             self.fatal = self.fatal or lost.error
@@ -58,14 +58,14 @@ class Failures:
         return self.on_plugin_error == "raise" or not isinstance(error, PluginError)
 
     def check(self, n: int) -> None:
-        """Raise what ends the work, once ``n`` clips have been worked on.
+        """Raise the error that ends the extraction, if any, after ``n`` clips have been processed.
 
         Raises
         ------
         DataError
-            If no clip could be used, or for the first that could not and ``on_error="raise"``.
+            If no clip could be used, or if one could not and ``on_error="raise"``.
         PluginError
-            For a plugin's bug, or where plugins gave nothing usable for more than 1 % of the clips, and at least three.
+            For a bug of a plugin, or if plugins returned nothing usable for more than 1 % of the clips (three or more).
         """
         if self.fatal:
             raise self.fatal
@@ -77,8 +77,8 @@ class Failures:
 
 def _too_many(first: ClipError, count: int, n: int) -> PluginError:
     return PluginError(
-        f"{first.args[0]}; plugins gave nothing usable for {count} of {n} clips ({100 * count / n:.1f} %), more than "
-        f"the {100 * MOST_SHARE:g} % that a run may lose so: fix the plugin, or leave these clips out with "
+        f"{first.args[0]}; plugins returned nothing usable for {count} of {n} clips ({100 * count / n:.1f} %), more "
+        f"than the {100 * MOST_SHARE:g} % allowed; fix the plugin, or skip these clips with "
         "data.on_plugin_error=skip",
         clip=first.clip,
         plugin=first.plugin,
@@ -89,4 +89,4 @@ def _too_many(first: ClipError, count: int, n: int) -> PluginError:
 def _none_left(failures: Sequence[Failure]) -> DataError:
     reasons = Counter(failure.reason for failure in failures).most_common(3)
     told = "; ".join(f"{reason} ({count} ×)" for reason, count in reasons)
-    return DataError(f"none of {len(failures)} clips could be used, {failures[0].name} the first: {told}")
+    return DataError(f"none of {len(failures)} clips could be used (first: {failures[0].name}): {told}")

@@ -1,4 +1,4 @@
-"""Rows gathered into a table: of one width, padded to the longest, or pictures left as they are."""
+"""Collect rows into a table: of fixed width, padded to the longest row, or as a list of feature matrices."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PadValue = Literal["zero", "floor"]
 
 
 class Gatherer(Protocol):
-    """Takes in each clip's rows, in order, and gives the table of them all."""
+    """Collects the rows of each clip, in order, and stacks them."""
 
     def add(self, rows: np.ndarray, name: str) -> Lost | None: ...
     def stack(self) -> np.ndarray: ...
 
 
 class Even:
-    """Rows of a width that is known, or else the first row's; memory for one row a clip is taken once."""
+    """Rows of fixed width, by default that of the first row; memory for one row per clip is allocated at once."""
 
     def __init__(self, count: int, width: int | None, pad_value: PadValue) -> None:
         self._count = count
@@ -30,12 +30,12 @@ class Even:
         self._filled = 0
 
     def add(self, rows: np.ndarray, name: str) -> Lost | None:
-        """Take a clip's rows in, or say why not.
+        """Add the rows of a clip; returns `Lost` if they are too long.
 
         Raises
         ------
         DataError
-            For rows of another width than the first, where no width was given.
+            If no width was given and the rows differ in width from the first.
         """
         size = rows.shape[1]
         if self._X is None:
@@ -43,11 +43,11 @@ class Even:
         width = self._X.shape[1]
         if self._first and size != width:
             raise DataError(
-                f"{name}: {size} numbers, where {self._first} gave {width}: "
+                f"{name}: its row has {size} values, but that of {self._first} has {width}; "
                 "set audio.duration and audio.sample_rate, or pad.to=longest"
             )
         if size > width:
-            longer = f"{size} numbers, more than the {width} of a clip of audio.duration: set pad.to=longest"
+            longer = f"its row has {size} values, more than the {width} for audio.duration; set pad.to=longest"
             return Lost.by(ClipError(longer, option="pad.to"))
         self._make_room(self._X, len(rows))
         for row in rows:
@@ -56,29 +56,29 @@ class Even:
         return None
 
     def _make_room(self, X: np.ndarray, more: int) -> None:
-        if self._filled + more > len(X):  # several windows a clip
+        if self._filled + more > len(X):  # several windows per clip
             self._X = allocate(2 * (self._filled + more), X.shape[1])
             self._X[: self._filled] = X[: self._filled]
 
     def stack(self) -> np.ndarray:
-        """Give the table; rows that were never touched take no memory."""
+        """Return the table; unused rows take no memory."""
         assert self._X is not None
         return self._X[: self._filled]
 
 
 class Longest:
-    """Rows of any width, kept one by one until the widest is known."""
+    """Rows of any width, kept in a list until the longest is known."""
 
     def __init__(self, pad_value: PadValue) -> None:
         self._pad_value = pad_value
         self._rows: list[np.ndarray] = []
 
     def add(self, rows: np.ndarray, name: str) -> None:
-        """Take a clip's rows in."""
+        """Add the rows of a clip."""
         self._rows.extend(rows)
 
     def stack(self) -> np.ndarray:
-        """Give the table, letting go of each row once it is in."""
+        """Return the padded table, releasing each row once it is copied."""
         X = allocate(len(self._rows), max(row.size for row in self._rows))
         self._rows.reverse()
         for line in X:
@@ -87,41 +87,41 @@ class Longest:
 
 
 class Pictures:
-    """Pictures ``(rows, frames)`` of any number of frames, for a pooling that learns."""
+    """Feature matrices ``(rows, frames)`` with any number of frames, for a pooling that learns."""
 
     def __init__(self) -> None:
         self._pictures: list[np.ndarray] = []
 
     def add(self, rows: np.ndarray, name: str) -> None:
-        """Take a clip's pictures in."""
+        """Add the feature matrices of a clip."""
         self._pictures.extend(rows)
 
     def stack(self) -> np.ndarray:
-        """Give an array of pictures, ``dtype=object``: it is indexed as a table is."""
+        """Return an array of matrices, ``dtype=object``, which can be indexed like a table."""
         X = np.empty(len(self._pictures), dtype=object)
-        for i, picture in enumerate(self._pictures):  # X[:] = … would try to make one array of those of one shape
-            X[i] = picture
+        for i, frames in enumerate(self._pictures):  # X[:] = … would try to stack matrices of equal shape
+            X[i] = frames
         return X
 
 
 def _fill(line: np.ndarray, row: np.ndarray, pad_value: PadValue) -> None:
     line[: row.size] = row
-    if row.size < line.size:  # zero dB is the loudest value, so a floor is the row's own
+    if row.size < line.size:  # 0 dB is the loudest value, so pad with the row's minimum
         line[row.size :] = row.min() if pad_value == "floor" else 0
 
 
 def allocate(count: int, width: int) -> np.ndarray:
-    """Take memory for a table.
+    """Allocate a float32 table.
 
     Raises
     ------
     DataError
-        If there is not enough.
+        If there is not enough memory.
     """
     try:
         return np.empty((count, width), dtype=np.float32)
     except MemoryError as error:
         raise DataError(
-            f"a table of {count} clips by {width} numbers needs {4e-9 * count * width:.1f} GB of memory: "
-            "choose pooling=stats, or fewer rows of the feature, as feature.n_mels=64"
+            f"a table of {count} rows × {width} columns needs {4e-9 * count * width:.1f} GB of memory; "
+            "use pooling=stats, or fewer rows of the feature, e.g. feature.n_mels=64"
         ) from error

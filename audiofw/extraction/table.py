@@ -33,7 +33,7 @@ def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
 
 
 def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
-    """Turn clips into a table, with what an earlier run has kept."""
+    """Extract a feature table as configured, through the cache."""
     options = {"on_error": config.data.on_error, "on_plugin_error": config.data.on_plugin_error, **options}
     with open_recipe_cache(config, unit.recipe(), clips) as recipe_cache:
         return tabulate(
@@ -48,28 +48,26 @@ def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -
 
 
 def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config, table: Table) -> list[Table]:
-    """Turn changed copies of clips into tables of one width with theirs; a copy that fails is left out."""
+    """Extract tables of augmented copies, with the same width as ``table``; copies that fail are skipped."""
     copies = []
     for number, unit in enumerate(units, 1):
         what = f"augment {number}/{len(units)}"
         copies.append(extract(clips, unit, config, on_error="skip", width=width_of(table), progress=what))
     if lost := [failure for copy in copies for failure in copy.failures]:
-        log.warning(
-            "augmentation: %d changed copies left out, %s the first: %s", len(lost), lost[0].name, lost[0].reason
-        )
+        log.warning("augmentation: %d copies skipped (first: %s): %s", len(lost), lost[0].name, lost[0].reason)
     return copies
 
 
 def width_of(table: Table) -> int | None:
-    """Give the width that other tables must have for the same model; None for pictures."""
+    """Width that other tables need for the same model; None for feature matrices."""
     return table.X.shape[1] if table.X.ndim > 1 else None
 
 
 @contextmanager
 def open_recipe_cache(config: Config, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Iterator[RecipeCache | None]:
-    """Open the cache at what was made by this recipe before; None where it is switched off.
+    """Open the cache for a recipe; None if it is disabled.
 
-    Another process that is making the same of the same clips is waited for: its work is ours, too.
+    Waits for another process that extracts the same features of the same clips, in order to reuse its results.
     """
     if not config.cache.enabled:
         yield None

@@ -1,6 +1,6 @@
-"""Two ways to have items worked on elsewhere: threads of this process, and worker processes.
+"""Executors for chunks of items: threads of this process, and worker processes.
 
-Both take chunks of items and give back `Work`; an item that fails by an error of ours is `Lost`, and harms no other.
+Both return a `ChunkResult` per chunk. An item that fails with an AudiofwError becomes `Lost`, without affecting others.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from audiofw.system.importing import PLUGIN_PACKAGES, import_file
 log = logging.getLogger(__name__)
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-HOPELESS = 10  # workers dying one after another
+HOPELESS = 10  # successive deaths of workers after which to give up
 
 
 @dataclass(frozen=True)
 class Lost:
-    """An item without a result, and why, on one line."""
+    """An item without a result, with a one-line reason."""
 
     reason: str
     error: AudiofwError = field(default_factory=DataError, repr=False, compare=False)
 
     @classmethod
     def by(cls, error: AudiofwError) -> Lost:
-        """Lose an item by an error; its name is left to those who know it."""
+        """Create from an error; the caller knows the item's name."""
         return cls(one_line(error.reason), error)
 
 
 class Ready(NamedTuple):
-    """An item whose result is there already: it is passed on in its place."""
+    """An item whose result is already known, and passed through."""
 
     value: Any
 
 
 class ChunkResult(NamedTuple):
-    """The outcomes of a chunk, and the time they took."""
+    """The outcomes of a chunk, and the time in seconds."""
 
     outcomes: list[Any]
     seconds: float
 
 
 def outcome(function: Callable[[Any], Any], item: Any) -> Any:
-    """Call ``function`` on one item; an error of ours, of a recording or a plugin, makes it `Lost`.
+    """Call ``function`` on one item; an AudiofwError, caused by a recording or a plugin, becomes `Lost`.
 
-    Anything else that is raised is a bug of ours, and nobody's data.
+    Any other exception is a bug of audiofw and propagates.
     """
     if isinstance(item, Ready):
         return item.value
@@ -74,9 +74,9 @@ def _work(function: Callable[[Any], Any], chunk: list[Any], stopped: Callable[[]
 
 
 class Threads:
-    """Chunks worked on by threads of this process."""
+    """Process chunks in threads of this process."""
 
-    worth = 0.005  # seconds that a chunk should last: a hundred times what handing it over costs
+    worth = 0.005  # target duration of a chunk in seconds: a hundred times the overhead of submitting it
 
     def __init__(self, function: Callable[[Any], Any], n: int) -> None:
         self._executor = ThreadPoolExecutor(n, thread_name_prefix="audiofw")
@@ -98,10 +98,10 @@ class Threads:
 
 
 class Processes:
-    """Chunks worked on by worker processes, which stay a while for the next call.
+    """Process chunks in worker processes, which are kept for a while for the next call.
 
-    A worker's death breaks the whole executor. What was under way is tried again, one item at a time, so that the
-    item that kills is known and lost, and nothing else is.
+    If a worker dies, the whole executor breaks. The items in progress are then retried one at a time, so that only the
+    item that kills the worker is lost.
     """
 
     worth = 0.05
@@ -118,7 +118,7 @@ class Processes:
             return _finished(ChunkResult([item.value for item in chunk], 0.0))
         try:
             future = self._workers().submit(_work_elsewhere, self._parcel, chunk)
-        except BrokenExecutor as error:  # a worker died just now
+        except BrokenExecutor as error:  # a worker has just died
             return _finished(error)
         self._under_way.add(future)
         return future
@@ -134,7 +134,7 @@ class Processes:
         return work
 
     def close(self) -> None:
-        """Leave the workers to the next call; without one they end by themselves."""
+        """Keep the workers for the next call; they exit by themselves after a while."""
 
     def stop(self) -> None:
         if self._executor:
@@ -147,7 +147,7 @@ class Processes:
         return self._executor
 
     def _alone(self, item: Any) -> Any:
-        """Work on one item with nothing beside it: if a worker dies now, it is known of what."""
+        """Process one item with no others in progress, so that a worker's death can be attributed to it."""
         wait(self._under_way)
         future = self.submit([item])
         try:
@@ -177,19 +177,19 @@ def _finished(result: ChunkResult | BrokenExecutor) -> Future[ChunkResult]:
 
 
 class Parcel(NamedTuple):
-    """A function as bytes, and the plugin files to import before it is taken out."""
+    """A pickled function, and the plugin files to import before unpickling it."""
 
     plugins: tuple[tuple[str, str], ...]
     function: bytes
 
 
 def pack_function(function: Callable[[Any], Any]) -> Parcel:
-    """Make a function ready to travel to another process.
+    """Pickle a function for another process.
 
     Raises
     ------
     PluginError
-        If it cannot be pickled.
+        If the function cannot be pickled.
     """
     import cloudpickle
 
@@ -208,14 +208,14 @@ def _plugin_modules() -> list[str]:
     return [name for name in sys.modules if name.startswith(PLUGIN_PACKAGES)]
 
 
-@lru_cache(maxsize=2)  # a worker unpacks once, however many chunks it gets
+@lru_cache(maxsize=2)  # a worker unpickles once for all its chunks
 def unpack_function(parcel: Parcel) -> Callable[[Any], Any]:
-    """Take the function out, in the process where it is to run.
+    """Unpickle a function in the process where it runs.
 
     Raises
     ------
     PluginError
-        If what it needs is not there.
+        If something that it needs is missing.
     """
     import cloudpickle
 
@@ -224,8 +224,8 @@ def unpack_function(parcel: Parcel) -> Callable[[Any], Any]:
             _import_plugin(name, file)
         function: Callable[[Any], Any] = cloudpickle.loads(parcel.function)
     except Exception as error:  # a plugin's import may raise anything
-        raise PluginError(f"does not load in a worker process: {type(error).__name__}: {one_line(error)}") from error
-    threadpool_limits(1)  # for good: this process has siblings on the other cores
+        raise PluginError(f"cannot be loaded in a worker process: {type(error).__name__}: {one_line(error)}") from error
+    threadpool_limits(1)  # permanently, since the other workers use the other cores
     return function
 
 
@@ -235,7 +235,7 @@ def _import_plugin(name: str, file: str) -> None:
 
 
 def _found_package(name: str) -> None:
-    """Have the package that plugin files are named after: pickle imports it before the module."""
+    """Create the parent package of plugin files' modules, which pickle imports before the module."""
     package = name.partition(".")[0]
     sys.modules.setdefault(package, ModuleType(package))
 

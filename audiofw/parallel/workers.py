@@ -1,7 +1,7 @@
-"""Run a function over many items on every core: in order, in bounded memory, each error of ours on its own.
+"""Map a function over items on all cores: in order, with bounded memory, and with errors per item.
 
-Items travel in small chunks, so that quick ones cost little, and only a few chunks are under way at once, so that
-memory does not grow with their number.
+Items are submitted in small chunks, to reduce the overhead for fast ones, and only a few chunks are in progress at
+once, so that memory does not grow with the number of items.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from threadpoolctl import threadpool_limits
 from audiofw.errors import ConfigError
 from audiofw.parallel.executors import ChunkResult, Processes, Threads, outcome
 
-AHEAD = 4  # chunks under way for each worker: enough that a slow one does not leave the others idle
-LARGEST = 16  # items of a chunk: their results are held until their turn comes
+AHEAD = 4  # chunks in progress per worker: enough that a slow one does not leave the others idle
+LARGEST = 16  # maximum items per chunk, since results are held until their turn
 
 
 def cores() -> int:
-    """Count the cores that this process may use: affinity and the container's limits included."""
-    import loky  # it knows control groups; 50 ms
+    """Number of cores available to this process, considering CPU affinity and container limits."""
+    import loky  # supports control groups; 50 ms
 
     return int(loky.cpu_count())
 
 
 def count_workers(n_jobs: int) -> int:
-    """Read ``n_jobs`` as scikit-learn does: -1 is every core, -2 all but one.
+    """Number of workers for ``n_jobs`` as in scikit-learn: -1 means all cores, -2 all but one.
 
     Raises
     ------
     ConfigError
-        For zero.
+        If ``n_jobs`` is 0.
     """
     if n_jobs == 0:
-        raise ConfigError("n_jobs=0: give the number of workers, or -1 for every core")
+        raise ConfigError("n_jobs=0: set the number of workers, or -1 for all cores")
     return n_jobs if n_jobs > 0 else max(1, cores() + 1 + n_jobs)
 
 
@@ -49,57 +49,57 @@ def outcomes(
     Parameters
     ----------
     function : callable of one item
-        An error of ours (`AudiofwError`) costs that item alone; anything else that it raises ends the work, with the
-        traceback of the thread or process where it was raised. BLAS is held to one thread around it.
+        If it raises an AudiofwError, only that item is lost. Any other exception propagates, with the traceback of the
+        thread or process where it was raised. BLAS is limited to one thread.
     items : iterable
-        Taken as they are needed, in the caller's thread. A `Ready` one is passed on.
+        Consumed lazily, in the caller's thread. `Ready` items are passed through.
     n_jobs : int
-        Workers, in scikit-learn's sense; 1 works in the caller's thread.
+        Number of workers, as in scikit-learn; 1 runs in the caller's thread.
     processes : bool
-        Worker processes for a function that holds the GIL, in place of threads. An item whose worker dies twice is
-        lost, the others are not.
+        Use worker processes instead of threads, for a function that holds the GIL. An item whose worker dies twice is
+        lost; the others are not.
 
     Yields
     ------
     result or Lost
-        One for each item, in the items' order. Close the iterator to end the work early: it waits for the items in
-        the workers' hands, no more. An interrupt (Ctrl-C) does the same. Worker processes are ended at once.
+        One per item, in order. Closing the iterator, or Ctrl-C, stops early: threads finish their current items, worker
+        processes are terminated at once.
 
     Raises
     ------
     ConfigError
-        For ``n_jobs=0``.
+        If ``n_jobs`` is 0.
     PluginError
-        For a function that cannot be sent to a worker process, or that kills every one.
+        If the function cannot be sent to a worker process, or kills every worker.
     Exception
-        Whatever else the function raises: a bug.
+        Any other exception of the function: a bug.
     """
     n = count_workers(n_jobs)
     with threadpool_limits(1):
         if n == 1:
             yield from (outcome(function, item) for item in items)
             return
-        lane = Processes(function, n) if processes else Threads(function, n)
+        executor = Processes(function, n) if processes else Threads(function, n)
         try:
-            yield from _in_order(lane, iter(items), n * AHEAD)
+            yield from _in_order(executor, iter(items), n * AHEAD)
         except BaseException:
-            lane.stop()
+            executor.stop()
             raise
-        lane.close()
+        executor.close()
 
 
-def _in_order(lane: Threads | Processes, items: Iterator[Any], most: int) -> Iterator[Any]:
-    """Keep at most so many chunks under way, and yield the outcomes of the oldest."""
+def _in_order(executor: Threads | Processes, items: Iterator[Any], most: int) -> Iterator[Any]:
+    """Keep at most ``most`` chunks in progress, and yield the outcomes of the oldest."""
     pending: deque[tuple[list[Any], Future[ChunkResult]]] = deque()
     size = 1
     while True:
         while len(pending) < most and (chunk := list(islice(items, size))):
-            pending.append((chunk, lane.submit(chunk)))
+            pending.append((chunk, executor.submit(chunk)))
         if not pending:
             return
-        work = lane.settle(*pending.popleft())
+        work = executor.settle(*pending.popleft())
         yield from work.outcomes
-        size = _next_size(size, work.seconds, lane.worth)
+        size = _next_size(size, work.seconds, executor.worth)
 
 
 def _next_size(size: int, seconds: float, worth: float) -> int:

@@ -150,12 +150,12 @@ def test_wrong_values_are_listed_up_to_a_limit(audiofw, words, monkeypatch, tmp_
     assert outcome.code == code, outcome.err
     if code:
         line = one_line(outcome)
-        assert line.startswith(f"audiofw: feature=picky: {tmp_path}/sounds/high/3.wav: gave NaN; ")
+        assert line.startswith(f"audiofw: feature=picky: {tmp_path}/sounds/high/3.wav: returned NaN; ")
         assert "for 3 of 12 clips (25.0 %)" in line
         assert "FULL_ERROR" not in line  # there is no traceback to see
     else:
         rows = list(csv.DictReader((tmp_path / "run/failures.csv").open()))
-        assert [row["reason"] for row in rows] == ["feature=picky: gave NaN"] * 2
+        assert [row["reason"] for row in rows] == ["feature=picky: returned NaN"] * 2
 
 
 @pytest.mark.parametrize(

@@ -150,14 +150,16 @@ def test_a_row_longer_than_the_width_fails_alone(record):
 
     table = tabulate([record("a.wav"), record("b.wav", scale=1.0), record("c.wav")], make_unit(longer_when_loud))
     assert table.kept.tolist() == [0, 2]
-    assert table.failures[0].reason.startswith("160 numbers, more than the 80 of a clip of audio.duration")
+    assert table.failures[0].reason.startswith("its row has 160 values, more than the 80 for audio.duration")
 
 
 @pytest.mark.parametrize("open_end", [{"duration": None}, {"sample_rate": None}, {"duration": 1e9}])
 def test_rows_of_one_width_need_no_duration(record, open_end):
     recordings = [record("a.wav", 0.1), record("b.wav", 0.2, sr=16000)]
     assert tabulate(recordings, make_unit(pooling=ends, **open_end)).X.shape == (2, 2)
-    with pytest.raises(DataError, match=r"b\.wav: \d+ numbers, where a\.wav gave 16: set audio\.duration"):
+    with pytest.raises(
+        DataError, match=r"b\.wav: its row has \d+ values, but that of a\.wav has 16; set audio\.duration"
+    ):
         tabulate(recordings, make_unit(**open_end))
     assert tabulate(recordings, make_unit(**open_end), pad_to="longest").X.shape[0] == 2
 
@@ -175,7 +177,7 @@ def test_all_clips_failing_is_an_error_with_the_reasons(tmp_path, record):
     with pytest.raises(DataError) as caught:
         tabulate([clip(tmp_path / "a.wav"), clip(tmp_path / "b.wav"), silent], make_unit())
     message = str(caught.value)
-    assert message.startswith("none of 3 clips could be used, a.wav the first: no such file (2 ×); silent: every")
+    assert message.startswith("none of 3 clips could be used (first: a.wav): no such file (2 ×); silent: every")
     assert "\n" not in message
 
 
@@ -200,17 +202,17 @@ def refuse(*given):
     [
         ({"feature": fail}, f"feature=fail: {LINE_OF_FAIL}: ValueError: cannot be"),
         ({"pooling": fail}, f"pooling=fail: {LINE_OF_FAIL}: ValueError: cannot be"),
-        ({"feature": lambda y, sr: y}, "feature=<lambda>: gave an array of shape (4001,), not (rows, frames)"),
-        ({"feature": lambda y, sr: None}, "feature=<lambda>: gave an array of object, not of real numbers"),
-        ({"feature": lambda y, sr: [["a"]]}, "feature=<lambda>: gave an array of <U1, not of real numbers"),
-        ({"feature": lambda y, sr: [[1j]]}, "gave an array of complex128, not of real numbers: take its np.abs"),
-        ({"feature": lambda y, sr: [[np.nan]]}, "feature=<lambda>: gave NaN"),
-        ({"feature": lambda y, sr: [[1e300]]}, "feature=<lambda>: gave infinity"),
-        ({"feature": lambda y, sr: np.ones((3, 0))}, "feature=<lambda>: gave no frames"),
-        ({"feature": lambda y, sr: [[1, 2], [3]]}, "feature=<lambda>: gave what makes no array: "),
-        ({"pooling": lambda frames: frames}, "pooling=<lambda>: gave an array of shape (2, 40), not (d)"),
-        ({"pooling": lambda frames: []}, "pooling=<lambda>: gave an empty vector"),
-        ({"pooling": lambda frames: [np.inf]}, "pooling=<lambda>: gave infinity"),
+        ({"feature": lambda y, sr: y}, "feature=<lambda>: returned an array of shape (4001,), not (rows, frames)"),
+        ({"feature": lambda y, sr: None}, "feature=<lambda>: returned an array of object, not of real numbers"),
+        ({"feature": lambda y, sr: [["a"]]}, "feature=<lambda>: returned an array of <U1, not of real numbers"),
+        ({"feature": lambda y, sr: [[1j]]}, "returned an array of complex128, not of real numbers: take its np.abs"),
+        ({"feature": lambda y, sr: [[np.nan]]}, "feature=<lambda>: returned NaN"),
+        ({"feature": lambda y, sr: [[1e300]]}, "feature=<lambda>: returned infinity"),
+        ({"feature": lambda y, sr: np.ones((3, 0))}, "feature=<lambda>: returned no frames"),
+        ({"feature": lambda y, sr: [[1, 2], [3]]}, "feature=<lambda>: did not return an array: "),
+        ({"pooling": lambda frames: frames}, "pooling=<lambda>: returned an array of shape (2, 40), not (d)"),
+        ({"pooling": lambda frames: []}, "pooling=<lambda>: returned an empty vector"),
+        ({"pooling": lambda frames: [np.inf]}, "pooling=<lambda>: returned infinity"),
     ],
 )
 def test_a_plugin_that_breaks_its_contract_is_told_before_any_file_is_read(tmp_path, plugins, expected):
@@ -233,7 +235,7 @@ def test_nan_never_reaches_the_table(record):
     recordings = [record("a.wav"), record("silent.wav", scale=0.0)]
     table = tabulate(recordings, make_unit(relative, silence="keep"))
     assert table.kept.tolist() == [0]
-    assert table.failures[0].reason == "feature=relative: gave NaN"
+    assert table.failures[0].reason == "feature=relative: returned NaN"
 
 
 def test_plugins_may_change_what_they_are_given_and_use_a_buffer_again(record):
@@ -309,7 +311,7 @@ def test_the_table_equals_a_plain_librosa_script(record):
 
 def test_a_table_beyond_memory_is_told_in_one_line(record):
     unit = make_unit(pooling=lambda frames: np.zeros(10**7, dtype=np.float32))
-    with pytest.raises(DataError, match=r"1000000 clips by 10000000 numbers needs 40000\.0 GB of memory: choose"):
+    with pytest.raises(DataError, match=r"1000000 rows × 10000000 columns needs 40000\.0 GB of memory; use"):
         tabulate([record("a.wav")] * 1_000_000, unit)
 
 
@@ -464,7 +466,7 @@ def test_copies_stand_below_the_clips_they_are_of_also_when_one_is_lost(record):
     rows = join(tabulate(clips, unit), [copy])
     assert rows.clip_of.tolist() == [0, 1, 2, 0, 2]
     assert rows.augmented.tolist() == [False] * 3 + [True] * 2
-    assert [failure.reason for failure in copy.failures] == ["augmentation=picky: gave NaN"]
+    assert [failure.reason for failure in copy.failures] == ["augmentation=picky: returned NaN"]
 
 
 def test_a_copy_played_slower_is_no_longer_than_a_clip_may_be(record):

@@ -131,12 +131,12 @@ def giving(result):
 @pytest.mark.parametrize(
     ("feature", "reason"),
     [
-        (giving([[np.nan]]), "gave NaN"),
-        (giving([[np.inf]]), "gave infinity"),
-        (giving(np.ones((2, 0))), "gave no frames"),
+        (giving([[np.nan]]), "returned NaN"),
+        (giving([[np.inf]]), "returned infinity"),
+        (giving(np.ones((2, 0))), "returned no frames"),
         (raising(librosa.util.exceptions.ParameterError("too short")), "ParameterError: too short"),
         (raising(MemoryError()), "MemoryError: not enough memory: set audio.duration, or n_jobs=1"),
-        (giving(np.ones((2, 400))), "800 numbers, more than the 80 of a clip of audio.duration: set pad.to=longest"),
+        (giving(np.ones((2, 400))), "its row has 800 values, more than the 80 for audio.duration; set pad.to=longest"),
     ],
 )
 def test_what_may_be_the_clips_own_is_listed_but_not_for_three_clips_and_over_one_percent(clips, feature, reason):
@@ -148,8 +148,8 @@ def test_what_may_be_the_clips_own_is_listed_but_not_for_three_clips_and_over_on
         tabulate(these, make_unit(feature), n_jobs=2)
     error = caught.value
     assert f"{these[2].path}: " in str(error)
-    assert f"{reason}; plugins gave nothing usable for 3 of 9 clips (33.3 %), more than the 1 %" in str(error)
-    assert str(error).endswith("leave these clips out with data.on_plugin_error=skip")
+    assert f"{reason}; plugins returned nothing usable for 3 of 9 clips (33.3 %), more than the 1 %" in str(error)
+    assert str(error).endswith("skip these clips with data.on_plugin_error=skip")
     assert (error.clip, error.option) == (str(these[2].path), "data.on_plugin_error")
     assert len(tabulate(these, make_unit(feature), on_plugin_error="skip").failures) == 3
 
@@ -158,12 +158,12 @@ def test_what_may_be_the_clips_own_is_listed_but_not_for_three_clips_and_over_on
 def test_the_limit_is_one_percent_and_three_clips(n, count, ends):
     failures = Failures()
     for i in range(count):
-        failures.add(SimpleNamespace(name=f"{i}.wav", path=Path(f"{i}.wav")), Lost.by(ClipError("gave NaN")))
+        failures.add(SimpleNamespace(name=f"{i}.wav", path=Path(f"{i}.wav")), Lost.by(ClipError("returned NaN")))
     for i in range(50):  # bad recordings do not count
         failures.add(SimpleNamespace(name=f"bad{i}.wav", path=Path(f"bad{i}.wav")), Lost.by(DataError("empty")))
     assert len(failures.listed) == count + 50
     if ends:
-        with pytest.raises(PluginError, match=rf"^0\.wav: gave NaN; .* {count} of {n} clips"):
+        with pytest.raises(PluginError, match=rf"^0\.wav: returned NaN; .* {count} of {n} clips"):
             failures.check(n)
     else:
         failures.check(n)
@@ -172,9 +172,9 @@ def test_the_limit_is_one_percent_and_three_clips(n, count, ends):
 @pytest.mark.parametrize(
     ("feature", "reason"),
     [
-        (giving(np.ones(3)), r"gave an array of shape \(3,\), not \(rows, frames\)"),
-        (giving([["a"]]), "gave an array of <U1"),
-        (giving([[1, 2], [3]]), "gave what makes no array"),
+        (giving(np.ones(3)), r"returned an array of shape \(3,\), not \(rows, frames\)"),
+        (giving([["a"]]), "returned an array of <U1"),
+        (giving([[1, 2], [3]]), "did not return an array"),
         (raising(SystemExit("enough")), "SystemExit: enough"),
         (raising(RuntimeError("no wood")), "RuntimeError: no wood"),
         (raising(PluginError("no network")), "no network"),
@@ -200,7 +200,7 @@ def test_a_wrong_value_is_raised_where_bad_recordings_are(clips):
     these = clips(4, loud=[1])
     with pytest.raises(ClipError) as caught:
         tabulate(these, make_unit(giving([[np.nan]])), on_error="raise", on_plugin_error="skip")
-    assert str(caught.value) == f"feature=give: {these[1].path}: gave NaN"
+    assert str(caught.value) == f"feature=give: {these[1].path}: returned NaN"
 
 
 def test_poolings_and_augmentations_are_named_too(clips):
@@ -224,7 +224,7 @@ def test_windows_of_one_clip_that_differ_in_width_are_a_wrong_value(clips):
 
     unit = make_unit(loud_frames)
     unit = replace(unit, segments=replace(unit.segments, duration=0.1, hop=0.1))
-    with pytest.raises(PluginError, match=r"gave rows of different length for windows of one length"):
+    with pytest.raises(PluginError, match=r"returned rows of different lengths for windows of equal length"):
         tabulate(clips(4), unit, pad_to="longest")
 
 
@@ -244,7 +244,7 @@ def test_no_memory_for_a_recording_is_the_recordings_own(clips, monkeypatch):
 
     these = clips(3)
     monkeypatch.setattr("audiofw.extraction.recording.load", grow)
-    with pytest.raises(DataError, match=r"none of 3 clips could be used.*too long for this machine's memory"):
+    with pytest.raises(DataError, match=r"none of 3 clips could be used.*too long to fit in memory"):
         tabulate(these, make_unit())
 
 

@@ -76,14 +76,14 @@ def test_a_failure_costs_one_item_and_keeps_its_reason(processes):
         if i == 5:
             raise PluginError("two\n  lines", plugin="feature=odd", clip="5.wav")
         if i == 7:
-            raise ClipError("gave NaN")
+            raise ClipError("returned NaN")
         return i
 
     results = list(outcomes(fail_at_times, range(10), n_jobs=2, processes=processes))
     assert [result for result in results if isinstance(result, Lost)] == [
         Lost("no samples in it"),
         Lost("feature=odd: two lines"),
-        Lost("gave NaN"),
+        Lost("returned NaN"),
     ]
     assert [type(result.error) for result in results if isinstance(result, Lost)] == [DataError, PluginError, ClipError]
     assert (results[5].error.plugin, results[5].error.clip) == ("feature=odd", "5.wav")
@@ -349,6 +349,6 @@ def test_a_dropped_plugin_file_is_loaded_in_the_workers(plugin):
 
 def test_a_plugin_file_that_is_gone_is_told_in_one_line(plugin):
     Path(plugin.__file__).unlink()
-    with pytest.raises(PluginError, match="does not load in a worker process: FileNotFoundError"):
+    with pytest.raises(PluginError, match="cannot be loaded in a worker process: FileNotFoundError"):
         list(outcomes(plugin.feature, range(20), n_jobs=2, processes=True))
     assert list(outcomes(abs, [-1, 2], n_jobs=2, processes=True)) == [1, 2]  # which has no need of it

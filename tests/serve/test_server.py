@@ -86,9 +86,9 @@ def test_not_sure_is_unknown_but_says_what_was_likeliest(ask):
     ("sent", "reason"),
     [
         (b"this is no sound", "not audio, or damaged"),
-        (b"\x1a\x45\xdf\xa3" + bytes(50), "webm/mkv is not read by libsndfile"),
+        (b"\x1a\x45\xdf\xa3" + bytes(50), "libsndfile cannot read webm/mkv"),
         (wav()[:40], "not audio, or damaged"),
-        (wav(seconds=0), "no samples in it"),
+        (wav(seconds=0), "contains no samples"),
     ],
     ids=["text", "webm", "cut in its header", "no samples"],
 )

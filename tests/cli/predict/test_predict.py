@@ -371,7 +371,7 @@ def test_samples_that_are_not_numbers_are_a_row_with_their_reason(audiofw, run, 
     assert outcome.code == 1
     assert stretches(rows_of(outcome.out)) == [
         ("low", 0, 1.2),
-        ("NaN or infinite samples in it", 1.2, 1.8),
+        ("contains NaN or infinite samples", 1.2, 1.8),
         ("high", 1.8, 2.4),
     ]
     overlapping = audiofw("predict", str(run), "long.wav", "--window", "0.6", "--hop", "0.2", "--format", "json")
