@@ -1,4 +1,4 @@
-"""The story of one experiment, top to bottom."""
+"""Run one experiment, from clips to saved results."""
 
 from __future__ import annotations
 
@@ -42,36 +42,36 @@ Watch = Callable[[FoldResult, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave."""
+    """The results of a run."""
 
     score: float
     metrics: Mapping[str, Any]
     failures: Sequence[Failure]
     folder: Path
-    lacks: Sequence[str] = ()  #: what was asked for, but could not be written, and why
+    lacks: Sequence[str] = ()  #: what was wanted but could not be saved, and why
 
 
 def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch: Watch | None = None) -> Result:
-    """Run one experiment and leave its results in a folder.
+    """Run one experiment and save its results in a folder.
 
     Parameters
     ----------
     config : Config
     dataset : Dataset
-        What `audiofw.extraction.clips.find` has found.
+        As `audiofw.extraction.clips.find` returns it.
     choices : mapping of str to Choice
-        A plugin for each kind: ``feature``, ``pooling``, ``model``, ``split``, and ``augmentation`` if there is any.
+        One plugin per kind: ``feature``, ``pooling``, ``model``, ``split``, and possibly ``augmentation``.
     folder : Path
-        Where ``metrics.json``, ``predictions.csv``, ``report.html`` and the rest go.
+        For ``metrics.json``, ``predictions.csv``, ``report.html`` and so on.
     watch : callable, optional
-        Called with each fold's result as soon as it is there, and the number of folds.
+        Called with each fold's result when it is done, and the number of folds.
 
     Raises
     ------
     AudiofwError
-        For what the user can mend: data, options, plugins.
+        For problems that the user can solve: data, options, plugins.
     """
-    planned, _, _ = split(dataset.clips, choices["split"], config.seed)  # refused here, it has cost no time
+    planned, _, _ = split(dataset.clips, choices["split"], config.seed)  # before any work, in case of an error
     findings = look_for_leaks(dataset.clips, planned, config)
 
     started = perf_counter()
@@ -80,10 +80,10 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     clips = [dataset.clips[i] for i in table.kept]
     rows = join(table, extract_copies(clips, changed, config, table))
     if config.report.enabled and not unit.pooling.learns:
-        name_columns(choices, unit, rows.X.shape[1])  # a plugin that fails here costs no fit
+        name_columns(choices, unit, rows.X.shape[1])  # before training, in case a plugin fails
     seconds = perf_counter() - started
     folds, classes, y = split(clips, choices["split"], config.seed)
-    if not config.audit:  # which says the same, and more
+    if not config.audit:  # which reports this, too
         warn_of_shared_groups(folds, known(clips, "group"))
     evaluation = evaluate(partial(make_model, config, choices), folds, rows, y, clips, classes, config, watch)
 
@@ -101,7 +101,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     result = Result(main_value(metrics), metrics, table.failures, folder, lacks=unmeasured(metrics["robustness"]))
     try:
         save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
-    except DataError as error:  # the scores are known, and can be shown
+    except DataError as error:  # the scores can still be shown
         return replace(result, lacks=[*result.lacks, f"results not saved: {error}"])
     lacks = [*result.lacks]
     if config.bundle.enabled:
@@ -117,33 +117,33 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
 
 
 def unmeasured(robustness: Sequence[Mapping[str, Any]]) -> list[str]:
-    """List the changes under which no clip could be tested; the log has said why."""
+    """List the modifications in which no clip could be tested; the reasons have been logged."""
     return [f"robustness: no score for {row['change']}" for row in robustness if not row["n_tested"]]
 
 
 def run_code() -> str:
-    """Hash the code of ours that can change a run's result; the plugins have their own.
+    """Hash audiofw's code that can change a run's result, without plugins.
 
-    A report is drawn from what a run has left, and can be drawn again; the version is a name.
+    The report's code is left out, since a report can be written again, and the version number, which is only a name.
     """
     return digest_code([Path(__file__)], without=("report", "version"))
 
 
 def rehearse(config: Config, choices: Choices) -> None:
-    """Refuse a score, a model's option, windows of no length or copies that nothing changes, before any work."""
+    """Check the score, the model's options, windows and augmented copies before any work."""
     check_score(config.score)
     make_model(config, choices)
     if config.windows.hop is not None and config.audio.duration is None:
         raise ConfigError(
-            f"windows.hop={config.windows.hop:g} needs audio.duration: how long each window is, in seconds"
+            f"windows.hop={config.windows.hop:g} needs audio.duration: the length of each window in seconds"
         )
     if config.augmented_copies and "augmentation" not in choices:
         copies = f"augmented_copies={config.augmented_copies}"
-        raise ConfigError(f"{copies} is not enough: say how copies are changed, augmentation=…; or 0")
+        raise ConfigError(f"{copies} needs an augmentation, e.g. augmentation=waveform")
 
 
 def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
-    """Audit the clips as they are to be split; a warning ends the run if ``audit=raise``."""
+    """Audit the clips and their split; raise an error at a warning if ``audit=raise``."""
     if not config.audit:
         return []
     hearing, shared = hearing_of(config), {"seed": config.seed, "n_jobs": config.n_jobs}
@@ -155,7 +155,7 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
 
 
 def make_model(config: Config, choices: Choices) -> Any:
-    """Make an unfitted classifier: calibrated, if that is wanted, and behind the pooling if that learns."""
+    """Create an unfitted classifier, calibrated if wanted, and preceded by the pooling if that learns."""
     pooling = choices["pooling"]
     make: Callable[[], Any] = partial(choices["model"], config.seed, config.n_jobs)
     if config.calibration != "none":  # scikit-learn takes its time to import
@@ -205,7 +205,7 @@ def evaluate(
 def try_changes(
     evaluation: Evaluation, folds: Sequence[Fold], clips: Sequence[Clip], unit: Unit, config: Config, table: Table
 ) -> list[dict[str, Any]]:
-    """Test the folds' models on changed test clips, if the config asks for that."""
+    """Score the folds' models on modified test clips if ``robustness=true``."""
     if not config.robustness:
         return []
 
@@ -217,12 +217,12 @@ def try_changes(
 
 
 def count_columns(X: np.ndarray, model: Any) -> int:
-    """Count the columns that a classifier is fitted on, behind a pooling that learns if it begins with one."""
+    """Count the features that a classifier is fitted on, after its pooling if that learns."""
     return int((X if X.ndim > 1 else pool_pictures(model[0], X[:1])).shape[1])
 
 
 def size_of(model: Any) -> int | None:
-    """Measure a fitted model in bytes, as pickle writes it; None for one that it cannot write."""
+    """Measure the pickled size of a fitted model in bytes; None if it cannot be pickled."""
     try:
         return len(pickle.dumps(model))
     except (pickle.PicklingError, AttributeError, TypeError):
@@ -238,7 +238,7 @@ def explain_names(feature: Choice) -> str:
 def seen_by_classifier(
     choices: Choices, unit: Unit, table: Table, evaluation: Evaluation
 ) -> tuple[np.ndarray, list[str], Evaluation]:
-    """Give the first row of each clip as the last classifier saw it, the names of its columns, and that classifier."""
+    """Return the features of each clip's first row for the last classifier, their names, and that classifier."""
     first = np.flatnonzero(np.diff(table.clip_of, prepend=-1))
     X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
     if unit.pooling.learns:

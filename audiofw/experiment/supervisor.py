@@ -1,8 +1,8 @@
-"""Watch over a sweep from outside its process, so that a job that kills it costs that job alone.
+"""Supervise a sweep from another process, so that a job that kills its process affects only itself.
 
-The sweep runs in a child process. When it dies, what it was running is noted as failed and the sweep is
-started again: finished jobs are found by their identity and not run twice. Whatever happens, Ctrl-C too, the
-leaderboard is shown at the end.
+The sweep runs in a child process. If that dies, the job that was running is recorded as failed and the sweep is
+restarted: finished jobs are recognised and not repeated. The leaderboard is shown at the end in any case, even after
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pathlib import Path
 
 from audiofw.errors import AudiofwError
 
-NOTE = "AUDIOFW_SWEEP_NOTE"  # names the file in which the child says where its sweep's folder is
-REFRESH_SECONDS = 30.0  # how often the leaderboard is written while the sweep runs
-START = "AUDIOFW_SWEEP_START"  # when the sweep was begun: what failed since is not tried again
+NOTE = "AUDIOFW_SWEEP_NOTE"  # names the file into which the child writes its sweep's folder
+REFRESH_SECONDS = 30.0  # between updates of leaderboard.csv while the sweep runs
+START = "AUDIOFW_SWEEP_START"  # when the sweep was started: jobs that failed since are not repeated
 
 
 def is_sweep(words: Sequence[str]) -> bool:
-    """Whether a command line runs a sweep, as against printing a config or help."""
+    """Check whether a command line runs a sweep, rather than printing a config or help."""
     shows = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
     asks = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
     return bool(asks & set(words)) and not any(word.partition("=")[0] in shows for word in words)
 
 
 def supervise(words: Sequence[str]) -> int:
-    """Run a sweep in a child process until it has ended in order, then show its leaderboard.
+    """Run a sweep in a child process, restart it if it dies, and finally show its leaderboard.
 
     Returns
     -------
@@ -52,17 +52,17 @@ def supervise(words: Sequence[str]) -> int:
 
 
 def _lost(note: Path) -> list[Path]:
-    """Find what the sweep had in its hands when it died."""
+    """Find the jobs that were running when the sweep died."""
     from audiofw.results.record import interrupted_jobs  # numpy, which this process needs only now
 
     return interrupted_jobs(Path(note.read_text()))
 
 
 def _again(words: Sequence[str], note: Path, lost: Sequence[Path], code: int) -> list[str]:
-    """Settle what is lost, and give the command that goes on.
+    """Record the lost jobs, and return the command that continues the sweep.
 
-    One job that was under way when the sweep died is to blame. Of several, which a launcher ran side by side, any may
-    be: they are run again one by one.
+    If a single job was running when the sweep died, it is the cause. If a launcher ran several in parallel, any may be:
+    they are repeated one by one.
     """
     from audiofw.results.record import end_failed_job
 
@@ -77,7 +77,7 @@ def _again(words: Sequence[str], note: Path, lost: Sequence[Path], code: int) ->
 
 
 def _run_child(words: Sequence[str], note: Path) -> int:
-    """Run the sweep; its standard input is a pipe whose end tells it that this process is gone."""
+    """Run the sweep; its standard input is a pipe, which is closed when this process dies."""
     command = [sys.executable, "-m", "audiofw", *words]
     environment = {**os.environ, NOTE: str(note)}
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as child:
@@ -86,37 +86,39 @@ def _run_child(words: Sequence[str], note: Path) -> int:
                 return child.wait(REFRESH_SECONDS)
             except subprocess.TimeoutExpired:
                 _refresh(note)
-            except KeyboardInterrupt:  # the terminal has sent it to the child, too, which ends in its own way
+            except KeyboardInterrupt:  # the child has received it, too, and stops by itself
                 continue
 
 
 def _refresh(note: Path) -> None:
-    """Write ``leaderboard.csv`` as it stands, once there is something to rank."""
+    """Write an intermediate ``leaderboard.csv``, once there is something to rank."""
     if note.exists() and any((folder := Path(note.read_text())).rglob("metrics.json")):
         from audiofw.report.leaderboard import write_leaderboard_csv
 
-        with suppress(AudiofwError, OSError):  # a full disk: it is written again at the end, which says so
+        with suppress(AudiofwError, OSError):  # e.g. a full disk: it is written again at the end, which reports errors
             write_leaderboard_csv(folder)
 
 
 def _show(folder: Path) -> int:
     from audiofw.report.leaderboard import show_leaderboard
 
-    return show_leaderboard(folder) if any(folder.rglob("result.json")) else 0  # else it was refused before any job
+    return (
+        show_leaderboard(folder) if any(folder.rglob("result.json")) else 0
+    )  # otherwise it was rejected before any job
 
 
 def is_supervised() -> bool:
-    """Whether this process is the child of `supervise`."""
+    """Check whether this process is the child of `supervise`."""
     return NOTE in os.environ
 
 
 def session_start() -> str:
-    """Give the time when the supervised sweep was begun, in ISO 8601; without one, a time that never comes."""
+    """Return the start time of the supervised sweep in ISO 8601; without one, a time in the far future."""
     return os.environ.get(START, "9999")
 
 
 def report_folder(folder: Path) -> None:
-    """Tell the supervisor where the sweep's folder is, and end with it: it may be killed, too."""
+    """Report the sweep's folder to the supervisor, and exit with it, in case it is killed."""
     Path(os.environ[NOTE]).write_text(str(folder.resolve()))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""What jobs will cost, as measured: on a few clips of each extraction, and by earlier jobs of the same model."""
+"""Estimate the cost of jobs by measuring a few clips of each extraction, and from earlier jobs with the same model."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from audiofw.system.paths import cache_root
 from audiofw.system.reading import read_yaml
 
 SAMPLE = 8  # clips of an extraction that are timed
-PATIENCE = 10.0  # seconds after which fewer clips will do
-NEAR = 0.2  # as many clips or columns, give or take this share
-NEWEST = 500  # earlier jobs that are looked at
+PATIENCE = 10.0  # seconds after which fewer clips are enough
+NEAR = 0.2  # numbers of clips or columns that differ by at most this share are similar
+NEWEST = 500  # earlier jobs that are considered
 
 
 # --- extraction ------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ NEWEST = 500  # earlier jobs that are looked at
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """What is made of some clips once, for however many jobs."""
+    """An extraction of some clips, shared by all jobs that need it."""
 
     name: str
     make: Callable[[Path], np.ndarray]
@@ -44,30 +44,30 @@ class Extraction:
     paths: Sequence[Path]
     kept: bool  #: in the cache
     workers: int
-    jobs: tuple[int, ...]  #: the numbers of those that need it
+    jobs: tuple[int, ...]  #: numbers of the jobs that need it
 
 
 class Cost(NamedTuple):
-    """What an extraction will take; None where no clip could be measured."""
+    """The estimated cost of an extraction; None if no clip could be measured."""
 
     cached: int  #: clips that are in the cache
     new: int  #: clips that are not
     seconds: float | None
     size: float | None  #: bytes on the disk
-    columns: int | None  #: of a row, if the clips that were measured agree
+    columns: int | None  #: number of features, if it is the same for all measured clips
     reason: str = ""  #: why no clip could be measured
-    bug: AudiofwError | None = None  #: of a plugin, on one of the clips that were measured
+    bug: AudiofwError | None = None  #: in a plugin, on one of the measured clips
 
 
 class CacheContents:
-    """What the cache of features holds now; asking changes nothing in it."""
+    """The present content of the feature cache, which is not modified."""
 
     def __init__(self) -> None:
         self._folder = cache_root() / "features"
         self._files = FileIndex(self._folder / INDEX)
 
     def lacks(self, recipe: str, paths: Sequence[Path]) -> list[Path]:
-        """List the files of which nothing is stored that this recipe has made."""
+        """List the files that are not cached for this recipe."""
         folder = self._folder / recipe
         there = {entry.path for entry in recipe_entries(folder)}
         return [path for path in paths if self._entry(folder, path) not in there] if there else list(paths)
@@ -78,7 +78,7 @@ class CacheContents:
 
 
 def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
-    """Make the rows of a few clips that are not in the cache yet, keeping none, and conclude to all of them."""
+    """Extract a few clips that are not cached, without storing them, and extrapolate to all."""
     paths, kept = extraction.paths, extraction.kept
     new = stored.lacks(extraction.recipe, paths) if kept else list(paths)
     cached = len(paths) - len(new)
@@ -103,7 +103,7 @@ def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
 
 
 def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[float, list[Any]]:
-    """Work on some files, and give the seconds that one took and what was made."""
+    """Extract some files; return the time per file in seconds, and the results."""
     results: list[Any] = []
     started = perf_counter()
     with closing(outcomes(make, paths, n_jobs=1)) as made:
@@ -116,21 +116,21 @@ def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[fl
     return (perf_counter() - started) / len(results), results
 
 
-# --- the rest of a job -----------------------------------------------------------------------------
+# --- everything else -------------------------------------------------------------------------------
 
 
 class Past(NamedTuple):
-    """What a finished job took."""
+    """The time that a finished job took."""
 
     model: Mapping[str, Any]  #: its name and options
     clips: int
     columns: int
     fold_seconds: float  #: fitting and predicting one fold
-    other_seconds: float  #: all else but the extraction: audit, intervals, pictures
+    other_seconds: float  #: everything else except extraction: audit, intervals, figures
 
 
 def read_past() -> list[Past]:
-    """Read what the newest jobs took, wherever their folders are; those that are gone are passed over."""
+    """Read the times of the newest jobs, wherever their folders are; deleted ones are ignored."""
     pointers = sorted(_files(cache_root() / "jobs"), key=lambda file: file.stat().st_mtime, reverse=True)
     read = (_read_past(Path(pointer.path)) for pointer in pointers[:NEWEST])
     return [past for past in read if past]
@@ -155,22 +155,22 @@ def _read_past(pointer: Path) -> Past | None:
             fold_seconds=folds / metrics["n_folds"],
             other_seconds=max(0.0, record.seconds - metrics["extract_seconds"] - folds),
         )
-    except (OSError, ValueError, LookupError, TypeError):  # removed, or of another version
+    except (OSError, ValueError, LookupError, TypeError):  # deleted, or from another version
         return None
 
 
 def expected_seconds(
     past: Sequence[Past], model: Mapping[str, Any], *, clips: int, columns: int | None, folds: int
 ) -> float | None:
-    """Conclude from earlier jobs how many seconds one takes without its extraction.
+    """Estimate from earlier jobs how many seconds a job takes without its extraction.
 
-    The jobs that are most like it count: of the same model, with the same options, on as many columns and clips, give
-    or take a fifth; else with any options; else on any number of columns.
+    The most similar jobs are used: those with the same model, the same options and similar numbers of features and
+    clips (within 20 %); else with any options; else with any number of features.
 
     Returns
     -------
     float or None
-        Their median; None if the model was never fitted on as many clips.
+        Their median; None if there is no job with this model and a similar number of clips.
     """
     of_model = [job for job in past if job.model["name"] == model["name"] and _is_near(job.clips, clips)]
     as_wide = [job for job in of_model if columns is not None and _is_near(job.columns, columns)]

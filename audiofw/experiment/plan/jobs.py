@@ -1,4 +1,4 @@
-"""The jobs that a command line makes, each looked at instead of run; nothing is left behind."""
+"""The jobs of a command line, inspected instead of run; nothing is written."""
 
 from __future__ import annotations
 
@@ -30,26 +30,28 @@ from audiofw.results.record import Record, describe_error, earlier_run, job_iden
 from audiofw.system.paths import from_here
 from audiofw.system.reading import flatten
 
-ELSEWHERE = re.compile(r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)")  # where and how jobs run
+ELSEWHERE = re.compile(
+    r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)"
+)  # options that only affect where and how jobs run
 GRIDS = ("basic", "filter")  # sweepers whose jobs do not depend on the results of others
 
 
 class Key(NamedTuple):
-    """What an extraction is known by: its recipe, and whether the cache keeps it."""
+    """Identifies an extraction: its recipe, and whether it is cached."""
 
     recipe: str
     kept: bool
 
 
 class JobPlan(NamedTuple):
-    """What a job that would be run is made of."""
+    """The parts of a job that would be run."""
 
     config: Config
     choices: Mapping[str, Choice]
     dataset: Dataset
     n_folds: int
-    tested: frozenset[int]  #: numbers of the clips in any test part
-    units: Mapping[Key, Unit]  #: what is extracted: the clips' rows, then of each changed copy and test
+    tested: frozenset[int]  #: indices of the clips in any test set
+    units: Mapping[Key, Unit]  #: extractions: of the clips, then of augmented copies and modified test clips
 
     @property
     def features(self) -> Key:
@@ -57,20 +59,20 @@ class JobPlan(NamedTuple):
         return next(iter(self.units))
 
     def part(self, key: Key) -> frozenset[int] | None:
-        """Give the numbers of the clips that an extraction is of; None for all."""
+        """Return the indices of the clips of an extraction; None for all."""
         unit = self.units.get(key)
         changed = unit and unit.copy and isinstance(unit.copy.augmentation, Changed)
         return self.tested if changed else None
 
     @property
     def probes(self) -> Key | None:
-        """The extraction of what the audit looks at."""
+        """The extraction for the audit."""
         recipe = probe_recipe(hearing_of(self.config))
         return Key(recipe_digest(recipe), self.config.cache.enabled) if self.config.audit else None
 
 
 class Job(NamedTuple):
-    """One job, and what would become of it."""
+    """One job, and whether it would be run."""
 
     number: int
     options: Mapping[str, Any]  #: of the whole config, by dotted key
@@ -85,7 +87,7 @@ class Job(NamedTuple):
 
 
 def list_jobs(words: Sequence[str]) -> list[Job]:
-    """Let Hydra make the jobs of a command line, and look at each instead of running it."""
+    """Let Hydra create the jobs of a command line, and inspect each instead of running it."""
     if other := next((found for word in words if (found := re.match(r"\+*hydra/sweeper=(.*)", word))), None):
         _check_sweeper(other[1])
     survey = Survey()
@@ -98,11 +100,11 @@ def list_jobs(words: Sequence[str]) -> list[Job]:
 
 def _check_sweeper(name: str) -> None:
     if name not in GRIDS:
-        raise ConfigError(f"--plan: hydra/sweeper={name} chooses its jobs by the results of others; leave --plan out")
+        raise ConfigError(f"--plan: hydra/sweeper={name} chooses jobs by the results of others, so there is no plan")
 
 
 class Survey:
-    """Takes down the jobs that Hydra makes; what several have in common is looked at once."""
+    """Collects the jobs that Hydra creates; what they have in common is inspected once."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
@@ -111,7 +113,7 @@ class Survey:
         self._seen: dict[str, int] = {}
 
     def take(self, cfg: DictConfig) -> float:
-        """Look at one job; in Hydra's eyes this is running it."""
+        """Inspect one job; Hydra calls this to run it."""
         try:
             _check_sweeper(HydraConfig.get().runtime.choices.get("hydra/sweeper", GRIDS[0]))
         except ConfigError as error:
@@ -119,13 +121,13 @@ class Survey:
         job = Job(len(self.jobs), _options(cfg), "to run")
         try:
             job = self._foresee(job, cfg)
-        except AudiofwError as error:  # it costs this job alone, as it would when run
+        except AudiofwError as error:  # affects only this job, as it would when run
             job = job.refuse(error)
         self.jobs.append(job)
         return 0.0
 
     def _foresee(self, job: Job, cfg: DictConfig) -> Job:
-        """Check all that can be checked quickly, and look for an earlier run."""
+        """Check everything that can be checked quickly, and look for an earlier run."""
         config, choices = resolve(cfg, self._menus)
         rehearse(config, choices)
         dataset = self._find(config)
@@ -146,18 +148,18 @@ class Survey:
         return self._datasets[key]
 
     def _settle(self, job: Job, work: JobPlan, rerun: str) -> Job:
-        """Say whether a sweep would run it, as `audiofw.experiment.job.run_in_sweep` decides."""
+        """Determine whether a sweep would run it, as `audiofw.experiment.job.run_in_sweep` does."""
         if rerun == "all":
             return job._replace(work=work)
         identity = job_identity(work.config, work.choices, work.dataset, run_code())
         first = self._seen.setdefault(identity, job.number)
         if first != job.number:
-            return job._replace(status=f"same as {first}")
+            return job._replace(status=f"same as job {first}")
         if found := settled_run(identity, rerun):
             return job._replace(status=_say(*found))
         found = earlier_run(identity)
         if found and found[1].status == "failed":
-            return job._replace(status=f"to run again, {_say(*found)}", work=work)
+            return job._replace(status=f"to repeat, {_say(*found)}", work=work)
         return job._replace(work=work)
 
 
@@ -170,5 +172,5 @@ def _options(cfg: DictConfig) -> dict[str, Any]:
     try:
         values: Any = OmegaConf.to_container(cfg, resolve=True)
         return dict(flatten(values))
-    except OmegaConfBaseException:  # the reason is told when the job is resolved
+    except OmegaConfBaseException:  # reported when the job is resolved
         return {}

@@ -1,4 +1,4 @@
-"""``--plan``: the jobs of a command line, what they extract, and what both would take. Nothing is run."""
+"""``--plan``: the jobs of a command line and what they extract, with their estimated cost; nothing is run."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from audiofw.parallel.workers import count_workers
 from audiofw.system.progress import counting
 
 AUDIT = "audit"
-Width = int | AudiofwError | None  # of an extraction's table; why it cannot be made; None: it depends on the clips
+Width = int | AudiofwError | None  # number of features; why they cannot be extracted; None if it depends on the clips
 
 
 class Plan(NamedTuple):
-    """The jobs, and the extractions that those to be run need."""
+    """The jobs, and the extractions that they need."""
 
     jobs: list[Job]
     extractions: list[tuple[Extraction, Cost]]
 
 
 def make_plan(words: Sequence[str]) -> Plan:
-    """List the jobs of a command line, and measure what those would cost that are to be run.
+    """List the jobs of a command line, and estimate the cost of those to be run.
 
     Raises
     ------
     AudiofwError
-        For a command line that Hydra refuses as a whole.
+        For a command line that Hydra rejects as a whole.
     """
     widths: dict[Key, Width] = {}
     listed = [_try_out(job, widths) for job in list_jobs(words)]
@@ -61,7 +61,7 @@ def _measure(shared: Mapping[Key, Extraction]) -> dict[Key, Cost]:
 
 
 def _refuse_bug(job: Job, costs: Mapping[Key, Cost]) -> Job:
-    """Refuse a job whose plugins failed on one of the clips that were measured: that would end its run."""
+    """Mark a job as failing if its plugins failed on one of the measured clips, which would end its run."""
     if job.work is None or job.work.config.data.on_plugin_error == "skip":
         return job
     bug = next((bug for key in job.work.units if (bug := costs[key].bug)), None)
@@ -69,7 +69,7 @@ def _refuse_bug(job: Job, costs: Mapping[Key, Cost]) -> Job:
 
 
 def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
-    """Try a job's plugins on a made-up clip, as its run would begin; note the width of the table."""
+    """Try a job's plugins on a synthetic clip, as its run would, and note the number of features."""
     if job.work is None:
         return job
     if (key := job.work.features) not in widths:
@@ -82,7 +82,7 @@ def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
 
 
 def group_extractions(listed: Sequence[Job]) -> dict[Key, Extraction]:
-    """Gather what the jobs to be run extract: what several need is there once."""
+    """Collect the extractions of the jobs to be run; shared ones are listed once."""
     needed: dict[Key, list[Job]] = {}
     for job in listed:
         for key in (job.work.probes, *job.work.units) if job.work else ():
@@ -112,7 +112,7 @@ def _name(unit: Unit) -> str:
 
 
 def _paths(works: Sequence[JobPlan], key: Key) -> list[Path]:
-    """List the clips, each once if what is made of it is kept."""
+    """List the clips, each once if its features are cached."""
     if not key.kept:
         return [path for work in works for path in _clips(work, key)]
     distinct = {(id(work.dataset), work.part(key)): work for work in works}

@@ -1,4 +1,4 @@
-"""What a job of a search knows of its part in it."""
+"""The role of a job in a search."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from hydra.types import RunMode
 from audiofw.errors import ConfigError
 from audiofw.system.paths import HELD_OUT
 
-TARGET = "hydra_plugins.audiofw.OptunaSweeper"  # of no file: Hydra refuses a sweeper of another name
+TARGET = "hydra_plugins.audiofw.OptunaSweeper"  # does not exist as a file: Hydra requires this name space
 
 
-class Pruned(Exception):  # noqa: N818  # said of a trial; it is no error
-    """A trial that was stopped early, since its folds were worse than those of most others."""
+class Pruned(Exception):  # noqa: N818  # a trial's outcome, not an error
+    """A trial was stopped early because its folds were worse than those of most others."""
 
 
 class TrialRole(NamedTuple):
-    """What part a job plays in a search."""
+    """The role of a job in a search."""
 
     folder: Path  #: of the sweep
     number: int  #: of the trial
@@ -27,15 +27,15 @@ class TrialRole(NamedTuple):
 
 
 def trial_role(hydra: HydraConf) -> TrialRole | None:
-    """Read from a job's ``hydra`` config what part it plays; None where there is no search.
+    """Read the role of a job from its ``hydra`` config; None if there is no search.
 
     Raises
     ------
     ConfigError
-        For a search that was asked for without ``-m``: it would be one run, with the options' defaults.
+        For a search without ``-m``, which would be a single run with default options.
     """
     if hydra.sweeper.get("_target_") != TARGET:
         return None
     if hydra.mode != RunMode.MULTIRUN:
-        raise ConfigError("a search is a sweep: begin with -m, as audiofw -m +tune=lightgbm")
+        raise ConfigError("a search is a sweep: start it with -m, e.g. audiofw -m +tune=lightgbm")
     return TrialRole(Path(hydra.sweep.dir), int(hydra.job.num), hydra.sweep.subdir == HELD_OUT)

@@ -1,4 +1,4 @@
-"""What a search found: the best trial, its score while tuning, and its score on clips that no trial has seen."""
+"""Report a search: the best trial, its score during tuning, and its score on clips that no trial has seen."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FILE = "tune.json"
 
 
 def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> None:
-    """Show what was found on stdout, and write the same into the sweep's folder, as ``tune.json``.
+    """Print the result of a search, and write it to ``tune.json`` in the sweep's folder.
 
     Parameters
     ----------
     study : optuna.Study
-        With a finished trial.
+        With at least one finished trial.
     folder : Path
         Of the sweep.
     tune : Tune
     honest : Path, str or None
-        Where the winner's results on the clips held out are; why there are none; None where none were asked for.
+        Folder of the best trial's results on the held-out clips, or why there are none; None if nothing is held out.
     """
     found = summarise_search(study, folder, tune, honest)
     _show(found)
@@ -37,7 +37,7 @@ def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | N
 
 
 def summarise_search(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> dict[str, Any]:
-    """Gather what `report` writes."""
+    """Collect what `report` writes."""
     best, score = study.best_trial, study.user_attrs["score"]
     counts = Counter(trial.state.name.lower() for trial in own_trials(study))
     return {
@@ -66,17 +66,17 @@ def _figures(folder: Path, score: str) -> dict[str, Any]:
 def _show(found: dict[str, Any]) -> None:
     console, trials = open_console(), found["trials"]
     counts = f"{trials['complete']} finished, {trials['pruned']} pruned, {trials['fail']} failed"
-    console.print(f"best of {sum(trials.values())} trials ({counts}): trial {found['best']}", soft_wrap=True)
+    console.print(f"trial {found['best']} is the best of {sum(trials.values())} ({counts}):", soft_wrap=True)
     console.print(f"  {' '.join(found['options'])}", "", sep="\n", soft_wrap=True)
-    less = "" if found["greater_is_better"] else " (less is better)"
+    less = "" if found["greater_is_better"] else " (lower is better)"
     level = f"{found['optimistic']['level']:.0%} interval"
     table = new_table("", "", "clips", f"{found['score']}{less}", level, right=3)
-    table.add_row("while tuning", "optimistic: it was chosen for this", *_row(found["optimistic"]))
+    table.add_row("during tuning", "optimistic: selected by this score", *_row(found["optimistic"]))
     if found["honest"]:
-        table.add_row("on clips held out", "honest: no trial has seen them", *_row(found["honest"]))
+        table.add_row("on held-out clips", "unbiased: unseen by any trial", *_row(found["honest"]))
     console.print(table, "", sep="\n")
     if not found["holdout"]:
-        console.print("no clips were held out, so there is no honest score; tune.holdout=0.2 holds a fifth out", "")
+        console.print("no clips were held out, so there is no unbiased score; use tune.holdout=0.2", "")
 
 
 def _row(figures: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The search: trials, each a job with options that the study suggests, and the honest score of the best."""
+"""Hyperparameter search: run trials with the options that the study suggests, then score the best on held-out clips."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GIVE_UP_AFTER = 3  # trials, if none has gone well and all failed for one reason
+GIVE_UP_AFTER = 3  # trials, if all of them failed for the same reason
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """What the steps of a search share."""
+    """The state of a search."""
 
     config: DictConfig
     loader: ConfigLoader
@@ -62,25 +62,25 @@ class Search:
 
 
 def search(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launcher: Launcher) -> None:
-    """Run trials up to ``tune.n_trials``, then score the best on the clips held out.
+    """Run trials up to ``tune.n_trials``, then score the best on the held-out clips.
 
     Parameters
     ----------
     words : sequence of str
-        Of the command line, with what is searched in Hydra's sweep syntax.
+        Of the command line, with search ranges in Hydra's sweep syntax.
     config : DictConfig
-        Composed without what is searched.
+        Composed without the search ranges.
     loader : ConfigLoader
         Hydra's.
     launcher : Launcher
-        Hydra's; it runs ``tune.n_jobs`` trials at a time if it can.
+        Hydra's; it runs ``tune.n_jobs`` trials in parallel if it supports that.
 
     Raises
     ------
     AudiofwError
-        Where all trials fail, or the best cannot be scored on the clips held out.
+        If all trials fail, or the best cannot be scored on the held-out clips.
     ConfigError
-        For a space, an option of ``tune`` or a study that cannot be.
+        For an invalid search space, option of ``tune`` or study.
     """
     hunt = _prepare(words, config, loader, launcher)
     while (missing := hunt.tune.n_trials - len(own_trials(hunt.study))) > 0:
@@ -91,7 +91,7 @@ def search(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launc
     honest = _run_winner(hunt)
     report(hunt.study, hunt.folder, hunt.tune, honest)
     if isinstance(honest, str):
-        raise AudiofwError(f"the best trial could not be scored on the clips held out: {honest}")
+        raise AudiofwError(f"the best trial could not be scored on the held-out clips: {honest}")
 
 
 def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launcher: Launcher) -> Search:
@@ -110,7 +110,7 @@ def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, lau
     for line in say_conditions(space):
         log.info(line)
     if begun := len(own_trials(study)):
-        log.info("the search in %s goes on after %d trials", folder, begun)
+        log.info("continuing the search in %s after %d trials", folder, begun)
     take_up(study)
     return Search(config, loader, launcher, tune, folder, space, study)
 
@@ -122,7 +122,7 @@ def _read_tune(config: DictConfig) -> Tune:
 
 
 def _fixed(space: Sequence[Word]) -> list[str]:
-    """List the words that all trials share; what changes no result may be another when the search goes on."""
+    """List the overrides that all trials share; those without effect on results may differ when a search continues."""
     fixed = [word for word in space if word.distribution is None]
     return sorted(word.text for word in fixed if effect_of(word.name) != "nothing")
 
@@ -131,7 +131,7 @@ def _fixed(space: Sequence[Word]) -> list[str]:
 
 
 def _run_batch(hunt: Search, size: int) -> None:
-    """Ask for some trials, run them and tell how they went."""
+    """Ask the study for some trials, run them, and report their results."""
     asked = [_ask(hunt) for _ in range(size)]
     sound = [(trial, words) for trial, words in asked if _composes(hunt, trial, words)]
     for run in _consecutive(sound):
@@ -151,7 +151,7 @@ def _ask(hunt: Search) -> tuple[optuna.Trial, list[str]]:
 
 
 def _composes(hunt: Search, trial: optuna.Trial, words: list[str]) -> bool:
-    """Whether Hydra takes the words of a trial; else it would refuse the whole batch."""
+    """Check that Hydra accepts the overrides of a trial; otherwise it would reject the whole batch."""
     try:
         hunt.loader.load_sweep_config(hunt.config, words)
     except (HydraException, OmegaConfBaseException) as error:
@@ -161,13 +161,13 @@ def _composes(hunt: Search, trial: optuna.Trial, words: list[str]) -> bool:
 
 
 def _consecutive(asked: Sequence[tuple[optuna.Trial, list[str]]]) -> Iterator[list[tuple[optuna.Trial, list[str]]]]:
-    """Part trials into runs of consecutive numbers: jobs bear their trials' numbers, and a launcher counts on."""
+    """Group trials by consecutive numbers: jobs have their trials' numbers, and a launcher numbers consecutively."""
     for _, run in groupby(enumerate(asked), key=lambda one: one[1][0].number - one[0]):
         yield [one for _, one in run]
 
 
 def _launch(hunt: Search, batch: list[list[str]], number: int) -> list[JobReturn | str]:
-    """Run jobs; where the launcher's processes die, each of the batch has failed."""
+    """Run jobs; if the launcher's processes die, the whole batch has failed."""
     try:
         return list(hunt.launcher.launch(batch, initial_job_idx=number))
     except BrokenExecutor as error:
@@ -175,7 +175,7 @@ def _launch(hunt: Search, batch: list[list[str]], number: int) -> list[JobReturn
 
 
 def _tell(hunt: Search, trial: optuna.Trial, outcome: JobReturn | str) -> None:
-    """Tell the study how a trial ended: with a number, stopped early, or failed."""
+    """Report to the study how a trial ended: with a score, stopped early, or failed."""
     from optuna.trial import TrialState
 
     value = _value(outcome)
@@ -190,12 +190,12 @@ def _tell(hunt: Search, trial: optuna.Trial, outcome: JobReturn | str) -> None:
     else:
         trial.set_user_attr("reason", value)
         hunt.study.tell(trial, state=TrialState.FAIL)
-        if isinstance(outcome, str):  # else its job has said so
+        if isinstance(outcome, str):  # otherwise the job has reported it
             log.error("trial %d failed: %s", trial.number, value)
 
 
 def _value(outcome: JobReturn | str) -> float | Pruned | str:
-    """Give a job's score, or why it has none."""
+    """Return a job's score, or why it has none."""
     if isinstance(outcome, str):
         return outcome
     value = returned(outcome)
@@ -206,34 +206,34 @@ def _value(outcome: JobReturn | str) -> float | Pruned | str:
 
 
 def returned(outcome: JobReturn) -> Any:
-    """Give what a job has returned or raised; the public property would print lines of its own, and raise it again."""
+    """Return what a job has returned or raised; the public property would print lines and raise it again."""
     return outcome._return_value
 
 
 def _folder(outcome: JobReturn, sweep: Path) -> str:
-    """Name a job's folder within the sweep's, which may be moved."""
+    """Return a job's folder relative to the sweep's, which may be moved."""
     assert outcome.hydra_cfg is not None
     return os.path.relpath(outcome.hydra_cfg.hydra.runtime.output_dir, sweep)
 
 
 def _check_hope(study: optuna.Study) -> None:
-    """Stop where the first trials all failed for one reason: the next ones would, too."""
+    """Stop if the first trials all failed for the same reason: the next ones would, too."""
     trials = own_trials(study)
     why = reasons(trials)
     if len(trials) >= GIVE_UP_AFTER and len(why) == len(trials) and len(set(why)) == 1:
         raise AudiofwError(f"the first {len(trials)} trials all failed: {why[0]}")
 
 
-# --- the winner -------------------------------------------------------------------------------------------
+# --- the best trial ---------------------------------------------------------------------------------------
 
 
 def _run_winner(hunt: Search) -> Path | str | None:
-    """Fit the best trial's model once and score it on the clips held out.
+    """Train the best trial's model once, and score it on the held-out clips.
 
     Returns
     -------
     Path, str or None
-        Where its results are; why it failed; None where no clips were held out.
+        The folder of its results, or why it failed; None if no clips were held out.
     """
     if not (hunt.tune.holdout or hunt.tune.holdout_folds):
         return None

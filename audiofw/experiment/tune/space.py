@@ -20,42 +20,42 @@ from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import ConfigError, first_line, nearest
 
 SEARCHABLE = ("feature", "pooling", "model", "audio", "pad", "balance")
-"""Other keys say which clips there are or how trials are compared: what differed in these could not be compared."""
+"""Other keys determine the clips or how trials are compared, so trials that differ in them would not be comparable."""
 
 Compose = Callable[[Sequence[str]], DictConfig]
 Sections = Mapping[str, Mapping[str, DictConfig]]  # menu -> choice -> its section of the config
 
 
 class Word(NamedTuple):
-    """One word of the command line: fixed, or a range of values to choose from."""
+    """One override of the command line: fixed, or a range of values to search."""
 
-    name: str  #: of the option or menu
-    text: str  #: as typed, if fixed; else the key with its + or ++
+    name: str  #: of the option or config group
+    text: str  #: as typed, if fixed; otherwise the key with its + or ++
     distribution: BaseDistribution | None = None
-    only: frozenset[str] | None = None  #: the choices of its menu that have this option; None: no matter which
+    only: frozenset[str] | None = None  #: the choices of its group that have this option; None: all
 
     @property
     def menu(self) -> str:
-        """The section of the config that holds it."""
+        """The section of the config that contains it."""
         return self.name.partition(".")[0]
 
 
 def read_space(overrides: Sequence[Override], config: DictConfig, compose: Compose) -> list[Word]:
-    """Read what is fixed and what is searched.
+    """Parse which options are fixed, and which are searched.
 
     Parameters
     ----------
     overrides : sequence of Override
-        Words as Hydra parses them; of one key, the last counts.
+        As parsed by Hydra; of several for one key, the last counts.
     config : DictConfig
         Composed without the searched ones.
     compose : callable
-        Composes the config of a job from its words.
+        Composes the config of a job from its overrides.
 
     Returns
     -------
     list of Word
-        Searched menus first, since what else is searched depends on them.
+        Searched groups first, since other options depend on them.
 
     Raises
     ------
@@ -74,19 +74,19 @@ def read_space(overrides: Sequence[Override], config: DictConfig, compose: Compo
 def _check_searchable(searched: Sequence[Override]) -> None:
     if not searched:
         raise ConfigError(
-            "there is nothing to search: give ranges, as model.num_leaves='range(4,32)' or "
-            "model.learning_rate='tag(log, interval(0.01, 0.3))', or a ready space, as +tune=lightgbm"
+            "nothing to search: give ranges, e.g. model.num_leaves='range(4,32)' or "
+            "model.learning_rate='tag(log, interval(0.01, 0.3))', or a preset, e.g. +tune=lightgbm"
         )
     for override in searched:
         if override.key_or_group.partition(".")[0] not in SEARCHABLE:
             raise ConfigError(
-                f"{override.input_line}: it cannot be searched, since trials are compared on the same clips, folds "
-                f"and score; searched may be: {', '.join(SEARCHABLE)}"
+                f"{override.input_line}: cannot be searched, since trials are compared on the same clips, folds "
+                f"and score; searchable: {', '.join(SEARCHABLE)}"
             )
 
 
 def _sections(latest: Mapping[str, Override], compose: Compose) -> dict[str, dict[str, DictConfig]]:
-    """Compose the section of each choice of each searched menu: only so it is known what options it has."""
+    """Compose the section of each choice of each searched group, to find out which options it has."""
     menus = {key: override for key, override in latest.items() if key in KINDS and override.is_sweep_override()}
     fixed = [
         str(override.input_line)
@@ -108,9 +108,9 @@ def _read_word(override: Override, config: DictConfig, sections: Sections) -> Wo
 
 
 def _owners(override: Override, config: DictConfig, sections: Sections) -> tuple[frozenset[str] | None, Any]:
-    """Find which choices of a searched menu have this option, and its node in the config of one of them."""
+    """Find which choices of a searched group have this option, and its node in the config of one of them."""
     menu, _, option = override.key_or_group.partition(".")
-    added = override.is_add() or override.is_force_add()  # of the library's own: whether it has it shows when it runs
+    added = override.is_add() or override.is_force_add()  # an option of the library, which is checked when it runs
     if menu in sections and option and not added:
         nodes = {name: node for name, section in sections[menu].items() if (node := _find(section, option))}
         if not nodes:
@@ -131,12 +131,12 @@ def _find(section: Any, path: str) -> Any:
 
 
 def node_of(section: DictConfig, key: str) -> Any:
-    """Give OmegaConf's node of a key, even of one without a value; None where the section has no such key."""
+    """Return OmegaConf's node of a key, even without a value; None if the section does not have the key."""
     return section._get_node(key, validate_access=False)
 
 
 def declared_type(node: Any) -> Any:
-    """Give the type that a schema declares for a node, whatever its value is."""
+    """Return the type that the schema declares for a node."""
     return node._metadata.ref_type
 
 
@@ -144,11 +144,11 @@ def _no_such_option(key: str, chosen: Mapping[str, DictConfig]) -> str:
     menu, _, option = key.partition(".")
     known = {str(name) for section in chosen.values() for name in section if name != "name"}
     which = f"{menu}={','.join(chosen)}" if menu in KINDS else menu
-    return f"{key}: {which} has no such option{nearest(option, known)}; known: {', '.join(sorted(known))}"
+    return f"{key}: {which} has no option '{option}'{nearest(option, known)}; options: {', '.join(sorted(known))}"
 
 
 def _distribution(override: Override, whole: bool) -> BaseDistribution:
-    """Make Optuna's range of Hydra's; an interval of an option that takes whole numbers is one of whole numbers."""
+    """Convert a range from Hydra to Optuna; an interval for an integer option contains only integers."""
     try:
         if override.is_choice_sweep():
             return CategoricalDistribution(tuple(dict.fromkeys(override.sweep_string_iterator())))
@@ -160,19 +160,19 @@ def _distribution(override: Override, whole: bool) -> BaseDistribution:
             return IntDistribution(math.ceil(sweep.start), math.floor(sweep.end), log=log)
         return FloatDistribution(sweep.start, sweep.end, log=log)
     except (ValueError, IndexError) as error:
-        raise ConfigError(f"{override.input_line}: no such range can be: {first_line(error)}") from error
+        raise ConfigError(f"{override.input_line}: invalid range: {first_line(error)}") from error
 
 
 def _steps(values: Sequence[Any], step: Any, log: bool) -> BaseDistribution:
     if not values:
-        raise ValueError("it is empty")
+        raise ValueError("empty")
     if all(isinstance(value, int) for value in values):
         return IntDistribution(values[0], values[-1], log=log, step=step)
     return FloatDistribution(values[0], values[-1], log=log, step=float(step))
 
 
 def suggest(space: Sequence[Word], trial: Trial) -> list[str]:
-    """Let a trial choose, and give the words of its job.
+    """Let a trial choose values, and return the overrides of its job.
 
     An option that the plugin of this trial does not have is left out, so that several plugins, each with its own
     options, can be searched together.
@@ -195,11 +195,11 @@ def _choose(name: str, wanted: BaseDistribution, trial: Trial) -> str:
         return str(trial.suggest_int(name, wanted.low, wanted.high, step=wanted.step, log=wanted.log))
     assert isinstance(wanted, FloatDistribution)
     value = trial.suggest_float(name, wanted.low, wanted.high, step=wanted.step, log=wanted.log)
-    return repr(float(f"{value:.4g}"))  # more digits make no difference but to who reads them
+    return repr(float(f"{value:.4g}"))  # more digits only make it harder to read
 
 
 def say_conditions(space: Sequence[Word]) -> Iterator[str]:
-    """Say which options are only some plugins'."""
+    """Explain which options are searched for some plugins only."""
     for word in space:
         if word.only is not None:
-            yield f"{word.name}: only with {word.menu}={','.join(sorted(word.only))}; the others have no such option"
+            yield f"{word.name}: searched only for {word.menu}={','.join(sorted(word.only))}, which have this option"

@@ -1,4 +1,4 @@
-"""The study: what Optuna remembers of a search, in a file of the sweep's folder, and what it makes of it."""
+"""The Optuna study of a search, stored in a file of the sweep's folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import optuna
 
 FILE = "study.journal"
-STARTUP_TRIALS = 5  # finished before any is stopped
-STOPPED = "stopped"  # the study's list of trials whose process was gone
-WARMUP_FOLDS = 2  # of a trial, before it is stopped: one fold may be an unlucky one
+STARTUP_TRIALS = 5  # finished trials before any is stopped early
+STOPPED = "stopped"  # the study's list of trials whose process has died
+WARMUP_FOLDS = 2  # of a trial before it may be stopped: a single fold may be bad by chance
 
 
 def import_optuna() -> Any:
-    """Import Optuna, silent but for warnings.
+    """Import Optuna, and let it log only warnings.
 
     Raises
     ------
     PluginError
-        Where it is not installed.
+        If it is not installed.
     """
     try:
         import optuna
@@ -40,7 +40,7 @@ def import_optuna() -> Any:
 
 
 def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, Any]) -> optuna.Study:
-    """Open the study of a sweep's folder, or begin it.
+    """Open the study in a sweep's folder, or create it.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, 
         Of the sweep.
     tune : Tune
     maximise : bool
-        Whether more of the score is better.
+        Whether a higher score is better.
     facts : mapping
-        What all trials share; a study that was made under others cannot be continued.
+        What all trials have in common; a study with other facts cannot be continued.
 
     Raises
     ------
     ConfigError
-        For a storage that cannot be opened, and a study made under other facts.
+        If the storage cannot be opened, or the study has other facts.
     """
     optuna = import_optuna()
     try:
@@ -66,12 +66,12 @@ def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, 
             load_if_exists=True,
         )
     except _storage_errors() as error:
-        raise ConfigError(f"tune.storage={tune.storage}: it cannot be opened: {first_line(error)}") from error
+        raise ConfigError(f"tune.storage={tune.storage}: cannot be opened: {first_line(error)}") from error
     for key, value in facts.items():
         known = study.user_attrs.get(key, value)
         if known != value:
             raise ConfigError(
-                f"hydra.sweep.dir={folder}: the search there was begun with {_show(key, known, value)}, and this one "
+                f"hydra.sweep.dir={folder}: the search there was started with {_show(key, known, value)}, and this one "
                 f"has {_show(key, value, known)}: choose another hydra.sweep.dir"
             )
         study.set_user_attr(key, value)
@@ -81,7 +81,7 @@ def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, 
 def _show(key: str, value: Any, other: Any) -> str:
     if not isinstance(value, list):
         return f"{key}={value}"
-    return " ".join(word for word in value if word not in other) or "no such word"
+    return " ".join(word for word in value if word not in other) or "none of these"
 
 
 def _storage(folder: Path, url: str | None) -> Any:
@@ -91,7 +91,7 @@ def _storage(folder: Path, url: str | None) -> Any:
     if url is not None:
         return get_storage(url)
     file = str(folder / FILE)
-    # Windows lets only administrators make the links that Optuna locks by elsewhere
+    # on Windows, only administrators may create the links that Optuna uses for locking elsewhere
     lock = JournalFileOpenLock(file) if os.name == "nt" else None
     return JournalStorage(JournalFileBackend(file, lock_obj=lock))
 
@@ -104,14 +104,14 @@ def _storage_errors() -> tuple[type[Exception], ...]:
 
 
 def _name(folder: Path, url: str | None) -> str:
-    return "audiofw" if url is None else folder.resolve().as_posix()  # a database may hold many
+    return "audiofw" if url is None else folder.resolve().as_posix()  # a database may contain several studies
 
 
 def make_sampler(tune: Tune, seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """Make what suggests options, for one trial.
+    """Create the sampler that suggests the options of one trial.
 
-    Its chance depends on the seed and the trial's number alone, so that a search that was stopped and goes on
-    suggests what it would have.
+    Its random numbers depend only on the seed and the trial's number, so that a search that was stopped and continued
+    makes the same suggestions.
     """
     import numpy as np
     from optuna.exceptions import ExperimentalWarning
@@ -122,14 +122,14 @@ def make_sampler(tune: Tune, seed: int, number: int) -> optuna.samplers.BaseSamp
         return RandomSampler(seed=own)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # trials at the same time should not all try the same
+        # parallel trials should not all try the same options
         return TPESampler(seed=own, constant_liar=tune.n_jobs > 1)
 
 
 def is_hopeless(part: TrialRole, tune: Tune, *, step: int, value: float) -> bool:
-    """Tell the study how far a trial has come, and ask whether most others were better by then.
+    """Report an intermediate score of a trial, and ask whether most others were better at this point.
 
-    The study is opened anew, so this works in whatever process the trial runs.
+    The study is opened here, so this works in any process.
     """
     optuna = import_optuna()
     study = optuna.load_study(
@@ -143,17 +143,17 @@ def is_hopeless(part: TrialRole, tune: Tune, *, step: int, value: float) -> bool
 
 
 def running_trial(study: optuna.Study, number: int) -> optuna.Trial:
-    """Take up a running trial, by its number, in another process than asked for it."""
+    """Access a running trial by its number, from another process than the one that started it."""
     return import_optuna().Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
 
 
 def claim(trial: optuna.Trial) -> None:
-    """Note which process runs a trial."""
+    """Record which process runs a trial."""
     trial.set_user_attr("process", [platform.node(), os.getpid()])
 
 
 def take_up(study: optuna.Study) -> int:
-    """Put what a process that is gone was running in line again; count it."""
+    """Queue again the trials of processes that have died; return their number."""
     from optuna.trial import TrialState
 
     lost = [trial for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]) if _is_lost(trial)]
@@ -170,12 +170,12 @@ def _is_lost(trial: optuna.trial.FrozenTrial) -> bool:
 
 
 def own_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """List the trials that have ended and count: not those that were stopped and put in line again."""
+    """List the finished trials, without those that were interrupted and queued again."""
     return [trial for trial in _begun(study) if trial.state.is_finished()]
 
 
 def count_begun(study: optuna.Study) -> int:
-    """Count the trials that have ended or are running, without those that were stopped."""
+    """Count the finished and running trials, without those that were interrupted."""
     return len(_begun(study))
 
 
@@ -186,7 +186,7 @@ def _begun(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def reasons(trials: Iterable[optuna.trial.FrozenTrial]) -> list[str]:
-    """Give why each failed trial failed, in their order."""
+    """List the reasons of the failed trials, in their order."""
     from optuna.trial import TrialState
 
     return [trial.user_attrs.get("reason", "unknown") for trial in trials if trial.state == TrialState.FAIL]

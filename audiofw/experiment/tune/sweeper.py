@@ -1,7 +1,7 @@
-"""``hydra/sweeper=optuna``: Hydra's side of the search.
+"""``hydra/sweeper=optuna``: the interface of the search to Hydra.
 
-Hydra takes sweepers from the namespace package ``hydra_plugins`` alone, which loads in every Hydra app of an
-environment; so this one is registered by hand, under such a name.
+Hydra accepts only sweepers from the namespace package ``hydra_plugins``, which is loaded in every Hydra app of an
+environment; so this one is registered by hand, under a name in there.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from audiofw.experiment.tune.part import TARGET
 
 @dataclass
 class OptunaOptions:
-    """The node ``hydra.sweeper``; what people set stands in the section ``tune``."""
+    """The node ``hydra.sweeper``; users set the options in the section ``tune``."""
 
     _target_: str = TARGET
-    params: dict[str, str] = field(default_factory=dict)  #: the space of a preset: option -> sweep
+    params: dict[str, str] = field(default_factory=dict)  #: the search space of a preset: option -> sweep
 
 
 class OptunaSweeper(Sweeper):
-    """Runs trials, each with options that Optuna suggests from how the earlier ones went."""
+    """Runs trials with options that Optuna suggests from the results of earlier ones."""
 
     def __init__(self, params: Mapping[str, str]) -> None:
         self.params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra hands over."""
+        """Store what Hydra passes."""
         self.config, self.hydra_context = config, hydra_context
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search; the words of the command line come after, and so win over, those of a preset."""
+        """Run the search; the command line comes after a preset's options, and so overrides them."""
         from audiofw.experiment.tune.search import (
-            search,  # Optuna, scikit-learn: a refused word should not wait for them
+            search,  # imports Optuna and scikit-learn: an invalid option should not wait for them
         )
 
         assert self.config is not None
@@ -53,7 +53,7 @@ class OptunaSweeper(Sweeper):
 
 
 def register() -> None:
-    """Make ``hydra/sweeper=optuna`` known to Hydra; called before `hydra.main`."""
+    """Register ``hydra/sweeper=optuna`` with Hydra; called before `hydra.main`."""
     plugins = Plugins.instance()
     plugins.register(OptunaSweeper)
     plugins.class_name_to_class[TARGET] = OptunaSweeper

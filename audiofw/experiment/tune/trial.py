@@ -1,4 +1,4 @@
-"""One job's part in a search: which clips it may see, and whom it tells of its folds."""
+"""One trial of a search: the clips that it may use, and the reports of its folds to the study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiofw.experiment.tune.study import is_hopeless
 def narrow(
     part: TrialRole, config: Config, dataset: Dataset, choices: Mapping[str, Choice]
 ) -> tuple[Dataset, Mapping[str, Choice]]:
-    """Leave a trial the clips that were not set aside; for the last run, split the two from each other."""
+    """Select the clips of a trial, without those held out; for the final run, split by these two parts."""
     tune = config.tune
     if not (tune.holdout or tune.holdout_folds):
         return dataset, choices
@@ -28,9 +28,9 @@ def narrow(
 
 
 def watch(part: TrialRole, config: Config) -> Watch | None:
-    """Make what tells the study of each fold, and stops the trial where most others were better by then.
+    """Create a callback that reports each fold to the study, and stops the trial if most others were better so far.
 
-    It opens the study anew, so it works in whatever process the job runs. None where trials are never stopped.
+    It opens the study itself, so it works in any process. None if trials are never stopped.
     """
     if part.final or not config.tune.prune:
         return None
@@ -38,7 +38,7 @@ def watch(part: TrialRole, config: Config) -> Watch | None:
 
     def tell(result: FoldResult, n_folds: int) -> None:
         value = result.scores[config.score]
-        if value is None or result.number == n_folds:  # a trial that has come so far may finish
+        if value is None or result.number == n_folds:  # after the last fold there is nothing to stop
             return
         values.append(value)
         mean = sum(values) / len(values)

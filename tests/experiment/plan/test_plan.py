@@ -147,7 +147,7 @@ def test_what_an_earlier_sweep_has_done_is_told_and_just_the_rest_is_to_run(plan
     done = fits(tmp_path)
     grown = plan("-m", "model.how=well,raise,fine")
     assert grown.ends[0] == "finished in a/0"
-    assert grown.ends[1].startswith("to run again, failed in a/1: ")
+    assert grown.ends[1].startswith("to repeat, failed in a/1: ")
     assert "no wood" in grown.ends[1]
     assert grown.ends[2] == "to run"
     assert "3 jobs: 1 not repeated, 2 to run" in grown.out
@@ -164,7 +164,7 @@ def test_what_an_earlier_sweep_has_done_is_told_and_just_the_rest_is_to_run(plan
 
 def test_a_job_that_is_in_the_grid_twice_is_run_once(plan):
     planned = plan("-m", "n_jobs=1,2")
-    assert planned.ends == ["to run", "same as 0"]
+    assert planned.ends == ["to run", "same as job 0"]
 
 
 def test_a_job_that_cannot_run_is_listed_with_its_reason_and_the_others_too(plan):
@@ -198,7 +198,7 @@ def test_a_command_line_that_hydra_refuses_is_refused_in_one_line(plan, tmp_path
 def test_an_optimiser_has_no_plan(plan):
     planned = plan("-m", "hydra/sweeper=optuna", "model.depth=1,2")
     assert planned.code == 2
-    assert "hydra/sweeper=optuna chooses its jobs" in planned.err
+    assert "hydra/sweeper=optuna chooses jobs" in planned.err
 
 
 def test_a_launcher_and_folders_of_the_users_do_not_matter(plan):
