@@ -82,7 +82,7 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     overrides : sequence of str
         ``["data.source=pets.zip", "feature=mfcc", "model=xgboost"]``.
     path : path, optional
-        The folder for its results; by default a new one, ``outputs/<date>/<time>``. The results of an earlier run in it
+        Folder for the results; by default a new folder ``outputs/<date>/<time>``. The results of an earlier run in it
         are replaced; a folder that holds anything else is refused.
 
     Returns
@@ -165,16 +165,16 @@ def feature_names(overrides: Overrides = ()) -> list[str]:
     config, choices = compose(_words(overrides))
     unit = units_of(config, choices)[0]
     if unit.pooling.learns:
-        raise ConfigError(f"pooling={unit.pooling.name} learns from clips: before that it has no columns to name")
+        raise ConfigError(f"pooling={unit.pooling.name} is fitted on clips; its columns have no names before that")
     return name_columns(choices, unit, unit.pool(*unit.hiss()).size)
 
 
 def _words(overrides: Overrides) -> list[str]:
     if isinstance(overrides, str):
-        raise ConfigError(f"options are a list: [{overrides!r}]")
+        raise ConfigError(f"overrides must be a list: [{overrides!r}]")
     if is_sweep(overrides):
         raise ConfigError(
-            "a sweep is for the command line: audiofw -m …; from Python, run one experiment after the other"
+            "sweeps are only available on the command line (audiofw -m …); from Python, call audiofw.run in a loop"
         )
     return list(overrides)
 

@@ -112,7 +112,7 @@ def one_line(error: BaseException | str, most: int | None = 300) -> str:
     return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
-def refuse_strangers(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+def refuse_unknown(where: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raise ConfigError for the first unknown name, suggesting the closest known one.
 
     For plugins with ``**params``, since libraries that ignore unknown options would hide typos.

@@ -89,9 +89,9 @@ def test_features_are_rows_with_named_columns(folder):
 
 def test_options_are_a_list(folder):
     for call in (lambda: fw.run("feature=mel"), lambda: fw.features(folder, "feature=mel")):
-        with pytest.raises(fw.ConfigError, match="options are a list"):
+        with pytest.raises(fw.ConfigError, match="overrides must be a list"):
             call()
-    with pytest.raises(fw.ConfigError, match="a sweep is for the command line"):
+    with pytest.raises(fw.ConfigError, match="sweeps are only available on the command line"):
         fw.run(["-m", "model=lda,svm"])
     with pytest.raises(fw.ConfigError, match="did you mean 'mel'"):
         fw.features(folder, ["feature=mell"])

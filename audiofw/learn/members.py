@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from audiofw.errors import ConfigError, refuse_strangers
+from audiofw.errors import ConfigError, refuse_unknown
 
 
 def make_members(make: Callable[..., Any], names: Sequence[str], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -31,7 +31,7 @@ def make_members(make: Callable[..., Any], names: Sequence[str], options: Mappin
     """
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"model.members={list(names)}: give at least one model, and each only once")
-    refuse_strangers("model", options, names)
+    refuse_unknown("model", options, names)
     for name, value in options.items():
         if not isinstance(value, Mapping):
             raise ConfigError(f"model.{name}={value}: give a mapping of its options, as in '+model.{name}={{…}}'")

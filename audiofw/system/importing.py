@@ -1,4 +1,4 @@
-"""Import a file as a module under a name of its own."""
+"""Import a plugin file as a module with a unique name."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from types import ModuleType
 
 PLUGIN_PACKAGES = ("audiofw.plugins.", "audiofw_plugins.")
-"""How the names of modules begin that were imported by file: the built-in plugins, and those of plugin folders."""
+"""Prefixes of the names of modules imported from files: built-in plugins, and those in plugin folders."""
 
 
 def import_file(file: Path, package: str) -> ModuleType:
-    """Import a plugin file under a name of its own, ``package.stem``, without touching ``sys.path``.
+    """Import a plugin file as ``package.stem``, without changing ``sys.path``.
 
-    So ``plugins/lightgbm.py`` can import lightgbm.
+    This allows ``plugins/lightgbm.py`` to import the library lightgbm.
     """
     name = f"{package}.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -51,7 +51,7 @@ def catboost(
 
     from audiofw.learn.boosting import Boosted
 
-    refuse_strangers("model", params, signature(CatBoostClassifier).parameters)
+    refuse_unknown("model", params, signature(CatBoostClassifier).parameters)
     model = CatBoostClassifier(
         iterations=iterations,
         learning_rate=learning_rate,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -38,7 +38,7 @@ def extra_trees(
     """
     from sklearn.ensemble import ExtraTreesClassifier
 
-    refuse_strangers("model", params, ExtraTreesClassifier().get_params())
+    refuse_unknown("model", params, ExtraTreesClassifier().get_params())
     return ExtraTreesClassifier(
         n_estimators=n_estimators,
         max_depth=max_depth,

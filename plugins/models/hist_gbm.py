@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -53,7 +53,7 @@ def hist_gbm(
 
     from audiofw.learn.boosting import Boosted
 
-    refuse_strangers("model", params, HistGradientBoostingClassifier().get_params())
+    refuse_unknown("model", params, HistGradientBoostingClassifier().get_params())
     model = HistGradientBoostingClassifier(
         max_iter=max_iter,
         learning_rate=learning_rate,

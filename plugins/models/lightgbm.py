@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -58,7 +58,7 @@ def lightgbm(
     """
     from lightgbm import LGBMClassifier
 
-    refuse_strangers("model", params, _known())
+    refuse_unknown("model", params, _known())
     quiet = {"verbosity": -1, "deterministic": True, "force_col_wise": True}
     model = LGBMClassifier(
         n_estimators=n_estimators,

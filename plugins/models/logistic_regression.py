@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -40,6 +40,6 @@ def logistic_regression(
 
     from audiofw.learn.preprocessing import prepare
 
-    refuse_strangers("model", params, LogisticRegression().get_params())
+    refuse_unknown("model", params, LogisticRegression().get_params())
     model = LogisticRegression(C=C, max_iter=max_iter, **{"random_state": seed, **params})
     return Pipeline([*prepare(select=select, pca=pca, seed=seed), ("logistic", model)])

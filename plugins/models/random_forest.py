@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -38,7 +38,7 @@ def random_forest(
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    refuse_strangers("model", params, RandomForestClassifier().get_params())
+    refuse_unknown("model", params, RandomForestClassifier().get_params())
     return RandomForestClassifier(
         n_estimators=n_estimators,
         max_depth=max_depth,

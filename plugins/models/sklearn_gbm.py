@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -44,7 +44,7 @@ def sklearn_gbm(
     """
     from sklearn.ensemble import GradientBoostingClassifier
 
-    refuse_strangers("model", params, GradientBoostingClassifier().get_params())
+    refuse_unknown("model", params, GradientBoostingClassifier().get_params())
     return GradientBoostingClassifier(
         n_estimators=n_estimators,
         learning_rate=learning_rate,

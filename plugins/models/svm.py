@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -47,6 +47,6 @@ def svm(
     from audiofw.learn.preprocessing import prepare
     from audiofw.learn.svm import SoftSVC
 
-    refuse_strangers("model", params, SoftSVC().get_params())
+    refuse_unknown("model", params, SoftSVC().get_params())
     machine = SoftSVC(C=C, kernel=kernel, gamma=gamma, **{"random_state": seed, **params})
     return Pipeline([*prepare(scale=scale, select=select, pca=pca, seed=seed), ("svm", machine)])

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Interval
 
 from audiofw import hookimpl
-from audiofw.errors import refuse_strangers
+from audiofw.errors import refuse_unknown
 
 
 @hookimpl
@@ -55,7 +55,7 @@ def xgboost(
     """
     from xgboost import XGBClassifier
 
-    refuse_strangers("model", params, _known())
+    refuse_unknown("model", params, _known())
     model = XGBClassifier(
         n_estimators=n_estimators,
         learning_rate=learning_rate,
