@@ -7,14 +7,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TextIO
 
 from audiofw.bundle.load import load_model
-from audiofw.cli.predict.formats import Done, take_up, writing
+from audiofw.cli.predict.formats import RESUMED, writing
 from audiofw.cli.predict.options import read_options
 from audiofw.cli.predict.records import Clips, Timeline
+from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, take_up
 from audiofw.data.inputs import count, find_sounds
-from audiofw.errors import ConfigError
+from audiofw.errors import ConfigError, DataError
+from audiofw.system.hashing import digest_json
+from audiofw.system.locks import sole
 
 
 def main(argv: list[str]) -> int:
@@ -29,48 +33,81 @@ def main(argv: list[str]) -> int:
     model = load_model(options.bundle)
     results = Timeline(model, options) if options.window else Clips(model, options)
     try:
-        with _opened(options, results.columns) as (stream, done):
-            return _run(options, results, stream, done)
+        with _opened(options, results.columns, digest_json(model.facts)) as (stream, done, journal):
+            return _run(options, results, stream, done, journal)
     except BrokenPipeError:  # e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
+Opened = tuple[TextIO, Done, Journal]
+
+
 @contextmanager
-def _opened(options: argparse.Namespace, columns: Sequence[str]) -> Iterator[tuple[TextIO, Done]]:
-    """Open the output, and find out what it already contains."""
-    done = Done(set(), 0, False)
+def _opened(options: argparse.Namespace, columns: Sequence[str], model: str) -> Iterator[Opened]:
+    """Open the output, which no other process is writing, and find out what it already contains."""
     if not options.output:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")  # a label that the terminal cannot show
-        yield sys.stdout, done
+        yield sys.stdout, NOTHING, Journal()
         return
+    opened = None
     try:
-        if options.resume:
-            done = take_up(options.output, options.format, columns, last_is_whole=not options.window)
-        stream = options.output.open("a" if options.resume else "w", encoding="utf-8", newline="")
+        with _alone(options.output), _begun(options, columns, model) as opened:
+            yield opened
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise ConfigError(f"--output {options.output}: cannot write: {error.strerror}") from error
-    with stream:
-        yield stream, done
+        reason = f"cannot write: {error.strerror or error}"
+        if opened is None:
+            raise ConfigError(f"--output {options.output}: {reason}") from error
+        raise DataError(f"{error.filename or options.output}: {reason}") from error  # a full disk
 
 
-def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO, done: Done) -> int:
+def _alone(output: Path) -> AbstractContextManager[None]:
+    """Keep other processes from writing the same file; a device or a pipe may have several writers."""
+    real = output.resolve()
+    if not real.parent.is_dir() or (real.exists() and not real.is_file()):
+        return nullcontext()
+    return sole(real.with_name(f".{real.name}.lock"), f"--output {output}: another process is writing it")
+
+
+@contextmanager
+def _begun(options: argparse.Namespace, columns: Sequence[str], model: str) -> Iterator[Opened]:
+    output, done = options.output, NOTHING
+    if output.exists() and not output.is_file():  # a device or a pipe
+        with output.open("w", encoding="utf-8", newline="") as stream:
+            yield stream, done, Journal()
+        return
+    if options.resume:
+        done = take_up(output, options, model, columns)
+    else:
+        begin(output, options, model)
+    with (
+        output.open("a" if options.resume else "w", encoding="utf-8", newline="") as stream,
+        journal_of(output).open("a", encoding="utf-8") if options.format in RESUMED else nullcontext() as notes,
+    ):
+        yield stream, done, Journal(notes)
+
+
+def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO, done: Done, journal: Journal) -> int:
     """Write each result as it is ready; the exit code is 1 if a recording could not be used."""
     failed = done.failed
     total = count(options.sounds)
     with (
         _bar(options, total and total - len(done.names)) as advance,
         writing(options.format, stream, results.columns, results.flatten, done.begun) as write,
-        closing(results.records(find_sounds(options.sounds, done.names), alone=total == 1)) as records,
+        closing(results.records(journal.watch(find_sounds(options.sounds, done.names)), alone=total == 1)) as records,
     ):
         for record in records:
             failed += "error" in record
             write(record)
+            journal.wrote(record)
             if "error" in record and options.format == "audacity":
                 when = f" from {record['start']:g} s" if "start" in record else ""
                 sys.stderr.write(f"audiofw: {record['path']}{when}: {record['error']}\n")
             advance()
+        journal.complete()
     return int(failed > 0)
 
 

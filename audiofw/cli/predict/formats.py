@@ -1,16 +1,13 @@
-"""Writers for each output format, and what ``--resume`` reads from an earlier, incomplete output."""
+"""Writers for each output format."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
-from audiofw.errors import ConfigError
-from audiofw.system.spreadsheet import read_rows, row_writer
+from audiofw.system.spreadsheet import row_writer
 
 Record = Mapping[str, Any]
 Flatten = Callable[[Record], Sequence[Any]]
@@ -101,74 +98,3 @@ def _audacity(stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: b
             stream.write(f"{record['start']:.6f}\t{record['end']:.6f}\t{label}\n")
 
     return write, ""
-
-
-class Done(NamedTuple):
-    """What an output already contains."""
-
-    names: set[str]
-    failed: int  #: how many of them have an error
-    begun: bool  #: whether it has a header
-
-
-def take_up(file: Path, format: str, columns: Sequence[str], *, last_is_whole: bool) -> Done:
-    """Read what an earlier, perhaps killed, command has written, and truncate what is incomplete.
-
-    Parameters
-    ----------
-    file : Path
-    format : {"csv", "jsonl"}
-    columns : sequence of str
-        That the CSV file must have.
-    last_is_whole : bool
-        Whether a recording is one line; otherwise the last one may lack lines, and all of its lines are removed.
-
-    Raises
-    ------
-    ConfigError
-        For a format that cannot be resumed, and a file with other columns.
-    """
-    if format not in RESUMED:
-        raise ConfigError(f"--resume works with {' and '.join(RESUMED)}, not with {format}")
-    if not file.exists() or not file.stat().st_size:
-        return Done(set(), 0, False)
-    with file.open("r+b") as stream:
-        failed, begun, keep = _read_lines(stream, file, format, columns, last_is_whole)
-        stream.truncate(keep)
-    return Done(set(failed), sum(failed.values()), begun)
-
-
-def _read_lines(
-    stream: io.BufferedRandom, file: Path, format: str, columns: Sequence[str], last_is_whole: bool
-) -> tuple[dict[str, bool], bool, int]:
-    """Return which names failed, whether there is a header, and how many bytes to keep."""
-    failed: dict[str, bool] = {}
-    begun, keep, last, last_from = format == "jsonl", 0, None, 0
-    for line in stream:
-        if not line.endswith(b"\n"):
-            break
-        if begun:
-            name, wrong = _read_line(line, file, format)
-            if name != last:
-                last, last_from = name, keep
-            failed[name] = failed.get(name, False) or wrong
-        elif next(read_rows([line.decode()]), []) != list(columns):
-            raise ConfigError(
-                f"{file}: its columns do not match these options; choose another file, or leave out --resume"
-            )
-        begun, keep = True, keep + len(line)
-    if last is not None and not last_is_whole and not failed[last]:
-        del failed[last]
-        keep = last_from
-    return failed, begun, keep
-
-
-def _read_line(line: bytes, file: Path, format: str) -> tuple[str, bool]:
-    try:
-        if format == "csv":
-            values = next(read_rows([line.decode()]))
-            return values[0], bool(values[-1])
-        record = json.loads(line)
-        return record["path"], "error" in record
-    except (ValueError, LookupError, TypeError, StopIteration) as error:
-        raise ConfigError(f"{file}: cannot be resumed, this line is not a result: {line[:60]!r}") from error
