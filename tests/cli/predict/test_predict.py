@@ -23,6 +23,7 @@ from audiofw.audio.load import load
 from audiofw.bundle.model import Verdict
 from audiofw.bundle.timeline import Cell, cells, segments, windows
 from audiofw.parallel.executors import Lost
+from audiofw.system.spreadsheet import read_records
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def clips(tmp_path) -> Path:
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+    return read_records(io.StringIO(text, newline=""))
 
 
 def command(*words: object) -> list[str]:
