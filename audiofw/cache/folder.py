@@ -26,8 +26,8 @@ from audiofw.system.atomic import is_abandoned, is_temporary, write_whole
 
 TAG, INDEX, SIZES, RECIPE = "CACHEDIR.TAG", "files.index", "size.log", "recipe.json"
 LAYOUT = 1
-"""Version of what is described here and of the vectors' files. It is part of every recipe, hence of its folder's name:
-a cache written in another layout is not found, and removed when it has not been used for longest."""
+"""Version of this layout and of the vectors' files. It is part of every recipe, and thus of the folder's name. Entries
+in another layout are not found, and are evicted once they are the least recently used."""
 
 SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 TAG_TEXT = SIGNATURE + b"\n# Features computed by audiofw; see https://bford.info/cachedir/\n"
@@ -91,7 +91,7 @@ def recipe_folders(folder: Path) -> list[Path]:
 
 
 def read_recipe(recipe_folder: Path) -> dict[str, Any] | None:
-    """Read the recipe of a folder; None if it is missing or damaged. It names its ``layout`` if that is not today's."""
+    """Read the recipe of a folder, with ``layout`` if that is not the current one; None if missing or damaged."""
     try:
         recipe = json.loads((recipe_folder / RECIPE).read_bytes())
     except (OSError, ValueError):

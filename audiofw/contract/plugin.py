@@ -75,12 +75,12 @@ class Choice:
     choose: Callable[..., Choice] | None = field(default=None, compare=False, repr=False)
 
     def __call__(self, *given: Any) -> Any:
-        """Call the function; what it raises becomes an error that names the plugin and the line.
+        """Call the function; exceptions are converted to errors that name the plugin and the line.
 
         Raises
         ------
         AudiofwError
-            PluginError unless the plugin chose another of audiofw's errors.
+            PluginError, unless the plugin itself raised another AudiofwError.
         """
         return self._call(given, lambda name, **options: self._member(name, options)(*given))
 
@@ -114,7 +114,7 @@ class Choice:
 
     @property
     def who(self) -> str:
-        """The choice as it is made on the command line: ``feature=mel``."""
+        """Kind and name as on the command line: ``feature=mel``."""
         return f"{self.plugin.kind.name}={self.name}"
 
     @property

@@ -18,13 +18,13 @@ PLAIN = (int, float, bool, str)
 
 
 Effect = Literal["predictions", "measures", "nothing"]
-"""What of a run's result an option can change: the predictions, only what is measured on them, or nothing of it."""
+"""What an option can affect: the predictions, only the measurements on them, or no result at all."""
 
 NOTHING: Mapping[str, Effect] = {"effect": "nothing"}
-"""Metadata of a config section's field that says how a run is done, and changes nothing of its result."""
+"""Metadata of a config field that does not affect results, for example the number of threads."""
 
 MEASURES: Mapping[str, Effect] = {"effect": "measures"}
-"""Metadata of one that changes what is measured and shown, but no prediction."""
+"""Metadata of a config field that affects scores and reports, but not predictions."""
 
 
 class Option(NamedTuple):

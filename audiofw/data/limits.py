@@ -17,7 +17,7 @@ RATIO_FLOOR = 100 * 10**6  # silence compresses a thousandfold, and below 100 MB
 
 
 class Limits(NamedTuple):
-    """What an archive may unpack to: GB in total, times its own size, and files and folders."""
+    """Limits for unpacking an archive: total GB, ratio to its own size, and number of files and folders."""
 
     max_unpacked_gb: float = 100
     max_ratio: float = 200

@@ -180,7 +180,7 @@ def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]
             warnings.simplefilter("ignore", UserWarning)
             folds = [_read_fold(name, pair) for pair in splitter.split(np.zeros((len(y), 1)), y, groups)]
     except PluginError as error:
-        if isinstance(error.__cause__, ValueError):  # scikit-learn's way to say that these clips cannot be split so
+        if isinstance(error.__cause__, ValueError):  # scikit-learn cannot split these clips this way
             raise DataError(f"split: {name}: {first_line(error.__cause__)}", plugin="split") from error.__cause__
         raise
     if not folds:

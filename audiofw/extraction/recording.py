@@ -254,5 +254,5 @@ def _checked(made: Any, who: str, axes: tuple[str, ...]) -> np.ndarray:
 
 
 def row_code() -> str:
-    """Hash the code of ours that shapes a row, so that no change to it leaves stale rows; a plugin has its own."""
+    """Hash audiofw's code that affects rows, so that changes invalidate cached rows; plugins are hashed separately."""
     return digest_code([Path(__file__)])

@@ -1,4 +1,4 @@
-"""A run's tables, by its config: of its clips and of changed copies of them, with what the cache has of them."""
+"""Extract a run's feature tables as configured: of its clips and of augmented copies, through the cache."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from audiofw.system.paths import cache_root
 
 log = logging.getLogger(__name__)
 
-COPIES = 3  # of each training clip, where it is only said how they are changed
+COPIES = 3  # default number of augmented copies per training clip
 
 
 def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
-    """Make what turns a recording into rows, and behind it what does so with each changed copy of it."""
+    """Build the extraction of one recording, followed by one for each augmented copy of it."""
     unit = make_unit(asdict(config.audio), asdict(config.windows), choices)
     if not (augmentation := choices.get("augmentation")):
         return [unit]

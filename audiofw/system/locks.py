@@ -50,7 +50,7 @@ def alone(lock: Path, doing: str) -> Iterator[bool]:
 
 @contextmanager
 def sole(lock: Path, refusal: str) -> Iterator[None]:
-    """Hold a lock, which is removed at the end; refuse at once if another process holds it.
+    """Hold a lock, which is removed at the end; raise at once if another process holds it.
 
     If the file system does not support locks, or the folder cannot be written, continues without one.
 
@@ -59,12 +59,12 @@ def sole(lock: Path, refusal: str) -> Iterator[None]:
     lock : Path
         The lock file, in a folder that exists.
     refusal : str
-        What to say if it is held.
+        Error message if it is held.
 
     Raises
     ------
     DataError
-        If another process holds it.
+        If another process holds the lock.
     """
     from filelock import FileLock, Timeout
 

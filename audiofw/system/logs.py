@@ -1,4 +1,4 @@
-"""What the terminal shows of a log: a few warnings of each kind, so that a thousand alike do not bury the others."""
+"""Limit the warnings on the terminal to a few of each kind, so that similar ones do not bury the others."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SHOWN = 5
 
 
 class Terminal(logging.StreamHandler[Any]):
-    """Write the first warnings about files that say the same, then one line that there are more.
+    """Write only the first of similar warnings about files, then one line that there are more.
 
-    Other handlers, such as that of a log file, are given them all.
+    Other handlers, such as that of the log file, receive all of them.
     """
 
     def __init__(self, stream: Any = None) -> None:
@@ -23,12 +23,12 @@ class Terminal(logging.StreamHandler[Any]):
         self._seen: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a record that names a file first, and write it if it is among the first of its kind."""
+        """Write a record, unless its first argument is a file and enough similar records have been written."""
         args = record.args
         if not isinstance(args, tuple) or not args or not isinstance(args[0], Path):
             super().emit(record)
             return
-        kind = re.sub(r"\d+(\.\d+)?", "#", f"{record.msg} {args[1:]}")  # numbers do not tell two of them apart
+        kind = re.sub(r"\d+(\.\d+)?", "#", f"{record.msg} {args[1:]}")  # ignore numbers
         self._seen[kind] += 1
         if self._seen[kind] <= SHOWN:
             super().emit(record)

@@ -1,8 +1,8 @@
-"""CSV files that are safe to open in a spreadsheet, and the same values when audiofw reads them again.
+"""Read and write CSV files that are safe to open in a spreadsheet.
 
-A spreadsheet runs a cell that begins with ``=`` as a formula, and takes ``+``, ``-`` and ``@`` alike. A text cell that
-begins with one of these, or with the apostrophe itself, is written behind an apostrophe, so that removing one
-apostrophe always gives the text back. Numbers are written as they are.
+Spreadsheets execute cells that start with ``=``, ``+``, ``-`` or ``@`` as formulas. Text cells that start with one of
+these, or with an apostrophe, are therefore prefixed with an apostrophe, which is removed on reading. Numbers are
+written as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SPECIAL = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", ESC
 
 
 def escape(cell: Any) -> Any:
-    """Mark text that a spreadsheet would run as a formula; anything but text is returned as it is.
+    """Prefix text that a spreadsheet would execute as a formula; other values are returned unchanged.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def escape(cell: Any) -> Any:
 
 
 def unescape(text: str) -> str:
-    """Give the text that `escape` was given.
+    """Invert `escape`.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def unescape(text: str) -> str:
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """Write one row, with its line end."""
+    """Format one row, including the line ending."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([escape(cell) for cell in cells])  # so that \r in a cell is quoted
     return text.getvalue().removesuffix("\r\n") + "\n"
@@ -51,23 +51,23 @@ def row_writer(stream: TextIO) -> Callable[[Iterable[Any]], Any]:
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Write rows, the header among them, as one text."""
+    """Format rows, including the header, as one text."""
     return "".join(map(csv_line, rows))
 
 
 def records_text(records: Sequence[Mapping[str, Any]]) -> str:
-    """Write records under a header of all their keys; what a record lacks is left empty."""
+    """Format records under a header of all their keys; missing values are empty."""
     columns = list(dict.fromkeys(key for record in records for key in record))
     return csv_text([columns, *([record.get(column) for column in columns] for record in records)])
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Read the rows of a file that audiofw has written: open it with ``newline=""``."""
+    """Read the rows of a file written by audiofw, opened with ``newline=""``."""
     return ([unescape(cell) for cell in row] for row in csv.reader(lines))
 
 
 def read_records(lines: Iterable[str]) -> list[dict[str, str]]:
-    """Read the rows below the header as dictionaries, each of the columns that it has cells for."""
+    """Read the rows below the header as dicts, with the columns for which the row has cells."""
     rows = read_rows(lines)
     header = next(rows, [])
     return [dict(zip(header, row, strict=False)) for row in rows if row]
