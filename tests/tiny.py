@@ -42,7 +42,7 @@ class Tiny:
 
 
 def levels(y, sr, hop=100):
-    """Two rows: the mean level of each whole frame, and its loudest sample."""
+    """Two rows: the mean level of each complete frame, and its peak."""
     frames = np.abs(y[: y.size // hop * hop].reshape(-1, hop))
     return np.stack([frames.mean(axis=1), frames.max(axis=1)])
 

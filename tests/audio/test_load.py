@@ -1,4 +1,4 @@
-"""audio.load: librosa.load's samples to the bit, and a short reason for whatever cannot be used."""
+"""audio.load: bit-identical to librosa.load, with a short reason for files that cannot be used."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_mp3_read_from_the_middle_equals_librosa(tmp_path, native, offset):
 
 def test_mp3_without_a_header_of_its_length_equals_librosa_and_goes_on_where_it_stops(tmp_path):
     whole = write(tmp_path / "a.mp3", sound(1.3, 44100), 44100).read_bytes()
-    second = whole.index(b"\xff\xfb", 4)  # cut off the first frame: it holds the length
+    second = whole.index(b"\xff\xfb", 4)  # remove the first frame, which contains the length
     path = tmp_path / "b.mp3"
     path.write_bytes(whole[second:])
     y, _ = load(path, sample_rate=None, duration=1.0, offset=0.2)

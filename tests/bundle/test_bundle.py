@@ -1,4 +1,4 @@
-"""A run leaves a model that is loaded elsewhere to the same answers, and nothing that is hostile is loaded at all."""
+"""A run's model gives the same predictions when loaded elsewhere, and hostile bundles are rejected."""
 
 import importlib
 import io
@@ -46,7 +46,7 @@ def clips_of(run: Path) -> list[Path]:
     return sorted((run.parent / "sounds").rglob("*.wav"))
 
 
-# --- what it holds -----------------------------------------------------------------------------------------------
+# --- contents ----------------------------------------------------------------------------------------------------
 
 
 def table(n: int = 60, d: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +224,7 @@ def test_a_bundle_of_a_later_audiofw_is_refused_in_one_line(bundle, found):
     refused(bundle, "made by a later audiofw, update audiofw")
 
 
-# --- what is not as it was ---------------------------------------------------------------------------------------
+# --- changed or damaged bundles ----------------------------------------------------------------------------------
 
 
 def test_other_versions_and_other_code_are_told_in_one_line(audiofw, bundle, caplog):
@@ -341,11 +341,11 @@ def test_a_plugin_that_is_not_here_is_named_with_a_remedy(bundle):
         fw.load_model(bundle)
 
 
-# --- what is hostile ---------------------------------------------------------------------------------------------
+# --- hostile bundles ---------------------------------------------------------------------------------------------
 
 
 class Writes:
-    """What a pickle can do."""
+    """A pickle that runs code when loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""The split plugins, and what is checked of a split before anything is fitted."""
+"""The split plugins, and the checks of a split before any model is fitted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = ["cat", "dog"]
 
 
 def load(name):
-    """The function of a built-in split plugin, as its own hook registers it."""
+    """Return the function of a built-in split plugin."""
     spec = importlib.util.spec_from_file_location(f"split_{name}", PLUGINS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -34,7 +34,7 @@ def split(splitter, y=Y, groups=None, classes=CLASSES):
 
 
 class Splitter:
-    """A third party's splitter that yields what it is given."""
+    """A third-party splitter that yields the given folds."""
 
     def __init__(self, *folds):
         self.folds = folds
@@ -47,7 +47,7 @@ def in_test(folds):
     return np.bincount(np.concatenate([fold.test for fold in folds]), minlength=len(Y))
 
 
-# --- what the plugins draw ---
+# --- the splits of the plugins ---
 
 
 def test_holdout_without_stratify_is_train_test_split():
@@ -147,7 +147,7 @@ def test_predefined_refuses_folds_that_make_no_split(names, test, error, words):
     assert "\n" not in str(caught.value)
 
 
-# --- what is refused before anything is fitted ---
+# --- data that is rejected before any model is fitted ---
 
 
 def kfold(n=5, **options):

@@ -1,4 +1,4 @@
-"""Copies are fitted on and never tested; changed test clips are tested and never fitted on."""
+"""Augmented copies are used only for training; degraded test clips only for testing."""
 
 import json
 import textwrap
@@ -63,7 +63,7 @@ PLUGINS = """
 
 @pytest.fixture
 def levels(tmp_path):
-    """Write eight quiet and eight loud clips, each of a level of its own, and the plugins that read it."""
+    """Write eight quiet and eight loud clips with different levels, and the plugins that use the level."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/level.py").write_text(textwrap.dedent(PLUGINS))
     for i in range(8):
@@ -117,8 +117,8 @@ def test_each_change_is_scored_by_the_models_as_they_are(audiofw, levels):
     table = metrics(levels)["robustness"]
     assert [row["change"] for row in table] == ["none", *CHANGES]
     values = {row["change"]: row["value"] for row in table}
-    assert values.pop("12 dB quieter") == 0.5  # the loud are taken for quiet ones
-    assert set(values.values()) == {1.0}  # the rest leaves the level where it is
+    assert values.pop("12 dB quieter") == 0.5  # the loud clips are classified as quiet
+    assert set(values.values()) == {1.0}  # the others do not change the level
     assert {row["n_tested"] for row in table} == {16}
     (quieter,) = (row for row in table if row["change"] == "12 dB quieter")
     assert 0.2 < quieter["interval"][0] < 0.5 < quieter["interval"][1] < 0.8

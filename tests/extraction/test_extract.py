@@ -1,4 +1,4 @@
-"""tabulate: the same table whatever the workers and the cache, each bad clip on its own, and no NaN in it."""
+"""tabulate: the same table with any workers and cache, bad clips are isolated, and the table never contains NaN."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audiofw.extraction.recording import Copy, Unit
 
 @pytest.fixture
 def record(tmp_path):
-    """Write a recording of noise, and give its clip."""
+    """Write a recording of noise and return its clip."""
 
     def write(name: str, seconds: float = 0.5, sr: int = SR, scale: float = 0.1) -> SimpleNamespace:
         return write_noise(tmp_path / name, seconds, sr, scale)
@@ -39,7 +39,7 @@ def record(tmp_path):
 
 @pytest.fixture
 def clips(record, tmp_path):
-    """Clips of many lengths, with an empty file, one that is no audio, and one that is not there among them."""
+    """Clips of many lengths, with an empty file, one that is not audio, and a missing one."""
     clips = [record(f"{i:02}.wav", seconds=0.1 + 0.03 * (i % 17), sr=(SR, 11025)[i % 2]) for i in range(40)]
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("no audio" * 99)
@@ -302,7 +302,7 @@ def test_the_table_equals_a_plain_librosa_script(record):
         return librosa.power_to_db(bands, ref=np.max)
 
     recordings = [record(f"{i}.wav", 0.3 + 0.1 * i, sr=16000) for i in range(4)]
-    with threadpool_limits(1):  # more threads of BLAS add up in another order
+    with threadpool_limits(1):  # with more threads, BLAS sums in a different order
         rows = [flat(mel(*librosa.load(recording.path, duration=0.5))) for recording in recordings]
     expected = np.array([np.pad(row, (0, max(map(len, rows)) - len(row))) for row in rows])
     unit = make_unit(mel, sample_rate=22050)
@@ -402,7 +402,7 @@ def test_nothing_is_shown_in_a_pipe_and_the_rate_is_logged(clips, capfd, caplog)
     assert any(message.startswith("43 clips in ") and "0 from the cache" in message for message in caplog.messages)
 
 
-# --- several rows of a clip ------------------------------------------------------------------------
+# --- several rows per clip -------------------------------------------------------------------------
 
 
 def windowed(**options: Any) -> Unit:

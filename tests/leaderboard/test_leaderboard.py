@@ -1,4 +1,4 @@
-"""Folders of runs become one table, whatever state they are in."""
+"""Folders of runs become one table, in whatever state they are."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def make_run(
     result: dict[str, Any] | None = None,
     **options: dict[str, Any],
 ) -> Path:
-    """Write the files of a finished run: a model that errs at random, the less the higher its ``skill``."""
+    """Write the files of a finished run whose model makes random errors, fewer with higher ``skill``."""
     y, proba = np.arange(n) % len(CLASSES), np.random.default_rng(seed).random((n, len(CLASSES)))
     proba[np.arange(n), y] += skill
     proba /= proba.sum(axis=1, keepdims=True)
@@ -100,7 +100,7 @@ def make_run(
 
 
 def summarise(y, guess, proba, folds) -> dict[str, Any]:
-    """Give each score the parts that audiofw writes."""
+    """Expand each score to the fields that audiofw writes."""
     every = [folds == number for number in range(1, folds.max() + 1)]
     pooled, each = (
         score_all(y, guess, proba),
@@ -472,7 +472,7 @@ def test_marks_of_the_rows_do_not_depend_on_the_ensemble(tmp_path):
 
 @pytest.fixture
 def sweep(tmp_path) -> Path:
-    """Two models and a failure, which share an override."""
+    """Two models and a failed run, which share an override."""
     shared = ["data.source=pets.zip"]
     make_run(tmp_path / "sweep/0", skill=0.9, result={"overrides": [*shared, "model=lightgbm"]})
     make_run(

@@ -1,4 +1,4 @@
-"""outcomes: every result in order, in bounded memory; failures, dead workers and Ctrl-C cost no more than they must."""
+"""outcomes: results in order and in bounded memory; failures, dead workers and Ctrl-C affect only their own items."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_slow_item_does_not_change_the_order():
 
 
 def test_worker_processes_give_results_in_order():
-    shift = 7  # a closure travels, too
+    shift = 7  # closures can be sent, too
     assert list(outcomes(lambda i: i + shift, range(300), n_jobs=2, processes=True)) == list(range(7, 307))
 
 
@@ -125,7 +125,7 @@ def test_known_items_pass_in_their_place(processes, n_jobs):
 
 
 class Counted:
-    """Items that count how many of them were taken."""
+    """Items that count how many have been consumed."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -173,7 +173,7 @@ def test_interrupt_waits_for_the_items_in_hand_and_starts_no_other(monkeypatch):
     monkeypatch.setattr(ThreadPoolExecutor, "shutdown", note_and_shut_down)
 
     def interrupt_at_500(i: int) -> None:
-        if i == 500:  # the chunks are large by now
+        if i == 500:  # the chunks have grown by now
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if i >= 500:
             late.append(i)
@@ -232,11 +232,11 @@ def test_ctrl_c_ends_worker_processes_too(tmp_path):
             env={**os.environ, "PYTHONPATH": PYTHONPATH, "GATE": port_of(gate)},
         )
         held = [arrival(gate), arrival(gate)]  # both workers
-        os.killpg(run.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the whole group
+        os.killpg(run.pid, signal.SIGINT)  # Ctrl-C in a terminal reaches the whole process group
         _, stderr = run.communicate(timeout=PATIENCE)
         for worker in held:
             wait_until_gone(worker)
-    assert stderr.count("Traceback") == 1  # the parent's own; the workers keep quiet
+    assert stderr.count("Traceback") == 1  # the parent's own; the workers print nothing
     assert stderr.rstrip().endswith("KeyboardInterrupt")
     pids = [int(file.name) for file in (tmp_path / "pids").iterdir()]
     assert len(pids) == 2
@@ -335,7 +335,7 @@ PLUGIN = """
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
-    """A plugin file that is loaded as a dropped one is, and forgotten afterwards."""
+    """A plugin file, loaded like one in a plugins folder and unloaded afterwards."""
     monkeypatch.setitem(sys.modules, "audiofw_plugins.summing", None)
     file = tmp_path / "summing.py"
     file.write_text(textwrap.dedent(PLUGIN))
@@ -351,4 +351,4 @@ def test_a_plugin_file_that_is_gone_is_told_in_one_line(plugin):
     Path(plugin.__file__).unlink()
     with pytest.raises(PluginError, match="cannot be loaded in a worker process: FileNotFoundError"):
         list(outcomes(plugin.feature, range(20), n_jobs=2, processes=True))
-    assert list(outcomes(abs, [-1, 2], n_jobs=2, processes=True)) == [1, 2]  # which has no need of it
+    assert list(outcomes(abs, [-1, 2], n_jobs=2, processes=True)) == [1, 2]  # which does not need it

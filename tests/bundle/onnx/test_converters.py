@@ -1,4 +1,4 @@
-"""What audiofw's own estimators say in ONNX is what they say in Python."""
+"""audiofw's own estimators predict the same in ONNX as in Python."""
 
 import re
 import warnings
@@ -17,13 +17,15 @@ from audiofw.learn.preprocessing import prepare
 
 MENUS = load_menus()
 MODELS = sorted(MENUS.plugins["model"])
-NAMED = re.findall(r"\w+", ABLE.split(" can")[0].removeprefix("model="))  # by the line that says which can
+NAMED = re.findall(
+    r"\w+", ABLE.split(" can")[0].removeprefix("model=")
+)  # matches the line that lists the supported ones
 EXPORTED = [name for name in NAMED if name != "and"] + ["vote", "stack"]
 FEW = {"n_estimators": 10, "iterations": 10, "members": ["lda", "lightgbm", "logistic_regression"]}
 
 
 def table(n_classes: int, n: int = 72, d: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose classes overlap, so that probabilities are of all sizes."""
+    """Rows of overlapping classes, so that probabilities take all values."""
     y = np.arange(n) % n_classes
     X = np.random.default_rng(0).normal(size=(n, d))
     X[:, :n_classes] += np.eye(n_classes)[y]
@@ -39,7 +41,7 @@ def make(name: str, calibration: Any = "none", **options: Any) -> Any:
 
 
 def fit(model: Any, n_classes: int = 3, offset: float = 0.0) -> tuple[Any, np.ndarray]:
-    """Fit a model; gives also the rows that it knows, and others."""
+    """Fit a model; returns it with its training rows and other rows."""
     X, y = table(n_classes)
     X += np.float32(offset)
     with warnings.catch_warnings():
@@ -84,7 +86,7 @@ def test_another_model_gives_equal_probabilities_or_a_reason_in_one_line(name):
             data = convert(model, X.shape[1], ["a", "b", "c"])
     except PluginError as error:
         said = str(error)
-    if said:  # hist_gbm: some versions of skl2onnx can, with some of onnx
+    if said:  # hist_gbm: only some combinations of skl2onnx and onnx versions support it
         assert re.fullmatch(
             rf"model={name}: cannot be converted to ONNX: .{{10,100}}; model=lda, svm, .* can, .*", said
         )

@@ -1,4 +1,4 @@
-"""``--plan`` tells what a command would run and what it would take, runs nothing and leaves nothing."""
+"""``--plan`` prints what a command would run and how long it would take; it runs and writes nothing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ NOTED = """
 
 
 class Planned:
-    """The tables of a plan's output, by their header's first word."""
+    """The tables of a plan's output, keyed by the first word of their header."""
 
     def __init__(self, outcome):
         self.code, self.out, self.err = outcome.code, outcome.out, outcome.err
@@ -87,7 +87,7 @@ def files(folder: Path) -> set[str]:
 
 @pytest.fixture
 def plan(audiofw, sounds, tmp_path, monkeypatch):
-    """Plan with small sounds and a model that notes its fits; no plan may write where it stands or keep features."""
+    """Plan with small sounds and a model that records its fits; a plan must not write files or store features."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/noted.py").write_text(textwrap.dedent(NOTED))
     monkeypatch.setenv("FITS", str(tmp_path / "fits"))
@@ -103,7 +103,7 @@ def plan(audiofw, sounds, tmp_path, monkeypatch):
 
 
 def fixed(folder: Path, *words: str) -> list[str]:
-    """Make a command line: flags first, and no option twice."""
+    """Build a command line: flags first, and no option twice."""
     usual = {"model": "noted", "feature": "level", "pooling": "stats", "data.source": str(folder)}
     usual |= {"report": "false", "bundle": "false"}
     given = {word.partition("=")[0] for word in words}
@@ -138,7 +138,7 @@ def test_without_a_sweep_it_is_a_plan_of_one_job_that_would_be_run(plan, tmp_pat
     assert plan().ends == ["to run"]
     assert audiofw(*fixed(tmp_path / "sounds", "hydra.run.dir=one")).code == 0
     planned = plan()
-    assert planned.ends == ["to run"]  # a plain run is always run
+    assert planned.ends == ["to run"]  # a single run is never skipped
     assert {row["new"] for row in planned.extractions} == {"0"}
 
 
@@ -306,10 +306,10 @@ def test_a_job_is_expected_to_take_what_the_jobs_most_like_it_took():
     def expected(**known):
         return expected_seconds(past, **{"model": TREE, "clips": 100, "columns": 50, "folds": 5, **known})
 
-    assert expected() == 1 + 5 * 2  # the median of the same
+    assert expected() == 1 + 5 * 2  # the median of equal jobs
     assert expected(folds=1, clips=115) == 3
-    assert expected(model={"name": "tree", "depth": 5}, folds=1) == 1 + 2.5  # as wide, whatever the options
-    assert expected(columns=700, folds=1) == 1 + 3  # any of the model
+    assert expected(model={"name": "tree", "depth": 5}, folds=1) == 1 + 2.5  # equally wide, with any options
+    assert expected(columns=700, folds=1) == 1 + 3  # any with this model
     assert expected(clips=300) is None
     assert expected(model={"name": "svm"}) is None
 

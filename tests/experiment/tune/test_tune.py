@@ -1,4 +1,4 @@
-"""The search: its space, its study, its trials, and a winner scored on clips that no trial has seen."""
+"""Hyperparameter search: space, study, trials, and the winner's score on held-out clips."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ from audiofw.experiment.tune.study import import_optuna, make_sampler, open_stud
 
 
 def with_options(words) -> list[str]:
-    """Choose plugins that have the options searched here, where words choose none."""
+    """Choose plugins with the searched options, unless the overrides choose some."""
     usual = {"model": "lightgbm", "feature": "mfcc", "pooling": "stats"}
     chosen = {word.partition("=")[0] for word in words}
     chosen |= {"model"} if "+tune" in chosen else set()
@@ -50,7 +50,7 @@ def menus():
 
 @pytest.fixture
 def space(menus):
-    """Read a space from words, as the command line has them."""
+    """Read a search space from overrides."""
 
     def read(*words: str):
         parsed = OverridesParser.create().parse_overrides(list(words))
@@ -63,7 +63,7 @@ def space(menus):
 
 
 def ask(space, n: int = 40) -> list[dict[str, str]]:
-    """Let many trials choose at random."""
+    """Sample many random trials."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     return [dict(word.split("=", 1) for word in suggest(space, study.ask())) for _ in range(n)]
 
@@ -87,7 +87,7 @@ def test_a_log_interval_is_even_in_its_logarithm(space):
         float(words["model.reg_lambda"]) for words in ask(space("model.reg_lambda=tag(log,interval(0.001,10))"), 400)
     ]
     assert all(0.001 <= value <= 10 for value in found)
-    assert 130 < sum(value < 0.1 for value in found) < 270  # half of the logarithms; of the numbers, a hundredth
+    assert 130 < sum(value < 0.1 for value in found) < 270  # half on a log scale; a hundredth on a linear one
 
 
 def test_choices_keep_their_quotes_lists_and_null(space):
@@ -158,11 +158,11 @@ def test_every_preset_stays_within_what_its_plugins_take(space, menus, preset):
         assert is_classifier(model)
 
 
-# --- clips set aside --------------------------------------------------------------------------------------
+# --- held-out clips ---------------------------------------------------------------------------------------
 
 
 def make_clips(n: int = 40, **facts) -> list[Clip]:
-    """Make clips of two classes, a quarter of them b; facts are functions of the clip's number."""
+    """Make clips of two classes, a quarter of them b; facts are functions of the clip's index."""
     given = [{key: fact(i) for key, fact in facts.items()} for i in range(n)]
     return [Clip(Path(f"{i:03}.wav"), **{"name": f"{i:03}.wav", "label": "aaab"[i % 4], **given[i]}) for i in range(n)]
 
@@ -219,7 +219,7 @@ def test_the_last_run_tests_what_was_set_aside_and_nothing_else():
 
 @pytest.fixture
 def options(menus):
-    """The options of ``tune``, with some changed."""
+    """The options of ``tune``, with changes."""
 
     def make(**changes):
         words = [f"tune.{key}={'null' if value is None else value}" for key, value in changes.items()]
@@ -241,7 +241,9 @@ def test_what_a_dead_process_was_running_is_put_in_line_again(options, tmp_path)
     trial = again.ask()
     assert trial.number == 2
     assert trial.suggest_int("depth", 1, 100) == lost.params["depth"]
-    assert take_up(open_study(tmp_path, options(), maximise=True, facts={})) == 1  # this process's own, never told
+    assert (
+        take_up(open_study(tmp_path, options(), maximise=True, facts={})) == 1
+    )  # this process's own trial, never finished
 
 
 def test_a_suggestion_depends_on_seed_and_number_alone(options):
@@ -308,11 +310,11 @@ MODEL = """
 
 @pytest.fixture
 def search(tmp_path, monkeypatch, sounds):
-    """Run a search on tones, in this process, and read what it leaves; ``clips`` of each class."""
+    """Run a search on tones in this process and read its results; ``clips`` is the number per class."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/tree.py").write_text(textwrap.dedent(MODEL))
     monkeypatch.setenv("AUDIOFW_PLUGINS_PATH", str(tmp_path / "mine"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(hydra_app.__file__).parents[2]))  # of the processes that it starts
+    monkeypatch.setenv("PYTHONPATH", str(Path(hydra_app.__file__).parents[2]))  # for the processes that it starts
     monkeypatch.chdir(tmp_path)
     sounds(clips=15, seconds=0.2, low=200, high=230)
     quick = ["data.source=sounds", "audio.duration=0.2", "pooling.delta=false", "feature.n_mels=8", "report=false"]
@@ -342,7 +344,7 @@ def read_tested(folder: Path) -> set[str]:
 
 
 def trials(folder: Path) -> list[tuple]:
-    """Give words and score of each trial, in order."""
+    """List the overrides and score of each trial, in order."""
     records = [read_record(folder / str(i)) for i in range(len(list(folder.glob("[0-9]*"))))]
     return [(r.status, r.value, [w for w in r.overrides if w.startswith("model.depth")]) for r in records if r]
 
@@ -375,7 +377,7 @@ def test_a_search_that_goes_on_gives_what_one_in_a_row_gives(search, tmp_path, c
     search("parts", *words, "tune.n_trials=4", "sweep.rerun=all")
     assert trials(tmp_path / "parts") == trials(tmp_path / "whole")
     capfd.readouterr()
-    # what changes no result may be another
+    # options that do not affect results may differ
     search("parts", *words, "tune.n_trials=4", "audit=warn", "bundle=true", "cache.max_gb=1", "n_jobs=2")
     assert len(trials(tmp_path / "parts")) == 4
     assert "no unbiased score; use tune.holdout=0.2" in capfd.readouterr().out
@@ -451,7 +453,7 @@ def test_a_search_without_m_is_refused(search):
 def test_a_trial_that_kills_the_process_costs_itself_alone(search, audiofw, tmp_path):
     words = ["model.depth=choice(2,3)", "model.dies_at=3", "tune.n_trials=3", "tune.holdout=0", "hydra.sweep.dir=sweep"]
     outcome = audiofw(*search.words, *words)
-    assert outcome.code == 1, outcome.err  # as of every sweep in which a job failed
+    assert outcome.code == 1, outcome.err  # as in every sweep with a failed job
     found = json.loads((tmp_path / "sweep/tune.json").read_text())
     assert found["options"] == ["model.depth=2"]
     assert found["trials"]["complete"] + found["trials"]["fail"] == 3
