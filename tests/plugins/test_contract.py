@@ -14,6 +14,7 @@ from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.plugin import Choice, Plugin
 from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import Option, make_schema
+from audiofw.errors import PluginError
 from audiofw.extraction.columns import name_columns
 from audiofw.extraction.recording import Unit
 
@@ -74,7 +75,7 @@ def test_a_feature_takes_any_sample_rate(plugin, sr):
 
 @every("feature")
 def test_a_feature_refuses_nan(plugin):
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(PluginError, match=r"ValueError: .*finite"):
         bound(plugin)(np.full(SR, np.nan, np.float32), SR)
 
 
