@@ -15,7 +15,7 @@ import numpy as np
 
 from audiofw.errors import DataError
 from audiofw.extraction.failures import Failure, Failures, OnError
-from audiofw.extraction.padding import Even, Gatherer, Longest, PadValue, Pictures
+from audiofw.extraction.padding import PadValue, make_gatherer
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import count_workers, outcomes
@@ -125,11 +125,8 @@ def tabulate(
     if not clips:
         raise DataError("there are no clips to extract features from")
     settled, started = unit.try_out(), perf_counter()
-    rows: Gatherer = Even(len(clips), width or settled, pad_value)
-    if unit.pooling.learns:
-        rows = Pictures()
-    elif pad_to == "longest" and width is None:
-        rows = Longest(pad_value)
+    to_longest = pad_to == "longest" and width is None
+    rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, pictures=unit.pooling.learns)
     kept, counts, failures, cached = [], [], Failures(on_error, on_plugin_error), 0
     handed_out = takewhile(lambda _: not failures.fatal, (clip.path for clip in clips))
     n_jobs = min(count_workers(n_jobs), len(clips))

@@ -104,6 +104,15 @@ class Pictures:
         return X
 
 
+def make_gatherer(
+    count: int, width: int | None, pad_value: PadValue, *, to_longest: bool = False, pictures: bool = False
+) -> Gatherer:
+    """Choose what collects the rows of ``count`` clips; see the classes."""
+    if pictures:
+        return Pictures()
+    return Longest(pad_value) if to_longest else Even(count, width, pad_value)
+
+
 def _fill(line: np.ndarray, row: np.ndarray, pad_value: PadValue) -> None:
     line[: row.size] = row
     if row.size < line.size:  # 0 dB is the loudest value, so pad with the row's minimum
