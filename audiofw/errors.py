@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -22,7 +23,8 @@ class AudiofwError(Exception):
     plugin : str, optional
         The plugin, as in ``feature=mel``; prefix of the message of a `PluginError`.
     option : str, optional
-        The config key to change, as in ``feature.n_mels``.
+        The config key to change, as in ``feature.n_mels``. A `ConfigError` takes it by default from its message,
+        which begins with it: ``feature.n_mels=0: must be int ≥ 1``.
     """
 
     exit_code: ClassVar[int] = 1
@@ -79,6 +81,10 @@ class ConfigError(AudiofwError):
     exit_code = 2
     begins_with = ()
 
+    def __init__(self, *reason: object, option: str | None = None, **carried: str | None) -> None:
+        first = re.match(r"[a-z]\w*(\.\w+)*(?=[=:])", str(reason[0]) if reason else "")
+        super().__init__(*reason, option=option or (first and first[0]), **carried)
+
 
 class RemoteTraceback(Exception):  # noqa: N818  # concurrent.futures' name for it
     """The cause of an error from another process, with the original traceback as text."""
@@ -119,5 +125,4 @@ def refuse_unknown(where: str, names: Iterable[str], known: Iterable[str]) -> No
     """
     known = set(known)
     for unknown in sorted(set(names) - known):
-        option = f"{where}.{unknown}"
-        raise ConfigError(f"{option}: unknown option{nearest(unknown, known)}", option=option)
+        raise ConfigError(f"{where}.{unknown}: unknown option{nearest(unknown, known)}")

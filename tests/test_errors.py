@@ -40,6 +40,22 @@ def test_what_an_error_carries_is_none_unless_it_is_known():
     assert (error.clip, error.plugin, error.option) == (None, None, "pad.to")
 
 
+@pytest.mark.parametrize(
+    ("message", "option"),
+    [
+        ("feature.hop=0: give 1 or more", "feature.hop"),
+        ("data.skip: no such file", "data.skip"),
+        ("n_jobs=0: give the number of workers", "n_jobs"),
+        ("options are a list: ['a']", None),
+        ("--plan: leave it out", None),
+        ("/sounds/list.csv: no column found", None),
+    ],
+)
+def test_a_wrong_option_is_the_one_that_the_message_begins_with(message, option):
+    assert ConfigError(message).option == option
+    assert pickle.loads(pickle.dumps(ConfigError(message, option="seed"))).option == "seed"
+
+
 def raised(error: AudiofwError, cause: Exception) -> AudiofwError:
     try:
         try:

@@ -69,9 +69,8 @@ class Menus:
         menu = self.plugins[kind]
         lost = [broken for broken in self.broken if broken.name is None]
         listed = "".join([", ".join(sorted(menu)), *(f"; not loaded: {broken.reason}" for broken in lost)])
-        raise ConfigError(
-            f"{kind}={name}: unknown {kind}{nearest(name, menu)}; available: {listed}", option=kind
-        ) from next((broken.error for broken in lost if broken.error), None)
+        error = ConfigError(f"{kind}={name}: unknown {kind}{nearest(name, menu)}; available: {listed}")
+        raise error from next((broken.error for broken in lost if broken.error), None)
 
     def choose(self, kind: str, values: Mapping[str, Any]) -> Choice:
         """Bind a plugin to its section of the composed config, after checking the values against its signature.

@@ -166,11 +166,9 @@ def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, o
     known, prefix = {option.name: option for option in options}, f"{where}." if where else ""
     for key, value in values.items():
         if key not in known and not open_ended:
-            option = f"{prefix}{key}"
-            raise ConfigError(f"{option}: unknown option{nearest(key, known)}; {_list(known)}", option=option)
+            raise ConfigError(f"{prefix}{key}: unknown option{nearest(key, known)}; {_list(known)}")
         if key in known and not allows(known[key].annotation, value):
-            must = f"must be {show_type(known[key].annotation)}"
-            raise ConfigError(f"{prefix}{key}={show_value(value)}: {must}", option=f"{prefix}{key}")
+            raise ConfigError(f"{prefix}{key}={show_value(value)}: must be {show_type(known[key].annotation)}")
 
 
 def _list(names: Iterable[str]) -> str:
