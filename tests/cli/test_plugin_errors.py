@@ -190,6 +190,15 @@ def test_a_sweep_tells_the_line_in_the_jobs_record_and_in_the_leaderboard(audiof
     assert '{}["pitch"]  # at: pitch' in (tmp_path / "sweep/0/audiofw.log").read_text()
 
 
+def test_a_sweep_shows_the_whole_traceback_on_request(audiofw, words, bug, monkeypatch):
+    bug("2990-3010")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    outcome = audiofw("-m", *words[1:], "feature=slow", "hydra.sweep.dir=sweep")
+    assert outcome.code == 1
+    assert '{}["pitch"]  # at: pitch' in outcome.err
+    assert "KeyError: 'pitch'" in outcome.err
+
+
 def test_a_plan_refuses_a_job_whose_plugin_fails_on_a_clip(audiofw, words, bug, tmp_path):
     bug("2990-3500")
     outcome = audiofw(*words, "--plan")
