@@ -1,4 +1,4 @@
-"""The JSON endpoint: ``POST /predict`` with a sound, and ``GET /health``."""
+"""The JSON endpoint: ``POST /predict`` with a recording, and ``GET /health``."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
 
-ENVELOPE = 2**16  # bytes of a form around its file
+ENVELOPE = 2**16  # bytes of a form besides its file
 NOTHING_SENT = (
-    "no sound in the request; send a file: curl -F file=@clip.wav, or its bytes: curl --data-binary @clip.wav"
+    "no recording in the request; send a file: curl -F file=@clip.wav, or its bytes: curl --data-binary @clip.wav"
 )
 
 
 class NoSoundError(DataError):
-    """A request without a sound in it."""
+    """A request without a recording."""
 
 
 def make_endpoint(listener: Listener) -> FastAPI:
-    """Make the application; the page is mounted beside its two paths.
+    """Create the application; the page is mounted besides its two paths.
 
     Parameters
     ----------
     listener : Listener
-        Answers for a file.
+        Classifies a file.
     """
-    # Its own pages of documentation would be loaded from a CDN.
+    # FastAPI's own documentation pages load files from a CDN
     app = FastAPI(title="audiofw", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/health")
@@ -55,12 +55,12 @@ def make_endpoint(listener: Listener) -> FastAPI:
                 answer = await run_in_threadpool(listener, path)
             return JSONResponse(answer._asdict())
         except ClientDisconnect:
-            return _refuse(400, "the connection ended before the sound did")
+            return _refuse(400, "the connection was closed during the upload")
         except DataError as error:
             return _refuse(_status(error), str(error))
-        except Exception:  # a bug of ours or of a plugin must not end as a page of HTML
+        except Exception:  # a bug, in audiofw or a plugin: answer in JSON all the same
             log.exception("a request failed")
-            return _refuse(500, "the server failed at this sound; its log says why")
+            return _refuse(500, "internal error; see the server's log")
 
     @app.get("/predict")
     def explain() -> JSONResponse:
@@ -79,7 +79,7 @@ def _status(error: DataError) -> int:
 
 
 async def _receive(request: Request, folder: Path, limits: Limits) -> Path:
-    """Write the sound of a request into a folder, under a name of our own: the sender's is not to be trusted."""
+    """Write the recording of a request into a folder, under our own name: the sender's is not trusted."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         path = await _receive_form(request, folder, limits)
     else:
@@ -97,7 +97,7 @@ async def _receive_form(request: Request, folder: Path, limits: Limits) -> Path:
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError) as error:  # KeyError: a form without a boundary
-        raise NoSoundError(f"not a form with one file in it; {NOTHING_SENT}") from error
+        raise NoSoundError(f"not a form with one file; {NOTHING_SENT}") from error
     try:
         sent = [part for part in form.values() if isinstance(part, UploadFile)]
         if not sent:
@@ -112,13 +112,13 @@ async def _receive_form(request: Request, folder: Path, limits: Limits) -> Path:
 
 
 def _plain_suffix(name: str) -> str:
-    """The end of the sender's name that tells a format, if it is one: all that is used of the name."""
+    """Return the suffix of the sender's file name, if it may be that of a format; nothing else of the name is used."""
     suffix = Path(name).suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
 
 
 async def _bounded(request: Request, limits: Limits, envelope: int) -> AsyncGenerator[bytes, None]:
-    """Hand on what comes, and stop at the limit: neither memory nor disk is filled by what will be refused."""
+    """Pass on the request's data, and stop at the limit: rejected uploads must not fill memory or disk."""
     came = 0
     declared = request.headers.get("content-length", "")
     limits.check_size(int(declared) - envelope if declared.isdecimal() else 0)

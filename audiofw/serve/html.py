@@ -1,4 +1,4 @@
-"""What the page says, as HTML; every name of a file or class is escaped."""
+"""The texts of the page as HTML; all names of files and classes are escaped."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from audiofw.bundle.model import Model
 from audiofw.report import media
 from audiofw.serve.service import Limits, ServedAnswer
 
-HONESTY = "A label is the likeliest of the classes that the model knows. It has no word for any other sound."
-WAITING = '<div class="said waiting" role="status">Upload or record a sound: the answer will stand here.</div>'
-MOST_OPEN = 12  # classes that are named without being asked for
+HONESTY = "The model assigns every sound to one of its classes, even a sound that belongs to none of them."
+WAITING = '<div class="said waiting" role="status">Upload or record a sound to see its class here.</div>'
+MOST_OPEN = 12  # number of classes up to which their list is open
 
 
 def title(facts: Mapping[str, Any]) -> str:
-    """Name the model: ``lightgbm on mel``."""
+    """Name the model, e.g. ``lightgbm on mel``."""
     model, feature = (facts.get(kind, {}).get("name", "") for kind in ("model", "feature"))
     return " on ".join(filter(None, (model, feature))) or "a model"
 
 
 def head(model: Model) -> str:
-    """Say what is served, and what it cannot know."""
+    """Introduce the model and its main limitation."""
     score = model.facts.get("score")
     told = f"{title(model.facts)}, {score['name']} {score['value']:.1%}" if score else title(model.facts)
     return f'<h1>What is this sound?</h1><p>{HONESTY}</p><p class="model">{escape(told)}</p>'
 
 
 def about(model: Model) -> str:
-    """Say how good the model is, by what measure, and what it was trained on."""
+    """Describe the model: its score, how that was measured, and the training data."""
     classes = [str(name) for name in model.classes_]
     names = "".join(f"<li>{escape(name)}</li>" for name in classes)
-    terms = {"Model": title(model.facts), **_score(model.facts), "Fitted on": _fitted(model.facts)}
+    terms = {"Model": title(model.facts), **_score(model.facts), "Trained on": _fitted(model.facts)}
     rows = "".join(f"<div><dt>{term}</dt><dd>{escape(text)}</dd></div>" for term, text in terms.items() if text)
     return (
         f"<h2>About the model</h2><dl>{rows}</dl><details{' open' if len(classes) <= MOST_OPEN else ''}>"
-        f"<summary>The {len(classes)} classes that it knows</summary><ul>{names}</ul></details>"
+        f"<summary>Its {len(classes)} classes</summary><ul>{names}</ul></details>"
     )
 
 
@@ -56,32 +56,32 @@ def _fitted(facts: Mapping[str, Any]) -> str:
 
 
 def heard(facts: Mapping[str, Any], limits: Limits) -> str:
-    """Say how much of a sound is taken, and how much of it the model hears."""
+    """Describe the limits of an upload, and which part of it the model uses."""
     audio, windows = facts.get("audio", {}), facts.get("windows", {})
     taken = f"Up to {limits.seconds:g} s and {limits.megabytes:g} MB."
     duration = audio.get("duration")
     if duration is None or windows.get("hop") is not None:
         return taken
     part = "loudest" if audio.get("focus") == "event" else "first"
-    return f"{taken} The model listens to the {part} {duration:g} s."
+    return f"{taken} The model uses the {part} {duration:g} s."
 
 
 def verdict(answer: ServedAnswer, limits: Limits) -> str:
-    """Say what a sound is, and how sure that is."""
+    """Show the predicted class and its probability."""
     sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:
         return _said("sure", answer.label, sure)
-    why = f"the likeliest is {answer.likeliest}, at {answer.confidence:.0%}; an answer needs {limits.confidence:.0%}"
-    return _said("unsure", "Not sure", why)
+    why = f"most probable: {answer.likeliest}, {answer.confidence:.0%}; at least {limits.confidence:.0%} is required"
+    return _said("unsure", "Unknown", why)
 
 
 def _sure(confidence: float) -> str:
-    return "more than 99% sure" if confidence >= 0.995 else f"{confidence:.0%} sure"  # no model is 100% sure
+    return "probability above 99%" if confidence >= 0.995 else f"probability {confidence:.0%}"  # never 100%
 
 
 def refusal(reason: str) -> str:
-    """Say why there is no answer."""
-    return _said("bad", "This sound cannot be used", reason)
+    """Explain why a recording cannot be classified."""
+    return _said("bad", "This recording cannot be used", reason)
 
 
 def _said(kind: str, head: str, rest: str) -> str:
@@ -89,14 +89,14 @@ def _said(kind: str, head: str, rest: str) -> str:
 
 
 def picture(y: np.ndarray, sr: int) -> str:
-    """Draw a sound's mel spectrogram with its axes."""
+    """Draw a recording's mel spectrogram with its axes."""
     seconds = len(y) / sr
     drawn = media.picture(media.decibels(y, sr), sr)
     beside = "".join(f'<span style="bottom:{up:.1%}">{text}</span>' for text, up in drawn.ticks)
     below = "".join(f"<span>{seconds * part:.2g} s</span>" for part in (0, 0.5, 1))
-    alt = f"Mel spectrogram of {seconds:.2g} seconds, in dB below its loudest spot"
+    alt = f"Mel spectrogram of {seconds:.2g} seconds, in dB relative to its maximum"
     return (
         f'<figure class="spectrogram"><div class="hertz">{beside}</div>'
         f'<img src="{drawn.uri}" alt="{alt}"><div class="seconds">{below}</div>'
-        "<figcaption>Mel spectrogram, dB below its loudest spot</figcaption></figure>"
+        "<figcaption>Mel spectrogram, dB relative to its maximum</figcaption></figure>"
     )

@@ -1,4 +1,4 @@
-"""The page, by Gradio: a sound is uploaded or recorded, and what the model makes of it is shown."""
+"""The web page, by Gradio: upload or record a sound, and see the model's prediction."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 MOST_BARS = 10
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "sans-serif"]
 STYLE = Path(__file__).with_name("page.css")
-SWEEP, KEEP = 60, 600  # seconds: how often old uploads are looked for, and how long they can be played again
+SWEEP, KEEP = 60, 600  # seconds between deletions of old uploads, and for which these can be played again
 
 
 def mount_page(app: FastAPI, listener: Listener) -> FastAPI:
-    """Put the page at the root of an application, behind the paths that it has."""
+    """Mount the page at the root of an application, after its existing paths."""
     return gradio.mount_gradio_app(
         app,
         make_page(listener),
@@ -39,7 +39,7 @@ def mount_page(app: FastAPI, listener: Listener) -> FastAPI:
 
 
 def make_page(listener: Listener) -> gradio.Blocks:
-    """Make the page."""
+    """Create the page."""
     model, limits = listener.model, listener.limits
     with gradio.Blocks(title="What is this sound?", analytics_enabled=False, delete_cache=(SWEEP, KEEP)) as page:
         gradio.HTML(html.head(model), elem_classes="head")
@@ -69,17 +69,17 @@ def make_page(listener: Listener) -> gradio.Blocks:
 
 
 def take_uploads_only(sound: Any) -> None:
-    """Let a component take nothing but what was sent to it.
+    """Restrict a component to uploaded files.
 
-    By itself it fetches a sound from any address that a request names; and in a page that is mounted, not launched,
-    Gradio does not look whether the file that a request names is an upload.
+    By default it downloads a recording from any URL in a request; and in a mounted page, Gradio does not check whether
+    the file named in a request is an upload.
     """
     move, preprocess, folder = sound.async_move_resource_to_block_cache, sound.preprocess, sound.GRADIO_CACHE
 
     def check(path: str | Path | None) -> None:
         sent = Path(path or "").resolve()
         if not (sent.is_file() and sent.is_relative_to(Path(folder).resolve())):
-            raise gradio.Error("no sound was sent", print_exception=False)
+            raise gradio.Error("no recording was sent", print_exception=False)
 
     async def move_upload(path: str | Path | None) -> Any:
         check(path)
@@ -94,7 +94,7 @@ def take_uploads_only(sound: Any) -> None:
 
 
 def _theme() -> gradio.themes.Base:
-    """Make a theme in the report's colours, and of fonts that are here: none is fetched."""
+    """Create a theme with the report's colours and local fonts: none is downloaded."""
     theme = gradio.themes.Base(primary_hue="violet", font=FONT, font_mono=FONT)
     light = {"body_background_fill": "#fafaf8", "background_fill_primary": "#fff", "block_background_fill": "#fff"}
     light |= {"body_text_color": "#1d1c1f", "body_text_color_subdued": "#66646c", "block_label_text_color": "#66646c"}
@@ -106,7 +106,7 @@ def _theme() -> gradio.themes.Base:
 
 
 def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
-    """Answer for an uploaded or recorded file: verdict, bars, spectrogram, as far as there are any."""
+    """Classify an uploaded or recorded file: returns prediction, bars and spectrogram, as far as available."""
     if path is None:
         return _shown(html.WAITING), _hidden(), _hidden()
     try:
@@ -115,9 +115,9 @@ def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
         picture = html.picture(y, sr)
     except DataError as error:
         return _shown(html.refusal(str(error))), _hidden(), _hidden()
-    except Exception:  # a bug of ours or of a plugin: the page says so, in place of waiting for ever
-        log.exception("a sound failed")
-        return _shown(html.refusal("the server failed at it; its log says why")), _hidden(), _hidden()
+    except Exception:  # a bug, in audiofw or a plugin: show it instead of waiting forever
+        log.exception("a recording failed")
+        return _shown(html.refusal("internal error; see the server's log")), _hidden(), _hidden()
     bars = _shown(answer.probabilities) if answer.probabilities else _hidden()
     return _shown(html.verdict(answer, listener.limits)), bars, _shown(picture)
 

@@ -1,4 +1,4 @@
-"""The server: a socket on loopback, a folder for uploads that goes with it, and Gradio kept quiet."""
+"""The server: a socket on the loopback interface, a temporary folder for uploads, and Gradio kept off the network."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
 }
-"""What keeps Gradio, and what it brings, from calling home."""
+"""Settings that prevent network requests by Gradio and its dependencies."""
 
-PATIENCE = 1  # seconds for open requests at the end: a page keeps one open for as long as it is looked at
+PATIENCE = 1  # seconds to wait for open requests at the end: an open page always has one
 
 
 def serve(listener: Listener, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Serve the page and the endpoint until Ctrl-C; the address is written to stdout.
+    """Serve the page and the endpoint until Ctrl-C; prints the address to stdout.
 
     Parameters
     ----------
     listener : Listener
     host : str
-        Name or address to listen at.
+        Name or address to listen on.
     port : int
-        0 takes a free one.
+        0 chooses a free one.
 
     Raises
     ------
     ConfigError
-        For a host or port that cannot be had, or without Gradio.
+        If the host or port is not available, or Gradio is not installed.
     """
     with quiet_gradio(), _listening(host, port) as listening:
         app = make_app(listener, host)
         listener.warm()
         if not is_loopback(host):
-            log.warning("whoever reaches %s can use this page", host)
+            log.warning("anyone who can reach %s can use this page", host)
         sys.stdout.write(f"{_address(host, listening.getsockname()[1])}\n")
         sys.stdout.flush()
         _run(app, listening)
 
 
 def make_app(listener: Listener, host: str = "127.0.0.1") -> FastAPI:
-    """Make the whole application, page and endpoint.
+    """Create the whole application, page and endpoint.
 
     Raises
     ------
     ConfigError
-        Without Gradio.
+        If Gradio is not installed.
     """
     try:
         from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -73,14 +73,14 @@ def make_app(listener: Listener, host: str = "127.0.0.1") -> FastAPI:
     except ImportError as error:
         raise ConfigError('audiofw serve needs Gradio: pip install "audiofw[serve]"') from error
     app = mount_page(make_endpoint(listener), listener)
-    if is_loopback(host):  # a page elsewhere must not reach this one by a name that leads here
+    if is_loopback(host):  # other websites must not reach this one by a host name that resolves to it
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", host])
     return app
 
 
 @contextmanager
 def quiet_gradio() -> Iterator[None]:
-    """Keep Gradio off the network, and its uploads in a folder that is deleted at the end."""
+    """Keep Gradio off the network, and its uploads in a temporary folder."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="audiofw-serve-", ignore_cleanup_errors=True) as folder:
         os.environ |= {**QUIET, "GRADIO_TEMP_DIR": folder}
@@ -97,16 +97,16 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None) or 0  # negative for a name that is not known
+        number = getattr(error, "errno", None) or 0  # negative for an unknown host name
         reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error).rstrip(".")
-        where, remedy = (f"{host}, port {port}", "; without --port a free one is taken") if port else (host, "")
-        raise ConfigError(f"cannot listen at {where}: {reason}{remedy}") from error
+        where, remedy = (f"{host}, port {port}", "; without --port, a free one is chosen") if port else (host, "")
+        raise ConfigError(f"cannot listen on {where}: {reason}{remedy}") from error
     with listening:
         yield listening
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach an address."""
+    """Check whether an address can only be reached from this machine."""
     with suppress(ValueError):
         return ip_address(host).is_loopback
     return host == "localhost"
@@ -119,7 +119,7 @@ def _address(host: str, port: int) -> str:
 def _run(app: FastAPI, listening: socket.socket) -> None:
     import uvicorn
 
-    # uvicorn ends by raising the signal again, which must not keep the uploads' folder from being deleted
+    # uvicorn raises the signal again at its end, but the upload folder must still be deleted
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE))

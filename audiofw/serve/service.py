@@ -1,4 +1,4 @@
-"""One uploaded sound to one answer: within limits, one at a time, and with a reason where there is no answer."""
+"""Classify uploaded recordings within limits, one at a time; recordings that cannot be used get a reason."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, Plug
 
 log = logging.getLogger(__name__)
 
-MOST_SAMPLES_A_SECOND = 2 * 192_000  # of all channels: a small flac of silence can hold many GB
+MOST_SAMPLES_A_SECOND = 2 * 192_000  # of all channels: a small FLAC of silence can contain many GB
 
 
 class TooMuchError(DataError):
-    """A sound beyond the limits of size or length."""
+    """A recording that exceeds the limits of size or length."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is listened to, and what is taken for an answer."""
+    """The limits of uploads, and the lowest probability of an answer."""
 
     megabytes: float = 25.0
     seconds: float = 120.0
-    confidence: float = 0.0  #: a probability below this is "not sure"
+    confidence: float = 0.0  #: below this probability, the answer is "unknown"
 
     @property
     def bytes(self) -> int:
         return int(self.megabytes * 2**20)
 
     def check_size(self, size: int) -> None:
-        """Raise TooMuchError for so many bytes."""
+        """Raise TooMuchError if a number of bytes exceeds the limit."""
         if size > self.bytes:
-            raise TooMuchError(f"larger than {self.megabytes:g} MB, the most that this server takes")
+            raise TooMuchError(f"larger than {self.megabytes:g} MB, this server's limit")
 
     def check_length(self, path: Path) -> float:
-        """Give a recording's length in seconds, by its samples.
+        """Measure a recording's length in seconds by its samples.
 
         Raises
         ------
         TooMuchError
             For a recording that is too long.
         DataError
-            For a file that is no recording. The message is the reason alone.
+            For a file that is not a recording. The message is only the reason.
         """
         try:
             with Reader(path) as reader:
@@ -61,33 +61,33 @@ class Limits:
             raise DataError(diagnose(path, error)) from error
 
     def _length(self, reader: Reader) -> float:
-        """Count the frames block by block, as a header's length is a hint, up to the first that is too many."""
+        """Count the frames block by block up to the limit, since the length in a header is only a hint."""
         rate, channels = reader.samplerate, reader.channels
         frames = 0
         for block in reader.blocks(max(BLOCK // channels, 1), frames=int(self.seconds * rate) + 1):
             frames += len(block)
             if frames > self.seconds * rate:
-                raise TooMuchError(f"longer than {self.seconds:g} s, the most that this server takes")
+                raise TooMuchError(f"longer than {self.seconds:g} s, this server's limit")
             if frames * channels > self.seconds * MOST_SAMPLES_A_SECOND:
                 raise TooMuchError(f"too many samples: {channels} channels at {rate} Hz")
         return frames / rate
 
 
 class ServedAnswer(NamedTuple):
-    """What the model says of one recording."""
+    """The prediction for one recording."""
 
-    label: str  #: the likeliest class, or `UNKNOWN` where that is not sure enough
+    label: str  #: the most probable class, or `UNKNOWN` if its probability is too low
     likeliest: str
-    confidence: float | None  #: probability of the likeliest; None for a model that gives none
-    probabilities: dict[str, float] | None  #: of each class, the likeliest first
+    confidence: float | None  #: its probability; None if the model gives none
+    probabilities: dict[str, float] | None  #: of all classes, the most probable first
     seconds: float  #: length of the recording
 
 
 @dataclass(eq=False)
 class Listener:
-    """Answers for uploaded files; may be called by any number of threads.
+    """Classifies uploaded files; may be called from any number of threads.
 
-    The model is asked by one of them at a time: a classifier, or a plugin's feature, need not be thread-safe.
+    Only one of them uses the model at a time: a classifier, or a plugin's feature, need not be thread-safe.
     """
 
     model: Model
@@ -96,16 +96,16 @@ class Listener:
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, path: Path) -> ServedAnswer:
-        """Say what one recording is.
+        """Classify one recording.
 
         Raises
         ------
         TooMuchError
             For a recording beyond the limits.
         DataError
-            For one that cannot be used. The message is the reason alone.
+            For one that cannot be used. The message is only the reason.
         PluginError
-            For a plugin that fails on it.
+            If a plugin fails on it.
         """
         self.limits.check_size(path.stat().st_size)
         seconds = self.limits.check_length(path)
@@ -127,19 +127,19 @@ class Listener:
         return ServedAnswer(likeliest if sure else UNKNOWN, likeliest, confidence, probabilities, seconds)
 
     def hear(self, path: Path) -> tuple[np.ndarray, int]:
-        """Load a recording that was answered, ``y`` and ``sr``, as the model hears it but in whole."""
+        """Load a whole recording, ``y`` and ``sr``, at the model's sample rate."""
         rate = self.model.facts.get("audio", {}).get("sample_rate")
         return load(path, sample_rate=rate, duration=self.limits.seconds, silence="keep")
 
     def warm(self) -> None:
-        """Ask the model about a second of noise: libraries are imported, and it shows whether it gives probabilities.
+        """Classify a second of noise, to import libraries and to find out whether the model gives probabilities.
 
         Raises
         ------
         ConfigError
-            For a least confidence that is asked of a model without probabilities.
+            If a minimum confidence is set, and the model has no probabilities.
         PluginError
-            For a plugin that fails: it would fail on every sound.
+            If a plugin fails, which would fail on every recording.
         """
         with tempfile.TemporaryDirectory() as folder:
             noise = Path(folder) / "noise.wav"
@@ -147,14 +147,14 @@ class Listener:
             try:
                 self.model.predict_proba([noise])
             except (DataError, ClipError) as error:
-                log.debug("noise is refused: %s", error)
+                log.debug("noise cannot be used: %s", error)
             except PluginError:
-                self.model.predict([noise])  # raises it again, if it is not about probabilities
+                self.model.predict([noise])  # raises the error again, unless only probabilities are missing
                 self.gives_probabilities = False
         if self.limits.confidence and not self.gives_probabilities:
             raise ConfigError("--min-confidence: this model gives no probabilities")
 
 
 def _reason(error: AudiofwError, path: Path) -> str:
-    """Take off where the upload lies, and the remedy for those who train: it is none for those who upload."""
+    """Remove the path of the upload, and remedies that only apply to training."""
     return error.reason.removeprefix(f"{path}: ").partition(" (audio.")[0]

@@ -111,7 +111,7 @@ def test_a_port_that_is_taken_says_so(audiofw, run):
     with socket.create_server(("127.0.0.1", 0)) as other:
         told = audiofw("serve", str(run), "--port", str(other.getsockname()[1]))
     assert told.code == 2
-    assert "Address already in use; without --port a free one is taken" in told.err
+    assert "Address already in use; without --port, a free one is chosen" in told.err
 
 
 def test_help_shows_how_to_ask_the_endpoint(audiofw):

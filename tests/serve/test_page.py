@@ -123,7 +123,7 @@ def test_bad_sound_says_why_and_the_next_good_one_is_answered(page, tmp_path):
 
 def test_a_sound_between_the_classes_is_not_sure(page, tmp_path):
     upload(page, tmp_path, "c.wav", wav(1600))
-    assert "Not sure" in wait(page, ".said.unsure", shown=True).text
+    assert "Unknown" in wait(page, ".said.unsure", shown=True).text
 
 
 def test_a_recording_by_microphone_is_answered(page):

@@ -136,7 +136,7 @@ def test_too_long_is_refused_though_it_is_small(ask, model):
     soundfile.write(silence, np.zeros(SR * 60), SR, format="FLAC")
     code, answer = ask(content=silence.getvalue())
     assert code == 413
-    assert answer["error"] == "longer than 5 s, the most that this server takes"
+    assert answer["error"] == "longer than 5 s, this server's limit"
     assert not model.asked
 
 
