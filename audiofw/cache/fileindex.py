@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from audiofw.system.atomic import write_whole
+from audiofw.cache.folder import write_file
 from audiofw.system.hashing import SIZE, checksum, digest_stream
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def _load(file: Path) -> Rows:
 
 def _dump(file: Path, rows: Rows) -> None:
     body = _MAGIC + b"".join(_ROW.pack(token, *row) for token, row in rows.items())
-    write_whole(file, body + checksum(body))
+    write_file(file, body + checksum(body))
 
 
 def _bounded(rows: Rows) -> Rows:

@@ -13,6 +13,7 @@ All functions work alongside running readers and writers; files that disappear i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -71,7 +72,53 @@ def make_folder(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / TAG).exists() and all(_ours_at_top(path.name) for path in folder.iterdir()):
-        write_whole(folder / TAG, TAG_TEXT)
+        write_file(folder / TAG, TAG_TEXT)
+
+
+def write_file(file: str | Path, data: bytes) -> None:
+    """Write a file of the cache atomically; a link or an empty folder in its place is removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, for example because a folder with files is in its place.
+    """
+    try:
+        write_whole(file, data)
+    except (IsADirectoryError, PermissionError):  # the latter on Windows
+        free_place(Path(file))
+        write_whole(file, data)
+
+
+def free_place(file: Path) -> None:
+    """Remove a link or an empty folder where a file of the cache belongs.
+
+    Raises
+    ------
+    OSError
+        For a folder that is not empty.
+    """
+    if file.is_symlink():
+        file.unlink()
+    elif file.is_dir():
+        try:
+            file.rmdir()
+        except OSError as error:
+            said = "a folder with files where a file of the cache belongs; remove it"
+            raise OSError(errno.EEXIST, said, str(file)) from error
+
+
+def make_subfolder(folder: Path) -> None:
+    """Create a folder of the cache; a link or a file in its place is removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be created.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        folder.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def is_marked(folder: Path) -> bool:
@@ -132,11 +179,11 @@ def make_room(folder: Path, limit: float, written: int) -> None:
         If the count cannot be written.
     """
     note = folder / SIZES
-    counted = _counted(note)
+    counted = None if note.is_symlink() else _counted(note)
     if counted is None or counted + written > limit:
         stored = list(all_entries(folder))
         freed = _remove(_surplus(stored, limit))
-        write_whole(note, _line(sum(entry.size for entry in stored) - freed.size))
+        write_file(note, _line(sum(entry.size for entry in stored) - freed.size))
     elif written:
         with note.open("ab", buffering=0) as log:  # small appends of concurrent runs do not interleave
             log.write(_line(written))

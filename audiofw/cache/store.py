@@ -8,6 +8,7 @@ computed again.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -23,13 +24,26 @@ import numpy as np
 
 from audiofw.cache.checksums import Damaged, seal, unseal
 from audiofw.cache.fileindex import Content, FileIndex
-from audiofw.cache.folder import GB, INDEX, LAYOUT, RECIPE, entry_path, make_folder, make_room, on_disk
-from audiofw.system.atomic import read_whole, write_whole
+from audiofw.cache.folder import (
+    GB,
+    INDEX,
+    LAYOUT,
+    RECIPE,
+    entry_path,
+    free_place,
+    make_folder,
+    make_room,
+    make_subfolder,
+    on_disk,
+    write_file,
+)
+from audiofw.system.atomic import read_whole
 from audiofw.system.hashing import digest_bytes
 
 log = logging.getLogger(__name__)
 
 HOUR = 3600
+IN_THE_WAY = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENOTDIR)  # of a link, or a folder; EMLINK on BSD
 ATTEMPTS = 3  # another run's clean-up may remove a folder that was just created
 
 
@@ -87,7 +101,7 @@ class Cache:
         self.files = FileIndex(folder / INDEX, verify=verify)
         self._max_gb = max_gb
         self._lock = threading.Lock()
-        self._stored = self._damaged = 0
+        self._stored = self._damaged = self._obstacles = 0
         self._stopped = False
 
     def recipe_cache(self, recipe: Mapping[str, Any]) -> RecipeCache:
@@ -131,7 +145,22 @@ class Cache:
         if first:
             reason = error.strerror or error
             remedy = "continuing without storing features; AUDIOFW_CACHE sets another folder"
-            log.warning("%s: %s; %s", self.folder, reason, remedy)
+            log.warning("%s: %s; %s", error.filename if error.errno == errno.EEXIST else self.folder, reason, remedy)
+
+    def obstructed(self, entry: str, error: OSError) -> None:
+        """Remove a link or an empty folder in place of an entry, or say once that something else is there."""
+        try:
+            if error.errno not in IN_THE_WAY:
+                raise error
+            free_place(Path(entry))
+        except OSError as why:
+            if why.errno != errno.EEXIST:
+                self.stop(why)
+                return
+            with self._lock:
+                self._obstacles += 1
+                level = logging.WARNING if self._obstacles == 1 else logging.DEBUG
+            log.log(level, "%s: %s", entry, why.strerror)
 
     def count_stored(self, size: int) -> None:
         """Count the bytes stored, to decide whether entries must be evicted."""
@@ -213,7 +242,7 @@ class RecipeCache:
             self._cache.drop(entry, damage)
             return None
         except OSError as error:
-            self._cache.stop(error)
+            self._cache.obstructed(entry, error)
             return None
         if time.time() - used > HOUR:
             with suppress(OSError):  # only affects the order of eviction
@@ -225,16 +254,17 @@ class RecipeCache:
             self._introduce(entry)
         for _ in range(ATTEMPTS):
             try:
-                write_whole(entry, sealed)
+                write_file(entry, sealed)
                 break
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 self._introduce(entry)
         self._cache.count_stored(len(sealed))
 
     def _introduce(self, entry: str) -> None:
         """Create an entry's folder, and write the recipe into its folder."""
         make_folder(self._cache.folder)
-        Path(entry).parent.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / RECIPE).exists():
-            write_whole(self.folder / RECIPE, self._recipe)
+        make_subfolder(self.folder)
+        make_subfolder(Path(entry).parent)
+        if not (self.folder / RECIPE).is_file():
+            write_file(self.folder / RECIPE, self._recipe)
         self._introduced = True

@@ -17,6 +17,7 @@ from audiofw.system.hashing import digest_bytes
 
 STALE_AFTER = 3600  # seconds; writing takes milliseconds, so an older temporary file is abandoned
 _BINARY = getattr(os, "O_BINARY", 0)  # otherwise Windows would translate line endings
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, and no waiting for a pipe's writer
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
 
 
@@ -47,9 +48,9 @@ def read_whole(file: str | Path) -> tuple[bytes, float]:
     Raises
     ------
     OSError
-        If the file cannot be read.
+        If the file cannot be read, or is a link.
     """
-    handle = os.open(file, os.O_RDONLY | _BINARY)
+    handle = os.open(file, os.O_RDONLY | _BINARY | _PLAIN)
     try:
         status = os.fstat(handle)
         return os.read(handle, status.st_size), status.st_mtime
