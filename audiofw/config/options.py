@@ -1,4 +1,4 @@
-"""The typed schema of everything in the config that is not a plugin's; the values stand in ``conf/config.yaml``."""
+"""The typed schema of the config without plugins; the values are in ``conf/config.yaml``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Positive = Annotated[int, Ge(1)]
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of a manifest's columns; null guesses."""
+    """Names of a manifest's columns; null: guess."""
 
     path: str | None
     label: str | None
@@ -29,7 +29,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Data:
-    """Which recordings, and how their labels are read."""
+    """The recordings, and how their labels are read."""
 
     source: str
     pattern: str | None
@@ -60,7 +60,7 @@ class Audio:
 
 @dataclass(frozen=True)
 class Windows:
-    """Rows all along a clip, in place of one."""
+    """Several windows along a clip instead of one."""
 
     hop: Annotated[float, Gt(0)] | None
     most: Positive
@@ -68,7 +68,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Pad:
-    """How vectors of different length become one table."""
+    """How feature vectors of different length are padded."""
 
     to: Literal["duration", "longest"]
     value: Literal["zero", "floor"]
@@ -76,7 +76,7 @@ class Pad:
 
 @dataclass(frozen=True)
 class CacheOptions:
-    """Where extracted features are kept between runs."""
+    """The cache of extracted features."""
 
     enabled: bool
     verify: Literal["stat", "content"]
@@ -85,7 +85,7 @@ class CacheOptions:
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """The model that a run leaves."""
+    """The model that a run saves."""
 
     enabled: bool
     refit: bool
@@ -93,7 +93,7 @@ class BundleOptions:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Which jobs of a sweep are run that an earlier sweep has run already."""
+    """Which jobs of earlier sweeps are repeated."""
 
     rerun: Literal["failed", "all", "none"]
 
@@ -113,7 +113,7 @@ class Tune:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What ``report.html`` holds."""
+    """The content of ``report.html``."""
 
     enabled: bool
     audio: bool
@@ -121,7 +121,7 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment; the four plugins are chosen beside it."""
+    """The options of an experiment, without those of its plugins."""
 
     data: Data
     audio: Audio
@@ -152,7 +152,7 @@ TEXT_KEYS = (
     "hydra.run.dir",
     "hydra.sweep.dir",
 )
-"""Keys whose values people type as they are, blanks, commas, braces and all."""
+"""Keys with plain text values, which may contain blanks, commas, braces and so on."""
 
 
 TEXT_LISTS = tuple(
@@ -162,7 +162,7 @@ TEXT_LISTS = tuple(
     for option in section_options(section.annotation)
     if option.annotation == list[str]
 )
-"""Keys of lists of plain text, such as labels."""
+"""Keys with lists of plain text, such as labels."""
 
 
 SWITCHES = tuple(
@@ -176,7 +176,7 @@ SWITCHES = tuple(
 
 @cache
 def effect_of(key: str) -> Effect:
-    """Say what of a run's result an option can change.
+    """Look up what an option can change in a run's results.
 
     Parameters
     ----------
@@ -194,12 +194,12 @@ def effect_of(key: str) -> Effect:
 
 
 def option_values(config: Config) -> Iterator[tuple[str, Any]]:
-    """List the options of a config by their dotted keys."""
+    """List the options of a config with their dotted keys."""
     return flatten(dataclasses.asdict(config))
 
 
 def read_config(values: dict[str, Any]) -> Config:
-    """Check the composed config, as plain Python values, and give it types.
+    """Check a composed config, given as plain Python values, and convert it to its types.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def read_config(values: dict[str, Any]) -> Config:
 
 
 def build_section(section: type, where: str, values: dict[str, Any]) -> Any:
-    """Check one section, as plain Python values, and give it types; see `read_config`."""
+    """Check one section, given as plain Python values, and convert it to its type; see `read_config`."""
     options = {option.name: option for option in section_options(section)}
     nested = {
         key: build_section(options[key].annotation, f"{where}.{key}".lstrip("."), values[key])

@@ -41,10 +41,10 @@ from audiofw.system.paths import bundled
 
 log = logging.getLogger(__name__)
 
-TRACEBACKS = "AUDIOFW_FULL_ERROR"  # the variable that tells a job of HYDRA_FULL_ERROR, which is set for Hydra itself
+TRACEBACKS = "AUDIOFW_FULL_ERROR"  # passes the user's HYDRA_FULL_ERROR on to jobs, since it is always set for Hydra
 CONFIG = {"config_path": str(bundled("conf")), "config_name": "config"}
 TARGETS = ["audiofw.*", "hydra.*", "hydra_plugins.*", "logging.*"]
-"""What Hydra may make of a config: its own launchers, sweepers and loggers, and ours."""
+"""The modules whose classes Hydra may instantiate from a config: its own launchers, sweepers and loggers, and ours."""
 
 
 class Refused(BaseException):
@@ -82,11 +82,11 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
         raise plain_error(said, menus, words) from said
     else:
         return 0
-    raise error  # here, that its traceback shows its own cause and not Hydra's frames
+    raise error  # here, so that its traceback shows its own cause and not Hydra's frames
 
 
 def for_this_hydra(function: Callable[..., Any]) -> dict[str, Any]:
-    """Give the arguments that Hydra's releases want: 1.4 warns of a version_base, and asks what configs may make."""
+    """Choose arguments by Hydra's release: 1.4 warns about version_base, and restricts what configs may instantiate."""
     if not hasattr(hydra.utils, "execution_whitelist"):
         return {"version_base": "1.3"}
     return {"execution_whitelist": TARGETS} if "execution_whitelist" in signature(function).parameters else {}
@@ -207,7 +207,7 @@ def share_cores(config: Config, launcher: DictConfig) -> Config:
 
 
 class Announce(Callback):
-    """Claims the folder of a run or a sweep before Hydra writes into it, and reports a sweep's to its supervisor."""
+    """Claims the folder of a run or sweep before Hydra writes into it, and reports a sweep's to its supervisor."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder."""
@@ -225,7 +225,7 @@ HELD: ContextVar[ExitStack] = ContextVar("HELD")  # the folders that a command h
 
 @contextmanager
 def _holding_folders() -> Iterator[None]:
-    """Let go of the folders that a command has claimed when it ends."""
+    """Release the folders that a command has claimed at its end."""
     with ExitStack() as held:
         token = HELD.set(held)
         try:
@@ -237,7 +237,7 @@ def _holding_folders() -> Iterator[None]:
 def _claim(folder: AbstractContextManager[None]) -> None:
     try:
         HELD.get().enter_context(folder)
-    except AudiofwError as error:  # of another error in a callback Hydra makes a warning
+    except AudiofwError as error:  # Hydra turns other errors in callbacks into warnings
         raise Refused(error) from error
 
 
@@ -251,7 +251,7 @@ def label(hydra_config: Any) -> str:
 
 
 def note_failure(folder: Path, overrides: Sequence[str], error: BaseException, name: str) -> JobError:
-    """Log why a job of a sweep failed, with the traceback of a bug of ours, and record it in ``result.json``."""
+    """Log why a job of a sweep failed, with a traceback for a bug, and record it in ``result.json``."""
     from audiofw.results.record import describe_error, end_failed_job
 
     reason = describe_error(error)

@@ -1,4 +1,4 @@
-"""Hydra's repository of configs, copied without what is in it: for our own command alone."""
+"""Shallow copies of Hydra's config repository, for our own command only."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import hydra
 from hydra._internal import config_repository
 
-KNOWN = "1.3."  # the releases of Hydra that were looked at
+KNOWN = "1.3."  # the releases of Hydra that this was checked with
 
 
 @contextmanager
 def shallow_copies() -> Iterator[None]:
-    """Let Hydra copy its repository of configs quickly, as long as this lasts.
+    """Make Hydra copy its config repository quickly in this context.
 
-    Hydra copies it before it gives it other sources, and only the list of them changes. A deep copy holds every
-    schema: for --help, where it makes 74 of them, that was 70 % of the time. Another Hydra is left as it is.
+    Hydra copies it in order to replace its list of sources. A deep copy also copies every schema: for --help, which
+    makes 74 copies, that was 70 % of the time. Other releases of Hydra are left unchanged.
     """
     repository: Any = getattr(config_repository, "ConfigRepository", None)
     if repository is None or not hydra.__version__.startswith(KNOWN) or "__deepcopy__" in vars(repository):

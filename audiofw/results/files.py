@@ -1,4 +1,4 @@
-"""The files that a run leaves: scores, predictions, failures, its config and the versions it ran with."""
+"""Write a run's files: scores, predictions, failures, config and versions."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def save_results(
     evaluation: Evaluation,
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write a run's results, each file whole or not at all, ``metrics.json`` last: where it is, all are there.
+    """Write a run's results atomically, ``metrics.json`` last: if it exists, the results are complete.
 
     Raises
     ------
     DataError
-        For the first that cannot be written.
+        For the first file that cannot be written.
     """
     chosen = {kind: {"name": choice.name, **choice.options} for kind, choice in choices.items()}
     config_file, versions_file, predictions_file, failures_file, metrics_file = (folder / name for name in RESULTS)
@@ -51,7 +51,7 @@ def save_results(
 
 
 def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequence[str]) -> Iterable[Sequence[Any]]:
-    """Give a row for each clip that a fold tested."""
+    """Yield one row per test clip."""
     probabilities = evaluation.probabilities
     columns = [] if probabilities is None else [f"p({name})" for name in classes]
     yield ["path", "label", "predicted", "fold", "group", *columns]
@@ -63,7 +63,7 @@ def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequenc
 
 
 def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
-    """List what the figures depend on beside the config and the data: Python, libraries, plugins."""
+    """List the versions that results depend on: of Python, libraries and plugins."""
     parts = ("name", "owner", "code")
     return {
         "audiofw": __version__,
@@ -76,7 +76,7 @@ def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a text file whole or not at all, in UTF-8.
+    """Write a text file atomically, in UTF-8.
 
     Raises
     ------
@@ -90,10 +90,10 @@ def write_text(file: Path, text: str) -> None:
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON that every reader takes: NaN is refused."""
+    """Write strict JSON, without NaN."""
     write_text(file, json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as CSV that a spreadsheet opens safely."""
+    """Write rows as CSV that is safe to open in a spreadsheet."""
     write_text(file, csv_text(rows))

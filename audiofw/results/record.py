@@ -1,7 +1,7 @@
-"""A job is known by its config, data and code: what it left is found again, and not made twice.
+"""Records of jobs, which are identified by config, data and code, so that a job is not run twice.
 
-Each run's folder holds ``result.json``, which says how it went. ``jobs/<id>`` in the cache folder points at the
-newest folder of a job, whatever sweep it was part of.
+Each run's folder contains ``result.json``, the record of how it went. ``jobs/<id>`` in the cache folder points to the
+newest folder of a job, from any sweep.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Status = Literal["running", "finished", "failed", "pruned"]
 
 @dataclass
 class Record:
-    """What ``result.json`` holds."""
+    """The content of ``result.json``."""
 
     job: str
     status: Status
@@ -48,11 +48,11 @@ class Record:
     started: str = ""
     pid: int = 0
     reused: str | None = None  #: the folder of the earlier run that this one repeats
-    lacks: str | None = None  #: what was asked for, but could not be written, and why
+    lacks: str | None = None  #: what was wanted but could not be written, and why
 
 
 def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset, code: str) -> str:
-    """Name a job by all that its result depends on.
+    """Compute a job's identity from everything that its result depends on.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
     choices : mapping of str to Choice
     dataset : Dataset
     code : str
-        Digest of what runs it.
+        Digest of audiofw's code that runs it.
 
     Returns
     -------
@@ -79,21 +79,21 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
 
 
 def _identifies(key: str) -> bool:
-    """Whether an option is part of a job's identity. Which clips there are, these themselves say better."""
+    """Check whether an option is part of a job's identity; the clips are included themselves, not their options."""
     return effect_of(key) != "nothing" and not key.startswith(("data.", "tune.holdout"))
 
 
 def _data(dataset: Dataset) -> list[Any]:
-    """List the clips with their labels, and what tells that a file has changed."""
+    """List the clips with their labels, and what shows that a file has changed."""
     root = dataset.root
-    if root.is_relative_to(cache_root()):  # its name holds the hash of the archive
+    if root.is_relative_to(cache_root()):  # its name contains the hash of the archive
         return [str(root.relative_to(cache_root())), [clip[1:] for clip in dataset.clips]]
     stats = [clip.path.stat() for clip in dataset.clips]
     return [(*clip[1:], s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
 
 
 def read_record(folder: Path) -> Record | None:
-    """Read what a folder's run says of itself; None where it says nothing that can be read."""
+    """Read the record in a run's folder; None if it is missing or cannot be read."""
     try:
         return Record(**json.loads((folder / "result.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -101,12 +101,12 @@ def read_record(folder: Path) -> Record | None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write ``result.json`` whole; see `write_text` for what it raises."""
+    """Write ``result.json`` atomically; see `write_text` for exceptions."""
     write_json(folder / "result.json", asdict(record))
 
 
 def begin_job(folder: Path, job: str, overrides: Sequence[str], score: str) -> Record:
-    """Say that a job runs here now; its name may be empty while it is not known yet."""
+    """Record that a job is running in a folder; its identity may be empty if it is not known yet."""
     record = Record(job, "running", list(overrides), score, started=now(), pid=os.getpid())
     write_record(folder, record)
     if job:
@@ -123,7 +123,7 @@ def end_job(
     pruned: bool = False,
     lacks: str | None = None,
 ) -> None:
-    """Say how a job ended: with a value, or with the reason why there is none; and what could not be written."""
+    """Record how a job ended: with a score, or why there is none; and what could not be written."""
     record.status = "pruned" if pruned else "finished" if reason is None else "failed"
     record.value, record.reason, record.lacks = value, reason, lacks
     record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
@@ -131,14 +131,14 @@ def end_job(
 
 
 def end_failed_job(folder: Path, overrides: Sequence[str], reason: str) -> None:
-    """Say that a job failed, perhaps before it was known which job it is."""
+    """Record that a job failed, possibly before its identity was known."""
     record = read_record(folder)
     if record is None or record.status != "failed":
         end_job(folder, record or Record("", "failed", list(overrides), "", started=now()), reason=reason)
 
 
 def describe_error(error: BaseException) -> str:
-    """Give an error's reason on one line, with its name where it is not one of ours."""
+    """Describe an error on one line, with its class unless it is audiofw's own."""
     if isinstance(error, AudiofwError):
         return one_line(error, most=None)
     if isinstance(error, KeyboardInterrupt):
@@ -147,12 +147,12 @@ def describe_error(error: BaseException) -> str:
 
 
 def now() -> str:
-    """Give the time in ISO 8601, with its zone."""
+    """Return the time in ISO 8601, with time zone."""
     return datetime.now().astimezone().isoformat()
 
 
 def earlier_run(job: str) -> tuple[Path, Record] | None:
-    """Find the newest folder of a job and what it says; None where it never ran or is gone."""
+    """Find the newest folder of a job, and its record; None if it never ran or was deleted."""
     try:
         folder = Path(_pointer(job).read_text())
     except OSError:
@@ -162,17 +162,17 @@ def earlier_run(job: str) -> tuple[Path, Record] | None:
 
 
 def settled_run(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record] | None:
-    """Find the earlier run that makes it needless to run a job: a finished one, or a failed one not to be tried again.
+    """Find an earlier run because of which a job is not run: a finished one, or a failed one that is not repeated.
 
-    One that lacks what was asked for, as a model that did not fit on the disk, counts as finished if ``rerun="none"``.
+    A run that could not save everything, e.g. because the disk was full, counts as finished only if ``rerun="none"``.
 
     Parameters
     ----------
     job : str
     rerun : {"failed", "all", "none"}
-        Which settled jobs are run again all the same.
+        Which earlier jobs are repeated.
     since : str
-        Of the failed ones, those begun after this time are not, in ISO 8601.
+        Failed jobs that started after this time (ISO 8601) are not repeated.
     """
     found = earlier_run(job) if rerun != "all" else None
     if not found:
@@ -185,8 +185,8 @@ def settled_run(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record
 
 
 def repeat_run(found: Path, record: Record, folder: Path, overrides: Sequence[str]) -> None:
-    """Take over what an earlier run of the same job has left, ``result.json`` last."""
-    if found == folder.resolve():  # a sweep that was started again comes by its own folders
+    """Copy the results of an earlier run of the same job, ``result.json`` last."""
+    if found == folder.resolve():  # a restarted sweep finds its own folders
         return
     clear_results(folder)
     for file in found.iterdir():
@@ -199,7 +199,7 @@ def repeat_run(found: Path, record: Record, folder: Path, overrides: Sequence[st
 
 
 def interrupted_jobs(folder: Path) -> list[Path]:
-    """Find the folders below one whose runs say that they are running, in a process that is gone."""
+    """Find the folders below one whose runs are recorded as running, but whose process has died."""
     folders = [file.parent for file in folder.rglob("result.json")]
     return [
         f for f in folders if (record := read_record(f)) and record.status == "running" and not is_alive(record.pid)
@@ -211,7 +211,7 @@ def _pointer(job: str) -> Path:
 
 
 def _point(job: str, folder: Path) -> None:
-    """Let later sweeps find this run; a cache that cannot be written costs no more than that."""
+    """Let later sweeps find this run; if the cache cannot be written, they just will not."""
     try:
         _pointer(job).parent.mkdir(parents=True, exist_ok=True)
         write_whole(_pointer(job), str(folder.resolve()).encode())
