@@ -17,7 +17,7 @@ from audiofw.contract.blame import named
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.evaluation.conformal import label_sets, threshold
 from audiofw.evaluation.fit import predict
-from audiofw.extraction.padding import Even, Gatherer, Pictures
+from audiofw.extraction.padding import Even, Gatherer, Matrices
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, outcome
 from audiofw.parallel.workers import outcomes
@@ -188,7 +188,7 @@ class Model:
         """Pad a recording's feature vectors, as the unit extracts them, to the width of the classifier."""
         if isinstance(made, Lost):
             return made
-        gather: Gatherer = Pictures() if self.width is None else Even(len(made), self.width, self.pad_value)
+        gather: Gatherer = Matrices() if self.width is None else Even(len(made), self.width, self.pad_value)
         if gather.add(made, ""):
             wider = f"{made.shape[1]} features, more than the {self.width} that the model was trained on"
             return Lost.by(ClipError(wider))

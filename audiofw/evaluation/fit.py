@@ -133,7 +133,7 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
         For a model that fails, or predicts something other than classes and probabilities.
     """
     if (pooling := _learning_pooling(model, X)) is not None:
-        X, model = pool_pictures(pooling, X), model[1:]
+        X, model = pool_matrices(pooling, X), model[1:]
     with _blame("model", f"{last_step(model)[1]} failed"), warnings.catch_warnings():
         # LightGBM 4.6 invents column names for an array, and scikit-learn then warns when it predicts on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
@@ -152,7 +152,7 @@ def _learning_pooling(model: Any, X: np.ndarray) -> Any:
     return model[0] if X.dtype == object else None
 
 
-def pool_pictures(pooling: Any, pictures: np.ndarray) -> np.ndarray:
+def pool_matrices(pooling: Any, matrices: np.ndarray) -> np.ndarray:
     """Apply a fitted pooling to two-dimensional features.
 
     Raises
@@ -161,7 +161,7 @@ def pool_pictures(pooling: Any, pictures: np.ndarray) -> np.ndarray:
         If it fails, or does not return one vector of finite numbers per clip.
     """
     with _blame("pooling", f"{type(pooling).__name__} failed"):
-        return _checked(pooling.transform(pictures), len(pictures))
+        return _checked(pooling.transform(matrices), len(matrices))
 
 
 def _checked(rows: Any, n: int) -> Any:

@@ -22,7 +22,7 @@ from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold, warn_of_shared_groups
 from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
-from audiofw.evaluation.fit import pool_pictures
+from audiofw.evaluation.fit import pool_matrices
 from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score
 from audiofw.evaluation.summary import main_value, summarise
@@ -218,7 +218,7 @@ def try_changes(
 
 def count_columns(X: np.ndarray, model: Any) -> int:
     """Count the features that a classifier is fitted on, after its pooling if that learns."""
-    return int((X if X.ndim > 1 else pool_pictures(model[0], X[:1])).shape[1])
+    return int((X if X.ndim > 1 else pool_matrices(model[0], X[:1])).shape[1])
 
 
 def size_of(model: Any) -> int | None:
@@ -243,5 +243,5 @@ def seen_by_classifier(
     X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
     if unit.pooling.learns:
         pooling, model = model
-        X = pool_pictures(pooling, X)
+        X = pool_matrices(pooling, X)
     return X, name_columns(choices, unit, X.shape[1]), replace(evaluation, models=(model,))

@@ -126,7 +126,7 @@ def tabulate(
         raise DataError("there are no clips to extract features from")
     settled, started = unit.try_out(), perf_counter()
     to_longest = pad_to == "longest" and width is None
-    rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, pictures=unit.pooling.learns)
+    rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, matrices=unit.pooling.learns)
     kept, counts, failures, cached = [], [], Failures(on_error, on_plugin_error), 0
     handed_out = takewhile(lambda _: not failures.fatal, (clip.path for clip in clips))
     n_jobs = min(count_workers(n_jobs), len(clips))

@@ -86,30 +86,30 @@ class Longest:
         return X
 
 
-class Pictures:
+class Matrices:
     """Feature matrices ``(rows, frames)`` with any number of frames, for a pooling that learns."""
 
     def __init__(self) -> None:
-        self._pictures: list[np.ndarray] = []
+        self._matrices: list[np.ndarray] = []
 
     def add(self, rows: np.ndarray, name: str) -> None:
         """Add the feature matrices of a clip."""
-        self._pictures.extend(rows)
+        self._matrices.extend(rows)
 
     def stack(self) -> np.ndarray:
         """Return an array of matrices, ``dtype=object``, which can be indexed like a table."""
-        X = np.empty(len(self._pictures), dtype=object)
-        for i, frames in enumerate(self._pictures):  # X[:] = … would try to stack matrices of equal shape
+        X = np.empty(len(self._matrices), dtype=object)
+        for i, frames in enumerate(self._matrices):  # X[:] = … would try to stack matrices of equal shape
             X[i] = frames
         return X
 
 
 def make_gatherer(
-    count: int, width: int | None, pad_value: PadValue, *, to_longest: bool = False, pictures: bool = False
+    count: int, width: int | None, pad_value: PadValue, *, to_longest: bool = False, matrices: bool = False
 ) -> Gatherer:
     """Choose what collects the rows of ``count`` clips; see the classes."""
-    if pictures:
-        return Pictures()
+    if matrices:
+        return Matrices()
     return Longest(pad_value) if to_longest else Even(count, width, pad_value)
 
 

@@ -26,7 +26,7 @@ HISS = 1e-3  # -60 dB; not silence, since a feature may divide by the loudness
 DECODING = ("sample_rate", "offset", "silence", "channel")
 """The options of ``audio`` that affect decoding; the others select the segments."""
 
-PICTURES = {"name": "none", "options": {}}
+NO_POOLING = {"name": "none", "options": {}}
 """Placeholder for poolings that learn in a recipe, since all of them start from the same feature matrices."""
 
 
@@ -172,7 +172,7 @@ class Unit:
         return {
             "audio": {**self._audio(), **asdict(self.segments)},
             "feature": dict(self.feature.identity),
-            "pooling": PICTURES if self.pooling.learns else dict(self.pooling.identity),
+            "pooling": NO_POOLING if self.pooling.learns else dict(self.pooling.identity),
             "copy": copy,
             "code": row_code(),
             "libraries": {"libsndfile": soundfile.__libsndfile_version__, **versions_of(ROWS)},

@@ -1,7 +1,7 @@
-"""Converters of `audiofw.learn`'s estimators for skl2onnx: one function each, which draws their arithmetic as nodes.
+"""Converters of `audiofw.learn`'s estimators for skl2onnx: one function each, which builds the ONNX nodes.
 
-They compute in double precision, like the estimators, from feature vectors to probabilities in single precision. Needs
-the extra ``onnx``.
+The nodes compute in double precision, like the estimators, and return probabilities in single precision. Needs the
+extra ``onnx``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from audiofw.learn.stacking import Stack
 from audiofw.learn.svm import SLOPE, SoftSVC
 from audiofw.learn.voting import Vote
 
-Draw = Callable[[Any, Any], Any]  # from a fitted estimator and its rows' node to the node of what it gives
+Draw = Callable[[Any, Any], Any]  # (fitted estimator, input node) -> output node
 
 
 def register_own(last: Any) -> None:
@@ -53,7 +53,7 @@ def register_own(last: Any) -> None:
     Parameters
     ----------
     last : classifier
-        Last step of the pipeline: unless it is converted here, the steps before it pass floats, which all accept.
+        Last step of the pipeline. Unless it is converted here, the steps before it return floats, which all accept.
     """
     number = TensorProto.DOUBLE if type(last) in {*ARITHMETIC, LogisticRegression} else TensorProto.FLOAT
     for own, draw in TABLES.items():
@@ -66,9 +66,9 @@ def register_own(last: Any) -> None:
 
 
 def instead() -> dict[str, dict[type, Callable[..., None]]]:
-    """Give converters that replace skl2onnx's own, as arguments of `skl2onnx.convert_sklearn`.
+    """Return converters that replace skl2onnx's own, as arguments of `skl2onnx.convert_sklearn`.
 
-    Its logistic regression cannot follow a step that computes in doubles.
+    skl2onnx's logistic regression cannot follow a step that computes in double precision.
     """
     return {
         "custom_conversion_functions": {LogisticRegression: _classifier_converter(logistic)},
@@ -80,18 +80,18 @@ def instead() -> dict[str, dict[type, Callable[..., None]]]:
 
 
 def standard(model: Standard, X: Any) -> Any:
-    """Draw ``clip((X - mean) * factor)``, in double precision: float32 would lose the spread of large numbers."""
+    """Nodes for ``clip((X - mean) * factor)``, in double precision: float32 would lose the spread of large numbers."""
     scaled = node("Mul", node("Sub", double(X), model.mean_), model.factor_)
     return node("Clip", scaled, np.array(-model.limit, float), np.array(model.limit, float))
 
 
 def best(model: Best, X: Any) -> Any:
-    """Draw the choice of columns."""
+    """Nodes that select columns."""
     return node("Gather", double(X), model.get_support(indices=True).astype(np.int64), axis=1)
 
 
 def directions(model: Directions, X: Any) -> Any:
-    """Draw ``(X - mean) @ components.T``."""
+    """Nodes for ``(X - mean) @ components.T``."""
     pca = model.pca_
     return node("MatMul", node("Sub", double(X), float64(pca.mean_)), float64(pca.components_.T))
 
@@ -100,12 +100,12 @@ def directions(model: Directions, X: Any) -> Any:
 
 
 def discriminant(model: ShrunkDiscriminant, X: Any) -> Any:
-    """Draw the softmax of linear scores, which hold the sharpness."""
+    """Nodes for the softmax of linear scores, which include the sharpness."""
     return linear(model.coef_, model.intercept_, X)
 
 
 def logistic(model: LogisticRegression, X: Any) -> Any:
-    """Draw the softmax of linear scores; of two classes, scikit-learn has only the second's."""
+    """Nodes for the softmax of linear scores; with two classes, scikit-learn stores only the second's."""
     coef, intercept = float64(model.coef_), float64(model.intercept_)
     if len(coef) == 1:
         coef, intercept = np.vstack([0 * coef, coef]), np.append(0, intercept)
@@ -113,7 +113,7 @@ def logistic(model: LogisticRegression, X: Any) -> Any:
 
 
 def soft_svc(model: SoftSVC, X: Any) -> Any:
-    """Draw the softmax of each class's sum of log-probabilities, as `audiofw.learn.svm.sum_pairs` has it."""
+    """Nodes for the softmax of each class's sum of log-probabilities, see `audiofw.learn.svm.sum_pairs`."""
     decisions = node("Mul", _decisions(model.svc_, double(X)), float64([SLOPE]))
     first, second = np.transpose(list(combinations(range(len(model.classes_)), 2)))  # of each pair
     ones = model.sharpness_ * np.eye(len(model.classes_))
@@ -123,7 +123,7 @@ def soft_svc(model: SoftSVC, X: Any) -> Any:
 
 
 def neighbours(model: Neighbours, X: Any) -> Any:
-    """Draw the shares of the nearest rows' classes."""
+    """Nodes for the classes' fractions of the nearest neighbours."""
     known, codes = remembered_rows(model.knn_)
     distances = DISTANCES[model.metric](double(X), known)
     nearest = node("TopK", distances, np.array([model.knn_.n_neighbors], np.int64), largest=0)
@@ -136,12 +136,12 @@ def neighbours(model: Neighbours, X: Any) -> Any:
 
 
 def boosted(model: Boosted, X: Any) -> Any:
-    """Draw the classifier that is boosted."""
+    """Nodes for the fitted boosting classifier."""
     return _said(model.estimator_, X)
 
 
 def calibrated(model: Calibrated, X: Any) -> Any:
-    """Draw the classifier, and the map of its probabilities."""
+    """Nodes for the classifier and the calibration of its probabilities."""
     said = _said(model.estimator_, X)
     if isinstance(model.map_, Sharpened):
         return softmax(node("Mul", log(said), float64([model.map_.sharpness])))
@@ -149,7 +149,7 @@ def calibrated(model: Calibrated, X: Any) -> Any:
 
 
 def vote(model: Vote, X: Any) -> Any:
-    """Draw the members and the mean of their probabilities."""
+    """Nodes for the members and the mean of their probabilities."""
     shares = np.ones(len(model.estimators_)) if model.weights is None else np.asarray(model.weights, float)
     shares = shares / shares.sum()
     said = [_said(member, X) for member in model.estimators_]
@@ -157,7 +157,7 @@ def vote(model: Vote, X: Any) -> Any:
 
 
 def stack(model: Stack, X: Any) -> Any:
-    """Draw the members and the last step."""
+    """Nodes for the members and the final model."""
     said = [_said(member, X) for member in model.estimators_]
     if model.final_ is None:
         return _product(said, model.powers_)
@@ -176,7 +176,7 @@ CLASSIFIERS = {**ARITHMETIC, **OF_OTHERS}
 
 
 def _said(model: Any, X: Any) -> Any:
-    """Draw what a classifier inside another says: probabilities in doubles."""
+    """Nodes for a classifier inside another one: probabilities in double precision."""
     if isinstance(model, Pipeline):
         for _, step in model.steps[:-1]:
             X = TABLES.get(type(step), _foreign)(step, X)
@@ -192,7 +192,7 @@ def _foreign(step: Any, X: Any) -> Any:
 
 
 def _decisions(svc: SVC, X: Any) -> Any:
-    """Draw SVC's decision for the first class of each pair: ``(n, pairs)``."""
+    """Nodes for SVC's decision for the first class of each pair, ``(n, pairs)``."""
     n_classes, ends = len(svc.classes_), np.cumsum(svc.n_support_)
     rows = [slice(end - count, end) for end, count in zip(ends, svc.n_support_, strict=True)]
     sign = -1.0 if n_classes == 2 else 1.0  # with two classes, SVC's decision is for the second
@@ -205,7 +205,7 @@ def _decisions(svc: SVC, X: Any) -> Any:
 
 
 def _kernel(svc: SVC, X: Any, known: np.ndarray) -> Any:
-    """Draw how alike rows are to known ones: ``(n, known)``."""
+    """Nodes for the kernel between rows and training rows, ``(n, known)``."""
     if svc.kernel == "rbf":
         return node("Exp", node("Mul", squares(X, known), float64([-measured_gamma(svc)])))
     products = node("MatMul", X, known.T.copy())
@@ -216,17 +216,17 @@ def _kernel(svc: SVC, X: Any, known: np.ndarray) -> Any:
 
 
 def measured_gamma(svc: SVC) -> float:
-    """Give a fitted SVC's gamma as a number; the public attribute may be ``scale``."""
+    """Return a fitted SVC's gamma as a number; the public attribute may be ``scale``."""
     return svc._gamma
 
 
 def remembered_rows(knn: KNeighborsClassifier) -> tuple[np.ndarray, np.ndarray]:
-    """Give the training vectors of a nearest-neighbour classifier, and their class indices."""
+    """Return the training rows of a nearest-neighbour classifier, and their class indices."""
     return float64(knn._fit_X), knn._y
 
 
 def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:
-    """Draw Platt's curve of each class, and bring their sum to 1."""
+    """Nodes for the Platt scaling of each class, normalised to a sum of 1."""
     if model.method != "sigmoid":
         raise NotImplementedError(f"calibration={model.method} has no converter")
     curves = model.calibrated_classifiers_[0].calibrators
@@ -240,7 +240,7 @@ def _sigmoids(model: CalibratedClassifierCV, said: Any) -> Any:
 
 
 def _product(said: list[Any], powers: np.ndarray) -> Any:
-    """Draw the product of powers of probabilities, as `audiofw.learn.voting.multiply` has it."""
+    """Nodes for the product of powers of probabilities, see `audiofw.learn.voting.multiply`."""
     return softmax(_weighed([log(each) for each in said], powers))
 
 

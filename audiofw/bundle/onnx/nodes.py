@@ -16,12 +16,12 @@ NEAREST = 1e-100  # smallest distance: avoids division by zero
 
 
 def node(kind: str, *inputs: Any, **attributes: Any) -> Any:
-    """Create an ONNX node of a kind from nodes and constants."""
+    """Create an ONNX node from nodes and constants."""
     return getattr(onnx_ops, f"Onnx{kind}")(*inputs, op_version=OPSET, **attributes)
 
 
 def double(x: Any) -> Any:
-    """Draw the cast to double precision."""
+    """Cast to double precision."""
     return node("Cast", x, to=TensorProto.DOUBLE)
 
 
@@ -31,37 +31,37 @@ def float64(values: Any) -> np.ndarray:
 
 
 def total(x: Any, axis: int, keep: int = 1) -> Any:
-    """Draw the sum along an axis."""
+    """Sum along an axis."""
     return node("ReduceSum", x, np.array([axis], np.int64), keepdims=keep)
 
 
 def softmax(scores: Any) -> Any:
-    """Draw the softmax of each row."""
+    """Softmax of each row."""
     return node("Softmax", scores, axis=1)
 
 
 def log(said: Any) -> Any:
-    """Draw the logarithm of probabilities, the least of which count as `audiofw.learn.voting.LEAST`."""
+    """Logarithm of probabilities, which are clipped to at least `audiofw.learn.voting.LEAST`."""
     return node("Log", node("Max", said, float64([LEAST])))
 
 
 def log_expit(x: Any) -> Any:
-    """Draw ``log(1 / (1 + exp(-x)))`` so that nothing overflows."""
+    """Compute ``log(1 / (1 + exp(-x)))`` without overflow."""
     above = node("Log", node("Add", node("Exp", node("Neg", node("Abs", x))), float64([1.0])))
     return node("Sub", node("Min", x, float64([0.0])), above)
 
 
 def linear(coef: np.ndarray, intercept: np.ndarray, X: Any) -> Any:
-    """Draw the softmax of linear scores."""
+    """Softmax of linear scores."""
     return softmax(node("Add", node("MatMul", double(X), float64(coef.T)), float64(intercept)))
 
 
 def squares(X: Any, known: np.ndarray) -> Any:
-    """Draw the squared distances of rows to known ones: ``(n, known)``."""
+    """Squared distances of rows from training rows, ``(n, known)``."""
     own = total(node("Mul", X, X), 1)
     products = node("MatMul", X, -2 * known.T)
     found = node("Add", node("Add", own, products), np.sum(known**2, axis=1))
-    return node("Max", found, float64([0.0]))  # rounding may give less
+    return node("Max", found, float64([0.0]))  # rounding may give negative values
 
 
 def _euclidean(X: Any, known: np.ndarray) -> Any:
