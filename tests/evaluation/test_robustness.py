@@ -1,6 +1,7 @@
 """Augmented copies are used only for training; degraded test clips only for testing."""
 
 import json
+import re
 import textwrap
 from pathlib import Path
 
@@ -26,6 +27,8 @@ PLUGINS = """
 
     def level(y, sr):
         "The level of a clip, which tells the clip."
+        if np.abs(y).max() > 200:
+            raise ValueError("much too loud")
         return np.sqrt(np.mean(np.asarray(y, float) ** 2)).reshape(1, 1)
 
     @hookimpl
@@ -153,6 +156,24 @@ def test_clips_that_cannot_be_changed_are_left_out_of_that_row_alone(audiofw, le
 def two_changes(monkeypatch):
     """Try only two changes, where any will do."""
     monkeypatch.setattr(changes, "CHANGES", dict(list(CHANGES.items())[:2]))
+
+
+def test_a_plugins_bug_on_a_changed_clip_ends_the_run_and_a_bug_in_a_change_is_a_traceback(
+    audiofw, levels, monkeypatch
+):
+    def loudest(y, sr, rng):
+        return 1000 * y
+
+    def broken(y, sr, rng):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("audiofw.evaluation.changes.CHANGES", {"loudest": loudest})
+    outcome = audiofw(*WORDS, "robustness=true", "hydra.run.dir=plugin")
+    assert outcome.code == 1
+    assert re.search(r"audiofw: feature=level: \S+/0\.wav: level\.py:\d+: ValueError: much too loud", outcome.err)
+    monkeypatch.setattr("audiofw.evaluation.changes.CHANGES", {"broken": broken})
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        audiofw(*WORDS, "robustness=true", "hydra.run.dir=ours")
 
 
 def test_the_table_is_the_same_from_the_cache_and_the_scores_are_those_without_it(audiofw, levels, two_changes):

@@ -20,7 +20,7 @@ pytest.importorskip("httpx", reason="needs httpx, which Gradio brings")
 
 from fastapi.testclient import TestClient
 
-from audiofw.errors import ConfigError
+from audiofw.errors import ClipError, ConfigError, PluginError
 from audiofw.serve import html
 from audiofw.serve.endpoint import make_endpoint
 from audiofw.serve.page import show_answer
@@ -203,6 +203,32 @@ def test_a_bug_is_an_answer_too(ask, model, monkeypatch):
     code, answer = ask(content=wav())
     assert code == 500
     assert "log" in answer["error"]
+
+
+def failing(error):
+    def predict(files):
+        raise error
+
+    return predict
+
+
+def test_a_plugins_bug_is_for_the_log_and_not_for_those_who_upload(ask, model, monkeypatch, caplog):
+    monkeypatch.setattr(model, "predict_proba", failing(PluginError("fft.py:3: KeyError: 'f0'", plugin="feature=fft")))
+    code, answer = ask(content=wav())
+    assert (code, "fft.py" in answer["error"]) == (500, False)
+    assert "feature=fft: fft.py:3: KeyError: 'f0'" in caplog.text
+
+
+def test_a_sound_of_which_a_plugin_makes_nothing_is_refused_with_the_reason(ask, model, monkeypatch):
+    monkeypatch.setattr(model, "predict_proba", failing(ClipError("gave NaN", plugin="feature=fft", clip="/tmp/sound")))
+    assert ask(content=wav()) == (422, {"error": "feature=fft: gave NaN"})
+
+
+def test_a_server_does_not_start_with_a_plugin_that_fails(model, monkeypatch):
+    for name in ("predict", "predict_proba"):
+        monkeypatch.setattr(model, name, failing(PluginError("fft.py:3: KeyError: 'f0'", plugin="feature=fft")))
+    with pytest.raises(PluginError, match="feature=fft"):
+        Listener(model).warm()
 
 
 def test_a_model_without_probabilities_answers_with_its_label(model, uploads):
