@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--only quick best …]
 
 ESC-10 is tested in its own five folds, spoken digits on each speaker in turn, by a model trained on the others. Every
-score is out of fold, with its 95 % bootstrap interval (digits: over speakers). In the rows "labels shuffled", the
+score is out of fold, with its 95 % interval (digits: over speakers). In the rows "labels shuffled", the
 labels are permuted among the clips: a score above chance would show a leak.
 """
 
@@ -123,7 +123,7 @@ def shown(score: dict[str, float]) -> str:
 def page(rows: list[list[str]]) -> str:
     return f"""# Accuracy
 
-Accuracy, 95 % bootstrap interval (digits: over speakers) and seconds of the whole process, written by
+Accuracy, 95 % interval (digits: over speakers) and seconds of the whole process, written by
 `python benchmarks/accuracy.py --esc10 ESC10.ZIP --digits FSDD.ZIP`, which runs the command `audiofw`. ESC-10: its own
 five folds, 400 clips of 10 classes. Digits: 3 000 clips, each of 6 speakers tested by a model trained on the other
 five. Chance is 10 %. *quick, …* is `+experiment=quick` with the difference that is named.

@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the true score; print the table.
 
-    python benchmarks/intervals.py [--draws 2000] [--only groups clips]
+    python benchmarks/intervals.py [--draws 2000] [--only groups clips] [--json]
 
 A made classifier is tested on n clips, or on groups of clips of which it finds some easier than others; whether the
 interval holds the score that it has on very many is counted. *before* is the percentile bootstrap, of accuracy, used
@@ -11,6 +11,7 @@ is 0.1) or much (0.4). *sizes* are equal, 16 clips a group, or log-normal with Ï
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -70,8 +71,16 @@ def before(right: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> t
     return (float(low), float(high)) if high > low else None
 
 
-def measure(scene: Scene, times: int) -> tuple[list[float], float, float]:
-    """Give the shares of intervals that hold the truth, score by score, the bootstrap's, and the median width."""
+class Coverage(NamedTuple):
+    """Shares of intervals that hold the truth, and the median width of accuracy's."""
+
+    now: list[float]  # in the order of NAMES
+    before: float
+    width: float
+
+
+def measure(scene: Scene, times: int) -> Coverage:
+    """Count how many intervals of so many test parts hold the truth."""
     rng, true = np.random.default_rng([scene.n_groups, int(100 * scene.ease)]), truth(scene._replace(n_groups=1))
     held, old, widths = np.zeros((times, len(NAMES))), np.zeros(times), np.zeros(times)
     for i in range(times):
@@ -82,7 +91,14 @@ def measure(scene: Scene, times: int) -> tuple[list[float], float, float]:
         earlier = before(y == predicted, groups, rng)
         old[i] = earlier is not None and earlier[0] <= true["accuracy"] <= earlier[1]
         widths[i] = np.ptp(found["accuracy"] or (np.nan, np.nan))
-    return np.nanmean(held, axis=0).tolist(), float(old.mean()), float(np.nanmedian(widths))
+    return Coverage(np.nanmean(held, axis=0).tolist(), float(old.mean()), float(np.nanmedian(widths)))
+
+
+def measure_all(scenes: Sequence[Scene], times: int) -> Iterator[Coverage]:
+    """Do so for each, a process for each core."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(measure, scenes, [times] * len(scenes))
 
 
 def plan() -> Iterator[tuple[str, Scene]]:
@@ -114,18 +130,27 @@ def table(part: str, times: int, write: Callable[[str], object]) -> None:
     scenes = [scene for of, scene in plan() if of == part]
     head = (*LEAD[part], *HEADS, "width", "accuracy before")
     write(row(head) + row(["---"] * len(head)))
-    with ProcessPoolExecutor() as pool:
-        for scene, (held, old, width) in zip(scenes, pool.map(measure, scenes, [times] * len(scenes)), strict=True):
-            shares = [f"{100 * share:.1f}" for share in held]
-            write(row([*lead(part, scene), *shares, f"{width:.2f}", f"{100 * old:.1f}"]))
+    for scene, found in zip(scenes, measure_all(scenes, times), strict=True):
+        shares = [f"{100 * share:.1f}" for share in found.now]
+        write(row([*lead(part, scene), *shares, f"{found.width:.2f}", f"{100 * found.before:.1f}"]))
+
+
+def summary(parts: Sequence[str], times: int) -> dict[str, list[float]]:
+    """Give the least and the most that accuracy's interval holds, now and before."""
+    found = list(measure_all([scene for part, scene in plan() if part in parts], times))
+    now, old = [one.now[0] for one in found], [one.before for one in found]
+    return {"now": [min(now), max(now)], "before": [min(old), max(old)]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000, help="test parts for each row (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=LEAD, default=list(LEAD), metavar="PART", help=", ".join(LEAD))
+    parser.add_argument("--json", action="store_true", help="print only the least and the most of accuracy")
     args = parser.parse_args()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process for each core
+    if args.json:
+        sys.stdout.write(json.dumps(summary(args.only, args.draws)))
+        return
     for part in args.only:
         table(part, args.draws, sys.stdout.write)
 

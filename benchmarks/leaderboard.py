@@ -1,17 +1,20 @@
 """How often the leaderboard calls an equally good run worse, and how often it finds one that is; print the table.
 
-    python benchmarks/leaderboard.py [--sweeps 1000] [--only holdout groups folds power]
+    python benchmarks/leaderboard.py [--sweeps 1000] [--only holdout groups folds trained power] [--json]
 
-Each row simulates sweeps of k runs on the same n clips. *worse* is the share of sweeps in which a run that is as good
-as any is called worse than the best: at most 5 % are allowed. *before* is the same of the method used earlier: each
-run against the best-looking one, by McNemar's test on clips or the corrected resampled t-test on folds, corrected by
-Holm. In the rows of power a tenth of the runs, at least one, is as good as any, and the others are *behind* by so many
-points; *found* is the share of these that is called worse. Clips are correlated where a hard clip is hard for all.
+Each row simulates sweeps of k runs on the same clips. A run that is as good as any may be called worse than the best in
+at most 5 % of sweeps. *Before* is the method used earlier: each run against the best-looking one, by McNemar's test on
+clips or the corrected resampled t-test on folds, corrected by Holm. Where runs are *behind*, a tenth of them, at least
+one, is as good as any, and the others are worse by so many points; how many of these are called worse is in the second
+table. Runs' results are correlated where a clip is hard for all; in groups, each run finds some groups easier than
+others; in folds, each fold's model is better or worse than its run's average by 1.2 points. Runs that are *trained*
+are real: linear classifiers, each on columns of its own out of many that are equally informative, in five folds.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +43,7 @@ class Sweeps(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Shares of sweeps in which an equal run was called worse, and of worse runs that were found; None: not tried."""
+    """Shares of sweeps in which an equal run was called worse, and of worse runs that were found."""
 
     worse: float
     found: float
@@ -113,6 +116,22 @@ def simulate(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     return ease > -skill, groups, folds
 
 
+def train(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cross-validate linear classifiers, each on a choice of its own of columns that are all equally informative."""
+    n, y = sweeps.n, np.arange(sweeps.n) % 2
+    X = rng.standard_normal((n, 80)) + 0.22 * y[:, None]
+    columns = [rng.choice(80, 30, replace=False) for _ in range(sweeps.k)]
+    folds, right = rng.permutation(n) % sweeps.n_folds, np.empty((n, sweeps.k), bool)
+    for fold in range(sweeps.n_folds):
+        test = folds == fold
+        centred, sign = X - X[~test].mean(axis=0), y - y[~test].mean()
+        products, sums = centred[~test].T @ centred[~test], centred[~test].T @ sign[~test]
+        for run, chosen in enumerate(columns):
+            weights = np.linalg.solve(products[np.ix_(chosen, chosen)], sums[chosen])
+            right[test, run] = (centred[test][:, chosen] @ weights > 0) == y[test]
+    return right, np.arange(n), folds
+
+
 def now(right: np.ndarray, groups: np.ndarray, n_folds: int) -> np.ndarray | None:
     """Mark the runs that the leaderboard calls worse than the best; None where there are too few units to tell."""
     X = np.stack([np.bincount(groups, weights=column) for column in right.T], axis=1)
@@ -127,7 +146,7 @@ def measure(sweeps: Sweeps, times: int) -> tuple[Found | None, Found]:
     good = max(1, sweeps.k // 10) if sweeps.behind else sweeps.k
     called: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for _ in range(times):
-        right, groups, folds = simulate(sweeps, rng)
+        right, groups, folds = (train if sweeps.part == "trained" else simulate)(sweeps, rng)
         if (found := now(right, groups, sweeps.n_folds)) is not None:
             called[0].append(found)
         called[1].append(before(right, folds))
@@ -142,57 +161,81 @@ def _shares(called: np.ndarray, good: int) -> tuple[float, float]:
 
 
 def plan() -> Iterator[Sweeps]:
-    """List what is simulated."""
+    """List what is simulated, each with every number of runs."""
     for correlation in (0.0, 0.7):
-        for n in (50, 200, 1000, 4000):
-            yield from (Sweeps("holdout", k, n, correlation) for k in (2, 10, 20, 50))
+        yield from (Sweeps("holdout", 0, n, correlation) for n in (50, 200, 1000, 4000))
     for n_groups in (5, 6, 10, 20, 50):
-        yield from (Sweeps("groups", k, n, 0.5, n_groups) for n in (200, 4000) for k in (2, 10, 50))
-    yield from (Sweeps("folds", k, n, 0.5, n_folds=5) for n in (50, 200, 1000, 4000) for k in (2, 10, 50))
+        yield from (Sweeps("groups", 0, n, 0.5, n_groups) for n in (200, 4000))
+    yield from (Sweeps("folds", 0, n, 0.5, n_folds=5) for n in (50, 200, 1000, 4000))
+    yield from (Sweeps("trained", 0, n, np.nan, n_folds=5) for n in (200, 1000))
     for n, behind in ((200, 0.1), (1000, 0.05), (4000, 0.025)):
-        yield from (Sweeps("power", k, n, 0.5, behind=behind) for k in (2, 10, 50))
-    yield from (Sweeps("power", k, 1000, 0.5, n_groups, behind=0.15) for n_groups in (6, 10, 20) for k in (2, 10))
-    yield from (Sweeps("power", k, 1000, 0.5, n_folds=5, behind=0.1) for k in (2, 10, 50))
+        yield Sweeps("power", 0, n, 0.5, behind=behind)
+    yield from (Sweeps("power", 0, 1000, 0.5, n_groups, behind=0.15) for n_groups in (6, 10, 20, 50))
+    yield Sweeps("power", 0, 1000, 0.5, n_folds=5, behind=0.1)
 
 
-# --- the table --------------------------------------------------------------------------------------------
+def measure_all(chosen: Sequence[Sweeps], times: int) -> Iterator[list[tuple[Found | None, Found]]]:
+    """Measure each with every number of runs, in a process for each core."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    every = [sweeps._replace(k=k) for sweeps in chosen for k in RUNS]
+    counts = [max(times // 4, min(times, 200)) if sweeps.n > 1000 else times for sweeps in every]
+    with ProcessPoolExecutor() as pool:
+        found = pool.map(measure, every, counts)
+        yield from ([next(found) for _ in RUNS] for _ in chosen)
 
+
+# --- the tables -------------------------------------------------------------------------------------------
+
+RUNS = (2, 10, 20, 50)
 PARTS = tuple(dict.fromkeys(sweeps.part for sweeps in plan()))
-HEAD = ("part", "k", "n", "correlation", "groups", "folds", "behind", "worse", "before", "found", "before")
+HEAD = ("clips", "correlation", "groups", "folds", "behind", *(f"k = {k}" for k in RUNS))
 
 
-def show(sweeps: Sweeps, new: Found | None, old: Found) -> list[str]:
-    def percent(value: float | None) -> str:
-        return "too few to tell" if value is None else "" if np.isnan(value) else f"{value:.1%}".replace("%", " %")
+def tables(chosen: Sequence[Sweeps], times: int, write: Callable[[str], object]) -> None:
+    """Write how often equal runs are called worse, then how many worse ones are found."""
+    write("Equal runs called worse, % of sweeps (before)\n\n" + row(HEAD) + row(["---"] * len(HEAD)))
+    powers = []
+    for sweeps, found in zip(chosen, measure_all(chosen, times), strict=True):
+        write(row([*describe(sweeps), *(cell(new and new.worse, old.worse) for new, old in found)]))
+        if sweeps.behind:
+            powers.append(row([*describe(sweeps), *(cell(new and new.found, old.found) for new, old in found)]))
+    if powers:
+        write("\nWorse runs found, % of them (before)\n\n" + row(HEAD) + row(["---"] * len(HEAD)) + "".join(powers))
 
-    figures = [
-        *(percent(new and new.worse), percent(old.worse)),
-        *((percent(new and new.found), percent(old.found)) if sweeps.behind else ("", "")),
-    ]
-    behind = f"{100 * sweeps.behind:g}" if sweeps.behind else ""
-    counts = (sweeps.n_groups or "", sweeps.n_folds if sweeps.n_folds > 1 else "", behind)
-    return [sweeps.part, *map(str, (sweeps.k, sweeps.n, sweeps.correlation, *counts)), *figures]
+
+def describe(sweeps: Sweeps) -> list[str]:
+    behind = f"{100 * sweeps.behind:g} points" if sweeps.behind else "–"
+    folds = str(sweeps.n_folds) if sweeps.n_folds > 1 else "–"
+    correlation = "trained" if np.isnan(sweeps.correlation) else f"{sweeps.correlation:g}"
+    return [str(sweeps.n), correlation, str(sweeps.n_groups or "–"), folds, behind]
+
+
+def cell(now: float | None, before: float) -> str:
+    return f"{'too few to tell' if now is None else f'{100 * now:.1f}'} ({100 * before:.1f})"
 
 
 def row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def table(chosen: Sequence[Sweeps], times: int, write: Callable[[str], object]) -> None:
-    write(row(HEAD) + row(["---"] * len(HEAD)))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process for each core
-    with ProcessPoolExecutor() as pool:
-        counts = [max(200, times // 4) if sweeps.n > 1000 else times for sweeps in chosen]
-        for sweeps, (new, old) in zip(chosen, pool.map(measure, chosen, counts), strict=True):
-            write(row(show(sweeps, new, old)))
+def summary(chosen: Sequence[Sweeps], times: int) -> dict[str, float]:
+    """Give the share of sweeps in which an equal run is called worse, on average and at its worst."""
+    found = [pair for row in measure_all(chosen, times) for pair in row]
+    now, old = [new.worse for new, _ in found if new], [old.worse for _, old in found]
+    return {"now": float(np.mean(now)), "worst": max(now), "before": float(np.mean(old)), "worst_before": max(old)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweeps", type=int, default=1000, help="a quarter of them for 4 000 clips (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--json", action="store_true", help="print only how often equal runs are called worse")
     args = parser.parse_args()
-    table([sweeps for sweeps in plan() if sweeps.part in args.only], args.sweeps, sys.stdout.write)
+    chosen = [sweeps for sweeps in plan() if sweeps.part in args.only]
+    if args.json:
+        sys.stdout.write(json.dumps(summary(chosen, args.sweeps)))
+        return
+    tables(chosen, args.sweeps, sys.stdout.write)
 
 
 if __name__ == "__main__":

@@ -248,9 +248,43 @@ def trained(name: str, said: dict[str, Any]) -> Row:
     return compared(name, said["seconds"]["theirs"], said["seconds"]["ours"], "s", note=note)
 
 
+# -- Statistics ------------------------------------------------------------------------------------------------------
+
+
+def leaderboard(bench: Bench) -> list[Row]:
+    """How often one of equally good runs is called worse; ``leaderboard.py`` prints the whole table."""
+    said = run(bench.script("leaderboard.py", "--only", "holdout", "--sweeps", 200, "--json", python=bench.python)).said
+    shown = [f"{said[name]:.1%}" for name in ("before", "now")]
+    note = f"5% allowed; at worst {said['worst_before']:.1%} vs. {said['worst']:.1%} (200 sweeps each)"
+    return [Row("equal run called worse, vs. Holm against the apparent best", *shown, note=note)]
+
+
+def intervals(bench: Bench) -> list[Row]:
+    """How often 95 % intervals of few groups hold the true accuracy; ``intervals.py`` prints the whole table."""
+    said = run(bench.script("intervals.py", "--only", "groups", "--draws", 400, "--json", python=bench.python)).said
+    shown = ["–".join(f"{share:.1%}" for share in said[name]) for name in ("before", "now")]
+    note = "95% wanted, 3 to 50 groups (400 draws each)"
+    return [Row("coverage of 95% intervals, vs. percentile bootstrap", *shown, note=note)]
+
+
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     function.__name__: function
     for function in (
-        *(article, accuracy, mel, nine, twelve, egemaps, joblib, torchaudio, cache, growth, startup, training),
+        *(
+            article,
+            accuracy,
+            mel,
+            nine,
+            twelve,
+            egemaps,
+            joblib,
+            torchaudio,
+            cache,
+            growth,
+            startup,
+            training,
+            leaderboard,
+            intervals,
+        ),
     )
 }

@@ -4,8 +4,9 @@ Among many equally good runs the one that looks best is ahead by luck, so testin
 been named beforehand, finds differences that are not there, however the p values are then corrected. Here the choice
 is repeated under the null hypothesis: all runs' results on a unit (a clip or, where there are groups, a group) are
 mirrored about their mean at random, the best is chosen anew, and the largest standardised gap to it is noted. A run
-is worse than the best if its own gap is beyond all but 5 % of those. Runs found worse are taken out, the widest gap
-first, and the rest is tested again, so that many poor runs do not hide a difference among the good ones.
+is worse than the best if its own gap is beyond all but 5 % of those. Runs found worse are taken out and the rest is
+tested again, so that many poor runs do not hide a difference among the good ones. Where units are few, their results
+are also dealt out anew among the runs, and the larger p value counts.
 
 - Among equally good runs, any is called worse in at most 5 % of sweeps; `docs/evaluation.md` has the simulation.
 - Runs are compared by the score that they are ranked by, on the same clips, whose results may be correlated.
@@ -34,8 +35,11 @@ from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.table import Comparison, Row, run_of
 
 LEVEL = 0.05  # a p value below this tells a run apart from the best
-DRAWS = 2000  # of signs; where there are fewer ways to choose them, each is taken once
+DRAWS = 2000
+ALL_WAYS = 10  # units up to which every way to choose signs is taken once
+FEW_UNITS = 50  # up to these, the results of equal runs are too skewed for random signs alone
 NORMAL_FROM = 20_000  # units from which sums of random signs are drawn as the normal variables that they are
+BLOCK = 4_000_000  # numbers held at once
 
 
 def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
@@ -59,16 +63,31 @@ def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
     if not len(X):
         return p
     X /= np.abs(X).max()
-    precision = _precision(X)
+    gaps, precision = _gaps(X, len(contributions), widening), _precision(X)
+    drawn = _sum_with_random_signs(X)
+    left, least = np.arange(len(p)), 0.0
+    while len(left) > 1:
+        found = _share_wider(_widest(drawn[:, left], precision[np.ix_(left, left)]), gaps[left])
+        if len(X) <= FEW_UNITS and len(left) > 2:
+            found = np.maximum(found, _share_wider(_permute(X[:, left]), gaps[left]))
+        p[left] = np.maximum(found, least)
+        if not (worse := found < LEVEL).any():
+            break
+        least, left = p[left][worse].max(), left[~worse]
+    return p
+
+
+def _gaps(X: np.ndarray, n_units: int, widening: float) -> np.ndarray:
+    """Standardise the gaps to the best.
+
+    √widening divides them on the scale of Student's t; under random signs, the gap itself cannot exceed √units.
+    """
     sums = X.sum(axis=0)
     best = int(sums.round(3).argmax())
-    gaps = _shrink((sums[best] - sums) * precision[best], len(contributions), widening)
-    order = [*np.argsort(-gaps, kind="stable"), best]
-    order.remove(best)
-    drawn, exact = _draw(X)
-    exceeded = _count_wider(drawn, precision, order, gaps)
-    p[order[:-1]] = np.maximum.accumulate(exceeded if exact else (1 + DRAWS * exceeded) / (1 + DRAWS))
-    return p
+    gaps = (sums[best] - sums) * _precision(X)[best]
+    squares = np.minimum(gaps**2, n_units * (1 - 1e-6))
+    t_squares = squares * (n_units - 1) / (n_units - squares) / widening
+    return np.sign(gaps) * np.sqrt(t_squares * n_units / (n_units - 1 + t_squares))
 
 
 def _precision(X: np.ndarray) -> np.ndarray:
@@ -80,47 +99,55 @@ def _precision(X: np.ndarray) -> np.ndarray:
     return np.where(alike, 0, 1 / np.sqrt(np.where(alike, 1, variance)))
 
 
-def _shrink(gaps: np.ndarray, n_units: int, widening: float) -> np.ndarray:
-    """Divide by √widening on the scale of Student's t: under random signs the gap itself is bounded by √units."""
-    squares = np.minimum(gaps**2, n_units * (1 - 1e-6))
-    t_squares = squares * (n_units - 1) / (n_units - squares) / widening
-    return np.sign(gaps) * np.sqrt(t_squares * n_units / (n_units - 1 + t_squares))
-
-
-def _draw(X: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Sum the units with random signs: shape (draws, runs); and whether these are all the ways there are."""
+def _sum_with_random_signs(X: np.ndarray) -> np.ndarray:
+    """Sum the units, each mirrored or not at random: shape (draws, runs); every way once where there are few."""
     n, rng = len(X), np.random.default_rng(0)
-    if 2 ** min(n - 1, 32) <= DRAWS:  # a sum and its mirror image count once
-        ways = np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1
-        return np.vstack([s := (1 - 2 * ways).astype(np.float32) @ X, -s]), True
+    if n <= ALL_WAYS:
+        ways = np.arange(2**n)[:, None] >> np.arange(n) & 1
+        return (1 - 2 * ways).astype(np.float32) @ X
     if n > NORMAL_FROM:
-        return rng.standard_normal((DRAWS, min(X.shape)), np.float32) @ np.linalg.qr(X, mode="r"), False
+        return rng.standard_normal((DRAWS, min(X.shape)), np.float32) @ np.linalg.qr(X, mode="r")
     drawn, size = np.zeros((DRAWS, X.shape[1]), np.float32), 1024
     for start in range(0, n, size):
         bits = np.unpackbits(rng.integers(256, size=(DRAWS, size // 8), dtype=np.uint8), axis=1)
         part = X[start : start + size]
         drawn += (1 - 2 * bits[:, : len(part)].astype(np.float32)) @ part
-    return drawn, False
+    return drawn
 
 
-def _count_wider(drawn: np.ndarray, precision: np.ndarray, order: Sequence[int], gaps: np.ndarray) -> np.ndarray:
-    """Give for each run but the last in order the share of draws whose widest gap, among it and what follows, is wider.
+def _widest(drawn: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """Choose the best of each draw, and give the widest gap to it: shape (draws,)."""
+    widest, size = np.empty(len(drawn), np.float32), max(1, BLOCK // drawn.shape[1])
+    for start in range(0, len(drawn), size):
+        part = drawn[start : start + size]
+        best = part.argmax(axis=1)
+        gaps = part[np.arange(len(part)), best][:, None] - part
+        widest[start : start + size] = (gaps * precision[best]).max(axis=1)
+    return widest
 
-    Runs are added from the last on. Only draws that the added run leads are gone through again: few, as the set grows.
+
+def _permute(X: np.ndarray) -> np.ndarray:
+    """Deal each unit's results out anew among the runs, and give the widest gap to the best: shape (draws,).
+
+    This is exact for runs that are alike but for chance, however few the units and however skewed their results;
+    random signs are exact for two runs, and approximate for more.
     """
-    lead = np.full(len(drawn), order[-1])
-    ahead, widest = drawn[:, order[-1]].copy(), np.zeros(len(drawn), np.float32)
-    shares = []
-    for place in range(len(order) - 2, -1, -1):
-        run, others = order[place], np.array(order[place + 1 :])
-        own = drawn[:, run]
-        widest = np.maximum(widest, (ahead - own) * precision[lead, run])
-        leads = np.flatnonzero(own > ahead)
-        if leads.size:
-            widest[leads] = ((own[leads, None] - drawn[np.ix_(leads, others)]) * precision[run, others]).max(axis=1)
-            lead[leads], ahead[leads] = run, own[leads]
-        shares.append(np.mean(widest >= gaps[run] - 1e-4))
-    return np.array(shares[::-1])
+    rng, size = np.random.default_rng(0), max(1, BLOCK // X.size)
+    widest = []
+    for start in range(0, DRAWS, size):
+        dealt = rng.permuted(np.broadcast_to(X, (min(size, DRAWS - start), *X.shape)), axis=2)
+        sums = dealt.sum(axis=1)
+        best = sums.argmax(axis=1)[:, None]
+        squares = ((np.take_along_axis(dealt, best[:, None], axis=2) - dealt) ** 2).sum(axis=1)
+        gaps = np.take_along_axis(sums, best, axis=1) - sums
+        widest.append((gaps / np.sqrt(np.where(squares > 1e-6, squares, np.inf))).max(axis=1))
+    return np.concatenate(widest)
+
+
+def _share_wider(widest: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Give for each gap the share of the draws, what was observed among them, whose widest gap is no narrower."""
+    wider = len(widest) - np.searchsorted(np.sort(widest), gaps - 1e-4)
+    return wider / len(widest) if len(widest) <= 2**ALL_WAYS else (1 + wider) / (1 + len(widest))
 
 
 # --- the rows of a table ----------------------------------------------------------------------------------
