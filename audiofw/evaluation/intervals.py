@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from audiofw.evaluation.influence import influences
-from audiofw.evaluation.scores import GREATER_IS_BETTER, NEED_PROBABILITIES, check_score
+from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
 
 FEW_GROUPS = 5  # below this the interval can only be wide
+UNSEEN = {"log_loss": 1.0, "roc_auc": 0.5}  # by simulation: how much the worst unit counts for those not in the sample
 
 Interval = tuple[float, float]
 
@@ -85,7 +86,7 @@ def score_intervals(
         return intervals
     support = np.bincount(y_true, minlength=n_classes)
     for name, (value, of_clips) in found.items():
-        error = _standard_error(np.bincount(units, weights=of_clips), sizes / sizes.sum(), name in NEED_PROBABILITIES)
+        error = _standard_error(np.bincount(units, weights=of_clips), sizes / sizes.sum(), UNSEEN.get(name, 0.0))
         width = error * _student((sizes.size + _effective(sizes)) / 2 - 1, level)
         if name == "log_loss":
             intervals[name] = _on_log_scale(value, width)
@@ -95,16 +96,16 @@ def score_intervals(
     return intervals
 
 
-def _standard_error(of_units: np.ndarray, shares: np.ndarray, heavy: bool) -> float:
+def _standard_error(of_units: np.ndarray, shares: np.ndarray, unseen: float) -> float:
     """Compute the jackknife's standard error: what a unit moves the score by when it is left out, 1 - share undoes.
 
     A few badly mistaken clips or groups can make up most of a log loss or an AUC, and are missing from many a small
-    sample; so for these the worst one counts as if there were one more of its kind.
+    sample; so for these the worst one counts as if there were another of its kind, or half of one.
     """
     n = of_units.size
     squares = (of_units / (1 - shares)) ** 2
-    unseen = squares.max() * ((n - 1) / (n + 1)) ** 2 if heavy else 0.0
-    return float(np.sqrt((n - 1) / n * squares.sum() + unseen))
+    another = squares.max() * ((n - 1) / (n + 1)) ** 2
+    return float(np.sqrt((n - 1) / n * squares.sum() + unseen * another))
 
 
 def _student(degrees: float, level: float) -> float:
