@@ -187,7 +187,7 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> t
     """
     best, first = tested[0], run_of(rows[0])
     if best is None or best.contributions is None or rows[0].value is None:
-        return list(rows), ["nothing is compared: the best run has no score or no predictions.csv that can be read"]
+        return list(rows), ["runs are not compared: the best one has no score or no readable predictions.csv"]
     found = {
         i: theirs.contributions
         for i, (row, theirs) in enumerate(zip(rows, tested, strict=True))
@@ -253,16 +253,16 @@ def _widening(best: Predictions, first: Run) -> float:
 def _say_uncompared(elsewhere: int, unread: int, n_rows: int) -> list[str]:
     notes = []
     if elsewhere:
-        notes.append(f"–: {elsewhere} of {n_rows} rows were tested on other clips than the best: not to be compared")
+        notes.append(f"–: {elsewhere} of {n_rows} runs were tested on other clips than the best, so not compared")
     if unread:
-        notes.append(f"–: {unread} of {n_rows} rows have no predictions.csv that can be read")
+        notes.append(f"–: {unread} of {n_rows} runs have no readable predictions.csv")
     return notes
 
 
 def _say_rule(made: Comparison, n_runs: int, best: Predictions) -> list[str]:
     if made.too_few:
         least = "even a run that is worse in every one has p > 0.05"
-        return [f"?: too few to tell: {made.n_units} {made.unit}; {least}"]
-    folds = ", widened for training parts that overlap (Nadeau-Bengio)" if len(set(best.folds)) > 1 else ""
-    how = f"sign-flip test over {made.n_units} {made.unit}{folds}, adjusted for choosing the best of {n_runs} runs"
-    return [f"≈: not distinguishable from the best, p ≥ {LEVEL} ({how})"]
+        return [f"?: {made.n_units} {made.unit} are too few to compare: {least}"]
+    folds = ", corrected for overlapping training sets (Nadeau-Bengio)" if len(set(best.folds)) > 1 else ""
+    how = f"sign-flip test over {made.n_units} {made.unit}{folds}, adjusted for selecting the best of {n_runs} runs"
+    return [f"≈: not significantly worse than the best, p ≥ {LEVEL} ({how})"]

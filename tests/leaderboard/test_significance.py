@@ -181,8 +181,8 @@ def test_runs_on_one_holdout_are_compared_clip_by_clip():
     assert rows[2].comparison.p < 0.001
     assert (rows[2].comparison.unit, rows[2].comparison.n_units) == ("clips", 100)
     assert notes == [
-        "≈: not distinguishable from the best, p ≥ 0.05 (sign-flip test over 100 clips, adjusted for choosing the best "
-        "of 3 runs)"
+        "≈: not significantly worse than the best, p ≥ 0.05 (sign-flip test over 100 clips, adjusted for selecting the "
+        "best of 3 runs)"
     ]
 
 
@@ -192,7 +192,7 @@ def test_cross_validated_runs_are_compared_with_the_variance_widened():
     folded, notes = run_rule(entry("best", GOOD, n_folds=5), entry("behind", behind, n_folds=5))
     assert alone[1].comparison.p == pytest.approx(2 / 2**8)
     assert folded[1].comparison.p > 3 * alone[1].comparison.p
-    assert "overlap (Nadeau-Bengio)" in notes[0]
+    assert "overlapping training sets (Nadeau-Bengio)" in notes[0]
 
 
 def test_groups_are_what_is_compared_where_there_are_groups():
@@ -214,13 +214,13 @@ def test_five_groups_are_too_few_to_tell_and_six_may_tell():
         rows, notes = run_rule(entry("best", best, groups=groups), entry("other", other, groups=groups))
         assert rows[1].comparison.tied is tied
         assert rows[1].comparison.mark == mark
-        assert notes[0].startswith("?: too few to tell: 5 groups" if tied is None else "≈")
+        assert notes[0].startswith("?: 5 groups are too few to compare" if tied is None else "≈")
 
 
 def test_five_clips_are_too_few_to_tell():
     rows, notes = run_rule(entry("best", [True] * 5), entry("poor", [False] * 5))
     assert rows[1].comparison.p is None
-    assert notes[0].startswith("?: too few to tell: 5 clips")
+    assert notes[0].startswith("?: 5 clips are too few to compare")
 
 
 def test_runs_are_compared_by_the_score_that_is_ranked_by():
@@ -239,17 +239,17 @@ def test_other_clips_or_labels_are_not_compared_and_a_note_says_so():
     relabelled = row, tested._replace(labels=("b",) * 100)
     rows, notes = run_rule(entry("best", GOOD), elsewhere, relabelled, entry("near", SHUFFLED))
     assert [row.comparison.tied for row in rows] == [None, None, None, True]
-    assert notes[0] == "–: 2 of 4 rows were tested on other clips than the best: not to be compared"
+    assert notes[0] == "–: 2 of 4 runs were tested on other clips than the best, so not compared"
 
 
 def test_row_without_readable_predictions_is_not_compared():
     (best, tested), (row, _) = entry("best", GOOD), entry("lost", POOR)
     rows, notes = compare_rows([best, row], [tested, None])
     assert rows[1].comparison.tied is None
-    assert notes == ["–: 1 of 2 rows have no predictions.csv that can be read"]
+    assert notes == ["–: 1 of 2 runs have no readable predictions.csv"]
     rows, notes = compare_rows([best, row], [None, tested])
     assert rows[1].comparison.tied is None
-    assert notes[0].startswith("nothing is compared")
+    assert notes[0].startswith("runs are not compared")
 
 
 def test_row_whose_score_is_undefined_is_not_compared():
