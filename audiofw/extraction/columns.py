@@ -7,7 +7,7 @@ from typing import Any
 
 from audiofw.contract.blame import blame
 from audiofw.contract.plugin import Choice
-from audiofw.errors import PluginError
+from audiofw.errors import ClipError, PluginError
 from audiofw.extraction.recording import Unit
 
 
@@ -33,7 +33,10 @@ def name_columns(choices: Mapping[str, Choice], unit: Unit, d: int) -> list[str]
     PluginError
         If a plugin's ``names`` fails or returns a wrong number of names.
     """
-    frames, sr = unit.example()
+    try:
+        frames, sr = unit.example()
+    except ClipError:  # a pitch tracker may find nothing in noise: then how many rows there are is not known
+        return [f"{choices['pooling'].name}{i}" for i in range(d)]
     rows = _ask(choices["feature"], len(frames), sr)
     return _ask(choices["pooling"], d, rows, d)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from audiofw.errors import DataError
+from audiofw.errors import ClipError, DataError, PluginError
 from audiofw.extraction.failures import Failure, Failures, OnError
 from audiofw.extraction.padding import PadValue, make_gatherer
 from audiofw.extraction.recording import Unit
@@ -124,7 +124,7 @@ def tabulate(
     """
     if not clips:
         raise DataError("there are no clips to extract features from")
-    settled, started = unit.try_out(), perf_counter()
+    settled, started = _try_out(unit, on_plugin_error), perf_counter()
     to_longest = pad_to == "longest" and width is None
     rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, matrices=unit.pooling.learns)
     kept, counts, failures, cached = [], [], Failures(on_error, on_plugin_error), 0
@@ -154,6 +154,15 @@ class Extracted(NamedTuple):
 
     made: np.ndarray
     cached: bool
+
+
+def _try_out(unit: Unit, on_plugin_error: OnError) -> int | None:
+    try:
+        return unit.try_out()
+    except PluginError as error:
+        if on_plugin_error == "skip" and (error.__cause__ or isinstance(error, ClipError)):  # recordings may do
+            return None
+        raise
 
 
 def _extracted(

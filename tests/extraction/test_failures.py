@@ -276,3 +276,19 @@ def test_a_dropped_plugins_helper_is_named_from_another_process(clips, tmp_path)
     assert str(caught.value) == f"feature=pitch: {these[4].path}: pitch.py:13: IndexError: list index out of range"
     assert "return [[voiced[0]]]  # line 13" in "".join(traceback.format_exception(caught.value))
     assert "audiofw_plugins.pitch" in sys.modules
+
+
+def finds_nothing_in_noise(y, sr):
+    return levels(y, sr) if y.size == WHOLE else np.full((2, 3), np.nan)
+
+
+def fails_on_noise(y, sr):
+    return levels(y, sr) if y.size == WHOLE else y[y.size]
+
+
+@pytest.mark.parametrize("feature", [finds_nothing_in_noise, fails_on_noise])
+def test_a_feature_that_needs_real_recordings_runs_where_failures_are_skipped(clips, feature):
+    these = clips(4)
+    with pytest.raises(PluginError, match="on synthetic noise, before any recording"):
+        tabulate(these, make_unit(feature))
+    assert len(tabulate(these, make_unit(feature), on_plugin_error="skip").X) == 4
