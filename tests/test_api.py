@@ -12,7 +12,7 @@ from conftest import tone, write_wav
 
 import audiofw as fw
 from audiofw.leaderboard.runs import read_predictions, read_runs
-from audiofw.report.facts import read_facts
+from audiofw.report.facts import read_run_facts
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_no_result_file_holds_a_formula_and_all_come_back(audiofw, sounds, quick
     (run,) = read_runs([result.path])
     assert set(read_predictions(run).labels) == set(FORMULAS)
     assert set(read_predictions(run).paths) == {row["path"] for row in result.predictions}
-    assert [row["name"] for row in read_facts(result.path).failures] == ["=1+1/bad.wav"]
+    assert [row["name"] for row in read_run_facts(result.path).failures] == ["=1+1/bad.wav"]
     assert audiofw("predict", str(result.path), str(folder), "-o", "out.csv").code == 1
     assert audiofw("leaderboard", str(result.path)).code == 0
     for file in [*result.path.glob("*.csv"), Path("out.csv")]:

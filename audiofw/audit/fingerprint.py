@@ -109,7 +109,7 @@ def near_pairs(prints: Sequence[np.ndarray]) -> list[Match]:
     width = int(np.clip(np.ceil(np.log2(total)) + 4, 16, BITS))
     for a, b, shift in _candidates(codes, starts, width):
         score, info = similarity(prints[a], prints[b], shift)
-        if score >= threshold(info) and ((a, b) not in best or best[a, b].score < score):
+        if score >= least_similarity(info) and ((a, b) not in best or best[a, b].score < score):
             best[a, b] = Match(a, b, shift * HOP / SR, score, info)
     return [best[pair] for pair in sorted(best)]
 
@@ -131,7 +131,7 @@ def similarity(a: np.ndarray, b: np.ndarray, shift: int) -> tuple[float, int]:
     return 1 - 2 * int(_ones((first[0] ^ second[0]) & sure).sum()) / info, info
 
 
-def threshold(info: int) -> float:
+def least_similarity(info: int) -> float:
     """Compute the agreement needed for a match on ``info`` bits: fewer bits agree more easily by chance."""
     return 0.5 + 3 / np.sqrt(max(info, 1))
 

@@ -194,7 +194,7 @@ def evict_entries(folder: Path, limit: float) -> Freed:
     return _remove(_surplus(list(all_entries(folder)), limit))
 
 
-def remove_unused(folder: Path, since: float) -> Freed:
+def remove_unused_entries(folder: Path, since: float) -> Freed:
     """Remove vectors that were last used before ``since`` (seconds since 1970)."""
     return _remove(stored for stored in all_entries(folder) if stored.used < since)
 

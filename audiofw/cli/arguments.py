@@ -28,7 +28,7 @@ def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
     )
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """Read an integer of at least 1."""
     return int(_number(text, lambda n: n >= 1 and n == int(n), "an integer of at least 1"))
 

@@ -29,7 +29,7 @@ from audiofw.cache.folder import (
     recipe_entries,
     recipe_folders,
     remove_leftovers,
-    remove_unused,
+    remove_unused_entries,
 )
 from audiofw.cli.arguments import OneLineParser, amount
 from audiofw.errors import ConfigError
@@ -124,7 +124,7 @@ def _gc(options: argparse.Namespace, folder: Path, console: Console) -> int:
     """Remove leftovers of killed runs and, with the options, old or excess features."""
     table = new_table("removed", "files", "size", right=2)
     if options.older_than is not None:
-        freed = remove_unused(folder, time.time() - options.older_than * DAY)
+        freed = remove_unused_entries(folder, time.time() - options.older_than * DAY)
         table.add_row(f"unused for {options.older_than:g} days", *_show(freed))
     if options.max_gb is not None:
         table.add_row(f"beyond {options.max_gb:g} GB", *_show(evict_entries(folder, options.max_gb * GB)))

@@ -10,7 +10,7 @@ from audiofw.cli.arguments import OneLineParser
 from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.ranking import rank
 from audiofw.leaderboard.runs import read_runs
-from audiofw.report.leaderboard import FILE, as_json, print_leaderboard, write_csv
+from audiofw.report.leaderboard import FILE, as_json, print_leaderboard, write_leaderboard_table
 from audiofw.system.tables import open_console
 
 
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         console.print(json.dumps(as_json(board), indent=2, allow_nan=False, ensure_ascii=False), soft_wrap=True)
     else:
         print_leaderboard(board, console)
-    write_csv(board, arguments.csv or arguments.folder[0] / FILE)
+    write_leaderboard_table(board, arguments.csv or arguments.folder[0] / FILE)
     return 1 if board.failures else 0
 
 

@@ -7,7 +7,7 @@ import argparse
 from audiofw.bundle.load import load_model
 from audiofw.cli.arguments import OneLineParser, above_zero, share
 from audiofw.serve.server import serve
-from audiofw.serve.service import Limits, Listener
+from audiofw.serve.service import Listener, UploadLimits
 
 EXAMPLE = """\
 JSON endpoint:
@@ -20,7 +20,7 @@ JSON endpoint:
 def main(argv: list[str]) -> int:
     """Run ``audiofw serve RUN``."""
     options = _parser().parse_args(argv)
-    limits = Limits(options.max_mb, options.max_seconds, options.min_confidence)
+    limits = UploadLimits(options.max_mb, options.max_seconds, options.min_confidence)
     serve(Listener(load_model(options.run), limits), options.host, options.port)
     return 0
 

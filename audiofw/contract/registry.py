@@ -153,7 +153,7 @@ class Origin(NamedTuple):
     name: str  #: name of the built-in file, of the distribution, or of the file in a plugins folder
 
 
-class Source(NamedTuple):
+class PluginSource(NamedTuple):
     """A plugin that can be loaded."""
 
     origin: Origin
@@ -190,17 +190,19 @@ def load_menus(folders: Sequence[Path] = (), only: Sequence[Origin] | None = Non
     return menus
 
 
-def _sources(folders: Sequence[Path]) -> Iterator[Source]:
+def _sources(folders: Sequence[Path]) -> Iterator[PluginSource]:
     for folder in sorted(folder for folder in bundled("plugins").iterdir() if folder.is_dir()):
         for file in _plugin_files(folder):
             load = partial(import_file, file, f"audiofw.plugins.{folder.name}")
-            yield Source(Origin("built in", file.stem), "built in", file.name, load)
+            yield PluginSource(Origin("built in", file.stem), "built in", file.name, load)
     for entry in sorted(importlib.metadata.entry_points(group="audiofw"), key=lambda entry: entry.name):
         name = entry.dist.name if entry.dist else entry.value
         owner = _distribution(entry)
-        yield Source(Origin("package", name), owner, f"{owner} ({entry.value})", entry.load)
+        yield PluginSource(Origin("package", name), owner, f"{owner} ({entry.value})", entry.load)
     for file in (file for folder in [*_folders_in_environment(), *folders] for file in _plugin_files(folder)):
-        yield Source(Origin("file", file.stem), str(file), str(file), partial(import_file, file, "audiofw_plugins"))
+        yield PluginSource(
+            Origin("file", file.stem), str(file), str(file), partial(import_file, file, "audiofw_plugins")
+        )
 
 
 def origin_of(plugin: Plugin) -> Origin:
@@ -228,7 +230,7 @@ def _distribution(entry: importlib.metadata.EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
 
 
-def _load(menus: Menus, manager: pluggy.PluginManager, source: Source) -> None:
+def _load(menus: Menus, manager: pluggy.PluginManager, source: PluginSource) -> None:
     """Load one plugin and add what its hooks register; an exception is recorded as the reason that it is broken."""
     owner, where = source.owner, source.where
     try:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from audiofw.audio.discover import AUDIO, find_sound
 from audiofw.data.archive import ACCEPTED, is_archive
-from audiofw.data.labels import Facts, compile_pattern, read_facts
+from audiofw.data.labels import Facts, compile_pattern, label_clips
 from audiofw.data.limits import Limits
 from audiofw.data.manifest import apply_metadata, choose_columns, read_manifest
 from audiofw.data.select import leave_out, limit_each, of_classes, read_skip_list
@@ -100,7 +100,7 @@ def find_clips(
     path = _located(source, cache_dir)
     root, files, rows, passed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir)
     names = leave_out(files, skipped, passed) if skipped else list(files)
-    facts = read_facts(names, rows, rule, passed, path)
+    facts = label_clips(names, rows, rule, passed, path)
     labels = of_classes({name: facts[name]["label"] for name in sorted(facts)}, include, exclude, passed)
     clips = [Clip(files[name], name, **facts[name]) for name in limit_each(labels, limit, passed)]
     return Dataset(root, clips, dict(sorted(passed.items())))

@@ -47,7 +47,7 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
 # --- all sources together --------------------------------------------------------------------------
 
 
-def read_facts(
+def label_clips(
     names: Sequence[str],
     rows: Mapping[str, Facts],
     rule: re.Pattern[str] | None,

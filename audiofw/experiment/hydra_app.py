@@ -191,7 +191,7 @@ def task(cfg: DictConfig) -> float:
         if hydra_config.mode == RunMode.MULTIRUN:
             raise note_failure(folder, overrides, error, label(hydra_config)) from error
         if isinstance(error, AudiofwError):
-            remove_unused(folder)
+            remove_refused_folder(folder)
             raise Refused(error) from error
         raise
 
@@ -281,7 +281,7 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
     return read_config(values), choices
 
 
-def remove_unused(folder: Path) -> None:
+def remove_refused_folder(folder: Path) -> None:
     """Remove the folder of a rejected run if only Hydra wrote into it, and empty parent folders."""
     close_log()
     if {item.name for item in folder.iterdir()} <= {HYDRAS, LOCK, RECORD, "audiofw.log"}:

@@ -91,7 +91,7 @@ class Boosted(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-class Rows(NamedTuple):
+class WeightedRows(NamedTuple):
     """Rows with their class indices and sample weights."""
 
     X: np.ndarray
@@ -123,7 +123,7 @@ def find_rounds(
     """
     seen = np.unique(codes[split.train])  # some libraries require class indices without gaps
     train, test = (
-        Rows(X[rows], np.searchsorted(seen, codes[rows]), take(sample_weight, rows))
+        WeightedRows(X[rows], np.searchsorted(seen, codes[rows]), take(sample_weight, rows))
         for rows in (split.train, split.test)
     )
     return max(1, FINDERS[library_of(estimator)](clone(estimator), train, test, patience))
@@ -140,7 +140,7 @@ def library_of(estimator: Any) -> str:
     return next((base for cls in type(estimator).__mro__ if (base := cls.__module__.partition(".")[0]) in FINDERS), "")
 
 
-def _lightgbm(model: Any, train: Rows, test: Rows, patience: int) -> int:
+def _lightgbm(model: Any, train: WeightedRows, test: WeightedRows, patience: int) -> int:
     from lightgbm import early_stopping
 
     newer = has_fit_parameter(model, "eval_X")  # from 4.7 on
@@ -156,7 +156,7 @@ def _lightgbm(model: Any, train: Rows, test: Rows, patience: int) -> int:
     return int(model.best_iteration_)
 
 
-def _xgboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
+def _xgboost(model: Any, train: WeightedRows, test: WeightedRows, patience: int) -> int:
     model.set_params(early_stopping_rounds=patience)
     weights = None if test.weight is None else [test.weight]
     watched = {"eval_set": [(test.X, test.codes)], "sample_weight_eval_set": weights, "verbose": False}
@@ -164,7 +164,7 @@ def _xgboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
     return int(model.best_iteration) + 1
 
 
-def _catboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
+def _catboost(model: Any, train: WeightedRows, test: WeightedRows, patience: int) -> int:
     from catboost import Pool
 
     watched = {"eval_set": Pool(test.X, test.codes, weight=test.weight), "early_stopping_rounds": patience}
@@ -172,7 +172,7 @@ def _catboost(model: Any, train: Rows, test: Rows, patience: int) -> int:
     return int(model.get_best_iteration()) + 1
 
 
-def _sklearn(model: Any, train: Rows, test: Rows, patience: int) -> int:
+def _sklearn(model: Any, train: WeightedRows, test: WeightedRows, patience: int) -> int:
     """Evaluate the stages of a full fit: scikit-learn's own early stopping ignores groups when it splits."""
     model.fit(train.X, train.codes, sample_weight=train.weight)
     losses = (log_loss(proba, test.codes, test.weight) for proba in model.staged_predict_proba(test.X))

@@ -22,7 +22,7 @@ from audiofw.evaluation.importance import importance
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.report import advice, figures, health, media, view
-from audiofw.report.facts import FILE, Facts, read_facts
+from audiofw.report.facts import FILE, Facts, read_run_facts
 from audiofw.report.importance_view import listening
 from audiofw.report.recordings import (
     Mistake,
@@ -137,7 +137,7 @@ def write_report(
     DataError
         If the folder has no results.
     """
-    facts = read_facts(folder)
+    facts = read_run_facts(folder)
     found = find_again(facts) if found is None else found
     workers = n_jobs or (found.config.n_jobs if found.config else 1)
     write_text(folder / FILE, render("run.html", **collect_run(facts, found, audio=audio, n_jobs=workers)))

@@ -67,7 +67,7 @@ class Facts:
         return np.array([place[label] for label in labels], dtype=int)
 
 
-def read_facts(folder: Path) -> Facts:
+def read_run_facts(folder: Path) -> Facts:
     """Read a finished run's folder.
 
     Raises

@@ -46,7 +46,7 @@ def show_leaderboard(folder: Path) -> int:
     board = rank(read_runs([folder]))
     console = open_console()
     print_leaderboard(board, console)
-    write_csv(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
+    write_leaderboard_table(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
     report = _write_report(folder, board)
     console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
     return len(board.failures) + len(_lacking(board))
@@ -69,7 +69,7 @@ def _write_report(folder: Path, board: Leaderboard) -> Path | None:
 
 def write_leaderboard_csv(folder: Path) -> None:
     """Write ``leaderboard.csv`` of an unfinished sweep, without an ensemble, which takes longer."""
-    write_csv(rank(read_runs([folder]), ensemble=False), folder / FILE)
+    write_leaderboard_table(rank(read_runs([folder]), ensemble=False), folder / FILE)
 
 
 # --- on the terminal --------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def _failure_table(board: Leaderboard) -> Table:
 # --- in files ---------------------------------------------------------------------------------------------
 
 
-def write_csv(board: Leaderboard, file: Path, remedy: str = "--csv") -> None:
+def write_leaderboard_table(board: Leaderboard, file: Path, remedy: str = "--csv") -> None:
     """Write the ranking with full precision, then the other runs; the file is replaced atomically.
 
     Raises

@@ -45,8 +45,8 @@ def save_results(
     config_file, versions_file, predictions_file, failures_file, metrics_file = (folder / name for name in RESULTS)
     write_text(config_file, OmegaConf.to_yaml({**asdict(config), **chosen}))
     write_json(versions_file, versions(choices))
-    write_csv(predictions_file, _predictions(clips, evaluation, metrics["classes"]))
-    write_csv(failures_file, [Failure._fields, *failures])
+    write_rows(predictions_file, _predictions(clips, evaluation, metrics["classes"]))
+    write_rows(failures_file, [Failure._fields, *failures])
     write_json(metrics_file, metrics)
 
 
@@ -94,6 +94,6 @@ def write_json(file: Path, values: Mapping[str, Any]) -> None:
     write_text(file, json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> None:
+def write_rows(file: Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write rows as CSV that is safe to open in a spreadsheet."""
     write_text(file, csv_text(rows))

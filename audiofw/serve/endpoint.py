@@ -17,7 +17,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from audiofw.errors import DataError
-from audiofw.serve.service import Limits, Listener, TooMuchError
+from audiofw.serve.service import Listener, TooMuchError, UploadLimits
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _status(error: DataError) -> int:
     return next((status for kind, status in kinds.items() if isinstance(error, kind)), 422)
 
 
-async def _receive(request: Request, folder: Path, limits: Limits) -> Path:
+async def _receive(request: Request, folder: Path, limits: UploadLimits) -> Path:
     """Write the recording of a request into a folder, under our own name: the sender's is not trusted."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         path = await _receive_form(request, folder, limits)
@@ -92,7 +92,7 @@ async def _receive(request: Request, folder: Path, limits: Limits) -> Path:
     return path
 
 
-async def _receive_form(request: Request, folder: Path, limits: Limits) -> Path:
+async def _receive_form(request: Request, folder: Path, limits: UploadLimits) -> Path:
     parser = MultiPartParser(request.headers, _bounded(request, limits, ENVELOPE), max_files=1, max_fields=20)
     try:
         form = await parser.parse()
@@ -117,7 +117,7 @@ def _plain_suffix(name: str) -> str:
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
 
 
-async def _bounded(request: Request, limits: Limits, envelope: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, limits: UploadLimits, envelope: int) -> AsyncGenerator[bytes, None]:
     """Pass on the request's data, and stop at the limit: rejected uploads must not fill memory or disk."""
     came = 0
     declared = request.headers.get("content-length", "")

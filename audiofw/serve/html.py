@@ -10,7 +10,7 @@ import numpy as np
 
 from audiofw.bundle.model import Model
 from audiofw.report import media
-from audiofw.serve.service import Limits, ServedAnswer
+from audiofw.serve.service import ServedAnswer, UploadLimits
 
 HONESTY = "The model assigns every sound to one of its classes, even a sound that belongs to none of them."
 WAITING = '<div class="said waiting" role="status">Upload or record a sound to see its class here.</div>'
@@ -55,7 +55,7 @@ def _fitted(facts: Mapping[str, Any]) -> str:
     return str(facts.get("fitted_on", {}).get("said", ""))
 
 
-def heard(facts: Mapping[str, Any], limits: Limits) -> str:
+def heard(facts: Mapping[str, Any], limits: UploadLimits) -> str:
     """Describe the limits of an upload, and which part of it the model uses."""
     audio, windows = facts.get("audio", {}), facts.get("windows", {})
     taken = f"Up to {limits.seconds:g} s and {limits.megabytes:g} MB."
@@ -66,7 +66,7 @@ def heard(facts: Mapping[str, Any], limits: Limits) -> str:
     return f"{taken} The model uses the {part} {duration:g} s."
 
 
-def verdict(answer: ServedAnswer, limits: Limits) -> str:
+def verdict(answer: ServedAnswer, limits: UploadLimits) -> str:
     """Show the predicted class and its probability."""
     sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:
@@ -88,7 +88,7 @@ def _said(kind: str, head: str, rest: str) -> str:
     return f'<div class="said {kind}" role="status"><strong>{escape(head)}</strong><span>{escape(rest)}</span></div>'
 
 
-def picture(y: np.ndarray, sr: int) -> str:
+def spectrogram_image(y: np.ndarray, sr: int) -> str:
     """Draw a recording's mel spectrogram with its axes."""
     seconds = len(y) / sr
     drawn = media.picture(media.decibels(y, sr), sr)

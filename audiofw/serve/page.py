@@ -112,7 +112,7 @@ def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
     try:
         answer = listener(Path(path))
         y, sr = listener.hear(Path(path))
-        picture = html.picture(y, sr)
+        picture = html.spectrogram_image(y, sr)
     except DataError as error:
         return _shown(html.refusal(str(error))), _hidden(), _hidden()
     except Exception:  # a bug, in audiofw or a plugin: show it instead of waiting forever

@@ -28,7 +28,7 @@ class TooMuchError(DataError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class UploadLimits:
     """The limits of uploads, and the lowest probability of an answer."""
 
     megabytes: float = 25.0
@@ -91,7 +91,7 @@ class Listener:
     """
 
     model: Model
-    limits: Limits = field(default_factory=Limits)
+    limits: UploadLimits = field(default_factory=UploadLimits)
     gives_probabilities: bool = True
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

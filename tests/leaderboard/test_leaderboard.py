@@ -28,8 +28,8 @@ from audiofw.report.leaderboard import (
     as_json,
     print_leaderboard,
     show_leaderboard,
-    write_csv,
     write_leaderboard_csv,
+    write_leaderboard_table,
 )
 
 CLASSES = ["cat", "dog", "owl"]
@@ -552,7 +552,7 @@ def test_a_narrow_terminal_shows_no_costs_rather_than_broken_names(sweep, width,
 
 def test_csv_has_every_run_with_full_precision(sweep):
     board = board_of(sweep)
-    write_csv(board, sweep / "x.csv")
+    write_leaderboard_table(board, sweep / "x.csv")
     with (sweep / "x.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["finished", "finished", "ensemble", "failed"]

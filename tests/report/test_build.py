@@ -23,7 +23,7 @@ from reports import ODD, Page, made_up_run, odd_sounds
 from audiofw.cli.main import main
 from audiofw.report import advice, figures, health, media
 from audiofw.report.build import write_report
-from audiofw.report.facts import read_facts
+from audiofw.report.facts import read_run_facts
 from audiofw.report.importance_view import listening
 from audiofw.report.recordings import choose_classes, most_doubtful, most_wrong
 from audiofw.report.scales import scored
@@ -128,7 +128,7 @@ def test_each_class_has_examples_and_a_mean(page):
 
 
 def test_the_worst_mistakes_are_named_with_both_labels_and_their_probability(page, finished):
-    facts = read_facts(finished)
+    facts = read_run_facts(finished)
     wrong = most_wrong(facts)
     assert wrong, "the test needs a model that errs"
     for one in wrong:
@@ -246,7 +246,7 @@ def test_two_hundred_classes_stay_small_and_say_what_is_left_out(tmp_path):
     assert len(page.source) < 600_000
     assert "The 120 classes with the most errors; 80 more are not shown" in page.text
     assert "the 8 with the smallest area" in page.text
-    assert len(choose_classes(read_facts(tmp_path / "run"))) == 12
+    assert len(choose_classes(read_run_facts(tmp_path / "run"))) == 12
 
 
 def test_a_matrix_of_few_classes_has_its_numbers_in_a_table(tmp_path):
@@ -260,7 +260,7 @@ def test_a_model_without_probabilities_has_neither_curves_nor_doubts(tmp_path):
     page = Page(write_report(folder))
     assert "probabilities" not in page.ids()
     assert "this model gives no probabilities" in page.text
-    assert most_doubtful(read_facts(folder)) == []
+    assert most_doubtful(read_run_facts(folder)) == []
 
 
 def test_one_tested_class_and_undefined_scores_are_shown_as_such(tmp_path):
@@ -292,7 +292,7 @@ def test_what_later_parts_of_a_run_add_is_shown(tmp_path):
 def test_curves_have_scikit_learns_areas(tmp_path):
     from sklearn.metrics import roc_auc_score
 
-    facts = read_facts(made_up_run(tmp_path / "run", 4, each=30))
+    facts = read_run_facts(made_up_run(tmp_path / "run", 4, each=30))
     mean, *each = figures.curves(facts)["roc"]
     assert [curve.area for curve in each] == pytest.approx(
         [roc_auc_score(facts.truth == k, facts.probabilities[:, k]) for k in range(4)]
@@ -302,7 +302,7 @@ def test_curves_have_scikit_learns_areas(tmp_path):
 
 
 def test_calibration_error_of_one_who_is_always_half_sure_and_always_right(tmp_path):
-    facts = read_facts(made_up_run(tmp_path / "run", 2))
+    facts = read_run_facts(made_up_run(tmp_path / "run", 2))
     object.__setattr__(facts, "predictions", facts.predictions._replace(predicted=facts.predictions.labels))
     facts.predictions.probabilities[:] = 0.5
     found = figures.reliability(facts)
@@ -310,7 +310,7 @@ def test_calibration_error_of_one_who_is_always_half_sure_and_always_right(tmp_p
 
 
 def test_log_loss_has_a_scale_of_its_own(tmp_path):
-    facts = read_facts(made_up_run(tmp_path / "run", 20))
+    facts = read_run_facts(made_up_run(tmp_path / "run", 20))
     rows = {row.key: row for row in scored(facts.metrics)}
     assert rows["accuracy"].ends == (0, 1)
     left, right = rows["log_loss"].ends
@@ -324,13 +324,13 @@ def test_the_importance_of_components_says_how_they_are_named(tmp_path):
     rows = [[f"{kind}_{f}Hz", 1.0] for kind in ("slow", "fast") for f in (100, 200)]
     measured = {"method": "model", "unit": "share", "n_columns": 4, "row": rows, "naming": "Slow means 3 Hz."}
     (folder / "importance.json").write_text(json.dumps(measured))
-    axes = {axis.title: axis for axis in listening(read_facts(folder))["axes"]}
+    axes = {axis.title: axis for axis in listening(read_run_facts(folder))["axes"]}
     assert [bar.name for bar in axes["By component"].bars] == ["slow", "fast"]
     assert (axes["By component"].naming, axes["By frequency"].naming) == ("Slow means 3 Hz.", "")
 
 
 def test_all_scores_but_log_loss_share_an_axis(tmp_path):
-    rows = scored(read_facts(made_up_run(tmp_path / "run", 20)).metrics)
+    rows = scored(read_run_facts(made_up_run(tmp_path / "run", 20)).metrics)
     assert len({row.ends for row in rows if row.key != "log_loss"}) == 1
 
 
@@ -378,7 +378,7 @@ def row(name: str, *, bandwidth: float = 8000, duration: float = 3, clipped: flo
     ],
 )
 def test_advice_names_the_class_that_was_recorded_otherwise(tmp_path, odd, said):
-    facts = read_facts(made_up_run(tmp_path / "run", 3, each=20))
+    facts = read_run_facts(made_up_run(tmp_path / "run", 3, each=20))
     rows = [row("cat"), row("dog"), row("owl", **odd)]
     texts = [one.text for one in advice.advise(facts, rows, None, {"cat": 20, "dog": 20, "owl": 20})]
     found = [text for text in texts if "owl" in text]
@@ -390,13 +390,13 @@ def test_advice_on_uneven_classes_and_scores_like_guessing(tmp_path):
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["scores"]["accuracy"]["interval"] = [0.2, 0.5]
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    texts = [one.text for one in advice.advise(read_facts(folder), [], None, {"a": 100, "b": 10})]
+    texts = [one.text for one in advice.advise(read_run_facts(folder), [], None, {"a": 100, "b": 10})]
     assert any("not significantly better than the baseline" in text for text in texts)
     assert any("100 clips of a, 10 of b" in text for text in texts)
 
 
 def test_clips_that_are_longer_than_what_is_heard_are_told(tmp_path):
-    facts = read_facts(made_up_run(tmp_path / "run", 2, each=20))
+    facts = read_run_facts(made_up_run(tmp_path / "run", 2, each=20))
     object.__setattr__(facts, "config", {"audio": {"duration": 3.0}})
     found = advice.advise(facts, [row("cat", duration=5), row("dog", duration=2)], None, {})
     assert any("cat" in one.text and "audio.duration=5" in one.remedy for one in found)

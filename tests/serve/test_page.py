@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from audiofw.serve.server import make_app, quiet_gradio
-from audiofw.serve.service import Limits, Listener
+from audiofw.serve.service import Listener, UploadLimits
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -46,7 +46,7 @@ FLAGS = [
 def address() -> Iterator[str]:
     """Serve on a free local port until the tests are done."""
     with quiet_gradio(), socket.create_server(("127.0.0.1", 0)) as listening:
-        app = make_app(Listener(ByPitch(), Limits(seconds=5, megabytes=1, confidence=0.5)))
+        app = make_app(Listener(ByPitch(), UploadLimits(seconds=5, megabytes=1, confidence=0.5)))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -25,7 +25,7 @@ from audiofw.serve import html
 from audiofw.serve.endpoint import make_endpoint
 from audiofw.serve.page import show_answer
 from audiofw.serve.server import is_loopback, make_app, quiet_gradio
-from audiofw.serve.service import Limits, Listener
+from audiofw.serve.service import Listener, UploadLimits
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def ask(model, uploads):
     """Post to an endpoint with limits, ``ask(files=…)`` or ``ask(content=…)``; returns status code and answer."""
 
     def post(megabytes: float = 1, seconds: float = 5, confidence: float = 0, **request):
-        client = TestClient(make_endpoint(Listener(model, Limits(megabytes, seconds, confidence))))
+        client = TestClient(make_endpoint(Listener(model, UploadLimits(megabytes, seconds, confidence))))
         response = client.post("/predict", **request)
         return response.status_code, response.json()
 
@@ -121,7 +121,7 @@ def test_too_large_is_refused_however_it_comes(ask, model):
 
 
 def test_a_declared_size_is_refused_before_anything_is_read(model):
-    client = TestClient(make_endpoint(Listener(model, Limits(megabytes=1))))
+    client = TestClient(make_endpoint(Listener(model, UploadLimits(megabytes=1))))
 
     def never():
         raise AssertionError("it was read")
@@ -238,7 +238,7 @@ def test_a_model_without_probabilities_answers_with_its_label(model, uploads):
     answer = TestClient(make_endpoint(listener)).post("/predict", content=wav(3200)).json()
     assert (answer["label"], answer["probabilities"], answer["confidence"]) == ("high", None, None)
     with pytest.raises(ConfigError, match="no probabilities"):
-        Listener(model, Limits(confidence=0.5)).warm()
+        Listener(model, UploadLimits(confidence=0.5)).warm()
 
 
 def test_health_names_the_classes(model):
@@ -323,7 +323,7 @@ def test_the_page_shows_one_reason_for_a_bad_sound_and_no_old_answer(model, tmp_
 
 
 def test_the_page_tells_model_score_classes_and_what_a_label_means(model):
-    told = html.head(model) + html.about(model) + html.heard(model.facts, Limits())
+    told = html.head(model) + html.about(model) + html.heard(model.facts, UploadLimits())
     for said in (
         "pitch on fft",
         "accuracy 90.0%",
@@ -338,7 +338,7 @@ def test_the_page_tells_model_score_classes_and_what_a_label_means(model):
 
 def test_the_page_does_without_facts(model, monkeypatch):
     monkeypatch.setattr(model, "facts", {})
-    assert "a model" in html.head(model) + html.about(model) + html.heard({}, Limits())
+    assert "a model" in html.head(model) + html.about(model) + html.heard({}, UploadLimits())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from audiofw.bundle.load import load_model
 from audiofw.cli.predict.formats import RESUMED, writing
 from audiofw.cli.predict.options import read_options
 from audiofw.cli.predict.records import Clips, Timeline
-from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, take_up
+from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, resume_output
 from audiofw.data.inputs import count, find_sounds
 from audiofw.errors import ConfigError, DataError
 from audiofw.system.hashing import digest_json
@@ -80,7 +80,7 @@ def _begun(options: argparse.Namespace, columns: Sequence[str], model: str) -> I
             yield stream, done, Journal()
         return
     if options.resume:
-        done = take_up(output, options, model, columns)
+        done = resume_output(output, options, model, columns)
     else:
         begin(output, options, model)
     with (

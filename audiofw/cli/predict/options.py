@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audiofw.cli.arguments import OneLineParser, seconds, share, whole
+from audiofw.cli.arguments import OneLineParser, seconds, share, whole_number
 from audiofw.cli.predict.formats import SUFFIXES
 from audiofw.data.inputs import is_one
 from audiofw.errors import ConfigError
@@ -38,7 +38,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     add("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
     add("sounds", metavar="FILE", nargs="+", help="a file, a folder, a quoted pattern, or - for stdin")
     add("--format", choices=["csv", "json", "jsonl", "table", "audacity"], help="default: by --output's suffix, or csv")
-    add("--top", type=whole, metavar="N", help="only the N most probable classes")
+    add("--top", type=whole_number, metavar="N", help="only the N most probable classes")
     add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")
     add("--coverage", type=share, metavar="P", help="also prediction sets with this coverage (conformal), e.g. 0.9")
     add("--window", type=seconds, metavar="S", help="label a recording over time, in windows of S seconds")

@@ -29,7 +29,7 @@ ANEW = "leave out --resume to begin anew"
 Stamp = tuple[int, int]  # size and time of the last change
 
 
-class Entry(NamedTuple):
+class Answered(NamedTuple):
     """A recording whose rows are all written."""
 
     name: str
@@ -77,7 +77,7 @@ class Journal:
         """Note that the last recording is complete."""
         name = self._last
         if self.stream and name is not None and (sound := self._found.pop(name, None)):
-            entry = Entry(name, str(sound.path), self._stamps.pop(name), self._rows)
+            entry = Answered(name, str(sound.path), self._stamps.pop(name), self._rows)
             self.stream.write(json.dumps(entry) + "\n")
             self.stream.flush()
         self._last = None
@@ -110,7 +110,7 @@ def begin(output: Path, options: argparse.Namespace, model: str) -> None:
         journal_of(output).unlink(missing_ok=True)
 
 
-def take_up(output: Path, options: argparse.Namespace, model: str, columns: Sequence[str]) -> Done:
+def resume_output(output: Path, options: argparse.Namespace, model: str, columns: Sequence[str]) -> Done:
     """Read what an earlier, perhaps killed, command has written, and remove what cannot be kept.
 
     Parameters
@@ -150,22 +150,22 @@ def _header(options: argparse.Namespace, model: str) -> dict[str, Any]:
     return {"format": FORMAT, "model": model, "options": {**chosen, "hop": options.hop or options.window}}
 
 
-def _write_journal(output: Path, header: Mapping[str, Any], entries: Iterable[Entry]) -> None:
+def _write_journal(output: Path, header: Mapping[str, Any], entries: Iterable[Answered]) -> None:
     write_whole(journal_of(output), "".join(f"{json.dumps(line)}\n" for line in (header, *entries)).encode())
 
 
-def _read_journal(output: Path, wanted: Mapping[str, Any]) -> dict[str, Entry]:
+def _read_journal(output: Path, wanted: Mapping[str, Any]) -> dict[str, Answered]:
     file = journal_of(output)
     try:
         first, *lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         header = json.loads(first)
         _check_header(output, header, wanted)
-        entries: dict[str, Entry] = {}
+        entries: dict[str, Answered] = {}
         for line in lines:
             if line.endswith("\n"):  # else it was cut off
                 name, path, stamp, rows = json.loads(line)
                 before = entries[name].rows if name in entries else 0  # named twice on the command line
-                entries[name] = Entry(name, path, stamp and tuple(stamp), before + rows)
+                entries[name] = Answered(name, path, stamp and tuple(stamp), before + rows)
         return entries
     except FileNotFoundError:
         why = f"{file.name} is missing, which says how it was made"
@@ -185,7 +185,7 @@ def _check_header(output: Path, header: Mapping[str, Any], wanted: Mapping[str, 
         raise ConfigError(f"{output}: cannot be resumed: begun with another {said}; {ANEW}")
 
 
-def _is_same(entry: Entry) -> bool:
+def _is_same(entry: Answered) -> bool:
     """Whether a recording is as it was; one that is gone has its rows still."""
     now = _stamp(Path(entry.path))
     return now is None or now == entry.stamp

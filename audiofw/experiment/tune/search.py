@@ -34,7 +34,7 @@ from audiofw.experiment.tune.study import (
     open_study,
     own_trials,
     reasons,
-    take_up,
+    resume_study,
 )
 from audiofw.system.paths import HELD_OUT
 
@@ -111,7 +111,7 @@ def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, lau
         log.info(line)
     if begun := len(own_trials(study)):
         log.info("continuing the search in %s after %d trials", folder, begun)
-    take_up(study)
+    resume_study(study)
     return Search(config, loader, launcher, tune, folder, space, study)
 
 

@@ -152,7 +152,7 @@ def claim(trial: optuna.Trial) -> None:
     trial.set_user_attr("process", [platform.node(), os.getpid()])
 
 
-def take_up(study: optuna.Study) -> int:
+def resume_study(study: optuna.Study) -> int:
     """Queue again the trials of processes that have died; return their number."""
     from optuna.trial import TrialState
 

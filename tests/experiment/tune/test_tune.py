@@ -26,7 +26,7 @@ from audiofw.system.paths import HELD_OUT, bundled
 optuna = pytest.importorskip("optuna", minversion="4.0")
 
 from audiofw.experiment.tune.space import read_space, suggest  # noqa: E402  # they need Optuna
-from audiofw.experiment.tune.study import import_optuna, make_sampler, open_study, own_trials, take_up  # noqa: E402
+from audiofw.experiment.tune.study import import_optuna, make_sampler, open_study, own_trials, resume_study  # noqa: E402
 
 # --- the space --------------------------------------------------------------------------------------------
 
@@ -236,13 +236,13 @@ def test_what_a_dead_process_was_running_is_put_in_line_again(options, tmp_path)
     lost.set_user_attr("process", [platform.node(), 2**22 + 1])  # beyond the greatest number of a process
     mine.set_user_attr("process", ["another machine", 1])
     again = open_study(tmp_path, options(), maximise=True, facts={})
-    assert take_up(again) == 1
+    assert resume_study(again) == 1
     assert own_trials(again) == []
     trial = again.ask()
     assert trial.number == 2
     assert trial.suggest_int("depth", 1, 100) == lost.params["depth"]
     assert (
-        take_up(open_study(tmp_path, options(), maximise=True, facts={})) == 1
+        resume_study(open_study(tmp_path, options(), maximise=True, facts={})) == 1
     )  # this process's own trial, never finished
 
 
