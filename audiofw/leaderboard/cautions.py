@@ -1,4 +1,4 @@
-"""What the runs' audits warn of, each warning once: jobs of a sweep share their data, and so its flaws."""
+"""The audit warnings of a sweep's runs, each once: its jobs share their data, and so its problems."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from audiofw.leaderboard.runs import Run
 
 
 class Caution(NamedTuple):
-    """A warning of the audit, and the runs that carry it."""
+    """An audit warning, and the runs that have it."""
 
     text: str  #: message and remedy, one line
     runs: tuple[Run, ...]
 
 
 def find_cautions(runs: Sequence[Run]) -> list[Caution]:
-    """Gather the warnings of finished runs, those of most runs first."""
+    """Collect the warnings of finished runs, the most frequent first."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         for text in dict.fromkeys(map(_say, warnings_of(run))):
@@ -27,12 +27,12 @@ def find_cautions(runs: Sequence[Run]) -> list[Caution]:
 
 
 def warnings_of(run: Run) -> list[dict[str, Any]]:
-    """List the audit's findings of a run that are warnings."""
+    """List a run's audit findings that are warnings."""
     findings = run.metrics.get("audit")
     found = findings if isinstance(findings, list) else []
     return [finding for finding in found if isinstance(finding, dict) and finding.get("severity") == "warning"]
 
 
 def _say(finding: dict[str, Any]) -> str:
-    """Say it without its effect on the score, which differs from run to run."""
+    """Write a finding without its effect on the score, which differs between runs."""
     return one_line(f"{finding.get('message')}; {finding.get('remedy')}", most=None)

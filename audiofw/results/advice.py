@@ -67,11 +67,11 @@ def _amount(metrics: Mapping[str, Any]) -> str:
 def _on_groups(metrics: Mapping[str, Any]) -> Iterator[Advice]:
     n = metrics.get("n_interval_over", 0)
     if metrics.get("interval_over") == "groups" and n < FEW_GROUPS:
-        among = f"The clips come from {n} groups" if n > 1 else "All test clips come from one group"
-        so = "so its intervals can only be wide" if n > 1 else "so there is no interval"
+        few = f"The test clips come from only {n} groups, so the intervals are wide"
+        one = "All test clips come from one group, so there is no interval"
         yield Advice(
             "note",
-            f"{among}, and a score varies from group to group, {so}.",
+            f"{few if n > 1 else one}: scores vary between groups.",
             f"Test on {FEW_GROUPS} groups or more (speakers, animals, devices, places).",
         )
 
