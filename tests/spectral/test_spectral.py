@@ -99,7 +99,9 @@ def test_stft_equals_librosas(y, framing):
         with pytest.raises(ValueError, match="use center=True"):
             spectral.stft(y, **framing)
         return
-    ours, others = spectral.stft(y, **framing), theirs(librosa.stft, y, **framing)
+    # with frames of one sample, centring pads nothing, but librosa fails on short signals
+    same = {**framing, "center": framing["center"] and framing["n_fft"] > 1}
+    ours, others = spectral.stft(y, **framing), theirs(librosa.stft, y, **same)
     assert ours.dtype == others.dtype == np.complex64
     assert ours.shape == others.shape
     np.testing.assert_allclose(ours, others, atol=1e-6 * max(1e-3, np.abs(others).max()), rtol=0)
