@@ -51,7 +51,7 @@ ROWS: dict[str, list[str]] = {
     "descriptors, stats, lightgbm": ["feature=descriptors", "pooling=stats", "model=lightgbm"],
     "mfcc, stats, lightgbm": ["feature=mfcc", "pooling=stats", "model=lightgbm", "audio.focus=start"],
 }
-SETS = {  # what a clip's name says, and the split that goes with it
+SETS = {  # pattern of the clips' names, and the split to use
     "esc10": (re.compile(r"(?P<label>[^/]+)/(?P<fold>\d)-[^/]+\.ogg$"), "predefined"),
     "digits": (re.compile(r"(?P<label>\d)_(?P<group>\w+)_\d+\.wav$"), "leave_one_group_out"),
 }
@@ -73,12 +73,12 @@ def main() -> None:
             sys.stderr.write(" | ".join(rows[-1]) + "\n")
             args.out.write_text(
                 page(rows), encoding="utf-8"
-            )  # anew after each, so that a run cut short leaves something
+            )  # written after each row, so that an interrupted run leaves its results
     sys.stdout.write(table(rows))
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack the sounds and list them twice: as they are, and with their labels dealt out anew."""
+    """Unpack the recordings and write two manifests: with the true labels and with permuted ones."""
     clips = []
     with zipfile.ZipFile(archive) as opened:
         for name in sorted(opened.namelist()):
@@ -100,7 +100,7 @@ def write(path: Path, clips: list[dict[str, str]]) -> None:
 
 
 def score(folder: Path, data: str, row: str) -> dict[str, float]:
-    """Run audiofw as a user would; its accuracy, interval and seconds."""
+    """Run the audiofw command; returns accuracy, interval and duration."""
     source = folder / ("shuffled.csv" if "shuffled" in row else "true.csv")
     run = Path(tempfile.mkdtemp(dir=folder))
     words = [f"data.source={source}", f"split={SETS[data][1]}", f"hydra.run.dir={run}", *ROWS[row]]

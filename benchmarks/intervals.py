@@ -1,11 +1,11 @@
-"""How often the 95 % intervals hold the true score; print the table.
+"""Measure the coverage of the 95 % intervals, i.e. how often they contain the true score; print the table.
 
     python benchmarks/intervals.py [--draws 2000] [--only groups clips] [--json]
 
-A made classifier is tested on n clips, or on groups of clips of which it finds some easier than others; whether the
-interval holds the score that it has on very many is counted. *before* is the percentile bootstrap, of accuracy, used
-earlier. *spread* is how much groups differ: 0, some (the share of a latent score's variance that is between groups
-is 0.1) or much (0.4). *sizes* are equal, 16 clips a group, or log-normal with σ = 0.7.
+A simulated classifier is tested on n clips, or on groups of clips of varying difficulty. An interval is correct if it
+contains the classifier's score on very many clips. *before* is the percentile bootstrap of accuracy used earlier.
+*spread* is the variation between groups: 0, some (0.1 of a latent score's variance is between groups) or much (0.4).
+*sizes* are equal, with 16 clips per group, or log-normal with σ = 0.7.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RESAMPLES = 500
 
 
 class Scene(NamedTuple):
-    """What is tested: groups of so many clips, or, with groups of one clip, clips."""
+    """One simulated setting: groups of clips, or single clips as groups of one."""
 
     n_groups: int
     size: int = 16
@@ -41,7 +41,7 @@ class Scene(NamedTuple):
 
 
 def simulate(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Make true and predicted classes, probabilities and groups."""
+    """Draw true and predicted classes, probabilities and groups."""
     sizes = np.full(scene.n_groups, scene.size)
     if scene.uneven:
         logs = rng.normal(-(scene.uneven**2) / 2, scene.uneven, scene.n_groups)
@@ -57,14 +57,14 @@ def simulate(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
 
 @cache
 def truth(scene: Scene) -> dict[str, float]:
-    """Score very many groups of a few clips."""
+    """Estimate the true score from very many groups with a few clips each."""
     many = scene._replace(n_groups=100_000, size=3, uneven=0.0)
     y, predicted, proba, _ = simulate(many, np.random.default_rng(0))
     return {name: found.value for name, found in influences(y, predicted, proba, scene.n_classes).items()}
 
 
 def before(right: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> tuple[float, float] | None:
-    """Estimate accuracy's interval by the percentile bootstrap over groups; None where resamples do not differ."""
+    """Percentile-bootstrap interval of accuracy over groups; None if the resamples do not differ."""
     hits, sizes = (np.bincount(groups, weights=values) for values in (right, np.ones(right.size)))
     drawn = rng.integers(sizes.size, size=(RESAMPLES, sizes.size))
     low, high = np.quantile(hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
@@ -72,7 +72,7 @@ def before(right: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> t
 
 
 class Coverage(NamedTuple):
-    """Shares of intervals that hold the truth, and the median width of accuracy's."""
+    """Coverage of the intervals, and the median width of accuracy's."""
 
     now: list[float]  # in the order of NAMES
     before: float
@@ -80,7 +80,7 @@ class Coverage(NamedTuple):
 
 
 def measure(scene: Scene, times: int) -> Coverage:
-    """Count how many intervals of so many test parts hold the truth."""
+    """Measure the coverage over simulated test sets."""
     rng, true = np.random.default_rng([scene.n_groups, int(100 * scene.ease)]), truth(scene._replace(n_groups=1))
     held, old, widths = np.zeros((times, len(NAMES))), np.zeros(times), np.zeros(times)
     for i in range(times):
@@ -95,14 +95,14 @@ def measure(scene: Scene, times: int) -> Coverage:
 
 
 def measure_all(scenes: Sequence[Scene], times: int) -> Iterator[Coverage]:
-    """Do so for each, a process for each core."""
+    """Measure all settings, with one process per core."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ProcessPoolExecutor() as pool:
         yield from pool.map(measure, scenes, [times] * len(scenes))
 
 
 def plan() -> Iterator[tuple[str, Scene]]:
-    """List what is simulated."""
+    """List the simulated settings."""
     for spread in (0.0, 0.33, 0.8):
         for uneven in (0.0, 0.7):
             yield from (("groups", Scene(n, 16, spread, uneven)) for n in (3, 4, 6, 8, 10, 20, 50))
@@ -136,7 +136,7 @@ def table(part: str, times: int, write: Callable[[str], object]) -> None:
 
 
 def summary(parts: Sequence[str], times: int) -> dict[str, list[float]]:
-    """Give the least and the most that accuracy's interval holds, now and before."""
+    """Minimum and maximum coverage of accuracy's interval, now and before."""
     found = list(measure_all([scene for part, scene in plan() if part in parts], times))
     now, old = [one.now[0] for one in found], [one.before for one in found]
     return {"now": [min(now), max(now)], "before": [min(old), max(old)]}
@@ -144,9 +144,9 @@ def summary(parts: Sequence[str], times: int) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=2000, help="test parts for each row (%(default)s)")
+    parser.add_argument("--draws", type=int, default=2000, help="simulated test sets per row (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=LEAD, default=list(LEAD), metavar="PART", help=", ".join(LEAD))
-    parser.add_argument("--json", action="store_true", help="print only the least and the most of accuracy")
+    parser.add_argument("--json", action="store_true", help="print only the minimum and maximum coverage for accuracy")
     args = parser.parse_args()
     if args.json:
         sys.stdout.write(json.dumps(summary(args.only, args.draws)))

@@ -1,14 +1,15 @@
-"""How often the leaderboard calls an equally good run worse, and how often it finds one that is; print the table.
+"""Measure how often the leaderboard calls an equally good run worse, and how often it detects a worse run.
 
     python benchmarks/leaderboard.py [--sweeps 1000] [--only holdout groups folds trained power] [--json]
 
-Each row simulates sweeps of k runs on the same clips. A run that is as good as any may be called worse than the best in
-at most 5 % of sweeps. *Before* is the method used earlier: each run against the best-looking one, by McNemar's test on
-clips or the corrected resampled t-test on folds, corrected by Holm. Where runs are *behind*, a tenth of them, at least
-one, is as good as any, and the others are worse by so many points; how many of these are called worse is in the second
-table. Runs' results are correlated where a clip is hard for all; in groups, each run finds some groups easier than
-others; in folds, each fold's model is better or worse than its run's average by 1.2 points. Runs that are *trained*
-are real: linear classifiers, each on columns of its own out of many that are equally informative, in five folds.
+Each row simulates sweeps of k runs on the same clips. A run that is as good as the best may be called worse in at most
+5 % of the sweeps (family-wise error rate). *Before* is the method used earlier: each run against the best-looking one,
+with McNemar's test on clips or the corrected resampled t-test on folds, Holm-corrected. If runs are *behind*, a tenth
+of them, at least one, is as good as the best, and the others are worse by the given number of points; the second table
+shows how many of these are called worse (power). Results of runs are correlated, since some clips are hard for all.
+With groups, each run finds some groups easier than others; with folds, each fold's model deviates from its run's
+average by 1.2 points. *Trained* runs are real linear classifiers in five folds, each on its own selection of equally
+informative columns.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ TOO_FEW = 2.0 ** (1 - np.arange(64)) >= LEVEL
 
 
 class Sweeps(NamedTuple):
-    """What is simulated: so many sweeps of k runs on n clips."""
+    """One simulated setting: sweeps of k runs on n clips."""
 
     part: str
     k: int
     n: int
-    correlation: float = 0.0  # of two runs on one clip
+    correlation: float = 0.0  # correlation between two runs on the same clip
     n_groups: int = 0  # each run is better with some groups than with others
     n_folds: int = 1  # each fold's model of each run is somewhat better or worse than the run's average
     behind: float = 0.0  # by how much nine tenths of the runs are worse
 
 
 class Found(NamedTuple):
-    """Shares of sweeps in which an equal run was called worse, and of worse runs that were found."""
+    """Fractions of sweeps in which an equal run was called worse, and of worse runs that were detected."""
 
     worse: float
     found: float
@@ -74,7 +75,7 @@ def corrected_t_test(a: Sequence[float], b: Sequence[float], test_over_train: fl
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Correct p values for their number, by Holm's step-down method, in the order given."""
+    """Holm-corrected p values, in the order given."""
     order = np.argsort(p, kind="stable")
     corrected = np.empty(len(p))
     raised = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
@@ -100,7 +101,7 @@ def before(right: np.ndarray, folds: np.ndarray) -> np.ndarray:
 
 
 def simulate(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Make one sweep: which clips each run has right, shape (n, k), and each clip's group and fold."""
+    """Simulate one sweep: whether each run is right on each clip, ``(n, k)``, and each clip's group and fold."""
     n, k = sweeps.n, sweeps.k
     skill = np.full(k, ndtri(ACCURACY))
     skill[max(1, k // 10) :] = ndtri(ACCURACY - sweeps.behind)
@@ -117,7 +118,7 @@ def simulate(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.n
 
 
 def train(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cross-validate linear classifiers, each on a choice of its own of columns that are all equally informative."""
+    """Cross-validate linear classifiers, each on its own selection of equally informative columns."""
     n, y = sweeps.n, np.arange(sweeps.n) % 2
     X = rng.standard_normal((n, 80)) + 0.22 * y[:, None]
     columns = [rng.choice(80, 30, replace=False) for _ in range(sweeps.k)]
@@ -133,7 +134,7 @@ def train(sweeps: Sweeps, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def now(right: np.ndarray, groups: np.ndarray, n_folds: int) -> np.ndarray | None:
-    """Mark the runs that the leaderboard calls worse than the best; None where there are too few units to tell."""
+    """Mark the runs that the leaderboard calls worse than the best; None if there are too few units to decide."""
     X = np.stack([np.bincount(groups, weights=column) for column in right.T], axis=1)
     if TOO_FEW[min(len(X), 63)]:
         return None
@@ -141,7 +142,7 @@ def now(right: np.ndarray, groups: np.ndarray, n_folds: int) -> np.ndarray | Non
 
 
 def measure(sweeps: Sweeps, times: int) -> tuple[Found | None, Found]:
-    """Run both methods on so many sweeps."""
+    """Apply both methods to simulated sweeps."""
     rng = np.random.default_rng([sweeps.k, sweeps.n])
     good = max(1, sweeps.k // 10) if sweeps.behind else sweeps.k
     called: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
@@ -161,7 +162,7 @@ def _shares(called: np.ndarray, good: int) -> tuple[float, float]:
 
 
 def plan() -> Iterator[Sweeps]:
-    """List what is simulated, each with every number of runs."""
+    """List the simulated settings, each with every number of runs."""
     for correlation in (0.0, 0.7):
         yield from (Sweeps("holdout", 0, n, correlation) for n in (50, 200, 1000, 4000))
     for n_groups in (5, 6, 10, 20, 50):
@@ -175,7 +176,7 @@ def plan() -> Iterator[Sweeps]:
 
 
 def measure_all(chosen: Sequence[Sweeps], times: int) -> Iterator[list[tuple[Found | None, Found]]]:
-    """Measure each with every number of runs, in a process for each core."""
+    """Measure all settings, with one process per core."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     every = [sweeps._replace(k=k) for sweeps in chosen for k in RUNS]
     counts = [max(times // 4, min(times, 200)) if sweeps.n > 1000 else times for sweeps in every]
@@ -192,7 +193,7 @@ HEAD = ("clips", "correlation", "groups", "folds", "behind", *(f"k = {k}" for k 
 
 
 def tables(chosen: Sequence[Sweeps], times: int, write: Callable[[str], object]) -> None:
-    """Write how often equal runs are called worse, then how many worse ones are found."""
+    """Format the tables: how often equal runs are called worse, and how many worse runs are detected."""
     write("Equal runs called worse, % of sweeps (before)\n\n" + row(HEAD) + row(["---"] * len(HEAD)))
     powers = []
     for sweeps, found in zip(chosen, measure_all(chosen, times), strict=True):
@@ -219,7 +220,7 @@ def row(cells: Sequence[str]) -> str:
 
 
 def summary(chosen: Sequence[Sweeps], times: int) -> dict[str, float]:
-    """Give the share of sweeps in which an equal run is called worse, on average and at its worst."""
+    """Fraction of sweeps in which an equal run is called worse: mean and maximum over the settings."""
     found = [pair for row in measure_all(chosen, times) for pair in row]
     now, old = [new.worse for new, _ in found if new], [old.worse for _, old in found]
     return {"now": float(np.mean(now)), "worst": max(now), "before": float(np.mean(old)), "worst_before": max(old)}
@@ -227,7 +228,9 @@ def summary(chosen: Sequence[Sweeps], times: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sweeps", type=int, default=1000, help="a quarter of them for 4 000 clips (%(default)s)")
+    parser.add_argument(
+        "--sweeps", type=int, default=1000, help="number of sweeps per setting; a quarter for 4 000 clips (%(default)s)"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--json", action="store_true", help="print only how often equal runs are called worse")
     args = parser.parse_args()

@@ -260,7 +260,7 @@ def leaderboard(bench: Bench) -> list[Row]:
 
 
 def intervals(bench: Bench) -> list[Row]:
-    """How often 95 % intervals of few groups hold the true accuracy; ``intervals.py`` prints the whole table."""
+    """How often 95 % intervals of few groups contain the true accuracy; ``intervals.py`` prints the whole table."""
     said = run(bench.script("intervals.py", "--only", "groups", "--draws", 400, "--json", python=bench.python)).said
     shown = ["–".join(f"{share:.1%}" for share in said[name]) for name in ("before", "now")]
     note = "95% wanted, 3 to 50 groups (400 draws each)"
