@@ -1,4 +1,4 @@
-"""A run's folder: claimed by one run at a time, and cleared of an earlier run before it is written."""
+"""A run's folder: used by one run at a time, and cleared of earlier results before it is written."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ IMPORTANCE, REPORT, RECORD = "importance.json", "report.html", "result.json"
 RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "metrics.json")
 """What `audiofw.results.files.save_results` writes, in this order."""
 OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, FOLDER})
-"""Everything that a run writes into its folder, beside its log and what Hydra writes."""
+"""Everything that a run writes into its folder, besides its log and Hydra's files."""
 LOCK = ".run.lock"
 HYDRAS = ".hydra"
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Create a run's folder and keep other runs out of it; nothing in it is changed yet.
+    """Create a run's folder and claim it; its content is not changed yet.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def only_user(folder: Path) -> Iterator[None]:
 
 
 def refuse_strangers_in(folder: Path) -> None:
-    """Raise ConfigError if a folder holds anything that no run has written: it might be overwritten."""
+    """Raise ConfigError if a folder contains files that are not from a run: they might be overwritten."""
     names = sorted(item.name for item in folder.iterdir())
     strangers = [name for name in names if not _is_ours(name)]
     if RECORD not in names:  # a folder with a config.yaml is not yet that of a run
@@ -63,7 +63,8 @@ def refuse_strangers_in(folder: Path) -> None:
     if strangers:
         more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         raise ConfigError(
-            f"{folder}: {strangers[0]}{more} in it: not a run's; choose a new folder, or that of an earlier run"
+            f"{folder}: contains files that are not from a run: {strangers[0]}{more};"
+            " choose a new folder, or that of an earlier run"
         )
 
 
@@ -72,12 +73,12 @@ def _is_ours(name: str) -> bool:
 
 
 def clear_results(folder: Path) -> None:
-    """Remove what an earlier run has left, but its record, which is to be replaced, its log and Hydra's files.
+    """Remove the results of an earlier run, except its record, which is replaced, its log and Hydra's files.
 
     Raises
     ------
     ConfigError
-        If the folder holds anything that no run has written.
+        If the folder contains files that are not from a run.
     DataError
         If something cannot be removed.
     """
@@ -100,4 +101,4 @@ def _remove(item: Path) -> None:
         else:
             item.unlink()
     except OSError as error:
-        raise DataError(f"{item}: of an earlier run, cannot be removed: {error.strerror or error}") from error
+        raise DataError(f"{item}: from an earlier run, cannot be removed: {error.strerror or error}") from error

@@ -53,7 +53,7 @@ def test_a_folder_with_anything_else_is_refused_and_left_alone(audiofw, sounds, 
         with pytest.raises(fw.ConfigError) as refused:
             fw.run([source, *QUICK, *BARE], path=run)
         line = str(refused.value)
-    assert f"{stranger} in it: not a run's; choose a new folder" in line
+    assert f"not from a run: {stranger}; choose a new folder" in line
     assert content(run) == before
 
 
@@ -111,4 +111,4 @@ def test_a_run_is_not_started_in_a_sweeps_folder(audiofw, sounds, tmp_path):
     (tmp_path / "s/leaderboard.csv").touch()
     outcome = audiofw(f"data.source={sounds(clips=4)}", *QUICK, *BARE, "hydra.run.dir=s")
     assert outcome.code == 2
-    assert "0 and 1 more in it" in outcome.err
+    assert "not from a run: 0 and 1 more;" in outcome.err

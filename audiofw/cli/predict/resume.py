@@ -1,7 +1,7 @@
-"""What ``--resume`` rests on: beside the output, with which model and options it is made, and of which recordings.
+"""The journal behind ``--resume``: a file beside the output that records the model, the options and what is done.
 
 The journal of ``predictions.csv`` is ``predictions.csv.resume.jsonl``. Its first line names the model and the options;
-one line for each recording follows once all rows of that recording are written. Rows of recordings that it does not
+one line per recording follows, once all rows of that recording are written. Rows of recordings that it does not
 list, or that have changed since, are removed from the output when it is resumed, and predicted again.
 """
 
@@ -24,13 +24,13 @@ from audiofw.system.spreadsheet import read_rows
 
 FORMAT = 1
 OPTIONS = ("format", "top", "min_confidence", "coverage", "window", "hop", "threshold")
-ANEW = "leave out --resume to begin anew"
+ANEW = "leave out --resume to start over"
 
 Stamp = tuple[int, int]  # size and time of the last change
 
 
 class Answered(NamedTuple):
-    """A recording whose rows are all written."""
+    """A recording whose rows have all been written."""
 
     name: str
     path: str
@@ -51,7 +51,7 @@ NOTHING = Done(frozenset(), 0, False)
 
 @dataclass
 class Journal:
-    """Notes each recording whose rows are written; does nothing without a stream."""
+    """Records each recording whose rows have been written; does nothing without a stream."""
 
     stream: TextIO | None = None
     _found: dict[str, Sound] = field(default_factory=dict)
@@ -60,21 +60,21 @@ class Journal:
     _rows: int = 0
 
     def watch(self, sounds: Iterable[Sound]) -> Iterator[Sound]:
-        """Pass recordings on, noting what they are before they are read."""
+        """Pass recordings on, recording their state before they are read."""
         for sound in sounds:
             if self.stream and sound.path and sound.name != STDIN:
                 self._found[sound.name], self._stamps[sound.name] = sound, _stamp(sound.path)
             yield sound
 
     def wrote(self, record: Record) -> None:
-        """Note a row; the recording before it is then complete."""
+        """Record a row; the previous recording is then complete."""
         if record["path"] != self._last:
             self.complete()
             self._last, self._rows = record["path"], 0
         self._rows += 1
 
     def complete(self) -> None:
-        """Note that the last recording is complete."""
+        """Record that the last recording is complete."""
         name = self._last
         if self.stream and name is not None and (sound := self._found.pop(name, None)):
             entry = Answered(name, str(sound.path), self._stamps.pop(name), self._rows)
@@ -84,7 +84,7 @@ class Journal:
 
 
 def journal_of(output: Path) -> Path:
-    """Path of an output's journal."""
+    """Return the path of an output's journal."""
     return output.with_name(f"{output.name}.resume.jsonl")
 
 
@@ -168,25 +168,25 @@ def _read_journal(output: Path, wanted: Mapping[str, Any]) -> dict[str, Answered
                 entries[name] = Answered(name, path, stamp and tuple(stamp), before + rows)
         return entries
     except FileNotFoundError:
-        why = f"{file.name} is missing, which says how it was made"
+        why = f"{file.name} is missing, which describes how it was made"
     except (ValueError, LookupError, TypeError, AttributeError, OSError):
-        why = f"{file.name}, which says how it was made, cannot be read"
+        why = f"{file.name}, which describes how it was made, cannot be read"
     raise ConfigError(f"{output}: cannot be resumed: {why}; {ANEW}")
 
 
 def _check_header(output: Path, header: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     if header["format"] != FORMAT:
-        raise ConfigError(f"{output}: cannot be resumed: begun by another version of audiofw; {ANEW}")
+        raise ConfigError(f"{output}: cannot be resumed: started by another version of audiofw; {ANEW}")
     if header["model"] != wanted["model"]:
-        raise ConfigError(f"{output}: cannot be resumed: begun with another model; {ANEW}")
+        raise ConfigError(f"{output}: cannot be resumed: started with another model; {ANEW}")
     theirs, ours = header["options"], wanted["options"]
     if other := [name for name in OPTIONS if theirs.get(name) != ours[name]]:
         said = ", ".join(f"--{name.replace('_', '-')}" for name in other)
-        raise ConfigError(f"{output}: cannot be resumed: begun with another {said}; {ANEW}")
+        raise ConfigError(f"{output}: cannot be resumed: started with another {said}; {ANEW}")
 
 
 def _is_same(entry: Answered) -> bool:
-    """Whether a recording is as it was; one that is gone has its rows still."""
+    """Check whether a recording is unchanged; one that was deleted keeps its rows."""
     now = _stamp(Path(entry.path))
     return now is None or now == entry.stamp
 
@@ -195,7 +195,7 @@ def _is_same(entry: Answered) -> bool:
 
 
 def _lines(stream: BinaryIO, format: str) -> Iterator[bytes]:
-    """Iterate over the complete rows of an output; a CSV cell may hold line ends."""
+    """Iterate over the complete rows of an output; a CSV cell may contain line breaks."""
     row = b""
     for line in stream:
         row += line
@@ -238,7 +238,7 @@ def _read_line(line: bytes, output: Path, format: str) -> tuple[str, bool]:
 
 
 def _filter(output: Path, format: str, names: frozenset[str]) -> None:
-    """Keep the header and the rows of some recordings; the file is replaced as a whole."""
+    """Keep the header and the rows of some recordings; the file is replaced atomically."""
     real = output.resolve()  # a link stays a link
     part = real.with_name(f".{real.name}.part")
     with real.open("rb") as stream, part.open("wb") as kept:

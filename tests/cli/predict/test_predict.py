@@ -272,7 +272,7 @@ def test_an_output_of_other_options_is_not_gone_on_with(audiofw, run, clips):
     before = Path("out.csv").read_bytes()
     outcome = audiofw("predict", str(run), str(clips), "-o", "out.csv", "--resume", "--top", "2")
     assert outcome.code == 2
-    assert "begun with another --top" in outcome.err
+    assert "started with another --top" in outcome.err
     assert Path("out.csv").read_bytes() == before
 
 

@@ -97,7 +97,7 @@ def test_another_model_is_refused(audiofw, run, clips, tmp_path):
     outcome = audiofw("predict", str(other), str(clips), "-o", "out.csv", "--resume")
     assert outcome.code == 2
     (line,) = outcome.err.splitlines()
-    assert line.endswith("out.csv: cannot be resumed: begun with another model; leave out --resume to begin anew")
+    assert line.endswith("out.csv: cannot be resumed: started with another model; leave out --resume to start over")
     assert Path("out.csv").read_bytes() == before
     assert audiofw("predict", str(other), str(clips), "-o", "out.csv").code == 0
     assert audiofw("predict", str(other), str(clips), "-o", "out.csv", "--resume").code == 0
@@ -118,7 +118,7 @@ def test_other_options_are_refused(audiofw, run, clips, first, then, said):
     assert audiofw(*words, *first).code == 0
     outcome = audiofw(*words, *then, "--resume")
     assert outcome.code == 2
-    assert f"begun with another {said};" in outcome.err
+    assert f"started with another {said};" in outcome.err
     assert audiofw(*words, *first, "--n-jobs", "1", "--resume").code == 0
 
 
@@ -134,7 +134,7 @@ def test_a_missing_or_foreign_journal_is_one_line(audiofw, run, clips, content):
     assert outcome.code == 2
     (line,) = outcome.err.splitlines()
     assert "out.csv: cannot be resumed: " in line
-    assert "leave out --resume to begin anew" in line
+    assert "leave out --resume to start over" in line
     assert Path("out.csv").read_bytes() == before
 
 
