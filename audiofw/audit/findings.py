@@ -67,7 +67,7 @@ def audit(
     probes : Sequence[Probe or None] [shape=(clips,)]
         What `audiofw.audit.probe.probe` gave of each; None for a clip that cannot be read.
     folds : Sequence[tuple[np.ndarray, np.ndarray]]
-        Places of the clips fitted on and predicted, of each fold; empty when there is no split yet.
+        Training and test indices of each fold; empty if there is no split yet.
     seed : int
         Of the cross-validation of the shortcut test.
     read : callable, optional

@@ -65,12 +65,12 @@ def coverage_curve(proba: np.ndarray, y: np.ndarray) -> list[dict[str, float]]:
     list of dict
         ``threshold``: their lowest probability, ``coverage``: their share of the clips, ``accuracy``.
     """
-    surest, right = proba.max(axis=1), proba.argmax(axis=1) == y
-    order = np.argsort(-surest, kind="stable")
+    confidence, right = proba.max(axis=1), proba.argmax(axis=1) == y
+    order = np.argsort(-confidence, kind="stable")
     accuracy = np.cumsum(right[order]) / np.arange(1, len(y) + 1)
     last = np.unique(np.ceil(np.linspace(1, 1 / CURVE_POINTS, CURVE_POINTS) * len(y)).astype(int))[::-1]
     return [
-        {"threshold": float(surest[order[n - 1]]), "coverage": n / len(y), "accuracy": float(accuracy[n - 1])}
+        {"threshold": float(confidence[order[n - 1]]), "coverage": n / len(y), "accuracy": float(accuracy[n - 1])}
         for n in last.tolist()
     ]
 

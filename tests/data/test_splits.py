@@ -132,7 +132,7 @@ def test_predefined_holds_out_together_the_folds_that_the_user_names():
 @pytest.mark.parametrize(
     ("names", "test", "error", "words"),
     [
-        (["train", "val"], None, ConfigError, ["no fold is called test", "split.test=[", "train (1 clips)"]),
+        (["train", "val"], None, ConfigError, ["no fold named 'test'", "split.test=[", "train (1 clips)"]),
         (["1", "2"], ["3"], ConfigError, ["split.test=[3]", "unknown fold", "1 (1 clips), 2 (1 clips)"]),
         (["1", "1"], None, DataError, ["nothing is left to train on"]),
         (["test", "test"], None, DataError, ["nothing is left to train on"]),
