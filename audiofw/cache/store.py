@@ -148,7 +148,7 @@ class Cache:
             log.warning("%s: %s; %s", error.filename if error.errno == errno.EEXIST else self.folder, reason, remedy)
 
     def obstructed(self, entry: str, error: OSError) -> None:
-        """Remove a link or an empty folder in place of an entry, or say once that something else is there."""
+        """Remove a link or an empty folder at an entry's path, or warn once that something else is there."""
         try:
             if error.errno not in IN_THE_WAY:
                 raise error

@@ -1,8 +1,8 @@
-"""What each tested clip adds to a score, from which intervals and comparisons of runs are made.
+"""Influence of each tested clip on a score, for confidence intervals and comparisons of runs.
 
-The influence of a clip is how a score moves, to first order, as the clip's weight grows (the infinitesimal jackknife).
-The influences of all clips sum to zero, and their squares to the score's variance; those of one group are added first.
-Where resampling would score a thousand times, this takes one pass over the clips, for every score alike.
+The influence of a clip is the first-order change of the score with the clip's weight (infinitesimal jackknife). The
+influences of all clips sum to zero, and their squares to the variance of the score; those of a group are summed first.
+Unlike resampling, which computes the scores a thousand times, this takes a single pass over the clips for all scores.
 
 References
 ----------
@@ -21,14 +21,14 @@ from audiofw.evaluation.scores import GREATER_IS_BETTER
 
 
 class Influence(NamedTuple):
-    """A score and what each clip adds to it."""
+    """A score and the influence of each clip on it."""
 
     value: float
     of_clips: np.ndarray  # (clips,), summing to zero
 
 
 class _Counts(NamedTuple):
-    """What a score of labels is made of; the scores' derivatives have the same form."""
+    """The counts from which scores of labels are computed; the scores' derivatives have the same form."""
 
     right: np.ndarray  # (classes,), as are the next two
     true: np.ndarray
@@ -52,12 +52,12 @@ def influences(
     y_true, y_pred, proba, n_classes, positive
         As in `audiofw.evaluation.scores.scores`.
     names : iterable of str
-        The scores wanted.
+        Names of the scores.
 
     Returns
     -------
     dict of str to Influence
-        Without the scores that are undefined for these clips, and without ``mcc`` where one class alone is predicted.
+        Excludes scores that are undefined for these clips, and ``mcc`` if only one class is predicted.
     """
     wanted = set(names)
     found = {
@@ -88,7 +88,7 @@ def _spread_over_clips(slope: _Counts, y_true: np.ndarray, y_pred: np.ndarray) -
 
 
 def _differentiate(counts: _Counts, positive: int) -> dict[str, tuple[float, _Counts]]:
-    """Give each score of labels with its derivatives by the counts."""
+    """Map each score of labels to its value and its derivatives with respect to the counts."""
     f1, slope = _f1_of_each(counts)
     present = counts.true + counts.predicted > 0
     macro = _weigh(f1, slope, present / present.sum())
@@ -173,7 +173,7 @@ def _roc_auc(y_true: np.ndarray, proba: np.ndarray) -> Influence:
 
 
 def _roc_auc_of(own: np.ndarray, proba: np.ndarray) -> tuple[float, np.ndarray]:
-    """Compute from ranks which share of the other side each clip is on the right side of, a tie counting half."""
+    """Fraction of the clips of the other class that each clip is ranked correctly against; ties count half."""
     from scipy.stats import rankdata
 
     n_own = own.sum()

@@ -1,11 +1,11 @@
-"""How far scores would move with other clips: intervals that hold what they say for few groups, too.
+"""Confidence intervals of scores, with nominal coverage even for few groups.
 
-A score's variance is the jackknife's, from the influences of the units (clips or, where there are groups, groups), and
-Student's t stands for the normal distribution, so that three groups give a wide interval rather than a false one. Its
-degrees of freedom are one less than there are units; where these differ in size, halfway to their effective number.
-Scores between bounds are taken on the logit scale, log loss on the logarithmic one, so that no interval leaves the
-range of its score. Where units do not differ at all, as where every clip is right, Clopper and Pearson's interval
-takes the place. `docs/evaluation.md` shows by simulation how often the intervals hold the true score.
+The variance of a score is the jackknife estimate from the influences of the units (clips or, if there are groups,
+groups). Intervals use Student's t instead of the normal distribution, so that three groups give a wide interval rather
+than a wrong one. The degrees of freedom are the number of units minus one; if units differ in size, halfway to their
+effective number. Bounded scores use the logit scale, and log loss the logarithmic scale, so that no interval leaves the
+range of its score. If all units are equal, for example if every clip is right, the Clopper-Pearson interval is used.
+`docs/evaluation.md` shows the simulated coverage.
 
 References
 ----------
@@ -23,8 +23,11 @@ import numpy as np
 from audiofw.evaluation.influence import influences
 from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
 
-FEW_GROUPS = 5  # below this the interval can only be wide
-UNSEEN = {"log_loss": 1.0, "roc_auc": 0.5}  # by simulation: how much the worst unit counts for those not in the sample
+FEW_GROUPS = 5  # with fewer units, the interval is necessarily wide
+UNSEEN = {
+    "log_loss": 1.0,
+    "roc_auc": 0.5,
+}  # weight of the worst unit, found by simulation
 
 Interval = tuple[float, float]
 
@@ -48,26 +51,26 @@ def score_intervals(
     positive: int = 1,
     level: float = 0.95,
 ) -> dict[str, Interval | None]:
-    """Estimate how far scores would move with other clips.
+    """Estimate confidence intervals of scores.
 
-    This is the spread that comes of the tested clips alone, not of the training clips, seeds or splits.
+    They cover the sampling of the tested clips only, not that of training clips, seeds or splits.
 
     Parameters
     ----------
     y_true, y_pred, proba, n_classes, positive
         As in `audiofw.evaluation.scores.scores`.
     names : iterable of str
-        The scores wanted.
+        Names of the scores.
     groups : sequence [shape=(n,)], optional
-        Which recording, animal or speaker each clip is of. Clips of one group are alike, so the groups are what
-        varies; by clips the interval would be far too narrow.
+        Recording, animal or speaker of each clip. Clips of one group are similar, so that groups are the sampling unit;
+        with clips as units, the interval would be far too narrow.
     level : float
-        How often the interval holds the true score.
+        Nominal coverage.
 
     Returns
     -------
     dict of str to (low, high) or None
-        None where the score is undefined, with a single clip or group, and for a log loss or MCC that cannot vary.
+        None if the score is undefined, for a single clip or group, and for a log loss or MCC without variance.
 
     Examples
     --------
@@ -97,10 +100,10 @@ def score_intervals(
 
 
 def _standard_error(of_units: np.ndarray, shares: np.ndarray, unseen: float) -> float:
-    """Compute the jackknife's standard error: what a unit moves the score by when it is left out, 1 - share undoes.
+    """Jackknife standard error; 1 - share converts influences to leave-one-out changes.
 
-    A few badly mistaken clips or groups can make up most of a log loss or an AUC, and are missing from many a small
-    sample; so for these the worst one counts as if there were another of its kind, or half of one.
+    A few badly misclassified clips or groups can make up most of a log loss or an AUC, and are missing from many small
+    samples. For these scores, the worst unit is therefore counted as if there were another one, or half of one.
     """
     n = of_units.size
     squares = (of_units / (1 - shares)) ** 2
@@ -121,7 +124,7 @@ def _on_log_scale(value: float, width: float) -> Interval | None:
 
 
 def _between_bounds(value: float, width: float, least: float, n: float, level: float) -> Interval:
-    """Take the interval on the logit scale of a score from `least` to 1, or from n trials where units do not differ."""
+    """Interval on the logit scale of a score from `least` to 1, or from n trials if units do not differ."""
     from scipy.special import expit, logit
 
     span = 1 - least
@@ -135,7 +138,7 @@ def _between_bounds(value: float, width: float, least: float, n: float, level: f
 
 
 def clopper_pearson(hits: float, n: float, level: float = 0.95) -> Interval:
-    """Compute the exact interval of a share of `n` trials; neither number need be whole."""
+    """Clopper-Pearson interval of a proportion of `n` trials; neither number needs to be an integer."""
     from scipy.special import betaincinv
 
     tail = (1 - level) / 2
@@ -145,12 +148,12 @@ def clopper_pearson(hits: float, n: float, level: float = 0.95) -> Interval:
 
 
 def _effective(sizes: np.ndarray) -> float:
-    """Count the units, by Kish's number, which is less where some are larger than others."""
+    """Effective number of units (Kish), which is smaller if units differ in size."""
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def _trials(name: str, support: np.ndarray, positive: int) -> float:
-    """Say how many trials a flawless score is worth: all clips, or less where rare classes count as much as others."""
+    """Number of trials for a flawless score: all clips, or fewer if rare classes count as much as others."""
     if name in ("accuracy", "f1_weighted"):
         return float(support.sum())
     if name == "f1" and support.size == 2:

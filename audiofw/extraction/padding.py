@@ -107,7 +107,7 @@ class Matrices:
 def make_gatherer(
     count: int, width: int | None, pad_value: PadValue, *, to_longest: bool = False, matrices: bool = False
 ) -> Gatherer:
-    """Choose what collects the rows of ``count`` clips; see the classes."""
+    """Create the collector for the rows of ``count`` clips; see the classes."""
     if matrices:
         return Matrices()
     return Longest(pad_value) if to_longest else Even(count, width, pad_value)

@@ -69,7 +69,7 @@ def build_ensemble(
     parts : np.ndarray [shape=(clips,)]
         As `make_parts` returns them.
     score : str
-        The score to optimise and to report; log loss is optimised in place of ``roc_auc``.
+        The score to optimise and to report; log loss is optimised instead of ``roc_auc``.
     groups : sequence [shape=(clips,)], optional
         For the interval, as in `audiofw.evaluation.intervals.score_intervals`.
     seed : int
@@ -113,8 +113,8 @@ def make_parts(folds: np.ndarray, groups: Sequence[str] | None, seed: int) -> np
         return numbers % MOST_PARTS
     units = np.arange(len(folds)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     n_units = units.max() + 1
-    dealt = np.random.default_rng(seed).permutation(n_units) % HOLDOUT_PARTS
-    return dealt[units] if n_units > 1 else None
+    part_of_unit = np.random.default_rng(seed).permutation(n_units) % HOLDOUT_PARTS
+    return part_of_unit[units] if n_units > 1 else None
 
 
 def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: str) -> np.ndarray:

@@ -1,18 +1,18 @@
-"""Which runs are worse than the best by more than chance, the best having been chosen because it looked best.
+"""Test which runs are significantly worse than the best, accounting for the selection of the best.
 
-Among many equally good runs the one that looks best is ahead by luck, so testing the others against it, as if it had
-been named beforehand, finds differences that are not there, however the p values are then corrected. Here the choice
-is repeated under the null hypothesis: all runs' results on a unit (a clip or, where there are groups, a group) are
-mirrored about their mean at random, the best is chosen anew, and the largest standardised gap to it is noted. A run
-is worse than the best if its own gap is beyond all but 5 % of those. Runs found worse are taken out and the rest is
-tested again, so that many poor runs do not hide a difference among the good ones. Where units are few, their results
-are also dealt out anew among the runs, and the larger p value counts.
+Among many equally good runs, the best-looking one is ahead by luck. Testing the others against it as if it had been
+chosen in advance finds spurious differences, however the p values are corrected. Here the selection is repeated under
+the null hypothesis: the results of all runs on a unit (a clip or, if there are groups, a group) are mirrored about
+their mean at random (sign flipping), the best is selected again, and the largest standardised gap to it is recorded. A
+run is worse than the best if its gap exceeds 95 % of these. Runs found worse are removed and the others are tested
+again, so that many poor runs do not hide a difference among the good ones. With few units, their results are also
+permuted among the runs, and the larger p value counts.
 
-- Among equally good runs, any is called worse in at most 5 % of sweeps; `docs/evaluation.md` has the simulation.
-- Runs are compared by the score that they are ranked by, on the same clips, whose results may be correlated.
-- On a single test part the models at hand are compared. In cross-validation the training parts overlap, and the
-  variance is widened by Nadeau and Bengio's factor, so that settings are compared rather than the folds' models.
-- With five units or fewer, even a run that is worse in each has p > 0.05: that is said, and nothing is guessed.
+- Among equally good runs, one is called worse in at most 5 % of sweeps; `docs/evaluation.md` has the simulation.
+- Runs are compared by the score by which they are ranked, on the same clips, whose results may be correlated.
+- On a single test set, the fitted models are compared. In cross-validation, training sets overlap, and the variance is
+  inflated by Nadeau and Bengio's factor, so that settings are compared rather than the folds' models.
+- With five units or fewer, even a run that is worse on each has p > 0.05; the leaderboard then says so.
 
 References
 ----------
@@ -34,31 +34,31 @@ from audiofw.evaluation.scores import GREATER_IS_BETTER
 from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.table import Comparison, Row, run_of
 
-LEVEL = 0.05  # a p value below this tells a run apart from the best
+LEVEL = 0.05  # significance level
 DRAWS = 2000
-ALL_WAYS = 10  # units up to which every way to choose signs is taken once
-FEW_UNITS = 50  # up to these, the results of equal runs are too skewed for random signs alone
-NORMAL_FROM = 20_000  # units from which sums of random signs are drawn as the normal variables that they are
-BLOCK = 4_000_000  # numbers held at once
+ALL_WAYS = 10  # up to this many units, all sign combinations are enumerated
+FEW_UNITS = 50  # up to this many units, results are too skewed for sign flipping alone
+NORMAL_FROM = 20_000  # from this many units on, sums over random signs are drawn from their normal approximation
+BLOCK = 4_000_000  # values held in memory at once
 
 
 def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
-    """Compute for each run how likely its gap to the best is if it is as good as the best.
+    """Compute the p value of each run's gap to the best, under the hypothesis that it is as good as the best.
 
     Parameters
     ----------
     contributions : np.ndarray [shape=(units, runs)]
-        What each unit adds to each run's score, more being better.
+        Contribution of each unit to each run's score; higher is better.
     widening : float
-        Of the variance, for results that are not independent; 1 for a single test part.
+        Variance inflation for dependent results; 1 for a single test set.
 
     Returns
     -------
     np.ndarray [shape=(runs,)]
-        Adjusted for choosing the best and for the number of runs; 1 for the best.
+        p values, adjusted for the selection of the best and for the number of runs; 1 for the best.
     """
     X = contributions - contributions.mean(axis=1, keepdims=True)
-    X = X[np.ptp(X, axis=1) > 1e-9 * (np.ptp(X) or 1.0)].astype(np.float32)  # where all are alike, signs do nothing
+    X = X[np.ptp(X, axis=1) > 1e-9 * (np.ptp(X) or 1.0)].astype(np.float32)  # if all are equal, signs have no effect
     p = np.ones(X.shape[1])
     if not len(X):
         return p
@@ -80,7 +80,7 @@ def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
 def _gaps(X: np.ndarray, n_units: int, widening: float) -> np.ndarray:
     """Standardise the gaps to the best.
 
-    √widening divides them on the scale of Student's t; under random signs, the gap itself cannot exceed √units.
+    They are divided by √widening on the scale of Student's t; under sign flipping, the gap itself cannot exceed √units.
     """
     sums = X.sum(axis=0)
     best = int(sums.round(3).argmax())
@@ -91,7 +91,7 @@ def _gaps(X: np.ndarray, n_units: int, widening: float) -> np.ndarray:
 
 
 def _precision(X: np.ndarray) -> np.ndarray:
-    """Divide 1 by the standard deviation of each two runs' difference under random signs: shape (runs, runs)."""
+    """Inverse standard deviation of the difference between any two runs under sign flipping, ``(runs, runs)``."""
     products = X.T @ X
     squares = np.diagonal(products)
     variance = squares[:, None] + squares - 2 * products
@@ -100,7 +100,7 @@ def _precision(X: np.ndarray) -> np.ndarray:
 
 
 def _sum_with_random_signs(X: np.ndarray) -> np.ndarray:
-    """Sum the units, each mirrored or not at random: shape (draws, runs); every way once where there are few."""
+    """Sum the units with random signs, ``(draws, runs)``; with few units, enumerate all sign combinations."""
     n, rng = len(X), np.random.default_rng(0)
     if n <= ALL_WAYS:
         ways = np.arange(2**n)[:, None] >> np.arange(n) & 1
@@ -116,7 +116,7 @@ def _sum_with_random_signs(X: np.ndarray) -> np.ndarray:
 
 
 def _widest(drawn: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    """Choose the best of each draw, and give the widest gap to it: shape (draws,)."""
+    """Largest gap to the best of each draw, ``(draws,)``."""
     widest, size = np.empty(len(drawn), np.float32), max(1, BLOCK // drawn.shape[1])
     for start in range(0, len(drawn), size):
         part = drawn[start : start + size]
@@ -127,25 +127,25 @@ def _widest(drawn: np.ndarray, precision: np.ndarray) -> np.ndarray:
 
 
 def _permute(X: np.ndarray) -> np.ndarray:
-    """Deal each unit's results out anew among the runs, and give the widest gap to the best: shape (draws,).
+    """Permute each unit's results among the runs, and return the largest gap to the best, ``(draws,)``.
 
-    This is exact for runs that are alike but for chance, however few the units and however skewed their results;
-    random signs are exact for two runs, and approximate for more.
+    This is exact for exchangeable runs, however few the units and however skewed their results; sign flipping is exact
+    for two runs, and approximate for more.
     """
     rng, size = np.random.default_rng(0), max(1, BLOCK // X.size)
     widest = []
     for start in range(0, DRAWS, size):
-        dealt = rng.permuted(np.broadcast_to(X, (min(size, DRAWS - start), *X.shape)), axis=2)
-        sums = dealt.sum(axis=1)
+        permuted = rng.permuted(np.broadcast_to(X, (min(size, DRAWS - start), *X.shape)), axis=2)
+        sums = permuted.sum(axis=1)
         best = sums.argmax(axis=1)[:, None]
-        squares = ((np.take_along_axis(dealt, best[:, None], axis=2) - dealt) ** 2).sum(axis=1)
+        squares = ((np.take_along_axis(permuted, best[:, None], axis=2) - permuted) ** 2).sum(axis=1)
         gaps = np.take_along_axis(sums, best, axis=1) - sums
         widest.append((gaps / np.sqrt(np.where(squares > 1e-6, squares, np.inf))).max(axis=1))
     return np.concatenate(widest)
 
 
 def _share_wider(widest: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-    """Give for each gap the share of the draws, what was observed among them, whose widest gap is no narrower."""
+    """p value of each gap: the fraction of draws, including the observed one, with a gap at least as large."""
     wider = len(widest) - np.searchsorted(np.sort(widest), gaps - 1e-4)
     return wider / len(widest) if len(widest) <= 2**ALL_WAYS else (1 + wider) / (1 + len(widest))
 
@@ -154,12 +154,12 @@ def _share_wider(widest: np.ndarray, gaps: np.ndarray) -> np.ndarray:
 
 
 def contribute(tested: Predictions, classes: Sequence[str], score: str) -> np.ndarray | None:
-    """Part a score into what each clip adds to it (its pseudo-value over their number), more being better.
+    """Decompose a score into the contribution of each clip (pseudo-value divided by their number); higher is better.
 
     Returns
     -------
     np.ndarray [shape=(clips,)] or None
-        None where the score is undefined for these predictions.
+        None if the score is undefined for these predictions.
     """
     number = {name: i for i, name in enumerate(classes)}
     y_true, y_pred = (np.array([number[name] for name in column]) for column in (tested.labels, tested.predicted))
@@ -178,12 +178,12 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> t
     rows : sequence of Row
         Best first.
     tested : sequence of Predictions or None [shape=(rows,)]
-        What each row's run predicted, with its contributions.
+        Predictions of each row's run, with its contributions.
 
     Returns
     -------
     rows, notes
-        The rows with their comparisons, and what has to be said below the table.
+        The rows with their comparisons, and notes to print below the table.
     """
     best, first = tested[0], run_of(rows[0])
     if best is None or best.contributions is None or rows[0].value is None:
@@ -203,11 +203,11 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> t
 
 
 def compare(contributions: Sequence[np.ndarray], best: Predictions, first: Run) -> list[Comparison]:
-    """Compare runs by what the best's clips add to each; the best's folds say how far training parts overlap."""
+    """Compare runs on the best run's clips; its folds determine the overlap of the training sets."""
     unit, X = "clips", np.stack(contributions, axis=1)
     if all(best.groups):
         unit, X = "groups", _sum_groups(X, best.groups)
-    if 2.0 ** (1 - len(X)) >= LEVEL:  # the p value of a run that is worse in every unit
+    if 2.0 ** (1 - len(X)) >= LEVEL:  # p value of a run that is worse on every unit
         return [Comparison(unit=unit, n_units=len(X), too_few=True) for _ in contributions]
     p = p_values(X, _widening(best, first)).tolist()
     return [Comparison(value, value >= LEVEL, unit, len(X)) for value in p]
@@ -225,7 +225,7 @@ def same_folds(run: Run, theirs: Predictions, first: Run, best: Predictions) -> 
         return False
     if len(set(best.folds)) == n_folds:
         return True
-    # predictions.csv names each clip's first fold only: of repeats the options tell whether they are the same
+    # predictions.csv has only the first fold of each clip; for repeats, compare the options
     return _split_options(run) == _split_options(first)
 
 
@@ -241,7 +241,7 @@ def _sum_groups(X: np.ndarray, groups: Sequence[str]) -> np.ndarray:
 
 
 def _widening(best: Predictions, first: Run) -> float:
-    """Give Nadeau and Bengio's factor, 1 + tested/trained on; 1 for a single fold, where the models are compared."""
+    """Nadeau and Bengio's factor, 1 + n_test / n_train; 1 for a single fold, where the models are compared."""
     sizes = Counter(best.folds)
     if len(sizes) < 2:
         return 1.0
