@@ -24,10 +24,7 @@ from audiofw.evaluation.influence import influences
 from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
 
 FEW_GROUPS = 5  # with fewer units, the interval is necessarily wide
-UNSEEN = {
-    "log_loss": 1.0,
-    "roc_auc": 0.5,
-}  # weight of the worst unit, found by simulation
+UNSEEN = {"log_loss": 1.0, "roc_auc": 0.5}  # weight of the worst unit for those not in the sample, by simulation
 
 Interval = tuple[float, float]
 

@@ -117,7 +117,7 @@ def test_a_bug_ends_the_run_with_plugin_clip_line_and_exception(audiofw, words, 
     assert one_line(audiofw(*words, f"feature={feature}")) == (
         f"audiofw: feature={feature}: {clip}: {at('pitch')}: KeyError: 'pitch' (HYDRA_FULL_ERROR=1 shows the traceback)"
     )
-    assert not (tmp_path / "run").exists()  # nothing half-written is left behind
+    assert not (tmp_path / "run").exists()  # no partial files are left behind
 
 
 @pytest.mark.parametrize("feature", ["picky", "slow"])
