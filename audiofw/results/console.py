@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -112,7 +113,8 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
     if not (confidence := metrics["confidence"]):
         return []
     half, sets = min(confidence["curve"], key=lambda point: abs(point["coverage"] - 0.5)), confidence["sets"]
-    confident = f"most confident half: accuracy {_number(half['accuracy'])} (probability ≥ {half['threshold']:.2f})"
+    least = math.floor(100 * half["threshold"]) / 100  # not 1.00 for 0.997
+    confident = f"most confident half: accuracy {_number(half['accuracy'])} (probability ≥ {least:.2f})"
     if not sets:
         return [confident]
     kind = f"prediction sets, {sets['coverage']:.0%} coverage (conformal)"
