@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from audiofw.evaluation.influence import influences
 from audiofw.evaluation.intervals import clopper_pearson, score_interval, score_intervals
 from audiofw.evaluation.scores import GREATER_IS_BETTER, scores
 
@@ -71,9 +72,9 @@ def test_intervals_of_many_units_are_those_of_the_bootstrap(n_classes, grouped):
         clips = (
             (6 * rng.integers(100, size=(100, 1)) + np.arange(6)).ravel() if grouped else rng.integers(600, size=600)
         )
-        drawn.append(scores(y[clips], predicted[clips], proba[clips], n_classes))
+        drawn.append(influences(y[clips], predicted[clips], proba[clips], n_classes))
     for name, (low, high) in found.items():
-        spread = np.std([each[name] for each in drawn])
+        spread = np.std([each[name].value for each in drawn])
         assert high - low == pytest.approx(2 * 1.98 * spread, rel=0.2), name
 
 
