@@ -67,9 +67,10 @@ def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
     drawn = _sum_with_random_signs(X)
     left, least = np.arange(len(p)), 0.0
     while len(left) > 1:
-        found = _share_wider(_widest(drawn[:, left], precision[np.ix_(left, left)]), gaps[left])
+        signed = _widest(drawn[:, left], precision[np.ix_(left, left)])
+        found = _share_wider(signed, gaps[left], observed=len(X) <= ALL_WAYS)
         if len(X) <= FEW_UNITS and len(left) > 2:
-            found = np.maximum(found, _share_wider(_permute(X[:, left]), gaps[left]))
+            found = np.maximum(found, _share_wider(_permute(X[:, left]), gaps[left], observed=False))
         p[left] = np.maximum(found, least)
         if not (worse := found < LEVEL).any():
             break
@@ -144,10 +145,10 @@ def _permute(X: np.ndarray) -> np.ndarray:
     return np.concatenate(widest)
 
 
-def _share_wider(widest: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-    """p value of each gap: the fraction of draws, including the observed one, with a gap at least as large."""
+def _share_wider(widest: np.ndarray, gaps: np.ndarray, *, observed: bool) -> np.ndarray:
+    """p value of each gap: the fraction of draws, what was observed among them, with a gap at least as large."""
     wider = len(widest) - np.searchsorted(np.sort(widest), gaps - 1e-4)
-    return wider / len(widest) if len(widest) <= 2**ALL_WAYS else (1 + wider) / (1 + len(widest))
+    return wider / len(widest) if observed else (1 + wider) / (1 + len(widest))
 
 
 # --- the rows of a table ----------------------------------------------------------------------------------

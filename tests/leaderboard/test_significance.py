@@ -74,6 +74,12 @@ def sweep(rng: np.random.Generator, n: int, k: int, correlation: float, behind=(
     return np.sqrt(1 - correlation) * own + np.sqrt(correlation) * shared < stats.norm.ppf(accuracy)
 
 
+@pytest.fixture
+def fewer_draws(monkeypatch):
+    monkeypatch.setattr("audiofw.leaderboard.significance.DRAWS", 400)
+
+
+@pytest.mark.usefixtures("fewer_draws")
 @pytest.mark.parametrize(("k", "n"), [(2, 60), (10, 200), (30, 200)])
 @pytest.mark.parametrize("correlation", [0.0, 0.8])
 def test_one_of_equal_runs_is_rarely_called_worse(k, n, correlation):
@@ -82,6 +88,7 @@ def test_one_of_equal_runs_is_rarely_called_worse(k, n, correlation):
     assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 300)
 
 
+@pytest.mark.usefixtures("fewer_draws")
 def test_equal_runs_of_groups_are_rarely_called_worse():
     rng = np.random.default_rng(0)
     called = []
@@ -91,6 +98,7 @@ def test_equal_runs_of_groups_are_rarely_called_worse():
     assert 0.01 <= np.mean(called) <= 0.08
 
 
+@pytest.mark.usefixtures("fewer_draws")
 def test_a_good_run_beside_poor_ones_is_rarely_called_worse():
     rng = np.random.default_rng(0)
     called = [p_values(sweep(rng, 300, 20, 0.5, behind=[0.1] * 5 + [0.2] * 10))[15:].min() < LEVEL for _ in range(300)]
