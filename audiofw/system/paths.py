@@ -29,6 +29,7 @@ def cache_root() -> Path:
 
 
 def from_here(path: Path) -> str:
-    """Format a path for the user: relative to the working directory if it is below it."""
+    """Format a path for the user, who may copy it into a command: relative if it is below the working directory."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    text = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return f"./{text}" if text.startswith("-") else text
