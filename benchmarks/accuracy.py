@@ -134,7 +134,7 @@ five. Chance is 10 %. *quick, …* is `+experiment=quick` with the difference th
 - No tested clip, and no tested speaker, takes part in fitting the model that it is tested on: with shuffled labels the
   scores are at chance. One shuffle gives `best` 14 % on ESC-10; three others, with augmentation, 8.3, 8.0 and 9.8 %.
 - The presets were chosen by looking at these two data sets, so their scores are somewhat optimistic. Differences
-  within the intervals, about 2.5 points on ESC-10 and 4 on digits, mean little, and six speakers are few.
+  within the intervals, about 3 points on ESC-10 and 7 on digits, mean little, and six speakers are few.
 - People recognise 95.7 % of ESC-10; in the same paper a random forest on MFCC statistics reaches 72.7 % (Piczak, 2015).
 
 ## What was tried and left out

@@ -63,6 +63,13 @@ def test_every_clip_right_is_put_into_proportion():
     assert "With 50 test clips, that is still compatible with an accuracy of 0.929" in note.text
 
 
+@pytest.mark.parametrize(("n_groups", "said"), [(1, "no interval"), (4, "wide"), (5, None)])
+def test_few_groups_are_a_note(n_groups, said):
+    notes = advise_on_metrics(metrics(interval_over="groups", n_interval_over=n_groups))
+    assert [said in note.text for note in notes] == [True] * (said is not None)
+    assert not advise_on_metrics(metrics(interval_over="clips", n_interval_over=3))
+
+
 def test_the_summary_begins_with_the_score_and_ends_with_what_to_do(audiofw, sounds):
     outcome = audiofw(f"data.source={sounds()}", *QUICK, "hydra.run.dir=run")
     lines = outcome.out.splitlines()
