@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -15,7 +16,10 @@ import pytest
 from gates import heed_ctrl_c
 
 from audiofw.cli.main import main
+from audiofw.experiment import supervisor
+from audiofw.experiment.hydra_app import run_app
 
+gc.set_threshold(20_000, 20, 20)  # by default a tenth of the time goes into walking over what imports have made
 heed_ctrl_c()
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: busy-waiting threads slow others down
 
@@ -67,6 +71,23 @@ def audiofw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     root.handlers[:] = handlers  # Hydra has replaced it
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def sweep_here(audiofw, monkeypatch):
+    """Run a sweep in this process, as its supervisor runs one in another."""
+
+    def run_child(words: Sequence[str], note: Path) -> int:
+        (folder,) = (word.partition("=")[2] for word in words if word.startswith("hydra.sweep.dir="))
+        note.write_text(str(Path(folder).resolve()))
+        return run_app(words)
+
+    def run(*words: str) -> Outcome:
+        with monkeypatch.context() as here:
+            here.setattr(supervisor, "_run_child", run_child)
+            return audiofw("-m", *words)
+
+    return run
 
 
 def write_wav(path: Path, y: np.ndarray, sr: int = 22050) -> Path:

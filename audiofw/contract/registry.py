@@ -23,7 +23,7 @@ from audiofw.contract.hookspecs import KINDS, TRUSTED_TYPES, Kind
 from audiofw.contract.plugin import Choice, Plugin, read_plugin
 from audiofw.contract.schema import Option, check, make_schema
 from audiofw.errors import ConfigError, PluginError, nearest
-from audiofw.system.importing import import_file
+from audiofw.system.importing import import_file, import_once
 from audiofw.system.paths import bundled
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ def load_menus(folders: Sequence[Path] = (), only: Sequence[Origin] | None = Non
 def _sources(folders: Sequence[Path]) -> Iterator[PluginSource]:
     for folder in sorted(folder for folder in bundled("plugins").iterdir() if folder.is_dir()):
         for file in _plugin_files(folder):
-            load = partial(import_file, file, f"audiofw.plugins.{folder.name}")
+            load = partial(import_once, file, f"audiofw.plugins.{folder.name}")
             yield PluginSource(Origin("built in", file.stem), "built in", file.name, load)
     for entry in sorted(importlib.metadata.entry_points(group="audiofw"), key=lambda entry: entry.name):
         name = entry.dist.name if entry.dist else entry.value

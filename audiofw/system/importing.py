@@ -11,6 +11,12 @@ PLUGIN_PACKAGES = ("audiofw.plugins.", "audiofw_plugins.")
 """Prefixes of the names of modules imported from files: built-in plugins, and those in plugin folders."""
 
 
+def import_once(file: Path, package: str) -> ModuleType:
+    """Import a file as `import_file` does, unless this process has, for files that do not change while it runs."""
+    module = sys.modules.get(f"{package}.{file.stem}")
+    return module if module and module.__file__ == str(file) else import_file(file, package)
+
+
 def import_file(file: Path, package: str) -> ModuleType:
     """Import a plugin file as ``package.stem``, without changing ``sys.path``.
 

@@ -177,9 +177,9 @@ def test_every_kind_of_plugin_is_named_with_its_line(audiofw, words, more, said)
     assert one_line(outcome).startswith(f"audiofw: {said}")
 
 
-def test_a_sweep_tells_the_line_in_the_jobs_record_and_in_the_leaderboard(audiofw, words, bug, tmp_path):
+def test_a_sweep_tells_the_line_in_the_jobs_record_and_in_the_leaderboard(sweep_here, words, bug, tmp_path):
     bug("2990-3010")
-    outcome = audiofw("-m", *words[1:], "feature=picky,mel", "hydra.sweep.dir=sweep")
+    outcome = sweep_here(*words[1:], "feature=picky,mel", "hydra.sweep.dir=sweep")
     assert outcome.code == 1
     records = [json.loads(file.read_text()) for file in sorted((tmp_path / "sweep").glob("*/result.json"))]
     line = f"feature=picky: {tmp_path}/sounds/high/0.wav: {at('pitch')}: KeyError: 'pitch'"

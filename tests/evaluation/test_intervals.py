@@ -68,7 +68,7 @@ def test_intervals_of_many_units_are_those_of_the_bootstrap(n_classes, grouped):
     groups = np.arange(600) // 6 if grouped else None
     found = score_intervals(y, predicted, proba, n_classes=n_classes, groups=groups)
     rng, drawn = np.random.default_rng(1), []
-    for _ in range(300):
+    for _ in range(120):
         clips = (
             (6 * rng.integers(100, size=(100, 1)) + np.arange(6)).ravel() if grouped else rng.integers(600, size=600)
         )

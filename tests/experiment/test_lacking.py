@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 import audiofw as fw
-from audiofw.experiment import supervisor
-from audiofw.experiment.hydra_app import run_app
 from audiofw.results.record import read_record
 from audiofw.system import atomic
 
@@ -80,35 +78,23 @@ def test_python_gets_its_result_and_a_warning(sounds, full_disk, tmp_path, caplo
     assert "no model saved" in caplog.text
 
 
-def test_a_sweep_whose_runs_lack_models_says_so_and_makes_them_next_time(
-    audiofw, sounds, full_disk, monkeypatch, tmp_path
-):
-    def run_here(words, note: Path) -> int:
-        note.write_text(str(tmp_path / "s"))
-        return run_app(words)
-
-    monkeypatch.setattr(supervisor, "_run_child", run_here)
-    words = ["-m", f"data.source={sounds(clips=4)}", *QUICK, "model=lda,knn", "hydra.sweep.dir=s"]
+def test_a_sweep_whose_runs_lack_models_says_so_and_makes_them_next_time(sweep_here, sounds, full_disk, tmp_path):
+    words = [f"data.source={sounds(clips=4)}", *QUICK, "model=lda,knn", "hydra.sweep.dir=s"]
     full_disk("model.skops")
-    outcome = audiofw(*words)
+    outcome = sweep_here(*words)
     assert outcome.code == 1
     assert "2 of 2 runs could not save all of their results: no model saved" in outcome.out
     full_disk("nothing")
-    outcome = audiofw(*words)
+    outcome = sweep_here(*words)
     assert outcome.code == 0, outcome.err
     assert all((tmp_path / "s" / job / "model").is_dir() for job in "01")
     assert json.loads((tmp_path / "s/0/result.json").read_text())["lacks"] is None
 
 
-def test_a_sweeps_leaderboard_is_shown_where_it_cannot_be_written(audiofw, sounds, full_disk, monkeypatch, tmp_path):
-    def run_here(words, note: Path) -> int:
-        note.write_text(str(tmp_path / "s"))
-        return run_app(words)
-
-    monkeypatch.setattr(supervisor, "_run_child", run_here)
+def test_a_sweeps_leaderboard_is_shown_where_it_cannot_be_written(sweep_here, sounds, full_disk, tmp_path):
     full_disk("leaderboard.csv")
-    words = ["-m", f"data.source={sounds(clips=4)}", *QUICK, "bundle=false", "model=lda,knn", "hydra.sweep.dir=s"]
-    outcome = audiofw(*words)
+    words = [f"data.source={sounds(clips=4)}", *QUICK, "bundle=false", "model=lda,knn", "hydra.sweep.dir=s"]
+    outcome = sweep_here(*words)
     assert outcome.code == 1
     assert "lda" in outcome.out
     assert "leaderboard.csv: cannot write the leaderboard: No space left on device" in outcome.err.splitlines()[-1]

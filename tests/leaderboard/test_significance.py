@@ -84,8 +84,8 @@ def fewer_draws(monkeypatch):
 @pytest.mark.parametrize("correlation", [0.0, 0.8])
 def test_one_of_equal_runs_is_rarely_called_worse(k, n, correlation):
     rng = np.random.default_rng(k)
-    called = [p_values(sweep(rng, n, k, correlation)).min() < LEVEL for _ in range(300)]
-    assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 300)
+    called = [p_values(sweep(rng, n, k, correlation)).min() < LEVEL for _ in range(150)]
+    assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 150)
 
 
 @pytest.mark.usefixtures("fewer_draws")
@@ -101,8 +101,8 @@ def test_equal_runs_of_groups_are_rarely_called_worse():
 @pytest.mark.usefixtures("fewer_draws")
 def test_a_good_run_beside_poor_ones_is_rarely_called_worse():
     rng = np.random.default_rng(0)
-    called = [p_values(sweep(rng, 300, 20, 0.5, behind=[0.1] * 5 + [0.2] * 10))[15:].min() < LEVEL for _ in range(300)]
-    assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 300)
+    called = [p_values(sweep(rng, 300, 20, 0.5, behind=[0.1] * 5 + [0.2] * 10))[15:].min() < LEVEL for _ in range(150)]
+    assert np.mean(called) <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 150)
 
 
 def test_worse_runs_are_found_and_the_best_has_p_1():

@@ -424,16 +424,34 @@ def test_trials_that_all_fail_are_an_error(search, tmp_path):
     assert not (tmp_path / "sweep/tune.json").exists()
 
 
-def test_hopeless_trials_are_stopped_after_some_folds_and_have_not_failed(search, tmp_path):
-    words = ["model.depth=range(5,60)", "model.guesses_from=45", "tune.n_trials=8", "split.n_splits=4"]
-    words += ["tune.sampler=random"]
-    found = search("sweep", *words)
+HOPELESS = ["model.depth=range(5,60)", "model.guesses_from=45", "split.n_splits=4", "tune.sampler=random"]
+
+
+def test_hopeless_trials_are_stopped_after_some_folds_and_have_not_failed(search, new_workers, tmp_path):
+    """By one launcher as by the other, which give the same scores."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    found = search("sweep", *HOPELESS, "tune.n_trials=8")
     assert found["trials"]["pruned"] > 0
     assert found["trials"]["fail"] == 0
     pruned = [words for status, _, words in trials(tmp_path / "sweep") if status == "pruned"]
     assert len(pruned) == found["trials"]["pruned"]
     assert all(int(word.split("=")[1]) >= 45 for (word,) in pruned)
     assert {run.status for run in read_runs([tmp_path / "sweep"])} == {"finished", "pruned"}
+
+    parallel = ["tune.n_jobs=2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    at_once = search("at once", *HOPELESS, "tune.n_trials=8", *parallel, "sweep.rerun=all")
+    assert sum(at_once["trials"].values()) == 8
+    assert at_once["trials"]["fail"] == 0
+    assert at_once["trials"]["pruned"] > 0
+    assert at_once["honest"]["value"] == found["honest"]["value"]
+    assert at_once["honest"]["n_tested"] == 6
+    finished = [
+        {words[0]: value for status, value, words in trials(tmp_path / folder) if status == "finished"}
+        for folder in ("sweep", "at once")
+    ]
+    both = finished[0].keys() & finished[1].keys()
+    assert len(both) > 2
+    assert [finished[0][word] for word in both] == [finished[1][word] for word in both]
 
 
 def test_a_loss_is_minimised(search, tmp_path):
@@ -459,20 +477,3 @@ def test_a_trial_that_kills_the_process_costs_itself_alone(search, audiofw, tmp_
     assert found["trials"]["complete"] + found["trials"]["fail"] == 3
     assert found["trials"]["fail"] >= 1
     assert "SIGKILL" in outcome.out
-
-
-def test_trials_run_at_the_same_time_by_joblib_and_are_pruned_there(search, new_workers):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    words = [
-        "model.depth=range(5,60)",
-        "model.guesses_from=45",
-        "tune.n_trials=8",
-        "tune.n_jobs=2",
-        "tune.sampler=random",
-    ]
-    parallel = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    found = search("sweep", *words, *parallel, "split.n_splits=4")
-    assert sum(found["trials"].values()) == 8
-    assert found["trials"]["fail"] == 0
-    assert found["trials"]["pruned"] > 0
-    assert found["honest"]["n_tested"] == 6
