@@ -22,16 +22,17 @@ UNKNOWN = 0x7FFF0000  # streaming programs write this or more for an unknown len
 MOST_CHUNKS = 10_000
 _NAME = re.compile(rb"[ -~]{4}")
 _CHUNKS = frozenset(
-    b"LIST INFO bext iXML cue  smpl inst fact JUNK PAD  FLLR guan wamd id3  ID3  _PMX aXML MARK COMT NAME AUTH ANNO "
-    b"(c)  APPL INST MIDI AESD SAXL uuid strg info mark regn umid peak PEAK"[i : i + 4]
-    for i in range(0, 185, 5)
+    b"LIST|INFO|bext|iXML|cue |smpl|inst|fact|JUNK|PAD |FLLR|guan|wamd|id3 |ID3 |_PMX|aXML|MARK|COMT|NAME|AUTH|ANNO|"
+    b"(c) |APPL|INST|MIDI|AESD|SAXL|uuid|strg|info|mark|regn|umid|peak|PEAK".split(b"|")
 )
+"""Names of chunks that may follow the samples."""
+_PLAIN_AIFF = frozenset(b"NONE|sowt|twos|fl32|FL32|fl64|FL64|ulaw|ULAW|alaw|ALAW".split(b"|")) | {b""}
+"""AIFF's codecs with a fixed number of bytes per sample; none is named in files older than AIFF-C."""
 
 
 class Header(NamedTuple):
     """Size of the samples according to the header and to the file."""
 
-    start: int  #: first byte of the samples
     declared: int | None  #: bytes of samples according to the header; None if unknown
     held: int  #: bytes of samples in the file
     patches: tuple[tuple[int, bytes], ...]  #: corrections of the lengths in the header: offset and bytes
@@ -98,7 +99,7 @@ def _riff(file: BinaryIO, head: bytes, size: int) -> Header | None:
                 return _rf64(file, chunk.at, wide, size)
             held = _held(file, chunk, size, f"{order}4sI")
             right = struct.pack(f"{order}I", min(held, 0xFFFFFFFF))
-            return Header(chunk.at, _known(chunk.size, held), held, ((chunk.at - 4, right),))
+            return Header(_known(chunk.size, held), held, ((chunk.at - 4, right),))
     return None
 
 
@@ -107,7 +108,7 @@ def _rf64(file: BinaryIO, start: int, wide: int, size: int) -> Header:
     _, declared, _ = struct.unpack("<QQQ", file.read(24))
     held = _held(file, _Chunk(b"data", start, declared), size, "<4sI")
     right = struct.pack("<QQ", size - 8, held)
-    return Header(start, _known(declared, held, 2**62), held, ((wide, right),))
+    return Header(_known(declared, held, 2**62), held, ((wide, right),))
 
 
 def _w64(file: BinaryIO, head: bytes, size: int) -> Header | None:
@@ -123,7 +124,7 @@ def _w64(file: BinaryIO, head: bytes, size: int) -> Header | None:
             ends = declared > 0 and follows <= size and (follows + 7) // 8 * 8 >= size
             held = declared if ends or _is_w64_chunk(file, (follows + 7) // 8 * 8, size) else size - start
             patches = ((16, struct.pack("<Q", size)), (at + 16, struct.pack("<Q", held + 24)))
-            return Header(start, _known(declared, held, 2**62), held, patches)
+            return Header(_known(declared, held, 2**62), held, patches)
         at += max((length + 7) // 8 * 8, 24)
     return None
 
@@ -149,7 +150,7 @@ def _aiff(file: BinaryIO, head: bytes, size: int) -> Header | None:
             if count := _count_aiff(file, common, held):
                 patches.append((common.at + 2, struct.pack(">I", count)))
             declared = _known(chunk.size, held + 8)
-            return Header(chunk.at + 8, None if declared is None else max(declared - 8, 0), held, tuple(patches))
+            return Header(None if declared is None else max(declared - 8, 0), held, tuple(patches))
     return None
 
 
@@ -161,20 +162,7 @@ def _count_aiff(file: BinaryIO, common: _Chunk, held: int) -> int | None:
     codec = content[18:22]
     if channels < 1:
         return None
-    if codec in (
-        b"",
-        b"NONE",
-        b"sowt",
-        b"twos",
-        b"fl32",
-        b"FL32",
-        b"fl64",
-        b"FL64",
-        b"ulaw",
-        b"ULAW",
-        b"alaw",
-        b"ALAW",
-    ):
+    if codec in _PLAIN_AIFF:
         width = 1 if codec.lower() in (b"ulaw", b"alaw") else (bits + 7) // 8
         return held // (channels * width) if width else None
     block = {b"ima4": 34, b"GSM ": 33}.get(codec)
@@ -189,14 +177,14 @@ def _au(file: BinaryIO, head: bytes, size: int) -> Header | None:
     held = (
         declared if declared and start + declared <= size and _is_blank(file, start + declared, size) else size - start
     )
-    return Header(start, _known(declared, held), held, ((8, struct.pack(f"{order}I", min(held, 0xFFFFFFFF))),))
+    return Header(_known(declared, held), held, ((8, struct.pack(f"{order}I", min(held, 0xFFFFFFFF))),))
 
 
 def _caf(file: BinaryIO, head: bytes, size: int) -> Header | None:
     for chunk in _chunks(file, 8, size, ">4sq"):
         if chunk.name == b"data":
             held = _held(file, chunk, size, ">4sq")
-            return Header(chunk.at, _known(chunk.size, held, 2**62), held, ((chunk.at - 8, struct.pack(">q", held)),))
+            return Header(_known(chunk.size, held, 2**62), held, ((chunk.at - 8, struct.pack(">q", held)),))
     return None
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -101,13 +103,26 @@ def load(
     return y, sr
 
 
-def _decode(path: Path, offset: float, duration: float | None, channel: Channel) -> tuple[np.ndarray, int]:
+@contextmanager
+def opened(path: Path) -> Iterator[Reader]:
+    """Open a recording; what the decoder or the system refuses becomes a DataError with the reason.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened or read. The message does not name the file.
+    """
     try:
-        with Reader(path) as sound:
-            sr = sound.samplerate
-            y = sound.read(int(offset * sr), None if duration is None else int(duration * sr))
+        with Reader(path) as reader:
+            yield reader
     except (soundfile.SoundFileError, OSError) as error:
-        raise DataError(diagnose(path, error)) from error
+        raise DataError(diagnose(Path(path), error)) from error
+
+
+def _decode(path: Path, offset: float, duration: float | None, channel: Channel) -> tuple[np.ndarray, int]:
+    with opened(path) as sound:
+        sr = sound.samplerate
+        y = sound.read(int(offset * sr), None if duration is None else int(duration * sr))
     y, cancel = to_mono(y, channel)
     for note in [*sound.notes, *([CANCELLING] if cancel else [])]:
         log.warning("%s: %s", path, note)
@@ -133,10 +148,8 @@ def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, R
         As for `load`.
     """
     try:
-        with Reader(path) as reader:
+        with opened(path) as reader:
             y, cancel = to_mono(reader.read(), channel)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise DataError(diagnose(Path(path), error)) from error
     except MemoryError as error:
         raise DataError("too long to fit in memory: set audio.duration") from error
     check_samples(y, "keep")

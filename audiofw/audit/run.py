@@ -16,13 +16,13 @@ import soundfile
 from audiofw.audit import probe
 from audiofw.audit.findings import Finding, audit
 from audiofw.audit.leakage import Folds, effect, leaked
-from audiofw.cache.store import RecipeCache
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.splits import Fold
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.extract import cached_or_made
 from audiofw.extraction.recording import segments_of
+from audiofw.extraction.table import open_recipe_cache
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.system.progress import counting
@@ -40,36 +40,27 @@ def probe_recipe(hearing: probe.Hearing) -> dict[str, Any]:
     }
 
 
-def find_leaks(
-    clips: Sequence[Clip],
-    folds: Sequence[Fold],
-    *,
-    hearing: probe.Hearing,
-    seed: int,
-    n_jobs: int,
-    recipe_cache: RecipeCache | None,
-) -> list[Finding]:
+def find_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
     """Check clips, to be split like this, for duplicates, shared sources and shortcuts.
 
     A clip that cannot be read is ignored here: extraction reports it.
     """
-    probes = probe_all(clips, hearing, n_jobs=n_jobs, recipe_cache=recipe_cache)
-    return audit(clips, probes, folds, seed=seed)
+    return audit(clips, probe_all(clips, config, n_jobs=config.n_jobs), folds, seed=config.seed)
 
 
-def probe_all(
-    clips: Sequence[Clip], hearing: probe.Hearing, *, n_jobs: int, recipe_cache: RecipeCache | None
-) -> list[probe.Probe | None]:
+def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[probe.Probe | None]:
     """Probe clips in parallel, or read their probes from the cache; None for a clip that cannot be read."""
-    measure = cached_or_made(partial(probe_vector, hearing), recipe_cache)
+    hearing = hearing_of(config)
     probes: list[probe.Probe | None] = []
     with (
-        closing(outcomes(measure, (clip.path for clip in clips), n_jobs=n_jobs)) as results,
+        open_recipe_cache(config, probe_recipe(hearing), clips) as recipe_cache,
         counting("audit", len(clips)) as advance,
     ):
-        for result in results:
-            probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
-            advance()
+        measure = cached_or_made(partial(probe_vector, hearing), recipe_cache)
+        with closing(outcomes(measure, (clip.path for clip in clips), n_jobs=n_jobs)) as results:
+            for result in results:
+                probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
+                advance()
     return probes
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 
 from audiofw.audio.decode import Reader
-from audiofw.audio.load import CANCELLING, Channel, check_samples, diagnose, to_mono
+from audiofw.audio.load import CANCELLING, Channel, check_samples, opened, to_mono
 from audiofw.bundle.model import Verdict
 from audiofw.errors import DataError
 from audiofw.extraction.recording import Unit
@@ -65,14 +64,11 @@ def windows(
     DataError
         If the file cannot be used; the message is only the reason.
     """
-    try:
-        with Reader(path) as file:
-            sr = sample_rate or file.samplerate
-            yield from _cut(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
-            if file.missing:
-                yield Gap(*file.missing, file.notes[0])
-    except (soundfile.SoundFileError, OSError) as error:
-        raise DataError(diagnose(path, error)) from error
+    with opened(path) as file:
+        sr = sample_rate or file.samplerate
+        yield from _cut(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
+        if file.missing:
+            yield Gap(*file.missing, file.notes[0])
 
 
 def _blocks(file: Reader, target: int, channel: Channel) -> Iterator[np.ndarray]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from audiofw.audit.findings import refuse
-from audiofw.audit.run import find_leaks, finding_line, finding_record, hearing_of, probe_recipe
+from audiofw.audit.run import find_leaks, finding_line, finding_record
 from audiofw.config.options import Config
 from audiofw.data.inputs import printable
 from audiofw.experiment.hydra_app import compose
 from audiofw.experiment.run import Choices
 from audiofw.extraction.clips import find, split
-from audiofw.extraction.table import open_recipe_cache
 from audiofw.system.tables import open_console
 
 
@@ -38,9 +37,7 @@ def show_audit(config: Config, choices: Choices) -> None:
     """
     dataset = find(config)
     folds, _, _ = split(dataset.clips, choices["split"], config.seed)
-    hearing, shared = hearing_of(config), {"seed": config.seed, "n_jobs": config.n_jobs}
-    with open_recipe_cache(config, probe_recipe(hearing), dataset.clips) as recipe_cache:
-        findings = find_leaks(dataset.clips, folds, hearing=hearing, **shared, recipe_cache=recipe_cache)
+    findings = find_leaks(dataset.clips, folds, config)
     console = open_console()
     for finding in findings:
         console.print(finding_line(finding_record(finding)), soft_wrap=True)

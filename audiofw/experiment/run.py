@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.audit.findings import Finding, refuse
-from audiofw.audit.run import find_leaks, finding_record, hearing_of, measure_effects, probe_recipe
+from audiofw.audit.run import find_leaks, finding_record, measure_effects
 from audiofw.bundle.save import Finished, leave_bundle
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
@@ -31,7 +31,7 @@ from audiofw.extraction.columns import name_columns
 from audiofw.extraction.extract import Rows, Table, join
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.recording import Unit
-from audiofw.extraction.table import extract, extract_copies, open_recipe_cache, units_of, width_of
+from audiofw.extraction.table import extract, extract_copies, units_of, width_of
 from audiofw.results.files import save_results
 from audiofw.system.progress import counting
 from audiofw.system.sourcecode import digest_code
@@ -146,9 +146,7 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
     """Audit the clips and their split; raise an error at a warning if ``audit=raise``."""
     if not config.audit:
         return []
-    hearing, shared = hearing_of(config), {"seed": config.seed, "n_jobs": config.n_jobs}
-    with open_recipe_cache(config, probe_recipe(hearing), clips) as recipe_cache:
-        findings = find_leaks(clips, folds, hearing=hearing, **shared, recipe_cache=recipe_cache)
+    findings = find_leaks(clips, folds, config)
     if config.audit == "raise":
         refuse(findings)
     return findings

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.audit.run import hearing_of, probe_all, probe_recipe
+from audiofw.audit.run import probe_all
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.data.select import spread_evenly
@@ -241,15 +241,10 @@ def _probe(
     clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
 ) -> list[health.ClassHealth]:
     """Measure the recordings, or read the audit's measurements from the cache."""
-    from audiofw.extraction.table import open_recipe_cache
-
     if not clips or config is None:
         return []
     some = health.sample(clips)
-    hearing = hearing_of(config)
-    with open_recipe_cache(config, probe_recipe(hearing), some) as recipe_cache:
-        probes = probe_all(some, hearing, n_jobs=n_jobs, recipe_cache=recipe_cache)
-    return health.by_class(some, probes, counts)
+    return health.by_class(some, probe_all(some, config, n_jobs=n_jobs), counts)
 
 
 def _say_gone(

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from audiofw.audio.decode import BLOCK, Reader
-from audiofw.audio.load import diagnose, load
+from audiofw.audio.load import load, opened
 from audiofw.bundle.model import Model
 from audiofw.bundle.timeline import UNKNOWN
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
@@ -54,11 +54,8 @@ class UploadLimits:
         DataError
             For a file that is not a recording. The message is only the reason.
         """
-        try:
-            with Reader(path) as reader:
-                return self._length(reader)
-        except (soundfile.SoundFileError, OSError) as error:
-            raise DataError(diagnose(path, error)) from error
+        with opened(path) as reader:
+            return self._length(reader)
 
     def _length(self, reader: Reader) -> float:
         """Count the frames block by block up to the limit, since the length in a header is only a hint."""

@@ -38,9 +38,7 @@ def _find_tests(folds):
         return []
     tests = sorted({fold for fold in folds if fold.lower() in ("test", "testing")})
     if not tests:
-        raise ConfigError(
-            f"split=predefined: there is no fold named 'test'; choose with split.test=[…], {_show(folds)}"
-        )
+        raise ConfigError(f"split=predefined: found no fold named 'test'; choose with split.test=[…], {_show(folds)}")
     return tests
 
 
