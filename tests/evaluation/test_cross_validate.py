@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from audiofw.data.splits import Fold, make_splits
 from audiofw.errors import ConfigError, DataError, PluginError
@@ -463,3 +465,31 @@ def test_rows_of_a_clip_vote_where_a_model_gives_no_probabilities():
     evaluation = cross_validate(LinearSVC, folds, X, y, n_classes=2, clip_of=clip_of)
     assert evaluation.probabilities is None
     assert evaluation.predictions[2:].tolist() == [1, 0]  # two of three; ties go to the first class
+
+
+class CountsThreads(KNeighborsClassifier):
+    """Notes how many BLAS threads there are while it is fitted and while it predicts."""
+
+    seen: ClassVar[list[int]] = []
+
+    def fit(self, X, y):
+        self.seen.extend(_blas_threads())
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        self.seen.extend(_blas_threads())
+        return super().predict_proba(X)
+
+
+def _blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_models_run_on_one_blas_thread_and_the_callers_number_is_restored():
+    X, y = blobs()
+    CountsThreads.seen.clear()
+    with threadpool_limits(2, user_api="blas"):
+        before = _blas_threads()
+        cross_validate(CountsThreads, split(KFold(3, shuffle=True, random_state=0), y), X, y, n_classes=3)
+        assert _blas_threads() == before
+    assert set(CountsThreads.seen) == {1}
