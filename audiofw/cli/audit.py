@@ -36,7 +36,7 @@ def show_audit(config: Config, choices: Choices) -> None:
         For recordings that cannot be found or split, and for a warning if ``audit=raise``.
     """
     dataset = find(config)
-    folds, _, _ = split(dataset.clips, choices["split"], config.seed)
+    folds, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)
     findings = find_leaks(dataset.clips, folds, config)
     console = open_console()
     for finding in findings:

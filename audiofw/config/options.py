@@ -33,6 +33,7 @@ class Data:
 
     source: str
     pattern: str | None
+    separator: str | None
     columns: Columns
     include: list[str]
     exclude: list[str]
@@ -123,6 +124,7 @@ class ReportOptions:
 class Config:
     """The options of an experiment, without those of its plugins."""
 
+    task: Literal["single", "multilabel"]
     data: Data
     audio: Audio
     windows: Windows
@@ -146,6 +148,7 @@ class Config:
 TEXT_KEYS = (
     "data.source",
     "data.pattern",
+    "data.separator",
     "data.skip",
     *(f"data.columns.{option.name}" for option in section_options(Columns)),
     "tune.storage",

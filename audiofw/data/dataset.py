@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from audiofw.audio.discover import AUDIO, find_sound
 from audiofw.data.archive import ACCEPTED, is_archive
-from audiofw.data.labels import Facts, compile_pattern, label_clips
+from audiofw.data.labels import Facts, compile_pattern, label_clips, split_labels
 from audiofw.data.limits import Limits
 from audiofw.data.manifest import apply_metadata, choose_columns, read_manifest
 from audiofw.data.select import leave_out, limit_each, of_classes, read_skip_list
@@ -29,7 +29,7 @@ class Clip(NamedTuple):
 
     path: Path  #: the file
     name: str  #: POSIX path relative to the dataset's root; shown in tables, and the sort key of the clips
-    label: str
+    label: str  #: several as one text, see `audiofw.data.labels.join_labels`
     group: str | None = None  #: shared by clips of the same source
     fold: str | None = None  #: the dataset's own fold or split
 
@@ -51,6 +51,8 @@ def find_clips(
     exclude: Sequence[str] = (),
     limit: int | None = None,
     skip: str | None = None,
+    task: str = "single",
+    separator: str | None = None,
     max_unpacked_gb: float = 100,
     max_ratio: float = 200,
     max_entries: int = 200_000,
@@ -77,6 +79,10 @@ def find_clips(
     skip : str, optional
         Text file with clips to ignore: one name as in `Clip.name`, or glob, per line; ``*`` also matches ``/``. Blank
         lines and ``#`` comments are ignored.
+    task : {"single", "multilabel"}
+        Whether a label's text may hold several labels, see `audiofw.data.labels.join_labels`.
+    separator : str, optional
+        Between several labels; by default ``;`` in manifests, ``,`` in names of folders and files.
     max_unpacked_gb, max_ratio, max_entries
         See `audiofw.data.unpack.unpack_archive`.
     cache_dir : Path, optional
@@ -100,9 +106,12 @@ def find_clips(
     path = _located(source, cache_dir)
     root, files, rows, passed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir)
     names = leave_out(files, skipped, passed) if skipped else list(files)
-    facts = label_clips(names, rows, rule, passed, path)
-    labels = of_classes({name: facts[name]["label"] for name in sorted(facts)}, include, exclude, passed)
-    clips = [Clip(files[name], name, **facts[name]) for name in limit_each(labels, limit, passed)]
+    facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator)
+    known = {name: facts[name]["label"] for name in sorted(facts)}
+    read = split_labels if task == "multilabel" else None
+    labels = of_classes(known, include, exclude, passed, read)
+    kept = limit_each(labels, limit, passed, read)
+    clips = [Clip(files[name], name, **{**facts[name], "label": labels[name]}) for name in kept]
     return Dataset(root, clips, dict(sorted(passed.items())))
 
 

@@ -1,4 +1,8 @@
-"""Label, group and fold of a clip, from its folders and ``data.pattern``."""
+"""Label, group and fold of a clip, from its folders and ``data.pattern``.
+
+Several labels of one clip are one text, ``cat;dog``: sorted, each once, joined with ``;``. The empty text means none of
+the classes.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiofw.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +27,70 @@ SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "vali
 THREE_WAYS = "put the clips into one folder per class, set data.pattern, or add a metadata.csv (file_name, label)"
 
 Facts = dict[str, str]  # the known FIELDS of one clip
+
+JOINT = ";"  # between several labels in a label's text
+IN_FOLDERS = ","  # between several labels in the name of a folder or file, unless data.separator says otherwise
+
+
+# --- several labels --------------------------------------------------------------------------------
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """Write several labels as one text: sorted, each once, joined with ``;``.
+
+    Raises
+    ------
+    DataError
+        If a label contains ``;``.
+
+    Examples
+    --------
+    >>> join_labels(["dog", "cat", "dog"]), join_labels([])
+    ('cat;dog', '')
+    """
+    names = sorted({composed(label.strip()) for label in labels} - {""})
+    for name in names:
+        if JOINT in name:
+            raise DataError(f"the label {name!r} contains {JOINT!r}, which separates several labels; rename it")
+    return JOINT.join(names)
+
+
+def split_labels(text: str) -> list[str]:
+    """List the labels in a text that `join_labels` made; none for an empty text."""
+    return text.split(JOINT) if text else []
+
+
+def encode_several(texts: Sequence[str], classes: Sequence[str] | None = None) -> tuple[list[str], np.ndarray]:
+    """Encode texts that `join_labels` made: returns the classes, by default sorted, and which of them each text has.
+
+    Returns
+    -------
+    classes : list of str
+    y : np.ndarray [shape=(texts, classes), dtype=int8]
+        1 where a text has the class, else 0.
+
+    Examples
+    --------
+    >>> encode_several(["cat;dog", "", "dog"])[1].tolist()
+    [[1, 1], [0, 0], [0, 1]]
+    """
+    import numpy as np
+
+    sets = [split_labels(text) for text in texts]
+    names = sorted({label for labels in sets for label in labels}) if classes is None else list(classes)
+    place = {name: i for i, name in enumerate(names)}
+    y = np.zeros((len(texts), len(names)), np.int8)
+    for row, labels in zip(y, sets, strict=True):
+        row[[place[label] for label in labels]] = 1
+    return names, y
+
+
+def _as_sets(facts: Mapping[str, Facts], separator: str) -> dict[str, Facts]:
+    """Read each label as several labels with this separator."""
+    return {
+        name: {**known, "label": join_labels(known["label"].split(separator))} if "label" in known else known
+        for name, known in facts.items()
+    }
 
 
 # --- data.pattern ----------------------------------------------------------------------------------
@@ -53,6 +125,9 @@ def label_clips(
     rule: re.Pattern[str] | None,
     passed: Counter[str],
     source: Path,
+    *,
+    task: str = "single",
+    separator: str | None = None,
 ) -> dict[str, Facts]:
     """Label, and group and fold if known, of every clip that has a label.
 
@@ -68,15 +143,27 @@ def label_clips(
         Counts the ignored clips by reason; updated.
     source : Path
         The data source, for error messages.
+    task : {"single", "multilabel"}
+        With "multilabel", a label's text may hold several, see `join_labels`; a clip whose row has no label is of none
+        of the classes.
+    separator : str, optional
+        Between several labels; by default `JOINT` in manifests, `IN_FOLDERS` elsewhere.
 
     Raises
     ------
     DataError
         If no clip has a label, or the pattern matches no clip.
+    ConfigError
+        For an empty separator, or one that nothing reads.
     """
+    _check_separator(separator, task)
     by_pattern = _by_pattern(names, rule, passed, source)
-    elsewhere = any("label" in facts for facts in rows.values()) or "label" in (rule.groupindex if rule else ())
+    in_rows = any("label" in facts for facts in rows.values())
+    elsewhere = in_rows or "label" in (rule.groupindex if rule else ())
     by_folder = _by_folder(by_pattern, labels=not elsewhere)
+    if task == "multilabel":
+        rows = _as_sets({name: ({"label": ""} if in_rows else {}) | rows[name] for name in rows}, separator or JOINT)
+        by_folder, by_pattern = (_as_sets(each, separator or IN_FOLDERS) for each in (by_folder, by_pattern))
     facts = {name: by_folder[name] | rows.get(name, {}) | by_pattern[name] for name in by_pattern}
     unlabelled = [name for name in facts if "label" not in facts[name]]
     if unlabelled:
@@ -86,9 +173,49 @@ def label_clips(
         log.warning(say)
         passed["no label"] += len(unlabelled)
     facts = {name: _normalised(known) for name, known in facts.items() if "label" in known}
-    for doubt in doubts({known["label"] for known in facts.values()}):
+    for doubt in _all_doubts([known["label"] for known in facts.values()], task):
         log.warning("%s: %s", source, doubt)
     return facts
+
+
+def _check_separator(separator: str | None, task: str) -> None:
+    if separator == "":
+        raise ConfigError("data.separator is empty; set it to what stands between two labels, or to null")
+    if separator is not None and task == "single":
+        raise ConfigError(f"data.separator={separator} separates several labels of a clip, which needs task=multilabel")
+
+
+def _all_doubts(labels: Sequence[str], task: str) -> list[str]:
+    if task == "single":
+        return [*doubts(set(labels)), *several_in_one(labels)]
+    none = labels.count("")
+    said = (
+        f"{none} of {len(labels)} clips have no label: they count as none of the classes (data.skip leaves clips out)"
+    )
+    return [*doubts({name for text in labels for name in split_labels(text)}), *([said] if none else [])]
+
+
+def several_in_one(labels: Sequence[str]) -> list[str]:
+    """Warn of labels such as ``cat;dog`` of several clips, where cat and dog are also labels of their own.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Of all clips.
+    """
+    for separator in (JOINT, IN_FOLDERS):
+        alone = {label for label in labels if separator not in label}
+        made = [label for label in labels if separator in label and _parts(label, separator) <= alone]
+        if len(made) > 1:
+            return [
+                f"{len(made)} clips have a label such as {made[0]!r}, which looks like several labels, but is treated "
+                f"as a class; if a clip may have several labels, set task=multilabel 'data.separator={separator}'"
+            ]
+    return []
+
+
+def _parts(label: str, separator: str) -> set[str]:
+    return {part.strip() for part in label.split(separator)}
 
 
 def doubts(labels: Collection[str]) -> list[str]:

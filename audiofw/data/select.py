@@ -6,12 +6,13 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
 from pathlib import Path
+from random import Random
 from typing import NamedTuple, TypeVar
 
-from audiofw.data.labels import composed, listing
+from audiofw.data.labels import composed, join_labels, listing
 from audiofw.errors import ConfigError, nearest
 
 log = logging.getLogger(__name__)
@@ -120,17 +121,27 @@ def _likely(text: str, names: Sequence[str]) -> Sequence[str]:
 # --- classes ---------------------------------------------------------------------------------------
 
 
+Read = Callable[[str], list[str]]  # the labels in a clip's text; without it, the text is the one label
+
+
 def of_classes(
-    labels: Mapping[str, str], include: Sequence[str], exclude: Sequence[str], passed: Counter[str]
+    labels: Mapping[str, str],
+    include: Sequence[str],
+    exclude: Sequence[str],
+    passed: Counter[str],
+    read: Read | None = None,
 ) -> dict[str, str]:
     """Keep the clips of the chosen classes; returns name -> label.
+
+    With several labels per clip, the others are removed. A clip that had no label is kept; one that loses them all is
+    not.
 
     Raises
     ------
     ConfigError
         For an unknown class, or if no class is left.
     """
-    classes = sorted(set(labels.values()))
+    classes = sorted(_count_classes(labels, read))
     for option, chosen in (("include", include), ("exclude", exclude)):
         for label in _as_labels(chosen):
             if label not in classes:
@@ -139,17 +150,28 @@ def of_classes(
     kept = set(_as_labels(include) or classes) - set(_as_labels(exclude))
     if not kept:
         raise ConfigError("data.exclude excludes every class; keep at least two")
-    passed["in an excluded class"] += sum(label not in kept for label in labels.values())
+    left = labels if read is None else {name: join_labels(kept & {*read(text)}) for name, text in labels.items()}
+    stay = {name: label for name, label in left.items() if label in kept or (read and (label or not labels[name]))}
+    passed["in an excluded class"] += len(labels) - len(stay)
     passed += Counter()
-    return {name: label for name, label in labels.items() if label in kept}
+    return stay
+
+
+def _count_classes(labels: Mapping[str, str], read: Read | None) -> Counter[str]:
+    return Counter(label for text in labels.values() for label in (read(text) if read else [text]))
 
 
 def _as_labels(chosen: Sequence[str]) -> list[str]:
     return [composed(str(label)) for label in chosen or ()]
 
 
-def limit_each(labels: Mapping[str, str], limit: int | None, passed: Counter[str]) -> list[str]:
+def limit_each(
+    labels: Mapping[str, str], limit: int | None, passed: Counter[str], read: Read | None = None
+) -> list[str]:
     """Keep at most `limit` clips per class, evenly spaced, since the first ones are often of one speaker or one day.
+
+    With several labels per clip, those with a rare class are taken first, and none that would exceed the limit of a
+    class.
 
     Raises
     ------
@@ -160,13 +182,28 @@ def limit_each(labels: Mapping[str, str], limit: int | None, passed: Counter[str
         return list(labels)
     if limit < 1:
         raise ConfigError(f"data.limit={limit}: must be 1 or more clips per class, or null for all")
-    classes: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(labels):
-        classes[labels[name]].append(name)
-    kept = {name for members in classes.values() for name in spread_evenly(members, limit)}
+    kept = _limit_single(labels, limit) if read is None else _limit_several(labels, limit, read)
     passed["beyond data.limit"] += len(labels) - len(kept)
     passed += Counter()
     return [name for name in labels if name in kept]
+
+
+def _limit_single(labels: Mapping[str, str], limit: int) -> set[str]:
+    classes: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(labels):
+        classes[labels[name]].append(name)
+    return {name for members in classes.values() for name in spread_evenly(members, limit)}
+
+
+def _limit_several(labels: Mapping[str, str], limit: int, read: Read) -> set[str]:
+    counts, taken, kept = _count_classes(labels, read), Counter[str](), set()
+    spread = Random(0).sample(sorted(labels), len(labels))  # neighbours are often alike
+    for name in sorted(spread, key=lambda name: min((counts[label] for label in read(labels[name])), default=0)):
+        own = read(labels[name]) or [""]  # of none of the classes: limited like a class
+        if all(taken[label] < limit for label in own):
+            taken.update(own)
+            kept.add(name)
+    return kept
 
 
 def spread_evenly(items: Sequence[T], most: int) -> Sequence[T]:

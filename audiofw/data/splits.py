@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiofw.contract.blame import blame
+from audiofw.data.labels import JOINT
 from audiofw.errors import DataError, PluginError, first_line
+from audiofw.learn.stratify import stratify
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ def make_splits(
     splitter : scikit-learn splitter
         As returned by a split plugin.
     y : np.ndarray [shape=(clips,)]
-        Class indices, 0 to n_classes - 1.
+        Class indices, 0 to n_classes - 1; or an indicator matrix (clips, classes), for which scikit-learn's stratified
+        splitters are replaced by `audiofw.learn.stratify`.
     groups : sequence of str or None, optional
         Group of each clip; a clip without one is its own group.
     classes : sequence of str
@@ -57,21 +60,38 @@ def make_splits(
     ------
     DataError
         If the clips cannot be split this way: a single class, a class that is too rare, fewer clips or groups than
-        folds, a training set that lacks a class, or an empty set.
+        folds, a training set that lacks a class, or an empty set. With an indicator matrix, a class may be rare or
+        missing, but some clips must differ in their labels.
     PluginError
         If the splitter violates the contract: indices out of range, or clips in both sets.
     """
-    counts = np.bincount(y, minlength=len(classes))
-    _check_classes(counts, classes, names)
-    _check_stratified(splitter, y, counts, classes, names)
+    several = y.ndim == 2
+    counts = y.sum(axis=0, dtype=int) if several else np.bincount(y, minlength=len(classes))
+    if several:
+        _check_several(counts, len(y), classes)
+    else:
+        _check_classes(counts, classes, names)
+        _check_stratified(splitter, y, counts, classes, names)
     _check_n_parts(splitter, len(y), groups)
     known = read_groups(groups)
     folds = _draw(splitter, y, known)
     for number, fold in enumerate(folds, 1):
         where = f"{type(splitter).__name__}: fold {number} of {len(folds)}"
         _check_fold(where, fold, y, names)
-        _check_training_part(where, fold, y, counts, classes)
+        if not several:
+            _check_training_part(where, fold, y, counts, classes)
     return folds
+
+
+def _check_several(counts: np.ndarray, n_clips: int, classes: Sequence[str]) -> None:
+    if n_clips == 0:
+        raise DataError("data: no clips to train on")
+    if not ((counts > 0) & (counts < n_clips)).any():
+        same = f"has the same labels, {JOINT.join(classes)}" if len(classes) else "is without a label"
+        raise DataError(
+            f"data: every one of {n_clips} clips {same}, so there is nothing to tell apart; add clips without some of "
+            "the labels, or check data.separator"
+        )
 
 
 def _check_classes(counts: np.ndarray, classes: Sequence[str], names: Sequence[str]) -> None:
@@ -178,7 +198,9 @@ def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]
         with blame("split", None, f"{name} failed", shorten=first_line), warnings.catch_warnings():
             # audiofw reports ignored groups (warn_of_shared_groups) and rare classes (above) itself
             warnings.simplefilter("ignore", UserWarning)
-            folds = [_read_fold(name, pair) for pair in splitter.split(np.zeros((len(y), 1)), y, groups)]
+            pairs = _stratify(splitter, y, groups) if y.ndim == 2 else None
+            pairs = splitter.split(np.zeros((len(y), 1)), y, groups) if pairs is None else pairs
+            folds = [_read_fold(name, pair) for pair in pairs]
     except PluginError as error:
         if isinstance(error.__cause__, ValueError):  # scikit-learn cannot split these clips this way
             raise DataError(f"split: {name}: {first_line(error.__cause__)}", plugin="split") from error.__cause__
@@ -186,6 +208,25 @@ def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]
     if not folds:
         raise PluginError(f"{name} made no folds", plugin="split")
     return folds
+
+
+def _stratify(splitter: Any, Y: np.ndarray, groups: np.ndarray | None) -> list[Any] | None:
+    """Divide clips with several labels as a stratified splitter divides those with one; None for other splitters."""
+    from sklearn import model_selection as ms
+
+    seed = splitter.random_state if isinstance(getattr(splitter, "random_state", None), int) else 0
+    if isinstance(splitter, ms.StratifiedShuffleSplit):
+        size = splitter.test_size or 0.1
+        share = size if isinstance(size, float) else size / len(Y)
+        parts = [stratify(Y, [1 - share, share], seed=seed + i) for i in range(splitter.n_splits)]
+        return [(np.flatnonzero(part == 0), np.flatnonzero(part == 1)) for part in parts]
+    cutters = (ms.StratifiedKFold, ms.RepeatedStratifiedKFold, ms.StratifiedGroupKFold)
+    if not isinstance(splitter, cutters) or not (n_parts := _n_parts(splitter)):
+        return None
+    together = groups if isinstance(splitter, ms.StratifiedGroupKFold) else None
+    repeats = splitter.get_n_splits(Y, np.zeros(len(Y)), groups) // n_parts
+    parts = [stratify(Y, np.full(n_parts, 1 / n_parts), together, seed=seed + i) for i in range(repeats)]
+    return [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for part in parts for k in range(n_parts)]
 
 
 def _read_fold(name: str, pair: Any) -> Fold:

@@ -71,7 +71,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     AudiofwError
         For problems that the user can solve: data, options, plugins.
     """
-    planned, _, _ = split(dataset.clips, choices["split"], config.seed)  # before any work, in case of an error
+    planned, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
     findings = look_for_leaks(dataset.clips, planned, config)
 
     started = perf_counter()
@@ -82,7 +82,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     if config.report.enabled and not unit.pooling.learns:
         name_columns(choices, unit, rows.X.shape[1])  # before training, in case a plugin fails
     seconds = perf_counter() - started
-    folds, classes, y = split(clips, choices["split"], config.seed)
+    folds, classes, y = split(clips, choices["split"], config.seed, config.task)
     if not config.audit:  # which reports this, too
         warn_of_shared_groups(folds, known(clips, "group"))
     evaluation = evaluate(partial(make_model, config, choices), folds, rows, y, clips, classes, config, watch)
@@ -131,6 +131,8 @@ def run_code() -> str:
 
 def rehearse(config: Config, choices: Choices) -> None:
     """Check the score, the model's options, windows and augmented copies before any work."""
+    if config.task == "multilabel":
+        raise ConfigError("task=multilabel: labels can be read, but no model can be trained on several yet")
     check_score(config.score)
     make_model(config, choices)
     if config.windows.hop is not None and config.audio.duration is None:

@@ -11,6 +11,7 @@ from audiofw.config.options import Config
 from audiofw.contract.blame import named
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset, find_clips
+from audiofw.data.labels import encode_several
 from audiofw.data.splits import Fold, make_splits
 from audiofw.errors import DataError
 
@@ -19,18 +20,30 @@ def find(config: Config) -> Dataset:
     """Find the labelled clips of the config's data source."""
     options = asdict(config.data)
     del options["on_error"], options["on_plugin_error"]  # used when the clips are read
-    return find_clips(**options)
+    return find_clips(**options, task=config.task)
 
 
-def encode(clips: Sequence[Clip]) -> tuple[list[str], np.ndarray]:
-    """Encode the labels: returns the sorted classes, and the class indices ``y`` of shape ``(clips,)``."""
+def encode(clips: Sequence[Clip], task: str = "single") -> tuple[list[str], np.ndarray]:
+    """Encode the labels.
+
+    Returns
+    -------
+    classes : list of str
+        Sorted.
+    y : np.ndarray [shape=(clips,)]
+        Class indices; with ``task="multilabel"``, an indicator matrix of 0 and 1, ``(clips, classes)``, int8.
+    """
+    if task == "multilabel":
+        return encode_several([clip.label for clip in clips])
     classes, y = np.unique([clip.label for clip in clips], return_inverse=True)
     return classes.tolist(), y
 
 
-def split(clips: Sequence[Clip], choice: Choice, seed: int) -> tuple[list[Fold], list[str], np.ndarray]:
-    """Split clips with the chosen plugin; returns the folds, the classes, and the class index of each clip."""
-    classes, y = encode(clips)
+def split(
+    clips: Sequence[Clip], choice: Choice, seed: int, task: str = "single"
+) -> tuple[list[Fold], list[str], np.ndarray]:
+    """Split clips with the chosen plugin; returns the folds, and the classes and ``y`` as `encode` does."""
+    classes, y = encode(clips, task)
     groups, folds = known(clips, "group"), known(clips, "fold")
     for asked, values in (("groups", groups), ("folds", folds)):
         if asked in choice.plugin.asks and (values is None or (asked == "folds" and None in values)):

@@ -7,9 +7,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from folders import fill, folds, groups, labels, names
+from folders import fill, folds, groups, labels, names, write
 
 from audiofw.data.dataset import find_clips
+from audiofw.data.labels import encode_several, join_labels, split_labels
 from audiofw.errors import ConfigError, DataError
 
 
@@ -180,3 +181,66 @@ def test_usual_labels_are_not_doubted(tmp_path: Path, caplog):
     fill(tmp_path, "fold/1.wav", "dog/1.wav", "set1/1.wav", "1/1.wav", "2/1.wav")
     find_clips(tmp_path)
     assert not caplog.text
+
+
+# --- several labels ------------------------------------------------------------------------------------------------
+
+
+def test_several_labels_are_one_text_whatever_their_order():
+    assert join_labels([" dog", "cat", "dog", ""]) == join_labels(["cat", "dog"]) == "cat;dog"
+    assert split_labels(join_labels(["dog", "cat"])) == ["cat", "dog"]
+    assert (join_labels([]), split_labels("")) == ("", [])
+
+
+def test_a_label_that_contains_the_separator_is_refused():
+    with pytest.raises(DataError, match="'a;b' contains ';'"):
+        join_labels(["a;b"])
+
+
+def test_texts_are_encoded_by_class():
+    classes, y = encode_several(["cat;dog", "", "dog"])
+    assert (classes, y.tolist()) == (["cat", "dog"], [[1, 1], [0, 0], [0, 1]])
+    assert encode_several(["dog"], ["dog", "bird"])[1].tolist() == [[1, 0]]
+
+
+def test_folders_name_several_labels_with_commas(tmp_path: Path):
+    fill(tmp_path, "dog,cat/1.wav", "cat, dog/2.wav", "bird/3.wav")
+    found = labels(find_clips(tmp_path, task="multilabel"))
+    assert found == {"dog,cat/1.wav": "cat;dog", "cat, dog/2.wav": "cat;dog", "bird/3.wav": "bird"}
+
+
+def test_cells_name_several_labels_with_semicolons_and_empty_ones_none(tmp_path: Path, caplog):
+    fill(tmp_path, "1.wav", "2.wav", "3.wav")
+    table = write(tmp_path / "t.csv", 'path,label\n1.wav,dog; cat\n2.wav,\n3.wav,"a, b"\n')
+    assert labels(find_clips(table, task="multilabel")) == {"1.wav": "cat;dog", "2.wav": "", "3.wav": "a, b"}
+    assert "1 of 3 clips have no label: they count as none of the classes" in caplog.text
+
+
+def test_the_separator_may_be_another(tmp_path: Path):
+    found = find_clips(fill(tmp_path, "dog+cat/1.wav", "a,b/2.wav"), task="multilabel", separator="+")
+    assert [clip.label for clip in found.clips] == ["a,b", "cat;dog"]
+
+
+def test_a_pattern_may_give_several_labels(tmp_path: Path):
+    fill(tmp_path, "dog,cat_1.wav", "dog_2.wav")
+    found = find_clips(tmp_path, task="multilabel", pattern=r"(?P<label>[a-z,]+)_")
+    assert [clip.label for clip in found.clips] == ["cat;dog", "dog"]
+
+
+@pytest.mark.parametrize(("separator", "task", "why"), [("", "multilabel", "is empty"), ("+", "single", "needs task")])
+def test_a_separator_that_nothing_can_read_is_refused(tmp_path: Path, separator: str, task: str, why: str):
+    with pytest.raises(ConfigError, match=rf"data\.separator.*{why}"):
+        find_clips(fill(tmp_path, "dog/1.wav"), task=task, separator=separator)
+
+
+def test_a_class_that_looks_like_several_labels_is_doubted(tmp_path: Path, caplog):
+    fill(tmp_path, "dog,cat/1.wav", "dog,cat/2.wav", "dog/3.wav", "cat/4.wav", "rock, scissors/5.wav")
+    assert "dog,cat" in labels(find_clips(tmp_path)).values()
+    assert "2 clips have a label such as 'dog,cat', which looks like several labels" in caplog.text
+    assert "task=multilabel 'data.separator=,'" in caplog.text
+
+
+def test_a_comma_in_a_label_is_not_doubted_if_its_parts_are_no_labels(tmp_path: Path, caplog):
+    fill(tmp_path, "male speech, man speaking/1.wav", "male speech, man speaking/2.wav", "dog/3.wav")
+    find_clips(tmp_path)
+    assert caplog.text == ""

@@ -146,3 +146,35 @@ def test_skip_list_is_set_from_the_command_line_whatever_its_name(audiofw, tmp_p
     outcome = audiofw(f"data.source={pets}", "data.skip=bad, or worse.txt")
     assert outcome.code == 1
     assert "only one class, 'cat' (1 clips)" in outcome.err
+
+
+# --- several labels ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    rows = ["1.wav,cat;dog", "2.wav,dog", "3.wav,", "4.wav,cat", "5.wav,bird", "6.wav,bird;dog"]
+    fill(tmp_path, *(row.partition(",")[0] for row in rows))
+    return write(tmp_path / "t.csv", "\n".join(["path,label", *rows]))
+
+
+def test_an_excluded_label_is_removed_and_a_clip_without_another_is_left_out(mixed: Path):
+    found = find_clips(mixed, task="multilabel", exclude=["dog"])
+    assert {clip.name: clip.label for clip in found.clips} == {
+        "1.wav": "cat", "3.wav": "", "4.wav": "cat", "5.wav": "bird", "6.wav": "bird"
+    }  # fmt: skip
+    assert found.passed_over == {"in an excluded class": 1}
+
+
+def test_an_included_label_of_several_is_kept_alone(mixed: Path):
+    found = find_clips(mixed, task="multilabel", include=["bird", "cat"])
+    assert [clip.label for clip in found.clips] == ["cat", "", "cat", "bird", "bird"]
+    with pytest.raises(ConfigError, match="no class 'cat;dog'"):
+        find_clips(mixed, task="multilabel", include=["cat;dog"])
+
+
+def test_the_limit_holds_for_each_label(mixed: Path):
+    found = find_clips(mixed, task="multilabel", limit=1)
+    taken = [label for clip in found.clips for label in clip.label.split(";")]
+    assert len(taken) == len(set(taken))
+    assert {"bird", "cat"} <= set(taken)

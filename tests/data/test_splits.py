@@ -256,3 +256,52 @@ def test_clips_without_a_group_count_as_groups_of_their_own(caplog):
     groups = ["a", *[None] * (len(Y) - 1)]
     warn_of_shared_groups(split(kfold(), groups=groups), groups)
     assert not caplog.records
+
+
+# --- several labels per clip ---
+
+
+SEVERAL = (np.random.default_rng(1).random((60, 4)) < (0.1, 0.2, 0.4, 0.6)).astype(np.int8)
+FOUR = ["ant", "bat", "cat", "dog"]
+
+
+@pytest.mark.parametrize("name", ["kfold", "group_kfold", "repeated_kfold"])
+def test_folds_of_several_labels_share_out_each_label(name):
+    groups = [str(i // 2) for i in range(60)]
+    given = (42, groups) if name == "group_kfold" else (42,)
+    folds = split(load(name)(*given, n_splits=3), SEVERAL, groups, FOUR)
+    assert len(folds) == (9 if name == "repeated_kfold" else 3)
+    for fold in folds:
+        assert (np.abs(SEVERAL[fold.test].sum(axis=0) - SEVERAL.sum(axis=0) / 3) <= 2).all()
+        if name == "group_kfold":
+            assert not np.intersect1d(fold.train // 2, fold.test // 2).size
+
+
+def test_repeats_of_several_labels_differ():
+    folds = split(load("repeated_kfold")(0, n_splits=2, n_repeats=2), SEVERAL, None, FOUR)
+    assert folds[0].test.tolist() != folds[2].test.tolist()
+
+
+def test_a_holdout_of_several_labels_has_its_size_and_labels():
+    (fold,) = split(load("holdout")(0, test_size=0.25), SEVERAL, None, FOUR)
+    assert abs(len(fold.test) - 15) <= 2
+    assert (np.abs(SEVERAL[fold.test].sum(axis=0) - SEVERAL.sum(axis=0) / 4) <= 1.5).all()
+
+
+def test_splitters_that_do_not_stratify_are_left_as_they_are():
+    from sklearn.model_selection import KFold
+
+    folds = split(KFold(3), SEVERAL, None, FOUR)
+    assert [fold.test.tolist() for fold in folds] == [test.tolist() for _, test in KFold(3).split(SEVERAL)]
+
+
+def test_a_label_of_a_single_clip_is_not_refused_among_several():
+    y = SEVERAL.copy()
+    y[:, 0] = np.arange(60) == 7
+    assert len(split(load("kfold")(0, n_splits=5), y, None, FOUR)) == 5
+
+
+@pytest.mark.parametrize(("y", "why"), [(np.ones((6, 2)), "has the same labels, cat;dog"), (np.zeros((6, 0)), "label")])
+def test_clips_that_do_not_differ_in_their_labels_are_refused(y, why):
+    with pytest.raises(DataError, match=f"every one of 6 clips .*{why}.*nothing to tell apart"):
+        split(load("kfold")(0, n_splits=2), y.astype(np.int8), None, ["cat", "dog"][: y.shape[1]])

@@ -131,7 +131,7 @@ class Survey:
         config, choices = resolve(cfg, self._menus)
         rehearse(config, choices)
         dataset = self._find(config)
-        folds, _, _ = split(dataset.clips, choices["split"], config.seed)
+        folds, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)
         units = units_of(config, choices)
         if config.robustness:
             units += changed_units(units[0], config.seed).values()
