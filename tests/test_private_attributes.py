@@ -1,6 +1,9 @@
 """What libraries keep to themselves is read in one function each, and a release that moves it fails here by name."""
 
 import ast
+import io
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from audiofw.experiment.tune.study import running_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {
+    "_EndRecData": "audiofw/data/archive.py: _find_directory",
     "_ConfigAliases": "plugins/models/lightgbm.py: _known",
     "_fit_X": "audiofw/bundle/onnx/converters.py: remembered_rows",
     "_gamma": "audiofw/bundle/onnx/converters.py: measured_gamma",
@@ -28,6 +32,7 @@ PLACES = {
     "_get_node": "audiofw/experiment/tune/space.py: node_of",
     "_internal": "audiofw/experiment/hydra_copies.py: ",  # tests/experiment/test_hydra_copies.py
     "_metadata": "audiofw/experiment/tune/space.py: declared_type",
+    "_proc_builtin": "audiofw/data/archive.py: _proc_sparse",
     "_return_value": "audiofw/experiment/tune/search.py: returned",
     "_trial_id": "audiofw/experiment/tune/study.py: running_trial",
     "_y": "audiofw/bundle/onnx/converters.py: remembered_rows",
@@ -72,6 +77,20 @@ def test_every_private_name_of_a_library_is_read_in_one_function():
 def rows() -> tuple[np.ndarray, np.ndarray]:
     y = np.repeat([2, 5], 10)
     return np.random.default_rng(0).normal(size=(20, 3)) + y[:, None], y
+
+
+def test_zipfile_says_where_a_directory_ends_and_how_long_it_is():
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as file:
+        file.writestr("a", b"")
+    end = zipfile._EndRecData(data)
+    assert (end[0], end[5], end[9]) == (b"PK\5\6", 47, len(data.getvalue()) - 22), MOVED.format("_find_directory")
+    assert zipfile._EndRecData(io.BytesIO(b"no zip")) is None
+
+
+def test_tarfile_reads_sparse_files_with_methods_that_are_replaced():
+    names = {"_block", "_proc_sparse", "_proc_gnusparse_10", "_proc_builtin"}
+    assert names <= vars(tarfile.TarInfo).keys(), MOVED.format("_TarHeader")
 
 
 def test_scikit_learn_tells_an_option_out_of_range_by_the_name_of_its_error(rows):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
+from audiofw.data.archive import lists_more_than
 from audiofw.errors import DataError
 from audiofw.system.hashing import digest_bytes, digest_json
 
@@ -19,6 +20,7 @@ FOLDER = "model"  # in a run's folder
 GIVE = f"give a run's folder, its {FOLDER}/ folder, or a zip of either"
 PLAIN_NAME = re.compile(r"(?:golden/)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 MOST_FILES = 1000
+MOST_ENTRIES = 10 * MOST_FILES  # of a zip, which may be of a whole run
 LARGEST = 4 * 2**30  # bytes of one file
 TIGHTEST = 200  # a zip with a higher compression ratio is considered a zip bomb
 
@@ -99,6 +101,7 @@ def _read(path: Path, short: str, folder: Path) -> bytes:
 
 def _from_zip(place: Path) -> dict[str, bytes]:
     try:
+        _check_directory(place)
         with ZipFile(place) as file:
             infos = [info for info in file.infolist() if not info.is_dir()]
             for info in infos:
@@ -111,6 +114,12 @@ def _from_zip(place: Path) -> dict[str, bytes]:
             return {info.filename.removeprefix(prefix): file.read(info) for info in mine}
     except (BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise DataError(f"{place}: damaged, or not the zip of a model: {error}") from error
+
+
+def _check_directory(place: Path) -> None:
+    with place.open("rb") as file:
+        if lists_more_than(MOST_ENTRIES, file):
+            raise DataError(f"{place}: more than {MOST_ENTRIES} files, refused")
 
 
 def _prefix(names: Sequence[str], place: Path) -> str:

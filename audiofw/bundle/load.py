@@ -16,7 +16,7 @@ import numpy as np
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.model import Model
 from audiofw.bundle.trees import check_trees, walk
-from audiofw.bundle.trust import only_trusted
+from audiofw.bundle.trust import check_parts, only_trusted
 from audiofw.bundle.versions import version_differences
 from audiofw.config.options import Audio, Pad, Windows, build_section
 from audiofw.contract.plugin import Choice
@@ -143,6 +143,7 @@ def load_estimator(data: bytes, where: str, plugins: set[str]) -> Any:
         kind = "a pickle, which runs code when it is loaded" if data.startswith(b"\x80") else "not a skops file"
         raise DataError(f"{where}: {kind}, refused")
     try:
+        check_parts(io.BytesIO(data), where)
         with ZipFile(io.BytesIO(data)) as file:
             trusted = only_trusted(file, where, plugins)
         with warnings.catch_warnings():

@@ -14,13 +14,16 @@ import functools
 import importlib
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from zipfile import ZipFile
 
+from audiofw.data.archive import lists_more_than
 from audiofw.errors import DataError
 
 OLDEST_PROTOCOL = 2  # of skops: older ones would be read by older, less strict code
 LARGEST = 4 * 2**30  # largest uncompressed size of a model, in bytes
+TIGHTEST = 200  # largest ratio of that to its own size
+MOST_PARTS = 200_000  # arrays of a model: a forest of a thousand trees has several thousand
 OWN = "audiofw.learn."  # any class that is defined in this package
 
 
@@ -143,6 +146,12 @@ def names_in(node: Any) -> set[Named]:
     return found
 
 
+def check_parts(data: BinaryIO, where: str) -> None:
+    """Refuse a skops file of more parts than any model has, before zipfile reads the names of all of them."""
+    if lists_more_than(MOST_PARTS, data):
+        raise DataError(f"{where}: more than {MOST_PARTS} parts, refused")
+
+
 def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list[str]:
     """Refuse a skops file that names a type that is not listed, before anything in it is imported or created.
 
@@ -165,8 +174,10 @@ def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list
     DataError
         For a type that is not listed, which is named.
     """
-    if sum(info.file_size for info in file.infolist()) > LARGEST:
+    if (size := sum(info.file_size for info in file.infolist())) > LARGEST:
         raise DataError(f"{where}: unpacks to more than {LARGEST // 2**30} GB, refused")
+    if size > 2**20 + TIGHTEST * sum(info.compress_size for info in file.infolist()):
+        raise DataError(f"{where}: unpacks to {size} bytes (zip bomb), refused")
     schema = json.loads(file.read("schema.json"))
     protocol = schema.get("protocol")
     if type(protocol) is not int or protocol < OLDEST_PROTOCOL:

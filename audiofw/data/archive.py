@@ -20,7 +20,8 @@ from audiofw.errors import DataError
 ACCEPTED = "zip, tar, tar.gz (tgz), tar.bz2 or tar.xz"
 CHUNK = 1 << 20
 LONGEST_TAR_HEADER = 1 << 20
-ZIP_END = 22  # bytes of the record that ends a zip, without its comment
+LONGEST_GLOBAL_HEADER = 1 << 12  # tarfile applies it to every member; git writes 52 bytes
+ZIP_END, ZIP64_END = 22, 76  # bytes of the record that ends a zip, without its comment, and of those before it in zip64
 SMALLEST_ENTRY, LARGEST_ENTRY = 46, 512  # bytes of an entry of a zip's directory: without a name, and on average
 DAMAGE = (
     zipfile.BadZipFile,
@@ -28,6 +29,7 @@ DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
+    RecursionError,  # tarfile, on a chain of headers about headers
     struct.error,
     ValueError,
 )
@@ -40,6 +42,7 @@ class Member(NamedTuple):
     size: int
     kind: str  # "file", "folder", or a description of anything else
     open: Callable[[], Any]
+    header: int = 0  # bytes in the archive that describe it, before compression
 
 
 def is_archive(path: Path) -> bool:
@@ -84,7 +87,9 @@ def open_members(archive: Path, most: int = 200_000) -> Iterator[Iterator[Member
         As the libraries raise them.
     """
     if _format(archive) == "zip":
-        _check_directory(archive, most)
+        with archive.open("rb") as file:
+            if lists_more_than(most, file):
+                raise too_many(archive, most)
         with zipfile.ZipFile(archive) as opened:
             yield _zip_members(opened, archive)
     else:
@@ -93,13 +98,21 @@ def open_members(archive: Path, most: int = 200_000) -> Iterator[Iterator[Member
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A tar header that rejects names of several megabytes, which tarfile would read into memory."""
+    """A tar header that rejects what tarfile would read into memory without limit."""
 
     def _block(self, count: int) -> int:
         names = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
-        if self.type in names and count > LONGEST_TAR_HEADER:
+        longest = LONGEST_GLOBAL_HEADER if self.type == tarfile.XGLTYPE else LONGEST_TAR_HEADER
+        if self.type in names and count > longest:
             raise tarfile.ReadError("a name of impossible length")
         return int(super()._block(count))  # type: ignore[misc]
+
+    def _proc_sparse(self, tar: tarfile.TarFile) -> Any:
+        self.sparse = []  # type: ignore[assignment]  # not its map of holes, which may be as long as the archive's author likes
+        return self._proc_builtin(tar)  # type: ignore[attr-defined]
+
+    def _proc_gnusparse_10(self, member: Any, pax_headers: Any, tar: tarfile.TarFile) -> None:
+        member.sparse = []
 
 
 def _format(path: Path) -> str | None:
@@ -116,44 +129,37 @@ def _format(path: Path) -> str | None:
     return "zip" if zipfile.is_zipfile(path) else None
 
 
-def _check_directory(archive: Path, most: int) -> None:
-    """Reject a zip with too many directory entries before zipfile reads all of them into memory."""
-    with archive.open("rb") as file:
-        at, size = _find_directory(file)
-        if size <= most * SMALLEST_ENTRY:
-            return
-        if size > most * LARGEST_ENTRY:
-            raise too_many(archive, most)
-        entries, left = 0, size
-        while left >= SMALLEST_ENTRY and entries <= most:
-            file.seek(at)
-            head = file.read(SMALLEST_ENTRY)
-            if not head.startswith(b"PK\1\2"):
-                return
-            length = SMALLEST_ENTRY + sum(struct.unpack_from("<HHH", head, 28))  # name, extra field, comment
-            at, left, entries = at + length, left - length, entries + 1
-        if entries > most:
-            raise too_many(archive, most)
+def lists_more_than(most: int, file: BinaryIO) -> bool:
+    """Whether a zip's directory has more than ``most`` entries, counted in bounded memory; zipfile reads all of them.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        If the directory is not where zipfile will look for it.
+    """
+    at, size = _find_directory(file)
+    if size <= most * SMALLEST_ENTRY:
+        return False
+    if size > most * LARGEST_ENTRY:
+        return True
+    entries, left = 0, size
+    while left >= SMALLEST_ENTRY and entries <= most:
+        file.seek(at)
+        head = file.read(SMALLEST_ENTRY)
+        if not head.startswith(b"PK\1\2"):
+            raise zipfile.BadZipFile("its directory is damaged")
+        length = SMALLEST_ENTRY + sum(struct.unpack_from("<HHH", head, 28))  # name, extra field, comment
+        at, left, entries = at + length, left - length, entries + 1
+    return entries > most
 
 
 def _find_directory(file: BinaryIO) -> tuple[int, int]:
-    """Return the position and size in bytes of a zip's central directory, from its end record."""
-    length = file.seek(0, os.SEEK_END)
-    tail = min(length, ZIP_END + 20 + 0xFFFF)
-    file.seek(length - tail)
-    end = file.read(tail)
-    at = end.rfind(b"PK\5\6")
-    if at < 0:
+    """Return the position and size in bytes of the directory that zipfile will read; other end records may differ."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if not end:
         return 0, 0
-    size = int.from_bytes(end[at + 12 : at + 16], "little")
-    if at >= 20 and end[at - 20 : at - 16] == b"PK\6\7":  # zip64: the record before has the numbers
-        (where,) = struct.unpack_from("<Q", end, at - 12)
-        file.seek(where)
-        record = file.read(56)
-        if record.startswith(b"PK\6\6"):
-            (size,) = struct.unpack_from("<Q", record, 40)
-            return where - size, size
-    return length - tail + at - size, size
+    signature, size, where = end[0], end[5], end[9]
+    return where - size - (ZIP64_END if signature == b"PK\6\6" else 0), size
 
 
 def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
@@ -191,9 +197,10 @@ def _check_count(opened: zipfile.ZipFile) -> None:
 
 def _tar_members(opened: tarfile.TarFile) -> Iterator[Member]:
     for info in opened:
-        plain = "file" if info.isreg() else "folder" if info.isdir() else ""
+        plain = "a sparse file" if info.issparse() else "file" if info.isreg() else "folder" if info.isdir() else ""
         kind = plain or _kind(info.issym() or info.islnk())
-        yield Member(info.name, info.size, kind, partial(opened.extractfile, info))
+        yield Member(info.name, info.size, kind, partial(opened.extractfile, info), info.offset_data - info.offset)
+        info.pax_headers = {}  # up to a megabyte, and the archive keeps every member
     # tarfile takes a broken header for the end; the real end is a block of zeros
     assert opened.fileobj is not None
     opened.fileobj.seek(opened.offset)

@@ -37,6 +37,8 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
     for number, member in enumerate(members, 1):
         if number > limits.max_entries:
             raise too_many(archive, limits.max_entries)
+        total += member.header
+        _check_growth(total, archive, limits)
         name = _clean_name(member, archive)
         if member.kind not in ("file", "folder"):
             raise DataError(f"{archive}: {member.name!r} is {member.kind}; pack plain files and folders only")

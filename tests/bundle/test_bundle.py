@@ -19,6 +19,7 @@ from bundles import QUICK, change_facts, copy_of, make_run, rewrite, rewrite_sch
 from sklearn.utils import all_estimators
 
 import audiofw as fw
+from audiofw.bundle import files, load, trust
 from audiofw.bundle.golden import MOST_BYTES
 from audiofw.bundle.trees import check_trees
 from audiofw.bundle.trust import ESTIMATORS, LOADERS, Named, estimators, is_trusted
@@ -544,6 +545,26 @@ def test_a_link_in_a_zip_is_refused(bundle, tmp_path):
 def test_a_bomb_is_refused(bundle, tmp_path):
     (tmp_path / "bundle.zip").write_bytes(zipped(zip_of(bundle) | {"golden.json": bytes(300_000_000)}))
     refused(tmp_path / "bundle.zip", "golden.json", "bomb")
+
+
+def test_a_zip_of_very_many_files_is_refused_unread(bundle, tmp_path, monkeypatch):
+    (tmp_path / "bundle.zip").write_bytes(zipped(zip_of(bundle) | {f"more/{i}": b"" for i in range(10_000)}))
+    monkeypatch.setattr(files, "ZipFile", lambda *_: pytest.fail("the directory was read whole"))
+    refused(tmp_path / "bundle.zip", "more than 10000 files")
+
+
+def test_a_model_of_very_many_parts_is_refused_unread(bundle, monkeypatch):
+    monkeypatch.setattr(trust, "MOST_PARTS", 2000)
+    rewrite(bundle, "model.skops", zipped({f"{i}.npy": b"" for i in range(2001)}))
+    monkeypatch.setattr(load, "ZipFile", lambda *_: pytest.fail("the directory was read whole"))
+    refused(bundle, "model.skops", "more than 2000 parts")
+
+
+def test_a_bomb_in_the_model_is_refused(bundle):
+    with ZipFile(bundle / "model.skops") as file:
+        inside = {name: file.read(name) for name in file.namelist()}
+    rewrite(bundle, "model.skops", zipped(inside | {"bomb.npy": bytes(300_000_000)}))
+    refused(bundle, "model.skops", "bomb")
 
 
 @pytest.mark.parametrize("name", ["golden/0.flac", "golden", "bundle.json"])

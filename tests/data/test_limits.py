@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 from packing import SOUND, make_archive, make_odd_tar, make_tar, make_zip, names_in
 
 from audiofw.data import limits, unpack
-from audiofw.data.archive import Member
+from audiofw.data.archive import Member, is_archive, open_members
+from audiofw.data.limits import check_members
 from audiofw.data.unpack import unpack_archive
 from audiofw.errors import DataError
 
@@ -200,3 +203,93 @@ def test_a_zips_directory_is_counted_without_reading_it_whole(
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was read whole"))
     with pytest.raises(DataError, match="contains more than 1999 files"):
         unpack_archive(path, cache_dir=cache, max_entries=1999)
+
+
+def forged_zip(path: Path, forge) -> Path:
+    """Write a zip of 2000 empty files with zip64 records, and change its bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(2000):
+            archive.writestr(f"{i}", b"")
+    content = bytearray(path.read_bytes())
+    forge(content)
+    path.write_bytes(content)
+    return path
+
+
+def point_elsewhere(content: bytearray) -> None:
+    """Let the zip64 locator point to a record, at the beginning, that says that the directory is small."""
+    record = content[-98:-42]
+    struct.pack_into("<Q", record, 40, 46)
+    content[:0] = record
+    struct.pack_into("<Q", content, len(content) - 34, 0)
+
+
+def end_twice(content: bytearray) -> None:
+    """Let the directory's position, in the end record, read like the beginning of another end record."""
+    (size,) = struct.unpack_from("<Q", content, len(content) - 98 + 40)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 2000, 2000, size, int.from_bytes(b"PK\5\6", "little"), 0)
+    content[-98:] = end
+
+
+@pytest.mark.parametrize("forge", [point_elsewhere, end_twice])
+def test_a_zip_with_a_second_end_record_is_counted_as_zipfile_would(tmp_path: Path, cache: Path, monkeypatch, forge):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 5)
+    path = forged_zip(tmp_path / "a.zip", forge)
+    assert len(zipfile.ZipFile(path).namelist()) == 2000
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was read whole"))
+    with pytest.raises(DataError, match="contains more than 1999 files"):
+        unpack_archive(path, cache_dir=cache, max_entries=1999)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("first", [b"", tarfile.TarInfo("dog/1.wav").tobuf()])
+def test_a_chain_of_tar_headers_is_refused_in_one_line(tmp_path: Path, cache: Path, kind: bytes, first: bytes):
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, 11
+    block = info.tobuf(tarfile.GNU_FORMAT) + b"11 path=ab\n".ljust(512, b"\0")
+    path = tmp_path / "a.tar"
+    path.write_bytes(first + 5000 * block + tarfile.TarInfo("dog/2.wav").tobuf() + bytes(1024))
+    with pytest.raises(DataError, match="damaged or cut short"):
+        unpack_archive(path, cache_dir=cache)
+    assert is_archive(path) is bool(first)
+
+
+def pax(**headers: str) -> bytes:
+    info = tarfile.TarInfo("dog/1.wav")
+    info.pax_headers = headers
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def test_a_map_of_holes_is_not_read(tmp_path: Path, cache: Path):
+    count = 100_000
+    header = pax(**{"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"})
+    tar = header[:-512] + tarfile.TarInfo("dog/1.wav").tobuf()
+    (tmp_path / "a.tar").write_bytes(tar + f"{count}\n".encode() + b"0\n" * (2 * count))
+    read = []
+    with (
+        pytest.raises(DataError, match=r"'dog/1.wav' is a sparse file; pack plain files"),
+        open_members(tmp_path / "a.tar") as members,
+    ):
+        check_members((read.append(member) or member for member in members), tmp_path / "a.tar", limits.Limits())
+    assert len(read) == 1
+
+
+def test_the_comments_of_a_tar_are_not_kept_and_count_as_its_content(tmp_path: Path, cache: Path, monkeypatch):
+    monkeypatch.setattr(limits, "RATIO_FLOOR", 10**6)
+    path = tmp_path / "a.tgz"
+    with gzip.open(path, "wb") as file:
+        file.write(4 * pax(comment="x" * 500_000) + bytes(1024))
+    with pytest.raises(DataError, match="200 times its size, as a zip bomb does"):
+        unpack_archive(path, cache_dir=cache)
+    with open_members(path) as members:
+        assert sum(member.header for member in members) > 4 * 500_000
+
+
+def test_comments_on_all_of_a_tar_are_short(tmp_path: Path, cache: Path):
+    many = "".join(f"{len(str(i)) + 13} key{i}=value\n" for i in range(1000)).encode()
+    info = tarfile.TarInfo("pax_global_header")
+    info.type, info.size = tarfile.XGLTYPE, len(many)
+    padded = many + bytes(-len(many) % 512)
+    (tmp_path / "a.tar").write_bytes(tarfile.TarInfo("1.wav").tobuf() + info.tobuf() + padded + bytes(1024))
+    with pytest.raises(DataError, match="a name of impossible length"):
+        unpack_archive(tmp_path / "a.tar", cache_dir=cache)
