@@ -269,7 +269,7 @@ def test_a_call_goes_up_only_into_what_was_handed_in(calls):
 
 PLUGINS_ARE_CALLED_BY = {
     "contract.plugin.Choice._call",  # plugins with their options bound
-    "contract.registry._take",  # their hooks
+    "contract.hooks._take",  # their hooks
     "extraction.columns._ask",  # what names their rows and columns
 }
 
@@ -279,7 +279,7 @@ def test_plugins_are_called_by_the_contract_and_call_what_is_public(calls):
     callers = {caller.removeprefix("audiofw.") for caller, called in between if package_of(called) == "plugins"}
     assert callers == PLUGINS_ARE_CALLED_BY
     called = {called for caller, called in between if package_of(caller) == "plugins"}
-    registers = "audiofw.contract.registry._take.<locals>.register"
+    registers = "audiofw.contract.hooks._take.<locals>.register"
     public = ("audiofw.spectral.", "audiofw.audio.effects.", "audiofw.learn.", "audiofw.errors.")
     assert registers in called
     assert [name for name in called if name != registers and not name.startswith(public)] == []

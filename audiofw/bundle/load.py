@@ -19,8 +19,9 @@ from audiofw.bundle.trees import check_trees, walk
 from audiofw.bundle.trust import check_parts, only_trusted
 from audiofw.bundle.versions import version_differences
 from audiofw.config.options import Audio, Pad, Windows, build_section
+from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
-from audiofw.contract.registry import Menus, Origin, load_menus
+from audiofw.contract.registry import Origin, load_menus
 from audiofw.errors import AudiofwError, DataError, PluginError, first_line
 from audiofw.extraction.recording import Unit, make_unit, row_code
 from audiofw.version import __version__

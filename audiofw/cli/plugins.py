@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,8 +13,10 @@ from rich.text import Text
 
 from audiofw.cli.arguments import OneLineParser
 from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.libraries import install_command, missing_libraries
+from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Plugin
-from audiofw.contract.registry import Menus, load_menus
+from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import show_type, show_value
 from audiofw.errors import ConfigError, nearest
 from audiofw.system.tables import new_table, open_console
@@ -19,30 +24,81 @@ from audiofw.system.tables import new_table, open_console
 
 def main(argv: list[str]) -> int:
     """Run ``audiofw plugins`` or ``audiofw plugins show NAME …``."""
-    parser = OneLineParser(
-        "audiofw plugins", description="List the available features, poolings, models, splits and augmentations."
-    )
-    actions = parser.add_subparsers(dest="action", metavar="show NAME")
-    show = actions.add_parser("show", help="show a plugin's options")
-    show.add_argument("name", nargs="+", help="e.g. mel, or with its kind: feature=mel")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     menus, console = load_menus(), open_console()
     if arguments.action == "show":
         for name in arguments.name:
             for plugin in _named(menus, name):
                 _show(plugin, console)
-        return 0
-    menus.warn()
-    console.print(_overview(menus))
+    elif arguments.json:
+        sys.stdout.write(json.dumps(_facts(menus), indent=2, ensure_ascii=False) + "\n")
+    else:
+        menus.warn(again=True)
+        console.print(_overview(menus))
+        for library, command in _lacking(menus).items():
+            console.print(f"\n{library} is not installed: {command}", soft_wrap=True)
     return 0
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        "audiofw plugins", description="List the available features, poolings, models, splits and augmentations."
+    )
+    parser.add_argument("--json", action="store_true", help="print everything about them as JSON")
+    actions = parser.add_subparsers(dest="action", metavar="show NAME")
+    show = actions.add_parser("show", help="show a plugin's options")
+    show.add_argument("name", nargs="+", help="e.g. mel, or with its kind: feature=mel")
+    return parser
 
 
 def _overview(menus: Menus) -> Table:
     table = new_table("kind", "name", "description", "from")
-    for kind, menu in menus.plugins.items():
-        for name in sorted(menu):
-            table.add_row(kind, name, menu[name].summary, menu[name].owner)
+    for plugin in _all(menus):
+        lacks = "".join(f"not usable without {library}: " for library in _needs(plugin))
+        table.add_row(plugin.kind.name, plugin.name, lacks + plugin.summary, plugin.owner)
     return table
+
+
+def _all(menus: Menus) -> Iterable[Plugin]:
+    return (menu[name] for menu in menus.plugins.values() for name in sorted(menu))
+
+
+def _needs(plugin: Plugin) -> dict[str, str]:
+    """Map each library that a plugin needs and that is not installed to the command that installs it."""
+    owner = plugin.owner.partition(" ")[0] if plugin.is_installed else ""
+    return {library: install_command(library, owner) for library in missing_libraries(plugin.function)}
+
+
+def _lacking(menus: Menus) -> dict[str, str]:
+    return {library: command for plugin in _all(menus) for library, command in _needs(plugin).items()}
+
+
+def _facts(menus: Menus) -> dict[str, Any]:
+    """Collect what is known of all plugins, and why others are not available, for programs."""
+    return {
+        "plugins": [_facts_of(plugin) for plugin in _all(menus)],
+        "broken": [
+            {"kind": broken.kind, "name": broken.name, "owner": broken.owner, "reason": broken.reason}
+            for broken in menus.broken
+        ],
+    }
+
+
+def _facts_of(plugin: Plugin) -> dict[str, Any]:
+    options = [
+        {"name": o.name, "type": show_type(o.annotation), "default": o.default, "description": o.help}
+        for o in plugin.described_options()
+    ]
+    return {
+        "kind": plugin.kind.name,
+        "name": plugin.name,
+        "description": plugin.summary,
+        "owner": plugin.owner,
+        "file": plugin.where,
+        "options": options,
+        "open_ended": plugin.open_ended,
+        "missing": _needs(plugin),
+    }
 
 
 def _named(menus: Menus, word: str) -> Iterable[Plugin]:

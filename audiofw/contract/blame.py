@@ -75,10 +75,16 @@ def say(
     """Format an exception of a plugin's code with its location: ``loudness.py:37: IndexError: …``; see `blame`."""
     place, name, said = find_line(error, function), type(error).__name__, shorten(error)
     if isinstance(error, ModuleNotFoundError):
-        return f"{place or 'it'} needs a library that cannot be imported: {said}; install it with pip"
+        return f"{place or 'it'} needs a library that cannot be imported: {said}; {_remedy(error)}"
     if isinstance(error, MemoryError):
         said = "not enough memory: set audio.duration, or n_jobs=1"
     return ": ".join(filter(None, [place, name, said]))
+
+
+def _remedy(error: ModuleNotFoundError) -> str:
+    from audiofw.contract.libraries import install_command
+
+    return f"install it: {install_command(error.name.partition('.')[0])}" if error.name else "install it with pip"
 
 
 def find_line(error: BaseException, function: Function | None = None) -> str:

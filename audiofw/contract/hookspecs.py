@@ -17,20 +17,13 @@ the user can set, each with a type and a default. ::
 Option types: ``int``, ``float``, ``bool``, ``str``, ``list[...]`` and unions of these with ``None``;
 ``Literal["a", "b"]`` for choices; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range.
 
-``register(function, name=None, holds_gil=False, names=None)``: ``name`` is the plugin's name, by default the
-function's; ``holds_gil=True`` marks a feature, pooling or augmentation that spends its time in Python code, so that it
-runs in worker processes instead of threads.
-
-``names`` is a function that names the output, for reports and tables. For a feature, ``names(sr, **options)`` returns a
-name for each row, without ``.`` or ``@``: ``mfcc3``, ``mel_1200Hz``. For a pooling, ``names(rows, d, **options)``
-returns a name for each of the ``d`` columns: row, statistic and, if it covers only a segment of the clip, which one:
-``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without ``names``, rows and columns are numbered.
+Each hook takes ``register``, see `Register`, and calls it once for each plugin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pluggy
 
@@ -39,7 +32,41 @@ hookspec = pluggy.HookspecMarker("audiofw")
 hookimpl = pluggy.HookimplMarker("audiofw")
 """Marks a function of a plugin as a hook: ``@hookimpl def register_features(register): register(loudness)``."""
 
-Register = Callable[..., None]
+
+class Register(Protocol):
+    """What hooks are given: ``register(function, name=None, holds_gil=False, names=None)``."""
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        name: str | None = None,
+        *,
+        holds_gil: bool = False,
+        names: Callable[..., list[str]] | None = None,
+    ) -> None:
+        """Put a function on the menu of the hook's kind.
+
+        Parameters
+        ----------
+        function
+            Made with ``def``; its signature is checked when it is registered.
+        name
+            The plugin's name; by default the function's.
+        holds_gil
+            Marks a feature, pooling or augmentation that spends its time in Python code, so that it runs in worker
+            processes instead of threads.
+        names
+            A function that names the output, for reports and tables. For a feature, ``names(sr, **options)`` returns a
+            name for each row, without ``.`` or ``@``: ``mfcc3``, ``mel_1200Hz``. For a pooling, ``names(rows, d,
+            **options)`` returns a name for each of the ``d`` columns: row, statistic and, if it covers only a segment
+            of the clip, which one: ``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without it, rows and columns are numbered.
+        """
+
+
+class Trust(Protocol):
+    """What `register_trusted_types` is given: ``register(*names)``, full names of classes."""
+
+    def __call__(self, *names: str) -> None: ...
 
 
 @hookspec
@@ -146,7 +173,7 @@ def register_augmentations(register: Register) -> None:
 
 
 @hookspec
-def register_trusted_types(register: Register) -> None:
+def register_trusted_types(register: Trust) -> None:
     """Allow classes of the plugin in model bundles: ``register("my_package.models.MyClassifier", …)``.
 
     Give the full name, with the module that defines the class. Bundles are loaded without pickle and rejected if they
@@ -207,3 +234,6 @@ KINDS = {
     )
 }
 """All kinds by name, which is also the name of the config group."""
+
+HOOKS = (*(kind.hook for kind in KINDS.values()), TRUSTED_TYPES)
+"""All hooks in the order in which they are called; each takes ``register``."""

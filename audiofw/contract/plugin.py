@@ -39,6 +39,11 @@ class Plugin:
         return inspect.getsourcefile(self.function) or "?"
 
     @property
+    def is_installed(self) -> bool:
+        """Whether an installed package brings it."""
+        return self.owner != "built in" and not self.owner.endswith(".py")
+
+    @property
     def doc(self) -> str:
         """The docstring, without its indentation."""
         return inspect.getdoc(self.function) or ""
@@ -156,8 +161,8 @@ def read_plugin(
     kind: Kind,
     function: Callable[..., Any],
     owner: str,
-    *,
     name: str | None = None,
+    *,
     holds_gil: bool = False,
     names: Callable[..., list[str]] | None = None,
 ) -> Plugin:
@@ -168,7 +173,7 @@ def read_plugin(
     PluginError
         If the signature violates the contract; the message names the function, the parameter and the remedy.
     """
-    name = name or function.__name__
+    name = function.__name__ if name is None else name
     if not name.isidentifier():
         raise PluginError(
             f"'{name}' is not a valid name for a {kind.name}; use letters, digits and _: register(f, name='...')"

@@ -28,8 +28,9 @@ from omegaconf.errors import OmegaConfBaseException
 from audiofw.config.options import Config, read_config
 from audiofw.config.overrides import as_typed, quote_text
 from audiofw.contract.hookspecs import KINDS, Kind
+from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
-from audiofw.contract.registry import Menus, load_menus
+from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.experiment.hydra_copies import shallow_copies
