@@ -41,6 +41,16 @@ class RunResult:
     ----------
     path : Path
         The folder.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from audiofw.api import RunResult
+    >>> result = RunResult(Path("run"))
+    >>> result.score == result.metrics["scores"]["accuracy"]["pooled"]
+    True
+    >>> sorted({row["label"] for row in result.predictions})
+    ['cat', 'dog']
     """
 
     path: Path

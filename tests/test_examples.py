@@ -3,14 +3,17 @@
 import doctest
 import inspect
 import os
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from unittest.mock import patch
 
 import pytest
 from conftest import tone, write_wav
 
 import audiofw as fw
-from audiofw import spectral
+from audiofw import learn, spectral
+from audiofw.api import RunResult
 from audiofw.audio import effects
 from audiofw.bundle.model import Model
 from audiofw.contract import hookspecs
@@ -19,6 +22,13 @@ from audiofw.contract.plugin import read_plugin
 
 KERNELS = [getattr(spectral, name) for name in spectral.__all__ if not inspect.isclass(getattr(spectral, name))]
 EFFECTS = [each for name, each in vars(effects).items() if inspect.isfunction(each) and not name.startswith("_")]
+LEARN = [
+    each
+    for module in (import_module(f"audiofw.learn.{found.name}") for found in iter_modules(learn.__path__))
+    for name, each in vars(module).items()
+    if getattr(each, "__module__", "") == module.__name__ and not name.startswith("_")
+    if any(section in (inspect.getdoc(each) or "") for section in ("\nParameters\n", "\nExamples\n"))
+]
 FROM_PYTHON = [
     fw.run,
     fw.load_model,
@@ -27,6 +37,9 @@ FROM_PYTHON = [
     Model.predict,
     Model.predict_proba,
     Model.predict_set,
+    Model.least_probability,
+    Model.labels,
+    RunResult,
 ]
 
 
@@ -43,6 +56,11 @@ def run_examples(function) -> dict:
 @pytest.mark.parametrize("function", [*KERNELS, *EFFECTS], ids=lambda function: function.__name__)
 def test_the_example_of_a_kernel_or_effect_is_true(function):
     run_examples(function)
+
+
+@pytest.mark.parametrize("each", LEARN, ids=lambda each: each.__name__)
+def test_the_example_of_an_estimator_is_true(each):
+    run_examples(each)
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,15 @@ class Model:
         return [self.labels(row, least) for row in self.predict_proba(files, n_jobs=n_jobs)]
 
     def least_probability(self, coverage: float) -> float:
-        """Find the lowest probability of a label in a prediction set; see `predict_set`."""
+        """Find the lowest probability of a label in a prediction set; see `predict_set`.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> 0 < model.least_probability(coverage=0.8) <= 1
+        True
+        """
         if not 0 < coverage < 1:
             raise ConfigError(f"coverage={coverage}: must be between 0 and 1")
         if not (conformity := self.facts.get("conformity")):
@@ -165,7 +173,15 @@ class Model:
         return threshold(conformity, coverage)
 
     def labels(self, probabilities: np.ndarray, least: float) -> list[str]:
-        """List the labels with at least this probability, the most probable first; there is always one."""
+        """List the labels with at least this probability, the most probable first; there is always one.
+
+        Examples
+        --------
+        >>> import audiofw, numpy
+        >>> model = audiofw.load_model("run")
+        >>> model.labels(numpy.array([0.6, 0.4]), least=0.3), model.labels(numpy.array([0.1, 0.2]), least=0.3)
+        (['cat', 'dog'], ['dog'])
+        """
         order = np.argsort(-probabilities, kind="stable")
         chosen = label_sets(probabilities[None], least)[0]
         return [str(self.classes_[i]) for i in order if chosen[i]]

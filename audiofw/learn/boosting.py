@@ -42,6 +42,17 @@ class Boosted(ClassifierMixin, BaseEstimator):
         The number of rounds found by early stopping.
     estimator_ : classifier
         The classifier fitted on all rows.
+
+    Examples
+    --------
+    >>> from audiofw.learn.boosting import Boosted
+    >>> import numpy as np
+    >>> from sklearn.ensemble import GradientBoostingClassifier
+    >>> X = np.random.default_rng(0).normal(size=(80, 3)) + np.repeat([[0], [1]], 40, axis=0)
+    >>> y = np.repeat(["cat", "dog"], 40)
+    >>> model = Boosted(GradientBoostingClassifier(n_estimators=200, random_state=0), early_stopping=5).fit(X, y)
+    >>> model.rounds_ < 200, model.estimator_.n_estimators == model.rounds_
+    (True, True)
     """
 
     def __init__(
@@ -120,6 +131,18 @@ def find_rounds(
     -------
     int
         From 1 to the estimator's own number of rounds.
+
+    Examples
+    --------
+    >>> from audiofw.learn.boosting import find_rounds
+    >>> from audiofw.learn.inner_splits import inner_splits
+    >>> import numpy as np
+    >>> from sklearn.ensemble import GradientBoostingClassifier
+    >>> X = np.random.default_rng(0).normal(size=(80, 3)) + np.repeat([[0], [1]], 40, axis=0)
+    >>> codes = np.repeat([0, 1], 40)
+    >>> split = inner_splits(codes)[0]
+    >>> 1 <= find_rounds(GradientBoostingClassifier(random_state=0), X, codes, split, patience=5) <= 100
+    True
     """
     seen = np.unique(codes[split.train])  # some libraries require class indices without gaps
     train, test = (

@@ -44,6 +44,20 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
     intercept_ : np.ndarray [shape=(n_classes,)]
         Both include the sharpness.
     shrinkage_, sharpness_ : float
+
+    Examples
+    --------
+    >>> from audiofw.learn.discriminant import ShrunkDiscriminant
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["cat", "dog"], 20)
+    >>> X = rng.normal(size=(40, 500))  # far more columns than rows
+    >>> X[y == "dog"] += 0.3
+    >>> model = ShrunkDiscriminant().fit(X[::2], y[::2])
+    >>> model.predict(X[1::2][[0, -1]]).tolist()
+    ['cat', 'dog']
+    >>> 0 < model.shrinkage_ < 1
+    True
     """
 
     def __init__(self, shrinkage: float | None = None, n_splits: int = 3, random_state: int = 0) -> None:

@@ -39,6 +39,17 @@ def inner_splits(y: Any, groups: Sequence[Any] | None = None, *, n_splits: int =
     list of Inner
         Each row is tested at most once. Empty if no class can be tested, or if only one row per class would be left for
         training.
+
+    Examples
+    --------
+    >>> from audiofw.learn.inner_splits import inner_splits
+    >>> y = ["cat", "cat", "cat", "cat", "dog", "dog", "dog", "dog"]
+    >>> groups = ["Tom", "Tom", "Kit", "Kit", "Rex", "Rex", "Max", "Max"]
+    >>> splits = inner_splits(y, groups, n_splits=5)
+    >>> len(splits)  # each class has only two groups
+    2
+    >>> [sorted({groups[row] for row in split.test} & {groups[row] for row in split.train}) for split in splits]
+    [[], []]
     """
     codes = np.unique(np.asarray(y), return_inverse=True)[1]
     units = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -106,6 +117,16 @@ def out_of_fold(
     -------
     np.ndarray [shape=(n, n_classes)]
         Scores; NaN for rows that no split tests.
+
+    Examples
+    --------
+    >>> from audiofw.learn.inner_splits import inner_splits, out_of_fold
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, codes = np.array([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]]), np.array([0, 0, 0, 1, 1, 1])
+    >>> probabilities = out_of_fold(LogisticRegression(), X, codes, inner_splits(codes, n_splits=3))
+    >>> probabilities.argmax(axis=1).tolist()
+    [0, 0, 0, 1, 1, 1]
     """
     scores = np.full((len(codes), int(codes.max()) + 1), np.nan)
     for train, test in splits:

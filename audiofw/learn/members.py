@@ -28,6 +28,15 @@ def make_members(make: Callable[..., Any], names: Sequence[str], options: Mappin
     ------
     ConfigError
         If there are no members, a member is named twice, or the options are not those of a member.
+
+    Examples
+    --------
+    >>> from audiofw.learn.members import make_members
+    >>> from sklearn.svm import SVC
+    >>> def make(name, **options):  # what audiofw passes to a model's function
+    ...     return {"svm": SVC}[name](**options)
+    >>> make_members(make, ["svm"], {"svm": {"C": 2.0}})
+    [('svm', SVC(C=2.0))]
     """
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"model.members={list(names)}: give at least one model, and each only once")

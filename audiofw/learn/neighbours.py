@@ -17,6 +17,13 @@ class Neighbours(ClassifierMixin, BaseEstimator):
     ----------
     n_neighbors, weights, metric, n_jobs
         As in KNeighborsClassifier.
+
+    Examples
+    --------
+    >>> from audiofw.learn.neighbours import Neighbours
+    >>> model = Neighbours(n_neighbors=5).fit([[0.0], [1.0], [9.0]], ["low", "low", "high"])  # of three rows
+    >>> model.predict([[0.4], [8.0]]).tolist()
+    ['low', 'high']
     """
 
     def __init__(

@@ -28,6 +28,14 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         If no column's standard deviation exceeds this many times the median, all columns are assumed to share a unit
         and are divided by the median instead of their own standard deviation. Columns that hardly vary are then not
         amplified.
+
+    Examples
+    --------
+    >>> from audiofw.learn.preprocessing import Standard
+    >>> import numpy as np
+    >>> scale = Standard().fit(np.array([[1.0, 7.0], [3.0, 7.0]]))
+    >>> scale.transform(np.array([[3.0, 7.5], [900.0, 7.0]])).tolist()  # constant: 0; outlier: clipped to 10
+    [[1.0, 0.0], [10.0, 0.0]]
     """
 
     def __init__(self, limit: float = 10.0, alike: float | None = None) -> None:
@@ -64,6 +72,14 @@ class Best(SelectorMixin, BaseEstimator):
     ----------
     k : int
         Number of columns to keep.
+
+    Examples
+    --------
+    >>> from audiofw.learn.preprocessing import Best
+    >>> import numpy as np
+    >>> X = np.array([[5.0, 0.0], [1.0, 0.1], [2.0, 1.0], [4.0, 1.1]])
+    >>> Best(k=1).fit(X, ["cat", "cat", "dog", "dog"]).get_support().tolist()
+    [False, True]
     """
 
     def __init__(self, k: int = 500) -> None:
@@ -93,6 +109,14 @@ class Directions(TransformerMixin, BaseEstimator):
         Maximum number of components.
     random_state : int, optional
         Seed of the randomised solver, which PCA uses for large tables.
+
+    Examples
+    --------
+    >>> from audiofw.learn.preprocessing import Directions
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(6, 40))
+    >>> Directions(n_components=100).fit_transform(X).shape  # six rows span at most six directions
+    (6, 6)
     """
 
     def __init__(self, n_components: int = 100, random_state: int | None = None) -> None:
@@ -115,6 +139,16 @@ def prepare(*, select: int | None, pca: int | None, seed: int, scale: bool | Non
     """List the preprocessing steps of a pipeline: scaling, column selection and PCA.
 
     ``scale=None`` keeps the relative scales of columns with a similar spread, see `Standard`.
+
+    Examples
+    --------
+    >>> from audiofw.learn.preprocessing import prepare
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import Pipeline
+    >>> steps = prepare(select=500, pca=50, seed=0)
+    >>> [name for name, _ in steps]
+    ['scale', 'select', 'pca']
+    >>> model = Pipeline([*steps, ("classify", LogisticRegression())])
     """
     steps: list[tuple[str, Any]] = (
         [("scale", Standard(alike=ALIKE if scale is None else None))] if scale is not False else []

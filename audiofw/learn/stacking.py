@@ -40,6 +40,18 @@ class Stack(Vote):
         Weights of the members' log-probabilities. Their sum is the inverse temperature of the result.
     final_ : LogisticRegression or None
         The fitted final model if ``final="logistic"``.
+
+    Examples
+    --------
+    >>> from audiofw.learn.stacking import Stack
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.random.default_rng(0).normal(size=(60, 1)) + np.repeat([[0], [3]], 30, axis=0)
+    >>> y = np.repeat(["cat", "dog"], 30)
+    >>> model = Stack([("line", LogisticRegression()), ("guess", DummyClassifier(strategy="uniform"))]).fit(X, y)
+    >>> bool(model.powers_[0] > model.powers_[1])  # the member that guesses has less weight
+    True
     """
 
     def __init__(

@@ -29,6 +29,16 @@ def fit(model: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = Non
     ------
     ConfigError
         If weights are given and the model does not support them.
+
+    Examples
+    --------
+    >>> from audiofw.learn.steps import fit
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> model = make_pipeline(StandardScaler(), LogisticRegression())
+    >>> fit(model, [[0.0], [1.0], [1.2]], ["cat", "dog", "dog"], sample_weight=[2, 1, 1]).predict([[0.1]]).tolist()
+    ['cat']
     """
     _, name, prefix = last_step(model)
     given = {}

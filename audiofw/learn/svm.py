@@ -35,6 +35,19 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
         Number of inner splits.
     random_state : int
         Seed of the inner splits.
+
+    Examples
+    --------
+    >>> from audiofw.learn.svm import SoftSVC
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(30, 2)) + np.repeat([[0, 0], [4, 0], [0, 4]], 10, axis=0)
+    >>> y = np.repeat(["cat", "dog", "frog"], 10)
+    >>> model = SoftSVC().fit(X, y)
+    >>> probabilities = model.predict_proba([[0, 0], [4, 0], [0, 4]])
+    >>> probabilities.sum(axis=1).round(6).tolist()
+    [1.0, 1.0, 1.0]
+    >>> model.classes_[probabilities.argmax(axis=1)].tolist() == model.predict([[0, 0], [4, 0], [0, 4]]).tolist()
+    True
     """
 
     def __init__(

@@ -28,6 +28,15 @@ def find_sharpness(scores: np.ndarray, codes: np.ndarray, sample_weight: Any = N
     -------
     sharpness, loss : float
         1 and infinity if every row is ignored.
+
+    Examples
+    --------
+    >>> from audiofw.learn.temperature import find_sharpness
+    >>> import numpy as np
+    >>> scores = np.array([[9.0, 0.0], [9.0, 0.0], [9.0, 0.0], [9.0, 0.0]])
+    >>> sharpness, loss = find_sharpness(scores, np.array([0, 0, 0, 1]))  # very confident, yet one in four is wrong
+    >>> bool(np.isclose(sharpness * 9, np.log(3), atol=1e-3))  # odds of three to one
+    True
     """
     rows = np.flatnonzero(~np.isnan(scores[:, 0]))
     weight = take(sample_weight, rows)

@@ -28,6 +28,18 @@ class Vote(VotingClassifier):
         Weights of the members; None for equal weights.
     mean : "geometric" or "arithmetic"
         How the members' probabilities are averaged; the geometric mean gives more influence to confident members.
+
+    Examples
+    --------
+    >>> from audiofw.learn.voting import Vote
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> model = Vote([("line", LogisticRegression()), ("bayes", GaussianNB())], weights=[2, 1])
+    >>> model = model.fit([[0.0], [0.2], [0.9], [1.0]], ["cat", "cat", "dog", "dog"])
+    >>> model.predict([[0.1], [0.95]]).tolist()
+    ['cat', 'dog']
+    >>> model.members_proba([[0.1], [0.95]]).shape  # members, rows, classes
+    (2, 2, 2)
     """
 
     def __init__(
