@@ -27,6 +27,7 @@ class Tiny:
     learns: bool = False
     kind: str = "feature"
     options: Mapping[str, Any] = field(default_factory=dict)
+    min_duration: float = 0.0
 
     def __call__(self, *given: Any) -> Any:
         with blame(f"{self.kind}={self.name}", self.function):

@@ -15,6 +15,7 @@ import numpy as np
 
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.model import Model
+from audiofw.bundle.needed import find, read_needed
 from audiofw.bundle.trees import check_trees, walk
 from audiofw.bundle.trust import check_parts, only_trusted
 from audiofw.bundle.versions import version_differences
@@ -93,7 +94,12 @@ def _check_format(found: Any, where: str) -> None:
 def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
     origins = {kind: Origin(*facts[kind]["origin"]) for kind in KINDS}
     menus = load_menus(only=[*origins.values(), *(Origin(*origin) for origin in facts["made_of"])])
-    choices = {kind: _choose(menus, kind, facts[kind], origins[kind]) for kind in ("feature", "pooling")}
+    choices = {
+        kind: _choose(
+            menus, kind, {**facts[kind], "options": _with_files(kind, facts[kind], files, where)}, origins[kind]
+        )
+        for kind in ("feature", "pooling")
+    }
     unit, pad = unit_of(facts, choices), build_section(Pad, "pad", facts["pad"])
     held = load_estimator(files[MODEL], f"{where}: {MODEL}", menus.trusted)
     classes = np.array(held["encoder"].classes_, dtype=str)
@@ -120,6 +126,15 @@ def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) ->
         lost = "".join(f"; not loaded: {broken.reason}" for broken in menus.broken)
         raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not installed: {remedy}{lost}")
     return menus.choose(kind, {"name": said["name"], **said["options"]})
+
+
+def _with_files(kind: str, said: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> dict[str, Any]:
+    """Complete the options of a plugin by the files that they name, which are looked for on this machine."""
+    found: dict[str, Any] = {}
+    for file in read_needed(said):
+        found.setdefault(file.option, []).append(str(find(file, f"{kind}.{file.option}", where, files)))
+    several = said.get("file_lists", [])
+    return {**said["options"], **{name: paths if name in several else paths[0] for name, paths in found.items()}}
 
 
 def load_estimator(data: bytes, where: str, plugins: set[str]) -> Any:

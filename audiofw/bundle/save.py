@@ -18,6 +18,7 @@ from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.bundle.golden import make_golden
 from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
 from audiofw.bundle.model import Model
+from audiofw.bundle.needed import needed_files, remember
 from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
 from audiofw.config.options import Config
@@ -83,7 +84,7 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
         raise PluginError(str(error)) from error
     width = sample.X.shape[1] if sample.X.ndim > 1 else None
     model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value)
-    files = {MODEL: saved, **make_golden(run.clips, model)}
+    files = {MODEL: saved, **make_golden(run.clips, model), **_carried(run)}
     facts = {**_facts(run, width), "versions": versions_for(_modules(saved))}
     facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
     facts["digest"] = digest_json(facts)
@@ -114,6 +115,14 @@ def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
         raise PluginError(
             f"{type(classifier).__name__} cannot be saved: {first_line(error)}", plugin="model"
         ) from error
+
+
+def _carried(run: Finished) -> dict[str, bytes]:
+    """Read the files that the plugins need, for ``bundle.carry=true``; otherwise only note where they are."""
+    needed = {file: path for kind in KINDS for file, path in needed_files(run.choices[kind]).items()}
+    for file, path in needed.items():
+        remember(file, path)
+    return {file.carried: path.read_bytes() for file, path in needed.items()} if run.config.bundle.carry else {}
 
 
 def _modules(saved: bytes) -> set[str]:
@@ -150,7 +159,12 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
 
 def _plugin(choice: Choice) -> dict[str, Any]:
     identity = choice.identity
-    facts = {"name": choice.name, "options": identity["options"], "code": identity["code"]}
+    needed = needed_files(choice)
+    options = {name: value for name, value in choice.options.items() if name not in choice.files}
+    facts = {"name": choice.name, "options": options, "code": identity["code"]}
+    if needed:
+        facts["files"] = [list(file) for file in needed]
+        facts["file_lists"] = [name for name in choice.files if isinstance(choice.arguments[name], list)]
     return {**facts, "owner": owner_of(choice.plugin), "origin": list(origin_of(choice.plugin))}
 
 

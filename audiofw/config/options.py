@@ -50,7 +50,7 @@ class Data:
 class Audio:
     """How a file becomes ``y, sr``."""
 
-    sample_rate: Positive | None
+    sample_rate: Positive | Literal["auto"] | None
     duration: Annotated[float, Gt(0)] | None
     offset: Annotated[float, Ge(0)]
     silence: Literal["refuse", "keep"]
@@ -90,6 +90,7 @@ class BundleOptions:
 
     enabled: bool
     refit: bool
+    carry: bool
 
 
 @dataclass(frozen=True)

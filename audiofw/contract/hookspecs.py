@@ -14,8 +14,9 @@ the user can set, each with a type and a default. ::
         \"\"\"Root-mean-square level of each frame.\"\"\"
         return librosa.feature.rms(y=y, hop_length=hop_length)
 
-Option types: ``int``, ``float``, ``bool``, ``str``, ``list[...]`` and unions of these with ``None``;
-``Literal["a", "b"]`` for choices; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range.
+Option types: ``int``, ``float``, ``bool``, ``str``, ``Path``, ``list[...]`` and unions of these with ``None``;
+``Literal["a", "b"]`` for choices; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range. Annotate an option
+that names a file as ``Path``: results are then known by the file's content, so that a changed file is noticed.
 
 Each hook takes ``register``, see `Register`, and calls it once for each plugin.
 """
@@ -33,8 +34,12 @@ hookimpl = pluggy.HookimplMarker("audiofw")
 """Marks a function of a plugin as a hook: ``@hookimpl def register_features(register): register(loudness)``."""
 
 
+Need = float | Callable[..., float | None] | None
+"""What a feature needs of its clips: a number, or a function of its options that returns one."""
+
+
 class Register(Protocol):
-    """What hooks are given: ``register(function, name=None, holds_gil=False, names=None)``."""
+    """What hooks are given: ``register(function, name=None, holds_gil=False, names=None, …)``."""
 
     def __call__(
         self,
@@ -43,6 +48,8 @@ class Register(Protocol):
         *,
         holds_gil: bool = False,
         names: Callable[..., list[str]] | None = None,
+        sample_rate: Need = None,
+        min_duration: Need = None,
     ) -> None:
         """Put a function on the menu of the hook's kind.
 
@@ -60,6 +67,11 @@ class Register(Protocol):
             name for each row, without ``.`` or ``@``: ``mfcc3``, ``mel_1200Hz``. For a pooling, ``names(rows, d,
             **options)`` returns a name for each of the ``d`` columns: row, statistic and, if it covers only a segment
             of the clip, which one: ``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without it, rows and columns are numbered.
+        sample_rate
+            The rate in Hz that a feature needs, to which clips are then resampled; a number, or a function of the
+            options: ``sample_rate=lambda *, rate, **_: rate``.
+        min_duration
+            The duration in seconds that a feature needs; shorter clips are padded with zeros. A number or a function.
         """
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from audiofw.contract.blame import blame
-from audiofw.contract.hookspecs import Kind
-from audiofw.contract.schema import Option, allows, plain, show_type
-from audiofw.errors import PluginError
+from audiofw.contract.hookspecs import Kind, Need
+from audiofw.contract.schema import Option, allows, plain, show_type, to_path
+from audiofw.errors import ConfigError, PluginError
+from audiofw.system.hashing import digest_file
 from audiofw.system.sourcecode import PACKAGE, digest_code
 
 MADE_UP = (0, 1)  # seed and number of threads for building a model only to list its members
@@ -32,6 +33,8 @@ class Plugin:
     open_ended: bool = False
     holds_gil: bool = False
     names: Callable[..., list[str]] | None = None
+    sample_rate: Need = None
+    min_duration: Need = None
 
     @property
     def where(self) -> str:
@@ -92,7 +95,7 @@ class Choice:
     def _call(self, given: Sequence[Any], make: Callable[..., Any]) -> Any:
         offered = {**dict(zip(self.plugin.kind.offers, given, strict=False)), "make": make}
         with blame(self.who, self.plugin.function):
-            return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.options)
+            return self.plugin.function(*(offered[ask] for ask in self.plugin.asks), **self.arguments)
 
     def _member(self, name: str, options: Mapping[str, Any]) -> Choice:
         if self.choose is None:
@@ -127,6 +130,48 @@ class Choice:
         """Whether it runs in worker processes rather than in threads."""
         return self.plugin.holds_gil
 
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """The options as the function receives them: those that name files as Paths."""
+        types = {option.name: option.annotation for option in self.plugin.options}
+        return {name: to_path(types.get(name), value) for name, value in self.options.items()}
+
+    @cached_property
+    def files(self) -> dict[str, list[File]]:
+        """The files that options name, with their digests.
+
+        Raises
+        ------
+        ConfigError
+            For a file that cannot be read.
+        """
+        kind = self.plugin.kind.name
+        return {
+            name: [_read_file(f"{kind}.{name}={path}", path) for path in paths]
+            for name, value in self.arguments.items()
+            if (paths := [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)])
+        }
+
+    @cached_property
+    def sample_rate(self) -> int | None:
+        """The sampling rate that a feature needs, in Hz; None for any."""
+        rate = self._ask("sample_rate", self.plugin.sample_rate)
+        return None if rate is None else int(rate)
+
+    @cached_property
+    def min_duration(self) -> float:
+        """The length to which a feature needs shorter clips to be padded, in seconds."""
+        return self._ask("min_duration", self.plugin.min_duration) or 0.0
+
+    def _ask(self, what: str, need: Need) -> float | None:
+        if not callable(need):
+            return need
+        with blame(self.who, need, what):
+            number = need(**self.arguments)
+        if number is not None and not (isinstance(number, (int, float)) and number > 0):
+            raise PluginError(f"{what} returned {number!r}, not a number above 0", plugin=self.who)
+        return number
+
     @property
     def learns(self) -> bool:
         """Whether it is a pooling that is fitted on the training clips."""
@@ -134,15 +179,34 @@ class Choice:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Everything that a result depends on, JSON-serialisable: the plugin's owner, source code and options."""
+        """Everything that a result depends on, JSON-serialisable: the plugin's owner, source code and options.
+
+        Files that options name are given by name and digest, wherever they are.
+        """
         own = {
             "name": self.name,
             "owner": self.plugin.owner,
             "code": code_digest(self.plugin.function),
-            "options": dict(self.options),
+            "options": {**self.options, **{name: [*map(list, files)] for name, files in self.files.items()}},
         }
         members = [member.identity for member in self.members()]
         return {**own, "members": members} if members else own
+
+
+class File(NamedTuple):
+    """A file that an option names: its name without the folder, and the digest of its content."""
+
+    name: str
+    digest: str
+
+
+def _read_file(where: str, path: Path) -> File:
+    if not path.exists():
+        raise ConfigError(f"{where}: no such file")
+    try:
+        return File(path.name, digest_file(path).hex())
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read: {error.strerror}") from error
 
 
 def code_digest(function: Callable[..., Any]) -> str:
@@ -165,6 +229,8 @@ def read_plugin(
     *,
     holds_gil: bool = False,
     names: Callable[..., list[str]] | None = None,
+    sample_rate: Need = None,
+    min_duration: Need = None,
 ) -> Plugin:
     """Read a function's signature: arguments before the ``*``, options after it.
 
@@ -189,7 +255,20 @@ def read_plugin(
         open_ended=any(p.kind is p.VAR_KEYWORD for p in parameters),
         holds_gil=holds_gil,
         names=names,
+        sample_rate=_read_need(kind, function, "sample_rate", sample_rate),
+        min_duration=_read_need(kind, function, "min_duration", min_duration),
     )
+
+
+def _read_need(kind: Kind, function: Callable[..., Any], what: str, need: Any) -> Need:
+    if need is not None and kind.name != "feature":
+        raise PluginError(f"{function.__name__}: only a feature can be registered with {what}")
+    number = isinstance(need, (int, float)) and not isinstance(need, bool) and need > 0
+    if not (need is None or callable(need) or number):
+        raise PluginError(
+            f"{function.__name__}: {what}={need!r} must be a number above 0, or a function of the options"
+        )
+    return need
 
 
 def _read_asks(kind: Kind, name: str, parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from audiofw.errors import ConfigError, nearest
@@ -48,9 +49,12 @@ def plain(annotation: Any) -> Any:
         return _union(plain(arg) for arg in args)
     if origin is list and args:
         return list[plain(args[0])]  # type: ignore[misc]
+    if annotation is Path:
+        return str
     if annotation in (*PLAIN, type(None), Any) or dataclasses.is_dataclass(annotation):
         return annotation
-    raise TypeError(f"an option cannot have the type {show_type(annotation)}; use int, float, bool, str or list[...]")
+    kinds = "int, float, bool, str, Path or list[...]"
+    raise TypeError(f"an option cannot have the type {show_type(annotation)}; use {kinds}")
 
 
 def _union(members: Iterable[Any]) -> Any:
@@ -68,6 +72,8 @@ def allows(annotation: Any, value: Any) -> bool:
         return any(allows(arg, value) for arg in args)
     if origin is list:
         return isinstance(value, (list, tuple)) and all(allows(args[0], item) for item in value)
+    if annotation is Path:
+        return isinstance(value, (str, Path)) and str(value) not in ("", ".")
     if annotation is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return annotation is Any or (isinstance(value, annotation) and (annotation is bool or value is not True))
@@ -103,7 +109,23 @@ def show_type(annotation: Any) -> str:
         return " or ".join(show_type(arg) for arg in args)
     if origin is list and args:
         return f"list of {show_type(args[0])}"
+    if annotation is Path:
+        return "file"
     return "null" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+
+
+def to_path(annotation: Any, value: Any) -> Any:
+    """Convert the text of an option that names a file, annotated as ``Path``, to a Path; return others unchanged."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if annotation is Path and value is not None:
+        return Path(value).expanduser()
+    if origin is Annotated:
+        return to_path(args[0], value)
+    if origin is list and isinstance(value, (list, tuple)):
+        return [to_path(args[0], item) for item in value]
+    if origin in (Union, types.UnionType) and not any(allows(arg, value) for arg in args if get_origin(arg) is Literal):
+        return next((path for arg in args if (path := to_path(arg, value)) is not value), value)
+    return value
 
 
 def make_schema(name: str, options: Iterable[Option]) -> type:
@@ -118,7 +140,8 @@ def _field(option: Option) -> tuple[str, Any, Any]:
             plain(option.annotation),
             dataclasses.field(default_factory=lambda: list(option.default)),
         )
-    return option.name, plain(option.annotation), dataclasses.field(default=option.default)
+    default = str(option.default) if isinstance(option.default, Path) else option.default
+    return option.name, plain(option.annotation), dataclasses.field(default=default)
 
 
 def missing(option: Option) -> Option:

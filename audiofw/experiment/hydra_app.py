@@ -31,7 +31,7 @@ from audiofw.contract.hookspecs import KINDS, Kind
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
-from audiofw.contract.schema import Option, make_schema, missing, section_options
+from audiofw.contract.schema import Option, make_schema, missing, section_options, show_value
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.experiment.hydra_copies import shallow_copies
 from audiofw.experiment.supervisor import is_supervised, report_folder
@@ -43,6 +43,7 @@ from audiofw.system.paths import bundled
 log = logging.getLogger(__name__)
 
 TRACEBACKS = "AUDIOFW_FULL_ERROR"  # passes the user's HYDRA_FULL_ERROR on to jobs, since it is always set for Hydra
+USUAL_RATE = 22050  # Hz, for features that need no certain one
 CONFIG = {"config_path": str(bundled("conf")), "config_name": "config"}
 TARGETS = ["audiofw.*", "hydra.*", "hydra_plugins.*", "logging.*"]
 """The modules whose classes Hydra may instantiate from a config: its own launchers, sweepers and loggers, and ours."""
@@ -279,7 +280,24 @@ def resolve(cfg: DictConfig, menus: Menus) -> tuple[Config, dict[str, Choice]]:
     # a preset's options remain when its choice is removed: ~augmentation
     chosen = [kind.name for kind in KINDS.values() if not kind.optional or "name" in (values[kind.name] or ())]
     choices = {kind: menus.choose(kind, values[kind]) for kind in chosen}
-    return read_config(values), choices
+    return settle_rate(read_config(values), choices["feature"]), choices
+
+
+def settle_rate(config: Config, feature: Choice) -> Config:
+    """Replace ``audio.sample_rate=auto`` by the rate that the feature needs.
+
+    Raises
+    ------
+    ConfigError
+        If the user has set another rate than the feature needs.
+    """
+    said, needed = config.audio.sample_rate, feature.sample_rate
+    if said == "auto":
+        return dataclasses.replace(config, audio=dataclasses.replace(config.audio, sample_rate=needed or USUAL_RATE))
+    if needed not in (None, said):
+        shown = f"audio.sample_rate={show_value(said)}"
+        raise ConfigError(f"{shown}: {feature.who} needs {needed} Hz; remove it, or set audio.sample_rate=auto")
+    return config
 
 
 def remove_refused_folder(folder: Path) -> None:

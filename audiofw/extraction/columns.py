@@ -47,7 +47,7 @@ def _ask(choice: Choice, n: int, *given: Any) -> list[str]:
     if name is None:
         return [f"{choice.name}{i}" for i in range(n)]
     with blame(choice.who, name, "names"):
-        names: list[str] = list(name(*given, **choice.options))
+        names: list[str] = list(name(*given, **choice.arguments))
     if len(names) != n:
         raise PluginError(f"names returned {len(names)} names, expected {n}", plugin=choice.who)
     return names

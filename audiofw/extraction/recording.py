@@ -209,10 +209,11 @@ def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:
 def _frames(feature: Choice, y: np.ndarray, sr: int) -> np.ndarray:
     """Run the feature; if a clip is too short for a frame, append as little silence as necessary.
 
-    Clips of any length that the feature can handle are never changed.
+    Clips of any length that the feature can handle are never changed, but those shorter than it declares are padded.
     """
     who, failure = f"feature={feature.name}", None
-    for padded in _lengthened(y):
+    least = math.ceil(feature.min_duration * sr)
+    for padded in _lengthened(y if y.size >= least else np.pad(y, (0, least - y.size))):
         try:
             frames = _checked(feature(padded, sr), who, ("rows", "frames"))
         except AudiofwError as error:

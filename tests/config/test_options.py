@@ -14,6 +14,7 @@ from audiofw.contract.schema import Effect
 EFFECTS: dict[Effect, set[str]] = {
     "nothing": {
         "audit",
+        "bundle.carry",
         "bundle.enabled",
         "bundle.refit",
         "cache.enabled",
@@ -99,6 +100,7 @@ def test_a_section_without_effect_has_no_option_with_one(section):
 
 WITHOUT_EFFECT = [
     "audit=warn",
+    "bundle.carry=true",
     "bundle.refit=false",
     "cache.enabled=false",
     "cache.max_gb=1",
