@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import product
 
 import numpy as np
@@ -14,6 +14,7 @@ from audiofw.spectral.frames import positive, whole
 
 RATES = (3.0, 6.0, 12.0, 24.0)
 SCALES = (16.0, 8.0, 4.0)
+LARGEST_UNROLLED = 8  # rows that numpy adds one after the other
 FASTEST = 2.2  # frames per cycle of the fastest modulation that the frame rate can represent
 CYCLES = 0.75  # half-length of a wavelet in cycles: long enough to separate modulations an octave apart
 
@@ -75,7 +76,8 @@ def ripples(
     frames_per_cycle = [positive("frame_rate", frame_rate) / positive("rates", rate) for rate in rates]
     step = max(1, whole("group", group, 1) // 4)  # the wavelets are wide: a few positions per group suffice
     kinds = [_averaged(S, group)]
-    kinds += [_averaged(strength, group // step) for strength in _strengths(S, frames_per_cycle, scales, step)]
+    for strengths in _strengths(S, frames_per_cycle, scales, step):
+        kinds += [*_averaged(strengths, group // step)]
     return np.concatenate(kinds)
 
 
@@ -97,21 +99,24 @@ def ripple_kinds(rates: Sequence[float] = RATES, scales: Sequence[float] = SCALE
 def _strengths(
     S: NDArray[np.float32], frames_per_cycle: Sequence[float], scales: Sequence[float], step: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the strength of each kind except (0, 0), at every ``step``-th band."""
+    """Yield the strengths of each kind except (0, 0), at every ``step``-th band: those of one rate at a time."""
     import scipy.fft
 
     margin = max((_reach(cycle) for cycle in frames_per_cycle), default=0)
     padded = np.pad(S, ((0, 0), (margin, margin)), mode="edge")
     inside = slice(margin, margin + S.shape[1])
     n = scipy.fft.next_fast_len(padded.shape[1])
-    across = [_along_frequency(len(S), scale, step) @ padded for scale in scales]
-    yield from (np.abs(response[:, inside]) for response in across)
-    level, *spectra = (scipy.fft.fft(levels, n, axis=1) for levels in (_averaged(padded, step), *across))
+    level = scipy.fft.fft(_averaged(padded, step)[np.newaxis], n, axis=-1)
+    spectra = level[:0]
+    if scales:  # all at once, as most of the time for small arrays is that for calls
+        across = (_along_scales(len(S), tuple(scales), step) @ padded).reshape(len(scales), -1, padded.shape[1])
+        yield np.abs(across[..., inside])
+        spectra = scipy.fft.fft(across, n, axis=-1)
     for cycle in frames_per_cycle:
         rising = _along_time(n, cycle)
         falling = np.roll(rising[::-1], 1)  # the conjugate response selects the opposite direction
-        for spectrum, response in [(level, rising), *((s, r) for r in (rising, falling) for s in spectra)]:
-            yield np.abs(scipy.fft.ifft(spectrum * response, axis=1)[:, inside])
+        for responses in (level * rising, np.concatenate([spectra * rising, spectra * falling])):
+            yield np.abs(scipy.fft.ifft(responses, axis=-1, overwrite_x=True)[..., inside])
 
 
 def _reach(cycle: float) -> int:
@@ -139,6 +144,12 @@ def _along_frequency(bands: int, cycle: float, step: int) -> NDArray[np.complex6
 
 
 @lru_cache(maxsize=64)
+def _along_scales(bands: int, cycles: tuple[float, ...], step: int) -> NDArray[np.complex64]:
+    """One matrix for several scales, whose positions follow each other."""
+    return frozen(np.concatenate([_along_frequency(bands, cycle, step) for cycle in cycles]))
+
+
+@lru_cache(maxsize=64)
 def _along_time(n: int, cycle: float) -> NDArray[np.complex64]:
     """Frequency response ``(n,)`` of the wavelet for an FFT of ``n`` frames; 0 for a modulation that is too fast."""
     import scipy.fft
@@ -152,7 +163,13 @@ def _along_time(n: int, cycle: float) -> NDArray[np.complex64]:
 
 
 def _averaged(rows: NDArray[np.floating], group: int) -> NDArray[np.floating]:
-    """Mean of every ``group`` rows; the last group may have fewer."""
-    starts = np.arange(0, len(rows), group)
-    counts = np.diff(np.append(starts, len(rows))).astype(rows.dtype)
-    return np.add.reduceat(rows, starts, axis=0) / counts[:, np.newaxis]
+    """Mean of every ``group`` rows of the last but one axis; the last group may have fewer."""
+    length = rows.shape[-2]
+    starts = np.arange(0, length, group)
+    if group > LARGEST_UNROLLED or length % group:
+        counts = np.diff(np.append(starts, length)).astype(rows.dtype)
+        return np.add.reduceat(rows, starts, axis=-2) / counts[:, np.newaxis]
+    others = [rows[..., i::group, :] for i in range(1, group)]
+    # several times as quick, and the sums are rounded as reduceat rounds them: the first comes last
+    total = rows[..., ::group, :] + reduce(np.add, others) if others else rows
+    return total / rows.dtype.type(group)

@@ -100,5 +100,15 @@ def _clock(np, frames, by_change):
 def _means(np, frames, time, count):
     """Mean of each of ``count`` equal segments of warped time; a frame across a boundary counts in proportion."""
     edges = np.linspace(0, 1, count + 1)
-    sums = np.append(np.zeros((len(frames), 1)), np.cumsum(frames * np.diff(time), axis=1), axis=1)
-    return [*(np.diff([np.interp(edges, time, line) for line in sums], axis=1) * count).T]
+    sums = np.zeros((len(frames), len(time)))
+    np.cumsum(frames * np.diff(time), axis=1, out=sums[:, 1:])
+    return [*(np.diff(_interpolated(np, edges, time, sums), axis=1) * count).T]
+
+
+def _interpolated(np, x, xp, rows):
+    """Interpolate every row, as ``np.interp`` does one."""
+    left = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
+    low, high = rows[:, left], rows[:, left + 1]
+    with np.errstate(invalid="ignore"):  # the last frames may have no width, but nothing is taken from within them
+        slope = (high - low) / (xp[left + 1] - xp[left])
+    return np.where(x >= xp[-1], rows[:, -1:], slope * (x - xp[left]) + low)
