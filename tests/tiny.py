@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import soundfile
 
 from audiofw.audio.segments import Segments
 from audiofw.contract.blame import blame
+from audiofw.data.dataset import Clip
 from audiofw.extraction.recording import Unit
 
 SR = 8000
@@ -63,11 +63,11 @@ def make_unit(feature=levels, pooling=flat, holds_gil=False, *, duration=0.5, **
     )
 
 
-def clip(path: Path) -> SimpleNamespace:
-    return SimpleNamespace(path=path, name=path.name)
+def clip(path: Path) -> Clip:
+    return Clip(path, path.name, label="")
 
 
-def write_noise(path: Path, seconds: float = 0.5, sr: int = SR, scale: float = 0.1) -> SimpleNamespace:
+def write_noise(path: Path, seconds: float = 0.5, sr: int = SR, scale: float = 0.1) -> Clip:
     """Write a recording of noise, of its own for each name, and give its clip."""
     y = scale * np.random.default_rng(list(path.name.encode())).standard_normal(round(seconds * sr))
     soundfile.write(path, y, sr, subtype="FLOAT")

@@ -21,6 +21,7 @@ from audiofw.errors import DataError
 BLOCK = 2**20  # samples read at once, over all channels
 _UNSET = np.uint32(0x7FC0DEAD)  # a NaN that no decoder writes; marks samples not written by a failed read
 _FOREVER = 2**40  # frames; a larger length in a header means that it is unknown
+MP3_LEAD = 20 * 1152  # after a seek, an MP3 decoder lacks the bits that packets borrow from those before
 _SLACK = 3000  # frames of delay and padding, which only some headers of lossy formats include
 
 
@@ -75,12 +76,12 @@ class Reader:
     def _open(self) -> soundfile.SoundFile:
         if self._header is None or not self._header.is_wrong:
             try:
-                return soundfile.SoundFile(openable(self.path))
+                return _Sound(openable(self.path))
             except TypeError as error:  # soundfile needs to be given the rate of a .raw file
                 raise NoHeaderError(str(error)) from error
-        return soundfile.SoundFile(open_spliced(self.path, self._header.pieces(self.path.stat().st_size)))
+        return _Sound(open_spliced(self.path, self._header.pieces(self.path.stat().st_size)))
 
-    def read(self, start: int = 0, frames: int | None = None) -> np.ndarray:
+    def read(self, start: int = 0, frames: int | None = None, lead: int = 0) -> np.ndarray:
         """Read frames into one array; see `blocks`.
 
         Returns
@@ -89,12 +90,12 @@ class Reader:
         """
         most = BLOCK // self.channels
         size = min(most if frames is None else max(frames, 1), max(self.hint or 0, most))
-        parts = list(self.blocks(size, start, frames))
+        parts = list(self.blocks(size, start, frames, lead))
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def blocks(self, size: int, start: int = 0, frames: int | None = None) -> Iterator[np.ndarray]:
+    def blocks(self, size: int, start: int = 0, frames: int | None = None, lead: int = 0) -> Iterator[np.ndarray]:
         """Read block by block, to the end or up to a number of frames.
 
         Parameters
@@ -105,6 +106,8 @@ class Reader:
             First frame.
         frames : int or None
             Number of frames to read; None reads to the end.
+        lead : int
+            Number of frames of an MP3 file that are decoded before the first; `MP3_LEAD` makes that one right.
 
         Yields
         ------
@@ -120,12 +123,12 @@ class Reader:
         end = math.inf if frames is None else start + frames
         at, failure = start, None
         if self.hint is None or start < self.hint or start == 0:
-            for block, failure in _read(self._file, size, start, end):  # noqa: B007
+            for block, failure in _read(self._file, size, start, end, lead):  # noqa: B007
                 at += len(block)
                 if len(block):
                     yield block
         if at < end and (failure is None or at == start or self.hint is None):
-            for block in self._beyond(size, at, end):
+            for block in self._beyond(size, at, end, lead):
                 at, failure = at + len(block), None
                 yield block
         if at == start and failure:
@@ -137,13 +140,13 @@ class Reader:
             self._note_end(at, failure)
         self._note_header()
 
-    def _beyond(self, size: int, at: int, end: float) -> Iterator[np.ndarray]:
+    def _beyond(self, size: int, at: int, end: float, lead: int) -> Iterator[np.ndarray]:
         """Read the part of a compressed file beyond the length in its header, or libsndfile's estimate."""
         if self._header is not None:
             return
         begin = 0
         for pieces in find_streams(self.path):
-            with soundfile.SoundFile(open_spliced(self.path, pieces)) as part:
+            with _Sound(open_spliced(self.path, pieces)) as part:
                 if (part.samplerate, part.channels) != (self.samplerate, self.channels):
                     self.notes.append(
                         f"continues at {begin / self.samplerate:.2f} s with {part.channels} channels at "
@@ -154,7 +157,7 @@ class Reader:
                 if length is not None and at >= begin + length:
                     begin += length
                     continue
-                for block, _ in _read(part, size, at - begin, end - begin):
+                for block, _ in _read(part, size, at - begin, end - begin, lead):
                     at += len(block)
                     if len(block):
                         yield block
@@ -189,13 +192,20 @@ class Reader:
             self.notes.append("the length in its header is wrong; read to the end of the file")
 
 
+class _Sound(soundfile.SoundFile):
+    """Reads MP3 on: soundfile seeks to where it is after each read, at which an MP3 decoder starts anew, with noise."""
+
+    def seekable(self) -> bool:
+        return self.format != "MP3" and bool(super().seekable())
+
+
 def _read(
-    file: soundfile.SoundFile, size: int, start: float, end: float
+    file: soundfile.SoundFile, size: int, start: float, end: float, lead: int
 ) -> Iterator[tuple[np.ndarray, soundfile.LibsndfileError | None]]:
     """Read blocks to the end; the last block comes with the error that ended reading, if any."""
     at = int(start)
     try:
-        _go_to(file, at)
+        _go_to(file, at, lead if file.format == "MP3" else 0)
     except soundfile.LibsndfileError as error:
         yield np.zeros(0, np.float32), error
         return
@@ -209,12 +219,13 @@ def _read(
             return
 
 
-def _go_to(file: soundfile.SoundFile, at: int) -> None:
-    """Seek to a frame; if the codec cannot seek, read up to it."""
+def _go_to(file: soundfile.SoundFile, at: int, lead: int) -> None:
+    """Seek to ``lead`` frames before a frame, and read up to it; if the codec cannot seek, from where it is."""
     if not at:
         return
-    if file.seekable():
+    if soundfile.SoundFile.seekable(file):
         skip = 1 if _length(file) is None else 0  # libsndfile cannot seek to the very end if the length is unknown
+        skip = max(skip, min(at, lead))
         file.seek(at - skip)
         at = skip
     while at and len(block := file.read(min(at, BLOCK // file.channels), dtype="float32")):

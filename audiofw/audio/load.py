@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import soundfile
 import soxr
 
-from audiofw.audio.decode import NoHeaderError, Reader, message
+from audiofw.audio.decode import MP3_LEAD, NoHeaderError, Reader, message
+from audiofw.audio.stretch import Stretch, as_stretch
 from audiofw.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def load(
     offset: float = 0.0,
     silence: Literal["refuse", "keep"] = "refuse",
     channel: Channel = "mix",
+    lead: int = 0,
 ) -> tuple[np.ndarray, int]:
     """Read one recording as mono.
 
@@ -80,6 +82,9 @@ def load(
     channel : {"mix", "loudest"} or int
         For multichannel recordings: the mean of the channels, the channel with the most energy, or a channel number,
         counted from 0. If the channels of a mix cancel each other, the loudest is used, with a warning.
+    lead : int
+        See `audiofw.audio.decode.Reader.blocks`. Without one, the first 0.3 s after an offset into an MP3 file may be
+        wrong, as those of librosa are.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def load(
         If the file cannot be used. The message does not name the file, which the caller adds.
     """
     try:
-        y, sr = _decode(Path(path), offset, duration, channel)
+        y, sr = _decode(Path(path), offset, duration, channel, lead)
         check_samples(y, silence)
         if sample_rate is not None:
             y, sr = resample(y, sr, sample_rate), sample_rate
@@ -119,18 +124,27 @@ def opened(path: Path) -> Iterator[Reader]:
         raise DataError(diagnose(Path(path), error)) from error
 
 
-def _decode(path: Path, offset: float, duration: float | None, channel: Channel) -> tuple[np.ndarray, int]:
+def _decode(path: Path, offset: float, duration: float | None, channel: Channel, lead: int) -> tuple[np.ndarray, int]:
     with opened(path) as sound:
         sr = sound.samplerate
-        y = sound.read(int(offset * sr), None if duration is None else int(duration * sr))
+        y = sound.read(int(offset * sr), None if duration is None else int(duration * sr), lead)
     y, cancel = to_mono(y, channel)
     for note in [*sound.notes, *([CANCELLING] if cancel else [])]:
         log.warning("%s: %s", path, note)
     return y, sr
 
 
-def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, Reader, bool]:
-    """Read a whole recording at its own sampling rate; silence is allowed.
+def load_stretch(
+    sound: Path | Stretch, most: float | None = None, offset: float = 0.0, **options: Any
+) -> tuple[np.ndarray, int]:
+    """Read a stretch of a recording, or at most ``most`` seconds of it after an ``offset``; see `load`."""
+    sound = as_stretch(sound)
+    begin, duration = sound.to_read(offset, most)
+    return load(sound.path, offset=begin, duration=duration, lead=MP3_LEAD if sound.key else 0, **options)
+
+
+def load_whole(sound: Path | Stretch, channel: Channel = "mix") -> tuple[np.ndarray, int, Reader, bool]:
+    """Read a whole recording, or a whole stretch, at its own sampling rate; silence is allowed.
 
     Returns
     -------
@@ -148,12 +162,16 @@ def load_whole(path: Path, channel: Channel = "mix") -> tuple[np.ndarray, int, R
         As for `load`.
     """
     try:
-        with opened(path) as reader:
-            y, cancel = to_mono(reader.read(), channel)
+        sound = as_stretch(sound)
+        offset, duration = sound.to_read()
+        with opened(sound.path) as reader:
+            sr = reader.samplerate
+            frames = None if duration is None else int(duration * sr)
+            y, cancel = to_mono(reader.read(int(offset * sr), frames, MP3_LEAD), channel)
     except MemoryError as error:
         raise DataError("too long to fit in memory: set audio.duration") from error
     check_samples(y, "keep")
-    return y, reader.samplerate, reader, cancel
+    return y, sr, reader, cancel
 
 
 def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:

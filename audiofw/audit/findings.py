@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from audiofw.audio.load import load
+from audiofw.audio.load import load_stretch
+from audiofw.audio.stretch import Stretch
 from audiofw.audit.fingerprint import ENOUGH_INFO, near_pairs, same_waveform
 from audiofw.audit.leakage import Folds, Sets, leaked
 from audiofw.audit.probe import Probe
@@ -56,7 +56,7 @@ def audit(
     folds: Folds = (),
     *,
     seed: int = 42,
-    read: Callable[[Path], Sound] | None = None,
+    read: Callable[[Stretch], Sound] | None = None,
 ) -> list[Finding]:
     """Check clips for everything that may make a score too good.
 
@@ -71,7 +71,7 @@ def audit(
     seed : int
         Of the cross-validation of the shortcut test.
     read : callable, optional
-        Reads a whole recording, to compare short ones wave by wave; by default `audiofw.audio.load.load`.
+        Reads a whole clip, to compare short ones wave by wave; by default with `audiofw.audio.load.load_stretch`.
 
     Returns
     -------
@@ -116,17 +116,18 @@ def find_duplicates(
     probes: Sequence[Probe | None],
     folds: Folds = (),
     *,
-    read: Callable[[Path], Sound] | None = None,
+    read: Callable[[Stretch], Sound] | None = None,
 ) -> list[Finding]:
     """Find clips of one recording: equal in every sample, or near-duplicates. See `audit` for the parameters."""
-    identical = _identical(probes)
+    identical = _identical(clips, probes)
     near = _near(clips, probes, identical, read or _whole)
     found = [_copies("identical", clips, identical, folds), _copies("near-duplicate", clips, near, folds)]
     return [finding for finding in (_contradiction(clips, (*identical, *near)), *found) if finding]
 
 
-def _identical(probes: Sequence[Probe | None]) -> Sets:
-    return _alike(one and one.digest for one in probes)
+def _identical(clips: Sequence[Clip], probes: Sequence[Probe | None]) -> Sets:
+    sets = _alike(one and one.digest for one in probes)
+    return tuple(places for places in sets if len({(clips[i].path, clips[i].label) for i in places}) > 1)
 
 
 def _alike(keys: Iterable[Any]) -> Sets:
@@ -139,30 +140,34 @@ def _alike(keys: Iterable[Any]) -> Sets:
 
 
 def _near(
-    clips: Sequence[Clip], probes: Sequence[Probe | None], identical: Sets, read: Callable[[Path], Sound]
+    clips: Sequence[Clip], probes: Sequence[Probe | None], identical: Sets, read: Callable[[Stretch], Sound]
 ) -> Sets:
-    """Find sets of near-duplicates; identical clips are represented by the first of them."""
+    """Find sets of near-duplicates; identical clips are represented by the first of them.
+
+    Stretches of one recording may overlap, and are never divided between training and test.
+    """
     others = {place for places in identical for place in places[1:]}
     places = [i for i, one in enumerate(probes) if one is not None and i not in others]
     matches = near_pairs([probes[i].prints for i in places])  # type: ignore[union-attr]
     pairs = [
         (places[match.a], places[match.b])
         for match in matches
-        if match.info >= ENOUGH_INFO or _sounds_same(clips[places[match.a]], clips[places[match.b]], read)
+        if clips[places[match.a]].path != clips[places[match.b]].path
+        and (match.info >= ENOUGH_INFO or _sounds_same(clips[places[match.a]], clips[places[match.b]], read))
     ]
     return _connected(pairs, len(probes))
 
 
-def _sounds_same(a: Clip, b: Clip, read: Callable[[Path], Sound]) -> bool:
+def _sounds_same(a: Clip, b: Clip, read: Callable[[Stretch], Sound]) -> bool:
     try:
-        return same_waveform(read(a.path), read(b.path))
+        return same_waveform(read(a.stretch), read(b.stretch))
     except DataError as error:  # it could be read before: continue without this pair
         log.warning("audit: %s or %s: %s", a.name, b.name, error)
         return False
 
 
-def _whole(path: Path) -> Sound:
-    return load(path, sample_rate=None, duration=None, silence="keep")
+def _whole(sound: Stretch) -> Sound:
+    return load_stretch(sound, sample_rate=None, silence="keep")
 
 
 def _connected(pairs: Sequence[tuple[int, int]], n_places: int) -> Sets:
@@ -217,9 +222,11 @@ def _files(clips: Sequence[Clip], sets: Sets) -> tuple[tuple[str, ...], Sets]:
 
 def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
     """Find sources with clips on both sides of a split, by their groups, or else by clear patterns in file names."""
-    stated = any(clip.group for clip in clips)
-    evident = None if stated else evident_sources([clip.name for clip in clips])
-    sources = [clip.group for clip in clips] if stated else evident.sources if evident else []
+    recordings = list(dict.fromkeys(clip.recording for clip in clips))
+    stated = any(clip.group not in (None, "", clip.recording) for clip in clips)
+    evident = None if stated else evident_sources(recordings)
+    source_of = dict(zip(recordings, evident.sources, strict=True)) if evident else {}
+    sources = [clip.group if stated else source_of.get(clip.recording, clip.group) for clip in clips]
     members: dict[str, list[int]] = {}
     for place, source in enumerate(sources):
         if source:
@@ -229,13 +236,13 @@ def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
     if not mask.any():
         return []
     sets = tuple(places for places in sets if mask[list(places)].any())
-    pattern = "" if stated or not evident else f"data.pattern='{evident.pattern}' "
+    pattern = f"data.pattern='{evident.pattern}' " if evident else ""
     return [
         Finding(
             "source",
             "warning",
             f"{int(mask.sum())} test clips have clips of the same source in the training set ({len(sets)} sources"
-            f"{'' if stated else ', identified by file name'}), e.g. {clips[sets[0][0]].name} and"
+            f"{', identified by file name' if evident else ''}), e.g. {clips[sets[0][0]].name} and"
             f" {clips[sets[0][1]].name}",
             f"{pattern}split=group_kfold keeps each source on one side of the split",
             *_files(clips, sets),

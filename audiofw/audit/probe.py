@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from audiofw.audio.decode import Reader
 from audiofw.audio.load import Channel, load_whole, resample
 from audiofw.audio.segments import Segments, trimmed
+from audiofw.audio.stretch import Stretch, as_stretch
 from audiofw.audit.fingerprint import fingerprint
 from audiofw.errors import DataError
 from audiofw.system.hashing import digest_bytes
@@ -80,12 +81,12 @@ class Probe(NamedTuple):
     prints: np.ndarray  #: see `audiofw.audit.fingerprint.fingerprint`
 
 
-def probe(path: Path, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # immutable
-    """Read and measure a whole recording.
+def probe(sound: Path | Stretch, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # immutable
+    """Read and measure a whole recording, or a whole stretch.
 
     Parameters
     ----------
-    path : Path
+    sound : Path or Stretch
     hearing : Hearing
         The part that the run uses; by default all.
 
@@ -94,9 +95,9 @@ def probe(path: Path, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # i
     DataError
         If it cannot be read; the message is only the reason.
     """
-    y, sr, reader, cancels = load_whole(path, hearing.channel)
+    y, sr, reader, cancels = load_whole(sound, hearing.channel)
     try:
-        size = Path(path).stat().st_size
+        size = as_stretch(sound).path.stat().st_size
         part, rate = hearing.part(y, sr)
         whole = _properties(y, sr, reader, size)
         heard = _properties(part, rate, reader, size)._replace(sample_rate=float(rate)) if part.size else whole

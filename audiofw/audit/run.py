@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from audiofw.audio.stretch import Stretch
 from audiofw.audit import probe
 from audiofw.audit.findings import Finding, audit
 from audiofw.audit.leakage import Folds, effect, leaked
@@ -57,7 +58,7 @@ def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[pro
         counting("audit", len(clips)) as advance,
     ):
         measure = cached_or_made(partial(probe_vector, hearing), recipe_cache)
-        with closing(outcomes(measure, (clip.path for clip in clips), n_jobs=n_jobs)) as results:
+        with closing(outcomes(measure, (clip.stretch for clip in clips), n_jobs=n_jobs)) as results:
             for result in results:
                 probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
                 advance()
@@ -95,9 +96,9 @@ def finding_line(finding: Mapping[str, Any]) -> str:
     return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"
 
 
-def probe_vector(hearing: probe.Hearing, path: Path) -> np.ndarray:
-    """Probe one recording, for the cache."""
-    return probe.to_vector(probe.probe(path, hearing))
+def probe_vector(hearing: probe.Hearing, sound: Stretch) -> np.ndarray:
+    """Probe one clip, for the cache."""
+    return probe.to_vector(probe.probe(sound, hearing))
 
 
 def hearing_of(config: Config) -> probe.Hearing:

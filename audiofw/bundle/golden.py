@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from audiofw.audio.decode import Reader
-from audiofw.audio.load import load
+from audiofw.audio.load import load_stretch
 from audiofw.bundle.model import Model
 from audiofw.errors import DataError
 from audiofw.parallel.executors import Lost, outcome
@@ -88,9 +88,7 @@ def _shortened(clip: Clip, model: Model) -> bytes | None:
         with Reader(clip.path) as reader:
             sr = reader.samplerate
         seconds = min(unit.segments.duration or MOST_SECONDS, MOST_SECONDS, LARGEST / (2 * sr))
-        y, sr = load(
-            clip.path, sample_rate=None, duration=seconds, offset=unit.offset, channel=unit.channel, silence="keep"
-        )
+        y, sr = load_stretch(clip.stretch, seconds, unit.offset, sample_rate=None, channel=unit.channel, silence="keep")
         data = io.BytesIO()
         soundfile.write(data, np.clip(y, -1, 1), sr, format="FLAC", subtype="PCM_16")
     except (DataError, soundfile.SoundFileError, OSError):

@@ -192,7 +192,8 @@ def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
         ``clips``, their number; ``list``, the hash of names and labels; ``content``, of names, labels and files.
     """
     listed = [[clip.name, clip.label] for clip in clips]
-    content = [[*line, digest_file(clip.path).hex()] for line, clip in zip(listed, clips, strict=True)]
+    files = {path: digest_file(path).hex() for path in {clip.path for clip in clips}}  # once for all its stretches
+    content = [[*line, files[clip.path]] for line, clip in zip(listed, clips, strict=True)]
     return {"clips": len(clips), "list": digest_json(listed), "content": digest_json(content)}
 
 

@@ -1,8 +1,9 @@
 """The feature cache. Entries cannot go stale, because their name is a hash of everything that they depend on.
 
 A vector is stored under the hash of its *recipe* (all options and all code that affect it) and the hash of the audio
-file's bytes. Nothing is ever updated: a changed option or file leads to a different name. Files are written atomically,
-so that any number of threads and runs can share a folder without locks. Damaged entries are detected, removed and
+file's bytes, and of the stretch if it is of a part only. Nothing is ever updated: a changed option or file leads to a
+different name. Files are written atomically, so that any number of threads and runs can share a folder without locks.
+Damaged entries are detected, removed and
 computed again.
 """
 
@@ -38,7 +39,7 @@ from audiofw.cache.folder import (
     write_file,
 )
 from audiofw.system.atomic import read_whole
-from audiofw.system.hashing import digest_bytes
+from audiofw.system.hashing import digest_bytes, digest_part
 
 log = logging.getLogger(__name__)
 
@@ -187,13 +188,19 @@ class RecipeCache:
         self._cache = cache
         self._key = bytes.fromhex(name)
         self._recipe = json.dumps(json.loads(recipe_text(_in_layout(recipe))), indent=1).encode()
-        self._missed: dict[Path, Content] = {}
+        self._missed: dict[tuple[Path, str], Content] = {}
         self._introduced = False
         with suppress(OSError):  # missing, or not writable
             os.utime(self.folder / RECIPE)
 
-    def get(self, path: Path) -> np.ndarray | None:
+    def get(self, path: Path, part: str = "") -> np.ndarray | None:
         """Return the vector for the current content of an audio file.
+
+        Parameters
+        ----------
+        path : Path
+        part : str
+            Which part of the file the vector is of; empty for the whole.
 
         Returns
         -------
@@ -203,27 +210,28 @@ class RecipeCache:
         content = self._cache.files.content(path)
         if content is None:
             return None
-        array = self._read(content.digest)
+        array = self._read(digest_part(content.digest, part))
         if array is None:
-            self._missed[path] = content
+            self._missed[path, part] = content
         return array
 
-    def put(self, path: Path, array: np.ndarray) -> None:
-        """Store the vector of a file after a miss by `get`; does nothing if the file has changed since.
+    def put(self, path: Path, array: np.ndarray, part: str = "") -> None:
+        """Store the vector of a file, or a part, after a miss by `get`; does nothing if the file has changed since.
 
         Raises
         ------
         ValueError
             For an array of Python objects.
         """
-        content = self._missed.pop(path, None)
+        content = self._missed.pop((path, part), None)
         if content is None or not self._cache.writable:
             return
         if not self._cache.files.still(path, content):
             log.debug("%s: changed while it was being read; its features are not stored", path)
             return
-        entry = entry_path(self._place, content.digest.hex())
-        sealed = seal(array, self._key + content.digest)
+        digest = digest_part(content.digest, part)
+        entry = entry_path(self._place, digest.hex())
+        sealed = seal(array, self._key + digest)
         try:
             self._store(entry, sealed)
         except OSError as error:

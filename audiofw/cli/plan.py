@@ -65,7 +65,7 @@ def _job_table(jobs: Sequence[Job], columns: Sequence[str], options: Sequence[di
 def _extraction_table(plan: Plan, columns: Sequence[str], options: Sequence[dict[str, str]]) -> Table:
     table = new_table("extraction", "jobs", "clips", "cached", "new", "disk", "time", right=6)
     for extraction, cost in plan.extractions:
-        counts = (len(extraction.jobs), len(extraction.paths), cost.cached, cost.new)
+        counts = (len(extraction.jobs), len(extraction.sounds), cost.cached, cost.new)
         label = _label(extraction, columns, options[extraction.jobs[0]])
         table.add_row(label, *map(str, counts), show_size(cost.size, "unknown"), show_time(cost.seconds, "unknown"))
     return table

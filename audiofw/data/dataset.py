@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiofw.audio.discover import AUDIO, find_sound
+from audiofw.audio.stretch import Stretch
 from audiofw.data.archive import ACCEPTED, is_archive
 from audiofw.data.labels import Facts, compile_pattern, label_clips, split_labels
 from audiofw.data.limits import Limits
@@ -25,13 +26,30 @@ from audiofw.system.paths import cache_root
 
 
 class Clip(NamedTuple):
-    """One recording with its label, group and fold."""
+    """One recording, or a stretch of one, with its label, group and fold."""
 
     path: Path  #: the file
-    name: str  #: POSIX path relative to the dataset's root; shown in tables, and the sort key of the clips
+    name: str  #: POSIX path relative to the dataset's root, and the stretch: ``rec.wav@12.5-15``; the sort key of clips
     label: str  #: several as one text, see `audiofw.data.labels.join_labels`
     group: str | None = None  #: shared by clips of the same source
     fold: str | None = None  #: the dataset's own fold or split
+    start: float | None = None  #: seconds; None, like ``end``: the whole recording
+    end: float | None = None
+
+    @property
+    def stretch(self) -> Stretch:
+        """What is read of it."""
+        return Stretch(self.path, self.start, self.end)
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether it is only part of its recording."""
+        return self.start is not None or self.end is not None
+
+    @property
+    def recording(self) -> str:
+        """Name of the recording that it is, or is a stretch of."""
+        return self.name.rpartition("@")[0] if self.is_stretch else self.name
 
 
 class Dataset(NamedTuple):
@@ -111,8 +129,12 @@ def find_clips(
     read = split_labels if task == "multilabel" else None
     labels = of_classes(known, include, exclude, passed, read)
     kept = limit_each(labels, limit, passed, read)
-    clips = [Clip(files[name], name, **{**facts[name], "label": labels[name]}) for name in kept]
+    clips = [_clip(files[name], name, {**facts[name], "label": labels[name]}) for name in kept]
     return Dataset(root, clips, dict(sorted(passed.items())))
+
+
+def _clip(path: Path, name: str, facts: Facts) -> Clip:
+    return Clip(path, name, facts["label"], facts.get("group"), facts.get("fold"))
 
 
 def _listed_files(

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import takewhile
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from audiofw.audio.stretch import Stretch
 from audiofw.errors import ClipError, DataError, PluginError
 from audiofw.extraction.failures import Failure, Failures, OnError
 from audiofw.extraction.padding import PadValue, make_gatherer
@@ -128,7 +128,7 @@ def tabulate(
     to_longest = pad_to == "longest" and width is None
     rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, matrices=unit.pooling.learns)
     kept, counts, failures, cached = [], [], Failures(on_error, on_plugin_error), 0
-    handed_out = takewhile(lambda _: not failures.fatal, (clip.path for clip in clips))
+    handed_out = takewhile(lambda _: not failures.fatal, (clip.stretch for clip in clips))
     n_jobs = min(count_workers(n_jobs), len(clips))
     with closing(_extracted(handed_out, unit, recipe_cache, n_jobs)) as results, _bar(progress, len(clips)) as advance:
         # after a fatal failure, no new clip is started, and those in progress are finished
@@ -166,48 +166,50 @@ def _try_out(unit: Unit, on_plugin_error: OnError) -> int | None:
 
 
 def _extracted(
-    paths: Iterable[Path], unit: Unit, recipe_cache: RecipeCache | None, n: int
+    sounds: Iterable[Stretch], unit: Unit, recipe_cache: RecipeCache | None, n: int
 ) -> Generator[Extracted | Lost, None, None]:
     if not unit.holds_gil:
-        return outcomes(cached_or_made(unit, recipe_cache), paths, n_jobs=n)
+        return outcomes(cached_or_made(unit, recipe_cache), sounds, n_jobs=n)
     if recipe_cache is None:
-        return outcomes(cached_or_made(unit, None), paths, n_jobs=n, processes=True)
-    return _extracted_by_processes(paths, unit, recipe_cache, n)
+        return outcomes(cached_or_made(unit, None), sounds, n_jobs=n, processes=True)
+    return _extracted_by_processes(sounds, unit, recipe_cache, n)
 
 
-def cached_or_made(make: Callable[[Path], np.ndarray], recipe_cache: RecipeCache | None) -> Callable[[Path], Extracted]:
+def cached_or_made(
+    make: Callable[[Stretch], np.ndarray], recipe_cache: RecipeCache | None
+) -> Callable[[Stretch], Extracted]:
     """Wrap ``make`` so that its results are looked up in, and added to, the cache."""
 
-    def find_or_make(path: Path) -> Extracted:
-        made = recipe_cache.get(path) if recipe_cache else None
+    def find_or_make(sound: Stretch) -> Extracted:
+        made = recipe_cache.get(sound.path, sound.key) if recipe_cache else None
         if made is not None:
             return Extracted(made, cached=True)
-        made = make(path)
+        made = make(sound)
         if recipe_cache:
-            recipe_cache.put(path, made)
+            recipe_cache.put(sound.path, made, sound.key)
         return Extracted(made, cached=False)
 
     return find_or_make
 
 
 def _extracted_by_processes(
-    paths: Iterable[Path], unit: Unit, recipe_cache: RecipeCache, n: int
+    sounds: Iterable[Stretch], unit: Unit, recipe_cache: RecipeCache, n: int
 ) -> Generator[Extracted | Lost, None, None]:
     """Use the cache in this process, and extract missing rows in worker processes."""
-    under_way: deque[Path] = deque()
+    under_way: deque[Stretch] = deque()
 
-    def look_up(path: Path) -> Ready | Path:
-        under_way.append(path)
-        made = recipe_cache.get(path)
-        return path if made is None else Ready(Extracted(made, cached=True))
+    def look_up(sound: Stretch) -> Ready | Stretch:
+        under_way.append(sound)
+        made = recipe_cache.get(sound.path, sound.key)
+        return sound if made is None else Ready(Extracted(made, cached=True))
 
-    with closing(outcomes(unit, map(look_up, paths), n_jobs=n, processes=True)) as results:
+    with closing(outcomes(unit, map(look_up, sounds), n_jobs=n, processes=True)) as results:
         for result in results:
-            path = under_way.popleft()
+            sound = under_way.popleft()
             if isinstance(result, (Extracted, Lost)):
                 yield result
             else:
-                recipe_cache.put(path, result)
+                recipe_cache.put(sound.path, result, sound.key)
                 yield Extracted(result, cached=False)
 
 

@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import soundfile
 
-from audiofw.audio.load import Channel, load
+from audiofw.audio.load import Channel, load_stretch
 from audiofw.audio.segments import Segments
+from audiofw.audio.stretch import Stretch
 from audiofw.contract.plugin import Choice  # a row's code, too: it calls the plugins
 from audiofw.errors import AudiofwError, ClipError, DataError, PluginError, one_line
 from audiofw.system.sourcecode import digest_code
@@ -55,7 +56,7 @@ class Copy(NamedTuple):
 
 @dataclass(frozen=True)
 class Unit:
-    """The extraction of one recording: decoding, feature and pooling; call it with a path.
+    """The extraction of one recording: decoding, feature and pooling; call it with a path, or a stretch.
 
     Parameters
     ----------
@@ -81,8 +82,8 @@ class Unit:
     copy: Copy | None = None
     channel: Channel = "mix"
 
-    def __call__(self, path: Path) -> np.ndarray:
-        """Compute the rows of one recording, one per segment.
+    def __call__(self, recording: Path | Stretch) -> np.ndarray:
+        """Compute the rows of one recording or a stretch of it, one per segment.
 
         Returns
         -------
@@ -97,7 +98,7 @@ class Unit:
             If a plugin fails or violates its contract.
         """
         try:
-            y, sr = load(path, duration=self.segments.to_read, **self._audio())
+            y, sr = load_stretch(recording, self.segments.to_read, **self._audio())
             return self._stacked([self.pool(part, sr) for part in self.segments.cut(y, sr)])
         except MemoryError as error:
             raise DataError("too long to fit in memory: set audio.duration") from error

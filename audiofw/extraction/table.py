@@ -80,5 +80,5 @@ def open_recipe_cache(config: Config, recipe: Mapping[str, Any], clips: Sequence
 
 
 def _lock(folder: Path, recipe: Mapping[str, Any], clips: Sequence[Clip]) -> Path:
-    name = recipe_digest({"recipe": recipe, "clips": [str(clip.path) for clip in clips]})
+    name = recipe_digest({"recipe": recipe, "clips": [f"{clip.path}{clip.stretch.key}" for clip in clips]})
     return folder.parent / "locks" / f"{name}.lock"

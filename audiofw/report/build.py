@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from audiofw.audio.stretch import Stretch
 from audiofw.audit.run import probe_all
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
@@ -48,7 +49,7 @@ SHARE_OF_FIT = 0.15  # of the training time, to spend on permutation importance
 LEAST_SECONDS = 1.0
 
 
-Hear = Callable[[Path], tuple[np.ndarray, int]]
+Hear = Callable[[Stretch], tuple[np.ndarray, int]]
 
 
 class Shown(NamedTuple):
@@ -203,7 +204,7 @@ def _show(clips: Sequence[Clip], heard: Hear, audio: bool, n_jobs: int) -> list[
 
 
 def _shown(clip: Clip, heard: Hear, audio: bool) -> Shown:
-    y, sr = heard(clip.path)
+    y, sr = heard(clip.stretch)
     db = media.decibels(y, sr)
     uri = media.sound_uri(y, sr) if audio else None
     return Shown(clip.name, len(y) / sr, sr, media.picture(db, sr), media.waveform(y), uri, db)
@@ -228,7 +229,7 @@ def _means(
 
 
 def _decibels(clip: Clip, heard: Hear) -> tuple[np.ndarray, int]:
-    y, sr = heard(clip.path)
+    y, sr = heard(clip.stretch)
     return media.decibels(y, sr), sr
 
 

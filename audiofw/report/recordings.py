@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.audio.load import load
+from audiofw.audio.load import load_stretch
 from audiofw.audio.segments import Segments
+from audiofw.audio.stretch import Stretch
 from audiofw.config.options import Config, read_config
 from audiofw.data.dataset import Clip
 from audiofw.data.select import spread_evenly
@@ -91,12 +92,12 @@ def _inside(folder: Path | None) -> Iterator[None]:
         os.chdir(here)
 
 
-def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, int]:
-    """Read the part of a recording that a run used first.
+def hear(sound: Path | Stretch, config: Config | None, most: float) -> tuple[np.ndarray, int]:
+    """Read the part of a clip that a run used first.
 
     Parameters
     ----------
-    path : Path
+    sound : Path or Stretch
     config : Config, optional
     most : float
         Largest number of seconds to return.
@@ -112,12 +113,12 @@ def hear(path: Path, config: Config | None, most: float) -> tuple[np.ndarray, in
         If it can no longer be read.
     """
     if config is None:
-        return load(path, duration=most, silence="keep")
+        return load_stretch(sound, most, silence="keep")
     audio, windows = config.audio, config.windows.hop is not None
     part = Segments(most if windows else audio.duration, audio.trim, "start" if windows else audio.focus)
     read = most if part.duration is None and part.trim is None else part.to_read
     heard_as = replace(audio, silence="keep")
-    y, sr = load(path, duration=read, **{name: getattr(heard_as, name) for name in DECODING})
+    y, sr = load_stretch(sound, read, **{name: getattr(heard_as, name) for name in DECODING})
     return part.cut(y, sr)[0][: round(most * sr)], sr
 
 

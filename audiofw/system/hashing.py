@@ -37,6 +37,15 @@ def content_hash() -> Any:
     return hashlib.blake2b(digest_size=CONTENT_SIZE)
 
 
+def digest_part(content: bytes, part: str) -> bytes:
+    """Hash the digest of a file's content together with which part of it is meant; the whole keeps its digest."""
+    if not part:
+        return content
+    part_hash = content_hash()
+    part_hash.update(content + part.encode())
+    return bytes(part_hash.digest())
+
+
 def digest_file(file: Path) -> bytes:
     """Hash a file's content to 20 bytes.
 

@@ -291,3 +291,13 @@ def test_all_that_decodes_of_a_cut_flac_is_kept(tmp_path, cut):
     assert notes[0].startswith("damaged or cut short after")
     parts, _ = read(path, start=100)
     np.testing.assert_array_equal(parts, y[100:])
+
+
+def test_blocks_of_an_mp3_file_join_without_a_gap(tmp_path):
+    sr = 16000
+    y = 0.3 * np.sin(2 * np.pi * np.cumsum(np.linspace(100, 4000, 20 * sr)) / sr)
+    soundfile.write(tmp_path / "chirp.mp3", y, sr)
+    whole, _ = soundfile.read(tmp_path / "chirp.mp3", dtype="float32")
+    with Reader(tmp_path / "chirp.mp3") as reader:
+        blocks = np.concatenate(list(reader.blocks(5000)))
+    np.testing.assert_allclose(blocks, whole, atol=1e-5)

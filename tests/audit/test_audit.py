@@ -11,6 +11,7 @@ import soundfile
 
 from audiofw.audio.load import resample
 from audiofw.audio.segments import Segments
+from audiofw.audio.stretch import Stretch
 from audiofw.audit import findings
 from audiofw.audit import fingerprint as fingerprints
 from audiofw.audit.findings import audit, find_duplicates, refuse, source_overlap
@@ -188,7 +189,7 @@ def test_a_short_copy_that_cannot_be_read_again_costs_its_pair_only(clean, tmp_p
     paths = [write(tmp_path / name, sound(70, 0.4)) for name in ("short.wav", "short.ogg")]
     clips, probes = with_copies(clean, *paths)
 
-    def gone(path: Path) -> tuple[np.ndarray, int]:
+    def gone(sound: Stretch) -> tuple[np.ndarray, int]:
         raise DataError("no such file")
 
     assert find_duplicates(clips, probes, read=gone) == []

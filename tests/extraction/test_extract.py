@@ -363,10 +363,10 @@ def test_a_dropped_plugin_works_in_other_processes(record, tmp_path):
 
 def test_an_interrupt_leaves_no_thread_behind(clips):
     class Interrupting:
-        def get(self, path):
+        def get(self, path, part):
             return None
 
-        def put(self, path, array):
+        def put(self, path, array, part):
             if path.name == "10.wav":
                 signal.raise_signal(signal.SIGINT)
 

@@ -7,7 +7,6 @@ import sys
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import librosa
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 from tiny import SR, Tiny, ends, flat, levels, make_unit, write_noise
 
 from audiofw.cache.store import Cache
+from audiofw.data.dataset import Clip
 from audiofw.errors import ClipError, ConfigError, DataError, PluginError
 from audiofw.extraction.extract import tabulate
 from audiofw.extraction.failures import Failures
@@ -31,7 +31,7 @@ LANES = pytest.mark.parametrize(
 def clips(tmp_path):
     """Make many clips, of which some are loud: ``clips(30, loud=[12, 20])``."""
 
-    def make(n: int, loud: list[int] | tuple[int, ...] = ()) -> list[SimpleNamespace]:
+    def make(n: int, loud: list[int] | tuple[int, ...] = ()) -> list[Clip]:
         return [write_noise(tmp_path / f"{i:03}.wav", scale=1.0 if i in loud else 0.1) for i in range(n)]
 
     return make
@@ -158,9 +158,9 @@ def test_what_may_be_the_clips_own_is_listed_but_not_for_three_clips_and_over_on
 def test_the_limit_is_one_percent_and_three_clips(n, count, ends):
     failures = Failures()
     for i in range(count):
-        failures.add(SimpleNamespace(name=f"{i}.wav", path=Path(f"{i}.wav")), Lost.by(ClipError("returned NaN")))
+        failures.add(Clip(Path(f"{i}.wav"), f"{i}.wav", ""), Lost.by(ClipError("returned NaN")))
     for i in range(50):  # bad recordings do not count
-        failures.add(SimpleNamespace(name=f"bad{i}.wav", path=Path(f"bad{i}.wav")), Lost.by(DataError("empty")))
+        failures.add(Clip(Path(f"bad{i}.wav"), f"bad{i}.wav", ""), Lost.by(DataError("empty")))
     assert len(failures.listed) == count + 50
     if ends:
         with pytest.raises(PluginError, match=rf"^0\.wav: returned NaN; .* {count} of {n} clips"):
@@ -233,7 +233,7 @@ def test_a_bug_of_ours_is_nobodys_recording(clips, monkeypatch):
         raise ZeroDivisionError("ours")
 
     these = clips(3)
-    monkeypatch.setattr("audiofw.extraction.recording.load", broken)
+    monkeypatch.setattr("audiofw.extraction.recording.load_stretch", broken)
     with pytest.raises(ZeroDivisionError, match="ours"):
         tabulate(these, make_unit(pooling=flat), on_plugin_error="skip", n_jobs=2)
 
@@ -243,7 +243,7 @@ def test_no_memory_for_a_recording_is_the_recordings_own(clips, monkeypatch):
         raise MemoryError
 
     these = clips(3)
-    monkeypatch.setattr("audiofw.extraction.recording.load", grow)
+    monkeypatch.setattr("audiofw.extraction.recording.load_stretch", grow)
     with pytest.raises(DataError, match=r"none of 3 clips could be used.*too long to fit in memory"):
         tabulate(these, make_unit())
 

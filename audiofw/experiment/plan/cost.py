@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from audiofw.audio.stretch import Stretch
 from audiofw.cache.checksums import seal
 from audiofw.cache.fileindex import FileIndex
 from audiofw.cache.folder import INDEX, entry_path, on_disk, recipe_entries
@@ -22,6 +23,7 @@ from audiofw.errors import AudiofwError
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.results.record import read_record
+from audiofw.system.hashing import digest_part
 from audiofw.system.paths import cache_root
 from audiofw.system.reading import read_yaml
 
@@ -39,9 +41,9 @@ class Extraction:
     """An extraction of some clips, shared by all jobs that need it."""
 
     name: str
-    make: Callable[[Path], np.ndarray]
+    make: Callable[[Stretch], np.ndarray]
     recipe: str  #: its digest
-    paths: Sequence[Path]
+    sounds: Sequence[Stretch]
     kept: bool  #: in the cache
     workers: int
     jobs: tuple[int, ...]  #: numbers of the jobs that need it
@@ -66,22 +68,22 @@ class CacheContents:
         self._folder = cache_root() / "features"
         self._files = FileIndex(self._folder / INDEX)
 
-    def lacks(self, recipe: str, paths: Sequence[Path]) -> list[Path]:
-        """List the files that are not cached for this recipe."""
+    def lacks(self, recipe: str, sounds: Sequence[Stretch]) -> list[Stretch]:
+        """List the clips that are not cached for this recipe."""
         folder = self._folder / recipe
         there = {entry.path for entry in recipe_entries(folder)}
-        return [path for path in paths if self._entry(folder, path) not in there] if there else list(paths)
+        return [sound for sound in sounds if self._entry(folder, sound) not in there] if there else list(sounds)
 
-    def _entry(self, folder: Path, path: Path) -> str | None:
-        content = self._files.content(path)
-        return content and entry_path(folder, content.digest.hex())
+    def _entry(self, folder: Path, sound: Stretch) -> str | None:
+        content = self._files.content(sound.path)
+        return content and entry_path(folder, digest_part(content.digest, sound.key).hex())
 
 
 def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
     """Extract a few clips that are not cached, without storing them, and extrapolate to all."""
-    paths, kept = extraction.paths, extraction.kept
-    new = stored.lacks(extraction.recipe, paths) if kept else list(paths)
-    cached = len(paths) - len(new)
+    sounds, kept = extraction.sounds, extraction.kept
+    new = stored.lacks(extraction.recipe, sounds) if kept else list(sounds)
+    cached = len(sounds) - len(new)
     if not new:
         return Cost(cached, 0, seconds=0.0, size=0.0, columns=None)
     seconds, results = _time(extraction.make, spread_evenly(new, SAMPLE))
@@ -102,14 +104,14 @@ def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
     )
 
 
-def _time(make: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> tuple[float, list[Any]]:
-    """Extract some files; return the time per file in seconds, and the results."""
+def _time(make: Callable[[Stretch], np.ndarray], sounds: Sequence[Stretch]) -> tuple[float, list[Any]]:
+    """Extract some clips; return the time per clip in seconds, and the results."""
     results: list[Any] = []
     started = perf_counter()
-    with closing(outcomes(make, paths, n_jobs=1)) as made:
-        for path, result in zip(paths, made, strict=False):
+    with closing(outcomes(make, sounds, n_jobs=1)) as made:
+        for sound, result in zip(sounds, made, strict=False):
             if isinstance(result, Lost):
-                result.error.clip = str(path)
+                result.error.clip = str(sound.path)
             results.append(result)
             if perf_counter() - started > PATIENCE:
                 break

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
+from audiofw.audio.stretch import Stretch
 from audiofw.audit.run import hearing_of, probe_vector
 from audiofw.errors import AudiofwError
 from audiofw.experiment.plan.cost import (
@@ -99,7 +99,7 @@ def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
         name=_name(unit) if unit else AUDIT,
         make=unit or partial(probe_vector, hearing_of(first.config)),
         recipe=key.recipe,
-        paths=_paths(works, key),
+        sounds=_sounds(works, key),
         kept=key.kept,
         workers=count_workers(first.config.n_jobs),
         jobs=tuple(job.number for job in sharing),
@@ -111,17 +111,17 @@ def _name(unit: Unit) -> str:
     return f"{unit.feature.name} + {unit.pooling.name}{copy}"
 
 
-def _paths(works: Sequence[JobPlan], key: Key) -> list[Path]:
+def _sounds(works: Sequence[JobPlan], key: Key) -> list[Stretch]:
     """List the clips, each once if its features are cached."""
     if not key.kept:
-        return [path for work in works for path in _clips(work, key)]
+        return [sound for work in works for sound in _clips(work, key)]
     distinct = {(id(work.dataset), work.part(key)): work for work in works}
-    return list(dict.fromkeys(path for work in distinct.values() for path in _clips(work, key)))
+    return list(dict.fromkeys(sound for work in distinct.values() for sound in _clips(work, key)))
 
 
-def _clips(work: JobPlan, key: Key) -> list[Path]:
+def _clips(work: JobPlan, key: Key) -> list[Stretch]:
     part, clips = work.part(key), work.dataset.clips
-    return [clip.path for clip in clips] if part is None else [clips[i].path for i in sorted(part)]
+    return [clip.stretch for clip in clips] if part is None else [clips[i].stretch for i in sorted(part)]
 
 
 def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[Past]) -> Job:
