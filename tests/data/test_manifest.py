@@ -56,13 +56,13 @@ def test_pattern_can_add_to_a_manifest(tmp_path: Path):
     fill(tmp_path, "s1_1.wav")
     manifest = write(tmp_path / "l.csv", "file,label,group\ns1_1.wav,dog,?\n")
     found = find_clips(manifest, pattern="(?P<group>s[0-9])_")
-    assert found.clips[0][2:] == ("dog", "s1", None)
+    assert found.clips[0][2:5] == ("dog", "s1", None)
 
 
 def test_manifest_without_labels_takes_those_of_the_folders(tmp_path: Path):
     fill(tmp_path, "dog/1.wav")
     found = find_clips(write(tmp_path / "l.csv", "file,fold\ndog/1.wav,3\n"))
-    assert found.clips[0][2:] == ("dog", None, "3")
+    assert found.clips[0][2:5] == ("dog", None, "3")
 
 
 @pytest.mark.parametrize(
