@@ -126,23 +126,23 @@ def page(rows: list[list[str]]) -> str:
 Accuracy, 95 % interval (digits: over speakers) and seconds of the whole process, written by
 `python benchmarks/accuracy.py --esc10 ESC10.ZIP --digits FSDD.ZIP`, which runs the command `audiofw`. ESC-10: its own
 five folds, 400 clips of 10 classes. Digits: 3 000 clips, each of 6 speakers tested by a model trained on the other
-five. Chance is 10 %. *quick, …* is `+experiment=quick` with the difference that is named.
+five. Chance is 10 %. *quick, …* is `+experiment=quick` with the stated change.
 
 {table(rows)}
 ## How far to trust these figures
 
-- No tested clip, and no tested speaker, takes part in fitting the model that it is tested on: with shuffled labels the
+- No clip, and no speaker, is tested by a model that was fitted on it: with shuffled labels the
   scores are at chance. One shuffle gives `best` 14 % on ESC-10; three others, with augmentation, 8.3, 8.0 and 9.8 %.
-- The presets were chosen by looking at these two data sets, so their scores are somewhat optimistic. Differences
+- The presets were selected on these two data sets, so their scores are somewhat optimistic. Differences
   within the intervals, about 3 points on ESC-10 and 7 on digits, mean little, and six speakers are few.
-- People recognise 95.7 % of ESC-10; in the same paper a random forest on MFCC statistics reaches 72.7 % (Piczak, 2015).
+- Human accuracy on ESC-10 is 95.7 %; a random forest on MFCC statistics reaches 72.7 % (both: Piczak, 2015).
 
 ## What was tried and left out
 
 | tried | result, ESC-10 and digits |
 |---|---|
 | codebooks of spectrogram patches: spherical k-means, soft assignment, support vector machine | 86 and 85 % |
-| PCEN instead of a root | 10 points less, and no gain on digits |
+| PCEN instead of root compression | 10 points less, and no gain on digits |
 | mix-up, time stretching | see [augmentation](augmentation.md) |
 | random dilated kernels over MFCCs (MiniRocket) with ridge regression | 89–91 and 89 % |
 | … averaged with ripples | 1 point less, and 2 more |

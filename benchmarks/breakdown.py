@@ -195,30 +195,30 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 PAGE = """# Where the time goes
 
 Written by `python benchmarks/breakdown.py --esc10 ESC10.ZIP`, in CPU time, medians of several rounds.
-[Benchmarks](benchmarks.md) compares with other libraries. {machine}.
+[Benchmarks](benchmarks.md) has comparisons with other libraries. {machine}.
 
 ## Kernels and features: 3 s at 22 050 Hz, one thread, float64
 
 {kernels}
 
-The FFT is the largest part of `spectral.stft`, and with it of the mel spectrogram, which limits the gain over librosa.
+Most of the time of `spectral.stft`, and so of the mel spectrogram, is the FFT, which limits the gain over librosa.
 
 ## One clip, from file to row, with the default config (ms)
 
-ESC-10's clips of 5 s, ogg at 44 100 Hz and the same as wav at 22 050 Hz; one thread.
+ESC-10's clips of 5 s, as ogg at 44 100 Hz and as wav at 22 050 Hz; one thread.
 
 {clip}
 
-Rows and probes are kept in the cache, so that a second run computes neither.
+Rows and probes (the audit's measurements) are cached, so a second run computes neither.
 
 ## A whole run: 240 wav clips of two classes, the default config (seconds)
 
-With an empty and with a full cache; all threads together.
+With an empty (cold) and a full (warm) cache; CPU time of all threads.
 
 {run}
 
-What remains of a small run with a full cache: imports (Hydra, NumPy, SciPy and scikit-learn before the first clip,
-skops at the end), the folds, and the model for prediction, which is fitted on all clips, saved, loaded, and tried on
+With a full cache, a small run spends its time on imports (Hydra, NumPy, SciPy and scikit-learn before the first clip,
+skops at the end), the folds, and the model for prediction, which is fitted on all clips, saved, loaded, and checked on
 its golden clips.
 """
 

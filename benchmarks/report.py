@@ -87,7 +87,7 @@ TEXT = """# Benchmarks
 Written by `python benchmarks/run.py`. See its `--help` for how to run it; it needs `benchmarks/requirements.txt`.
 
 Each ratio is measured side by side in one run, alternating between the two (A B A B …), so that load on the machine
-affects both: median (minimum–maximum) over the rounds of peer divided by audiofw, so higher is better.
+affects both: median (minimum–maximum) over the rounds of the peer's time divided by audiofw's, so higher is better.
 Data: {data}.
 A *process* is timed from start to end, including imports; a *kernel* runs on one thread, on clips in memory, and is
 given in CPU time. *Target* and *stretch* are the project's goals.
@@ -111,6 +111,6 @@ given in CPU time. *Target* and *stretch* are the project's goals.
   openSMILE's eGeMAPS functionals are different features; that row only compares the cost.
 - *Files to mel in dB*: decode, mix to mono, resample to 22 050 Hz, 128 bands, dB, one table, on all cores. torchaudio's
   row decodes with soundfile and resamples with torchaudio's own kernel.
-- *From the cache*: the same table from a full, newly opened cache, compared with an empty one; every file is checked.
+- *From the cache*: the same table from a full, newly opened cache, compared with an empty cache; every file is checked.
 - *Eager imports*: the same command with all libraries that audiofw may need imported at start-up.
 """

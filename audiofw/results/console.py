@@ -119,9 +119,9 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
         return [confident]
     kind = f"prediction sets, {sets['coverage']:.0%} coverage (conformal)"
     if sets["mean_size"] == len(metrics["classes"]):
-        return [confident, f"{kind}: too few test clips, every set holds all classes"]
+        return [confident, f"{kind}: too few test clips, every set contains all classes"]
     size = f"{sets['mean_size']:.1f} classes on average"
-    return [confident, f"{kind}: {size}, {sets['measured']:.1%} of them hold the true class"]
+    return [confident, f"{kind}: {size}, {sets['measured']:.1%} contain the true class"]
 
 
 def _robustness_table(metrics: Mapping[str, Any]) -> Table:
