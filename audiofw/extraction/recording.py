@@ -98,7 +98,7 @@ class Unit:
             If a plugin fails or violates its contract.
         """
         try:
-            y, sr = load_stretch(recording, self.segments.to_read, **self._audio())
+            y, sr = load_stretch(recording, self.segments.to_read, **self.decoding())
             return self._stacked([self.pool(part, sr) for part in self.segments.cut(y, sr)])
         except MemoryError as error:
             raise DataError("too long to fit in memory: set audio.duration") from error
@@ -171,7 +171,7 @@ class Unit:
         """Everything that a row depends on apart from the recording itself, JSON-serialisable."""
         copy = self.copy and {**self.copy._asdict(), "augmentation": dict(self.copy.augmentation.identity)}
         return {
-            "audio": {**self._audio(), **asdict(self.segments)},
+            "audio": {**self.decoding(), **asdict(self.segments)},
             "feature": dict(self.feature.identity),
             "pooling": NO_POOLING if self.pooling.learns else dict(self.pooling.identity),
             "copy": copy,
@@ -179,7 +179,8 @@ class Unit:
             "libraries": {"libsndfile": soundfile.__libsndfile_version__, **versions_of(ROWS)},
         }
 
-    def _audio(self) -> dict[str, Any]:
+    def decoding(self) -> dict[str, Any]:
+        """Give the options of decoding: those of `audiofw.audio.load.load`."""
         return {name: getattr(self, name) for name in DECODING}
 
 

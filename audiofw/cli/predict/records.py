@@ -6,15 +6,17 @@ import argparse
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from audiofw.bundle.model import Model, Verdict
-from audiofw.bundle.timeline import UNKNOWN, Gap, Segment, Window, cells, make_row, segments, windows
+from audiofw.bundle.timeline import UNKNOWN, Segment, cells, segments
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
 from audiofw.errors import AudiofwError, DataError
+from audiofw.extraction.over_time import Gap, rows_over_time
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
 
@@ -175,27 +177,27 @@ class Timeline:
         self, path: Path, unread: list[Unread], bugs: list[AudiofwError]
     ) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
         """Predict each window in order; unreadable stretches and a plugin's bug are appended to the two lists."""
-        unit, ends = self._model.unit, deque[float]()
+        ends = deque[float]()
 
-        def each() -> Iterator[Window]:
+        def each() -> Iterator[np.ndarray | Lost]:
             end = None
+            rows = rows_over_time(path, self._model.unit, self._seconds, self._hop, n_jobs=self._options.n_jobs)
             try:
-                for window in windows(path, unit.sample_rate, self._seconds, self._hop, unit.channel):
-                    if isinstance(window, Gap):
-                        unread.append(Unread(*window))
-                    else:
-                        end = window.end
-                        ends.append(end)
-                        yield window
+                with closing(rows):
+                    for row in rows:
+                        if isinstance(row, Gap):
+                            unread.append(Unread(*row))
+                        else:
+                            end = row.end
+                            ends.append(end)
+                            yield row.made
             except DataError as error:
                 unread.append(Unread(end, None, str(error)))
 
-        work = partial(make_row, unit)
-        with closing(outcomes(work, each(), n_jobs=self._options.n_jobs, processes=unit.holds_gil)) as made:
-            for number, verdict in enumerate(self._model.stream(made)):
-                if isinstance(verdict, Lost) and not verdict.error.costs_a_clip and not bugs:
-                    bugs.append(verdict.error)
-                yield number, ends.popleft(), verdict
+        for number, verdict in enumerate(self._model.stream(each())):
+            if isinstance(verdict, Lost) and not verdict.error.costs_a_clip and not bugs:
+                bugs.append(verdict.error)
+            yield number, ends.popleft(), verdict
 
     def flatten(self, record: Record) -> list[Any]:
         """Give a record's values for the columns."""

@@ -21,7 +21,8 @@ from gates import PATIENCE, PYTHONPATH
 import audiofw as fw
 from audiofw.audio.load import load
 from audiofw.bundle.model import Verdict
-from audiofw.bundle.timeline import Cell, cells, segments, windows
+from audiofw.bundle.timeline import Cell, cells, segments
+from audiofw.extraction.over_time import windows
 from audiofw.parallel.executors import Lost
 from audiofw.system.spreadsheet import read_records
 
@@ -411,7 +412,7 @@ def test_a_bad_recording_is_a_row_in_a_timeline_too(audiofw, run, clips):
 @pytest.mark.parametrize("hop", [0.05, 0.3, 0.45, 0.6, 1.1])
 @pytest.mark.parametrize("seconds", [0.1, 0.6, 2.345])
 def test_windows_by_blocks_are_those_of_the_whole(tmp_path, monkeypatch, hop, seconds):
-    monkeypatch.setattr("audiofw.bundle.timeline.BLOCK", 777)
+    monkeypatch.setattr("audiofw.extraction.over_time.BLOCK", 777)
     path = write_wav(tmp_path / "x.wav", tone(500, seconds))
     y, sr = load(path, sample_rate=None, duration=None)
     found = list(windows(path, None, 0.6, hop))
@@ -425,7 +426,7 @@ def test_windows_by_blocks_are_those_of_the_whole(tmp_path, monkeypatch, hop, se
 
 @pytest.mark.parametrize("sr", [8000, 44100, 48000])
 def test_resampling_by_blocks_is_that_of_the_whole(tmp_path, monkeypatch, sr):
-    monkeypatch.setattr("audiofw.bundle.timeline.BLOCK", 5000)
+    monkeypatch.setattr("audiofw.extraction.over_time.BLOCK", 5000)
     path = write_wav(tmp_path / "x.wav", tone(500, 1.0, sr), sr)
     y, _ = load(path, sample_rate=22050, duration=None)
     (window,) = windows(path, 22050, 10.0, 10.0)
