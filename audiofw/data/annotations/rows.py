@@ -22,23 +22,41 @@ class Annotation(NamedTuple):
     low: float | None = None  #: Hz
     high: float | None = None
     source: Path | None = None  #: the table
-    line: int | None = None  #: of the table, from 1
+    line: int | str | None = None  #: of the table, from 1; or how the format counts: ``tier words, interval 3``
     group: str | None = None
     fold: str | None = None
 
     @property
     def where(self) -> str:
         """Where the row stands, for messages: ``table.txt: line 3``."""
-        return f"{self.source}: line {self.line}" if self.line is not None else f"{self.source}"
+        return place(self.source, self.line)
 
 
-def read_number(text: str, where: str, column: str) -> float:
+class Flaw(NamedTuple):
+    """A row that cannot be used, with the reason; readers give these in place of annotations."""
+
+    source: Path
+    line: int | str | None
+    reason: str  #: names the column
+
+    @property
+    def where(self) -> str:
+        """Where the row stands, as for an `Annotation`."""
+        return place(self.source, self.line)
+
+
+def place(source: Path | None, line: int | str | None) -> str:
+    """Say where a row stands: ``table.txt: line 3``."""
+    return f"{source}" if line is None else f"{source}: {f'line {line}' if isinstance(line, int) else line}"
+
+
+def read_number(text: str, column: str) -> float:
     """Read a number that may have a decimal comma, or be a time such as ``1:02:03.5``, in seconds.
 
     Raises
     ------
     DataError
-        If the text is not a finite number; the message names the row and the column.
+        If the text is not a finite number; the message names the column.
     """
     plain = text.strip().replace(",", ".") if text.count(",") == 1 and "." not in text else text.strip()
     clock = _CLOCK.fullmatch(plain)
@@ -47,7 +65,7 @@ def read_number(text: str, where: str, column: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{where}, column {column!r}: {text.strip() or 'an empty cell'!r} is not a number")
+        raise DataError(f"column {column!r}: {repr(plain) if plain else 'an empty cell'} is not a number")
     return value
 
 
