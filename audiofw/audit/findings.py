@@ -58,20 +58,20 @@ def audit(
     seed: int = 42,
     read: Callable[[Stretch], Sound] | None = None,
 ) -> list[Finding]:
-    """Check clips for everything that may make a score too good.
+    """Check clips for everything that may inflate a score.
 
     Parameters
     ----------
     clips : Sequence[Clip]
         The clips of the run.
     probes : Sequence[Probe or None] [shape=(clips,)]
-        What `audiofw.audit.probe.probe` gave of each; None for a clip that cannot be read.
+        The result of `audiofw.audit.probe.probe` for each; None for a clip that cannot be read.
     folds : Sequence[tuple[np.ndarray, np.ndarray]]
         Training and test indices of each fold; empty if there is no split yet.
     seed : int
-        Of the cross-validation of the shortcut test.
+        Seed of the cross-validation in the shortcut test.
     read : callable, optional
-        Reads a whole clip, to compare short ones wave by wave; by default with `audiofw.audio.load.load_stretch`.
+        Reads a whole clip, to compare the waveforms of short ones; by default with `audiofw.audio.load.load_stretch`.
 
     Returns
     -------
@@ -106,6 +106,10 @@ def refuse(findings: Iterable[Finding]) -> None:
     if warnings:
         more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
         raise DataError(f"audit: {warnings[0].message}; {warnings[0].remedy}{more}")
+
+
+def _amount(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 # --- duplicates -------------------------------------------------------------------------------------------
@@ -186,13 +190,12 @@ def _copies(
         return None
     words = "are equal in every sample" if kind == "identical" else "are near-duplicates (by audio fingerprint)"
     across = int(leaked(sets, folds, len(clips)).sum())
-    where = f"; {across} test clips have a duplicate in the training set" if folds else ""
+    where = f"; {_amount(across, 'test clip')} with a duplicate in the training set" if folds else ""
     names = [clips[i].name for i in sets[0][:2]]
     return Finding(
         kind,
         "warning" if across or not folds else "note",
-        f"{sum(map(len, sets))} clips in {len(sets)} set{'s'[: len(sets) > 1]} {words}{where},"
-        f" e.g. {names[0]} and {names[1]}",
+        f"{sum(map(len, sets))} clips in {_amount(len(sets), 'set')} {words}{where}, e.g. {names[0]} and {names[1]}",
         "list the duplicates in a file and set data.skip to it, or make each set a group and use split=group_kfold",
         *_files(clips, sets),
     )
@@ -206,7 +209,7 @@ def _contradiction(clips: Sequence[Clip], sets: Sets) -> Finding | None:
     return Finding(
         "contradiction",
         "warning",
-        f"{len(wrong)} set{'s'[: len(wrong) > 1]} of duplicates with different labels, e.g. {clips[a].name}"
+        f"{_amount(len(wrong), 'set')} of duplicates with different labels, e.g. {clips[a].name}"
         f" ({clips[a].label}) and {clips[b].name} ({clips[b].label})",
         "correct the labels, or list the wrong clips in a file and set data.skip to it",
         *_files(clips, wrong),
@@ -241,9 +244,9 @@ def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
         Finding(
             "source",
             "warning",
-            f"{int(mask.sum())} test clips have clips of the same source in the training set ({len(sets)} sources"
-            f"{', identified by file name' if evident else ''}), e.g. {clips[sets[0][0]].name} and"
-            f" {clips[sets[0][1]].name}",
+            f"{_amount(int(mask.sum()), 'test clip')} with clips of the same source in the training set"
+            f" ({_amount(len(sets), 'source')}{', identified by file name' if evident else ''}), e.g."
+            f" {clips[sets[0][0]].name} and {clips[sets[0][1]].name}",
             f"{pattern}split=group_kfold keeps each source on one side of the split",
             *_files(clips, sets),
         )
@@ -278,10 +281,11 @@ def find_flaws(clips: Sequence[Clip], probes: Sequence[Probe | None]) -> list[Fi
     cancelling = [clip.name for clip, one in zip(clips, probes, strict=True) if one and one.cancels]
     found = []
     if cut:
-        what = f"{len(cut)} recordings are shorter than their headers say, e.g. {cut[0]}: damaged or truncated"
+        what = f"{_amount(len(cut), 'recording')} damaged or truncated (shorter than the header says), e.g. {cut[0]}"
         found.append(Finding("damaged", "warning", what, "copy them again, or list them in data.skip", tuple(cut)))
     if cancelling:
-        what = f"in {len(cancelling)} recordings the channels cancel each other out, so the loudest one is used"
+        many = _amount(len(cancelling), "recording")
+        what = f"in {many} the channels cancel each other out, so the loudest one is used"
         remedy = "choose a channel: audio.channel=0"
         found.append(Finding("channels", "warning", f"{what}, e.g. {cancelling[0]}", remedy, tuple(cancelling)))
     return found

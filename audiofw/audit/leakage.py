@@ -1,4 +1,4 @@
-"""Which test clips a model had been fitted on a copy of, and how much better it predicts them."""
+"""Find test clips with a copy in the training set, and how much better the model predicts them."""
 
 from __future__ import annotations
 

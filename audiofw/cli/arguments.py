@@ -1,4 +1,4 @@
-"""What the subcommands' parsers share: errors on one line, and numbers within ranges."""
+"""Common parts of the subcommands' parsers: errors on one line, and numbers within ranges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
-    """Let a command take a model, and how far its probabilities may be off."""
+    """Add arguments for a model, and for the tolerance of its probabilities."""
     parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
     parser.add_argument(
         "--tolerance",

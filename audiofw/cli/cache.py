@@ -62,8 +62,12 @@ def _parser() -> argparse.ArgumentParser:
             action.add_argument("clip", type=Path, metavar="CLIP", help="a sound file")
             action.add_argument("--json", action="store_true", help="print all of it as JSON")
         if name == "gc":
-            action.add_argument("--max-gb", type=amount, help="remove the least recently used beyond this size")
-            action.add_argument("--older-than", type=amount, metavar="DAYS", help="remove what was unused for so long")
+            action.add_argument(
+                "--max-gb", type=amount, help="remove the least recently used features beyond this size"
+            )
+            action.add_argument(
+                "--older-than", type=amount, metavar="DAYS", help="remove features not used for this many days"
+            )
         if name == "clear":
             action.add_argument("--yes", action="store_true", help="do not ask")
     return parser
@@ -181,10 +185,10 @@ def _comparison(found: Explanation) -> Any:
 
 def _as_json(clip: Path, found: Explanation) -> dict[str, Any]:
     recipes = [
-        {"recipe": each.name, "has_it": each.holds, "last_used": each.used, "made_by": each.recipe}
+        {"name": each.name, "cached": each.holds, "last_used": each.used, "configuration": each.recipe}
         for each in found.recipes
     ]
-    known = {"clip": str(clip), "content": found.digest, "recipes": recipes}
+    known = {"clip": str(clip), "content": found.digest, "configurations": recipes}
     return known | {"compared": found.compared, "differences": found.differences}
 
 

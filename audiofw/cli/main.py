@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _remedy(error: AudiofwError) -> str:
-    """Where a plugin's code has failed, its author will want to see how it came there."""
+    """Point the author of a plugin that failed to the traceback."""
     is_bug = isinstance(error, PluginError) and error.__cause__ and not isinstance(error.__cause__, AudiofwError)
     return f" ({TRACEBACK_VARIABLE}=1 shows the traceback)" if is_bug else ""
 

@@ -103,14 +103,14 @@ def _assumed(plan: Plan) -> str:
     workers = max(extraction.workers for extraction, _ in plan.extractions)
     return (
         f"estimated from {SAMPLE} clips of each extraction, measured now, with {workers} "
-        f"worker{'s' * (workers > 1)}, and from earlier jobs with the same model and about as many clips; jobs run "
-        "one after another"
+        f"worker{'s' * (workers > 1)}, and from earlier jobs with the same model and a similar number of clips; "
+        "jobs run one after another"
     )
 
 
 def _unknown(plan: Plan) -> Iterator[str]:
     if models := sorted({job.work.choices["model"].name for job in plan.jobs if job.work and job.seconds is None}):
-        yield f"time unknown: no earlier job with model={','.join(models)} and about as many clips"
+        yield f"time unknown: no earlier job with model={','.join(models)} and a similar number of clips"
     for extraction, cost in plan.extractions:
         if cost.reason:
             yield f"time unknown: {extraction.name} failed on every clip that was tried: {cost.reason}"

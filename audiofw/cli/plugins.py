@@ -74,7 +74,7 @@ def _lacking(menus: Menus) -> dict[str, str]:
 
 
 def _facts(menus: Menus) -> dict[str, Any]:
-    """Collect what is known of all plugins, and why others are not available, for programs."""
+    """Collect all facts about the plugins, and why others are not available, for programs."""
     return {
         "plugins": [_facts_of(plugin) for plugin in _all(menus)],
         "broken": [

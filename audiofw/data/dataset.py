@@ -38,7 +38,7 @@ class Clip(NamedTuple):
 
     @property
     def stretch(self) -> Stretch:
-        """What is read of it."""
+        """The part of the recording that is read."""
         return Stretch(self.path, self.start, self.end)
 
     @property

@@ -201,7 +201,7 @@ def several_in_one(labels: Sequence[str]) -> list[str]:
     Parameters
     ----------
     labels : sequence of str
-        Of all clips.
+        Labels of all clips.
     """
     for separator in (JOINT, IN_FOLDERS):
         alone = {label for label in labels if separator not in label}

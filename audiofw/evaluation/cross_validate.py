@@ -51,9 +51,9 @@ class Evaluation:
     fold_of : np.ndarray [shape=(clips,)]
         Number, from 1, of the first fold that tested the clip; 0 for none.
     scores : dict
-        Of all test clips together.
+        Scores over all test clips together.
     folds, baseline_folds : tuple of FoldResult
-        Of the model, and of the baseline, which always predicts the training set's most frequent class.
+        Results of the model, and of the baseline, which always predicts the training set's most frequent class.
     models : tuple
         The fitted models: all if they were kept, else only the last fold's.
     """

@@ -43,7 +43,7 @@ class Rule:
         ``median``: of the scores, over ``span`` seconds. ``hysteresis``: an event lasts until its score falls below
         half the threshold.
     span : float
-        Of the median, in seconds.
+        Length of the median filter, in seconds.
     min_duration : float
         Shorter events are dropped, in seconds.
     """
@@ -103,7 +103,7 @@ def detect(
     moments : Moments
     rule : Rule
     classes : sequence of str
-        Of the columns of the scores.
+        Classes of the columns of the scores.
     background : str, optional
         The class that stands for none; it gives no events.
     exclusive : bool

@@ -37,7 +37,7 @@ class Compared(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """Which events of one class were found: pairs of positions, among the truth and among what was found."""
+    """The events of one class that were found: pairs of positions, in the true and in the detected events."""
 
     true: np.ndarray  #: [shape=(matches,)]
     found: np.ndarray  #: [shape=(matches,)]
@@ -89,7 +89,7 @@ def segment_counts(recordings: Sequence[Compared], n_classes: int, length: float
     recordings : sequence of Compared
     n_classes : int
     length : float
-        Of a segment, in seconds.
+        Length of a segment, in seconds.
 
     Returns
     -------

@@ -54,7 +54,7 @@ def importance(
     Parameters
     ----------
     models : sequence of fitted classifiers
-        Of the last folds, or only of the last one.
+        The models of the last folds, or only of the last one.
     folds : sequence of Fold
         All folds.
     X : np.ndarray [shape=(clips, d)]
@@ -62,7 +62,7 @@ def importance(
     y : np.ndarray [shape=(clips,)]
         Classes as 0 .. n_classes-1.
     names : sequence of str [shape=(d,)]
-        Of the columns.
+        Names of the columns.
     seed : int
         For the permutations.
     seconds : float

@@ -27,9 +27,9 @@ def psds(
     Parameters
     ----------
     scored : sequence of (Moments, Events, float)
-        Of each recording: scores, true events, length in seconds.
+        For each recording: scores, true events, length in seconds.
     classes : sequence of str
-        Of the columns of the scores.
+        Classes of the columns of the scores.
     background : str, optional
         A class that is not to be detected.
 

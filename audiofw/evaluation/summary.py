@@ -35,9 +35,9 @@ def summarise(
     score : str
         The main score, one of `audiofw.evaluation.scores.GREATER_IS_BETTER`.
     level : float
-        Of the intervals.
+        Confidence level of the intervals.
     coverage : float
-        Of the prediction sets, see `audiofw.evaluation.conformal`.
+        Coverage of the prediction sets, see `audiofw.evaluation.conformal`.
 
     Raises
     ------

@@ -43,7 +43,7 @@ from audiofw.system.paths import bundled
 log = logging.getLogger(__name__)
 
 TRACEBACKS = "AUDIOFW_FULL_ERROR"  # passes the user's HYDRA_FULL_ERROR on to jobs, since it is always set for Hydra
-USUAL_RATE = 22050  # Hz, for features that need no certain one
+USUAL_RATE = 22050  # Hz, for features that do not need a certain one
 CONFIG = {"config_path": str(bundled("conf")), "config_name": "config"}
 TARGETS = ["audiofw.*", "hydra.*", "hydra_plugins.*", "logging.*"]
 """The modules whose classes Hydra may instantiate from a config: its own launchers, sweepers and loggers, and ours."""

@@ -69,8 +69,8 @@ class Predictions(NamedTuple):
 def read_runs(folders: Iterable[Path]) -> list[Run]:
     """Read every run below some folders, oldest first.
 
-    Of a job with several runs, only the newest finished one counts, or else the newest. A file that cannot be read is
-    ignored with a warning.
+    If a job has several runs, only the newest finished one counts, or if there is none, the newest. A file that
+    cannot be read is ignored with a warning.
 
     Parameters
     ----------

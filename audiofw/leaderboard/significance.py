@@ -146,7 +146,7 @@ def _permute(X: np.ndarray) -> np.ndarray:
 
 
 def _share_wider(widest: np.ndarray, gaps: np.ndarray, *, observed: bool) -> np.ndarray:
-    """p value of each gap: the fraction of draws, what was observed among them, with a gap at least as large."""
+    """p value of each gap: the fraction of draws, including the observed one, with a gap at least as large."""
     wider = len(widest) - np.searchsorted(np.sort(widest), gaps - 1e-4)
     return wider / len(widest) if observed else (1 + wider) / (1 + len(widest))
 
@@ -254,7 +254,7 @@ def _widening(best: Predictions, first: Run) -> float:
 def _say_uncompared(elsewhere: int, unread: int, n_rows: int) -> list[str]:
     notes = []
     if elsewhere:
-        notes.append(f"–: {elsewhere} of {n_rows} runs were tested on other clips than the best, so not compared")
+        notes.append(f"–: {elsewhere} of {n_rows} runs are not compared: they were tested on other clips than the best")
     if unread:
         notes.append(f"–: {unread} of {n_rows} runs have no readable predictions.csv")
     return notes

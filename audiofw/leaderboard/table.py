@@ -18,7 +18,7 @@ from audiofw.leaderboard.runs import Run, as_number
 class Comparison(NamedTuple):
     """How a row compares with the best; None where that is unknown."""
 
-    p: float | None = None  # adjusted for choosing the best and for the number of rows
+    p: float | None = None  # adjusted for selecting the best and for the number of rows
     tied: bool | None = None  # not significantly worse than the best
     unit: str = ""  # what the test treats as independent: clips or groups
     n_units: int | None = None

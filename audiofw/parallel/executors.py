@@ -25,7 +25,7 @@ from audiofw.system.importing import PLUGIN_PACKAGES, import_file
 log = logging.getLogger(__name__)
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-HOPELESS = 10  # successive deaths of workers after which to give up
+HOPELESS = 10  # workers that die in a row before giving up
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ChunkResult(NamedTuple):
 def outcome(function: Callable[[Any], Any], item: Any) -> Any:
     """Call ``function`` on one item; an AudiofwError, caused by a recording or a plugin, becomes `Lost`.
 
-    Any other exception is a bug of audiofw and propagates.
+    Any other exception is a bug in audiofw and propagates.
     """
     if isinstance(item, Ready):
         return item.value

@@ -117,7 +117,7 @@ def _on_calibration(facts: Facts, reliability: Mapping[str, Any] | None) -> Iter
             "note",
             f"The probabilities are {'over' if sure > right else 'under'}confident: {sure:.0%} on average, where the "
             f"accuracy is {right:.0%}.",
-            "Use its probabilities to rank only." if calibrated else "Calibrate them: calibration=temperature",
+            "Use them only for ranking." if calibrated else "Calibrate them: calibration=temperature",
         )
 
 

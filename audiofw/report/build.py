@@ -76,12 +76,12 @@ def write_after_run(
 ) -> list[str]:
     """Write ``importance.json`` and ``report.html`` at the end of a run.
 
-    The run's results have been saved already, so no error here costs them.
+    The run's results have been saved already, so an error here does not lose them.
 
     Parameters
     ----------
     folder : Path
-        Of the run, with its results.
+        The run's folder, with its results.
     config : Config
     clips : sequence of Clip
         All clips of the run.
@@ -91,7 +91,7 @@ def write_after_run(
         The features of each clip.
     folds : sequence of Fold
     names : sequence of str [shape=(d,)]
-        Of the columns of X.
+        Names of the columns of X.
     naming : str
         How the feature names its rows, in a sentence for the report.
 
@@ -107,7 +107,7 @@ def write_after_run(
             write_json(folder / IMPORTANCE, {**measured, "naming": naming})
         write_report(folder, Recordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
-        if not isinstance(error, (AudiofwError, OSError)):  # a bug, which must not pass unseen
+        if not isinstance(error, (AudiofwError, OSError)):  # a bug, which must not go unnoticed
             log.warning("a bug in the report:", exc_info=True)
         return [f"no report: {type(error).__name__}: {first_line(error)} (to try again: audiofw report {folder})"]
     return []

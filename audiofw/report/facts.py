@@ -54,7 +54,7 @@ class Facts:
 
     @property
     def probabilities(self) -> np.ndarray | None:
-        """Of each test clip and class; None if the model gave none."""
+        """The probability of each class for each test clip; None if the model gave none."""
         return self.predictions.probabilities if self.predictions else None
 
     @property
@@ -99,7 +99,7 @@ def read_run_facts(folder: Path) -> Facts:
 
 
 def owners(versions: Mapping[str, Any]) -> list[str]:
-    """List who brought a run's plugins, as its ``versions.json`` says."""
+    """List the owners of a run's plugins, from its ``versions.json``."""
     return [str(plugin.get("owner")) for plugin in (versions.get("plugins") or {}).values()]
 
 

@@ -1,4 +1,4 @@
-"""How the recordings of each class were made: a model may learn such differences instead of the sound itself."""
+"""Properties of the recordings of each class: a model may learn differences between them instead of the sound."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiofw.data.dataset import Clip
 from audiofw.data.select import spread_evenly
 
 MOST_PROBED = 4000  # clips, spread evenly over each class: enough for medians
-CLIPPED = 0.001  # share of clipped samples from which on a clip counts as clipped
+CLIPPED = 0.001  # share of clipped samples above which a clip counts as clipped
 NARROW = 0.7  # of the other classes' median bandwidth
 
 

@@ -25,7 +25,7 @@ from audiofw.system.spreadsheet import records_text
 from audiofw.system.tables import new_table, open_console, show_size
 
 FILE = "leaderboard.csv"
-MOST_CAUTIONS = 10  # on the terminal
+MOST_CAUTIONS = 3  # on the terminal; the report has all
 MOST_ROWS = 50  # on the terminal; leaderboard.csv has all
 FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_seconds")  # of metrics.json
 
@@ -36,7 +36,7 @@ def show_leaderboard(folder: Path) -> int:
     Returns
     -------
     int
-        How many of its runs failed, or lack something that they were to leave.
+        Number of runs that failed, or could not save all of their results.
 
     Raises
     ------
@@ -112,14 +112,14 @@ def _say_direction(board: Leaderboard) -> list[str]:
 
 
 def _say_cautions(board: Leaderboard) -> list[str]:
-    """Say what the audit warns of, each warning once."""
+    """List the audit's warnings, each once."""
     cautions, n_runs = find_cautions(list(map(run_of, board.rows))), len(board.rows)
     lines = [
         f"audit warning: {caution.text} ({len(caution.runs)} of {n_runs} runs, marked !)"
         for caution in cautions[:MOST_CAUTIONS]
     ]
     left = len(cautions) - MOST_CAUTIONS
-    return [*lines, f"… and {left} more audit warnings, in the runs' reports"] if left > 0 else lines
+    return [*lines, f"… and {left} more audit warnings in the runs' reports"] if left > 0 else lines
 
 
 def _lacking(board: Leaderboard) -> list[Run]:

@@ -10,12 +10,12 @@ from audiofw.results.console import score_names
 
 
 class Scored(NamedTuple):
-    """One score with everything that is drawn of it.
+    """One score with everything that is drawn for it.
 
     Attributes
     ----------
     ends : tuple of float
-        The values at the left and right end of its axis; of a score that should be low, the larger one is left.
+        The values at the left and right end of its axis; if lower is better, the larger one is on the left.
     """
 
     key: str

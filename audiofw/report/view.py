@@ -86,7 +86,7 @@ def _say(value: Any) -> str:
 
 
 def _robustness(metrics: Mapping[str, Any], main: Scored) -> list[tuple[Scored, int]]:
-    """Put the score on each kind of modified test clips on the main score's axis, with the number of clips."""
+    """List the score on each kind of modified test clips, on the main score's axis, with the number of clips."""
     rows = metrics.get("robustness") or []
     return [
         (

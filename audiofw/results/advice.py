@@ -1,4 +1,4 @@
-"""What limits a run's score, and what to do about it, as far as the metrics tell."""
+"""What limits a run's score, and what to do about it, as far as the metrics show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from audiofw.evaluation.intervals import FEW_GROUPS
 
-MANY_FAILED = 0.05  # of the clips: from here on a warning
+MANY_FAILED = 0.05  # share of the clips from which on this is a warning
 
 
 class Advice(NamedTuple):

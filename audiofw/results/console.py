@@ -43,7 +43,7 @@ def print_summary(
     choices: Mapping[str, Choice],
     folder: Path,
 ) -> None:
-    """Print the scores beside the baseline's, each class, what limits the scores, and what can be done next."""
+    """Print the scores and the baseline's, the scores by class, what limits them, and what to do next."""
     console = open_console()
     console.print(_headline(metrics), _setup(metrics, choices), sep="\n", soft_wrap=True)
     console.print("", _score_table(metrics), "", sep="\n")
@@ -166,9 +166,9 @@ def predict_step(folder: Path, owners: Iterable[str], which: str = "model") -> I
     Parameters
     ----------
     folder : Path
-        Of the run.
+        The run's folder.
     owners : iterable of str
-        Of its plugins, see `audiofw.config.overrides.command_line`.
+        Owners of its plugins, see `audiofw.config.overrides.command_line`.
     which : str
         Names the model.
     """

@@ -113,7 +113,7 @@ class _Shared:
 
     @cached_property
     def decibels(self) -> Feature:
-        """Of the mel bands."""
+        """The mel bands."""
         return power_to_db(self.mel)
 
     @cached_property

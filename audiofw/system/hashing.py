@@ -38,7 +38,7 @@ def content_hash() -> Any:
 
 
 def digest_part(content: bytes, part: str) -> bytes:
-    """Hash the digest of a file's content together with which part of it is meant; the whole keeps its digest."""
+    """Hash the digest of a file's content together with the name of a part; without a part, return the digest."""
     if not part:
         return content
     part_hash = content_hash()

@@ -12,7 +12,7 @@ PLUGIN_PACKAGES = ("audiofw.plugins.", "audiofw_plugins.")
 
 
 def import_once(file: Path, package: str) -> ModuleType:
-    """Import a file as `import_file` does, unless this process has, for files that do not change while it runs."""
+    """Import a file like `import_file`, but only once per process; for files that do not change while it runs."""
     module = sys.modules.get(f"{package}.{file.stem}")
     return module if module and module.__file__ == str(file) else import_file(file, package)
 

@@ -112,7 +112,7 @@ def test_ls_shows_a_recipe_whose_text_was_lost(audiofw, filled):
 def test_explain_says_which_recipes_have_a_clip_and_what_differs(audiofw, filled, clips):
     found = json.loads(audiofw("cache", "explain", str(clips[1]), "--json").out)
     names = [recipe_digest(recipe) for recipe in (NARROW, MFCC, MEL)]
-    assert [(each["recipe"], each["has_it"]) for each in found["recipes"]] == list(
+    assert [(each["name"], each["cached"]) for each in found["configurations"]] == list(
         zip(names, [False, False, True], strict=True)
     )
     assert found["compared"] == [names[0], names[2], names[1]]  # the most recently used, then the most similar to it

@@ -247,7 +247,7 @@ def test_other_clips_or_labels_are_not_compared_and_a_note_says_so():
     relabelled = row, tested._replace(labels=("b",) * 100)
     rows, notes = run_rule(entry("best", GOOD), elsewhere, relabelled, entry("near", SHUFFLED))
     assert [row.comparison.tied for row in rows] == [None, None, None, True]
-    assert notes[0] == "–: 2 of 4 runs were tested on other clips than the best, so not compared"
+    assert notes[0] == "–: 2 of 4 runs are not compared: they were tested on other clips than the best"
 
 
 def test_row_without_readable_predictions_is_not_compared():

@@ -43,7 +43,7 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
     ----------
     model : Model
     files : mapping of str to bytes
-        Of its bundle.
+        The files of its bundle.
 
     Raises
     ------

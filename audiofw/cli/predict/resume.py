@@ -39,7 +39,7 @@ class Answered(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What an output already contains."""
+    """The results that an output already contains."""
 
     names: frozenset[str]
     failed: int  #: how many of them have an error

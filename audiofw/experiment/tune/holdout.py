@@ -35,7 +35,7 @@ def set_aside(
     ----------
     clips : sequence of Clip
     share : float
-        Of the clips; met approximately with groups.
+        Share of the clips; met only approximately with groups.
     seed : int
     folds : sequence of str
         Hold out these of the data's own folds instead of a share.

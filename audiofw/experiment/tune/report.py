@@ -26,7 +26,7 @@ def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | N
     study : optuna.Study
         With at least one finished trial.
     folder : Path
-        Of the sweep.
+        The sweep's folder.
     tune : Tune
     honest : Path, str or None
         Folder of the best trial's results on the held-out clips, or why there are none; None if nothing is held out.

@@ -67,7 +67,7 @@ def search(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launc
     Parameters
     ----------
     words : sequence of str
-        Of the command line, with search ranges in Hydra's sweep syntax.
+        Arguments of the command line, with search ranges in Hydra's sweep syntax.
     config : DictConfig
         Composed without the search ranges.
     loader : ConfigLoader

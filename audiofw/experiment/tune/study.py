@@ -45,7 +45,7 @@ def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, 
     Parameters
     ----------
     folder : Path
-        Of the sweep.
+        The sweep's folder.
     tune : Tune
     maximise : bool
         Whether a higher score is better.
