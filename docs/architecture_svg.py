@@ -40,6 +40,7 @@ ROWS = {
     "sound, estimators": {
         "learn": "scikit-learn classifiers",
         "audio": "decoding, effects",
+        "networks": "ONNX, LiteRT files",
         "spectral": "FFT, mel, MFCC, …",
     },
     "infrastructure": {
