@@ -14,17 +14,19 @@ HERE = Path(__file__).resolve().parent
 
 ROWS = {
     "entry points": {
+        "testing": "fixtures for pytest",
         "api": "audiofw.run, features",
         "cli": "a file per subcommand",
         "serve": "page, JSON endpoint",
     },
     "running": {
+        "kit": "what is asked of plugins",
         "experiment": "jobs, tune/, plan/",
         "report": "report.html",
         "leaderboard": "ranking, significance",
-        "results": "metrics.json, record",
     },
     "measuring": {
+        "results": "metrics.json, record",
         "bundle": "saved models, prediction",
         "audit": "leaks and shortcuts",
         "evaluation": "folds, scores, intervals",

@@ -1,9 +1,11 @@
 """README and docs are correct: commands run or compose, code runs, options and links exist."""
 
 import io
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -21,9 +23,11 @@ from audiofw.cli import serve
 from audiofw.cli.main import COMMANDS
 from audiofw.cli.predict import command as predict
 from audiofw.config.overrides import quote_text, take_plugin_folders
+from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.registry import load_menus
 from audiofw.errors import ConfigError
 from audiofw.experiment.hydra_app import compose
+from audiofw.kit.new import render
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = (ROOT / "README.md", ROOT / "CONTRIBUTING.md")  # of docs/
@@ -120,7 +124,7 @@ def run_and_sounds(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("words", [case for case in OURS if is_subcommand(case)])
-def test_a_subcommand_of_the_docs_runs(words, audiofw, run_and_sounds, tmp_path, monkeypatch):
+def test_a_subcommand_of_the_docs_runs(words, audiofw, run_and_sounds, plugins_of_the_docs, tmp_path, monkeypatch):
     monkeypatch.setattr(serve, "serve", lambda listener, host, port: None)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO((run_and_sounds / "clip.wav").read_bytes())))
     shutil.copytree(run_and_sounds, tmp_path, dirs_exist_ok=True)
@@ -245,8 +249,24 @@ def test_the_readmes_python_runs(sounds, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith(f"{names['result'].score} ")
 
 
+def test_the_test_of_a_plugin_in_the_docs_passes(plugins_of_the_docs, tmp_path):
+    (block,) = blocks("python", holding="audiofw.testing")
+    (tmp_path / "test_octaves.py").write_text(block.code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUDIOFW_PLUGINS_PATH": str(plugins_of_the_docs)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_octaves.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "16 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_audiofw_writes_for_a_new_plugin_is_what_the_docs_show(kind):
+    first = [(code, name) for code, ((found, name), *_) in PLUGINS if found == kind and "loudness" not in code]
+    assert render(f"{kind}.py", name=first[0][1]) == first[0][0]
+
+
 def test_every_python_block_is_tried():
     tried = [*blocks("python", holding="@hookimpl"), *blocks("python", holding="audiofw.run(")]
+    tried += blocks("python", holding="audiofw.testing")
     assert len(blocks("python")) == len(tried) + len(blocks("python", holding="spectral.mfcc("))
 
 

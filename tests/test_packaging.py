@@ -108,6 +108,8 @@ def test_the_wheel_holds_configs_and_plugins(wheel):
         "plugins/features/mel.py",
         "plugins/models/lightgbm.py",
         *(f"report/templates/{name}" for name in templates),
+        "kit/templates/feature.py.jinja",
+        "kit/templates/licences/MIT.jinja",
     ):
         assert f"audiofw/{file}" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]

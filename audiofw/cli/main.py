@@ -59,7 +59,7 @@ COMMANDS = {
     "cache": "audiofw.cli.cache",
     "export": "audiofw.cli.export",
     "leaderboard": "audiofw.cli.leaderboard",
-    "plugins": "audiofw.cli.plugins",
+    "plugins": "audiofw.cli.plugins.command",
     "predict": "audiofw.cli.predict.command",
     "report": "audiofw.cli.report",
     "serve": "audiofw.cli.serve",

@@ -107,7 +107,7 @@ def _sources(folders: Sequence[Path]) -> Iterator[PluginSource]:
             yield PluginSource(Origin("built in", file.stem), "built in", file.name, load)
     for entry in sorted(importlib.metadata.entry_points(group="audiofw"), key=lambda entry: entry.name):
         name = entry.dist.name if entry.dist else entry.value
-        owner = _distribution(entry)
+        owner = owner_of(entry)
         yield PluginSource(Origin("package", name), owner, f"{owner} ({entry.value})", entry.load)
     for file in (file for folder in [*_folders_in_environment(), *folders] for file in _plugin_files(folder)):
         yield PluginSource(
@@ -136,5 +136,6 @@ def _plugin_files(folder: Path) -> Iterator[Path]:
     return (file for file in files if not file.name.startswith(("_", ".")))
 
 
-def _distribution(entry: importlib.metadata.EntryPoint) -> str:
+def owner_of(entry: importlib.metadata.EntryPoint) -> str:
+    """Name the package of an entry point, with its version."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value

@@ -84,3 +84,63 @@ def test_a_broken_plugin_is_in_one_runs_output_and_always_in_the_list(audiofw, m
     assert "plugin not loaded" in first.err
     assert second.err == ""
     assert "plugin not loaded" in audiofw("--plugins-dir", "mine", "plugins").err
+
+
+def test_a_new_plugin_passes_its_test_and_runs_as_the_command_says(audiofw, sounds):
+    made = audiofw("plugins", "new", "loudness", "--kind", "feature")
+    assert made.code == 0, made.err
+    lines = made.out.splitlines()
+    assert lines[:2] == ["my_plugins/loudness.py", "tests/test_loudness.py"]
+    commands = {line.split(":")[0]: line.split()[2:] for line in lines[3:]}
+    tested = audiofw(*commands["test"][:3])
+    assert tested.code == 0, tested.out
+    assert tested.out.splitlines()[0].split() == ["plugin", "check", "result"]
+    assert "feature=loudness  silence                    passed" in tested.out
+    assert "15 of 15 checks passed" in tested.out
+    assert "ms for a clip of 3 s; feature=mel: " in tested.out
+    outcome = audiofw(*commands["try"], f"data.source={sounds(clips=6)}", "audit=false", "report=false")
+    assert outcome.code == 0, outcome.err
+
+
+def test_a_failing_check_is_in_the_table_and_below_it_with_line_and_remedy(audiofw, mine):
+    code = (mine / "needy.py").read_text().replace("import nonsense_not_there", "return y")
+    (mine / "needy.py").write_text(code)
+    outcome = audiofw("plugins", "test", "mine/needy.py")
+    assert outcome.code == 1
+    assert "feature=needy  noise                      FAILED" in outcome.out
+    assert "\nfeature=needy: noise\n  needy.py:11: returned an array of shape (22050,): return (rows, f" in outcome.out
+    assert "no help for kind: add it to a section 'Parameters'" in outcome.out
+    assert " checks passed, " in outcome.out.splitlines()[-1]
+
+
+def test_a_package_is_written_into_a_folder_of_its_own(audiofw, tmp_path):
+    words = ["plugins", "new", "loudness", "--kind", "model", "--package", "audiofw-loud", "--licence", "ISC"]
+    made = audiofw(*words, "--author", "Ann Other")
+    assert made.code == 0, made.err
+    assert "audiofw-loud/src/audiofw_loud/loudness.py" in made.out.splitlines()
+    assert 'install: pip install -e "audiofw-loud[test]"' in made.out
+    assert "ISC License" in (tmp_path / "audiofw-loud/LICENSE").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["new", "loudness"], "the following arguments are required: --kind"),
+        (["new", "loudness", "--kind", "featur"], "invalid choice: 'featur'"),
+        (["new", "Loud", "--kind", "feature"], "a plugin's name is made of small letters"),
+        (
+            ["new", "x", "--kind", "model", "--package", "audiofw-x", "--licence", "mit"],
+            "--licence mit: unknown; there are BSD-3-Clause, ISC, MIT",
+        ),
+        (["test"], "the following arguments are required: subject"),
+        (["test", "nowhere.py"], "nowhere.py: file not found"),
+        (["test", "mell"], "(did you mean 'mel'?)"),
+        (["shw", "mel"], "invalid choice: 'shw'"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(audiofw, tmp_path, words, said):
+    outcome = audiofw("plugins", *words)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert said in line
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audiofw.cli.arguments import OneLineParser
+from audiofw.cli.plugins import new, test
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.libraries import install_command, missing_libraries
 from audiofw.contract.menus import Menus
@@ -23,21 +25,9 @@ from audiofw.system.tables import new_table, open_console
 
 
 def main(argv: list[str]) -> int:
-    """Run ``audiofw plugins`` or ``audiofw plugins show NAME …``."""
-    arguments = _parser().parse_args(argv)
-    menus, console = load_menus(), open_console()
-    if arguments.action == "show":
-        for name in arguments.name:
-            for plugin in _named(menus, name):
-                _show(plugin, console)
-    elif arguments.json:
-        sys.stdout.write(json.dumps(_facts(menus), indent=2, ensure_ascii=False) + "\n")
-    else:
-        menus.warn(again=True)
-        console.print(_overview(menus))
-        for library, command in _lacking(menus).items():
-            console.print(f"\n{library} is not installed: {command}", soft_wrap=True)
-    return 0
+    """Run ``audiofw plugins`` or one of its actions: ``show``, ``test``."""
+    options = _parser().parse_args(argv)
+    return int(options.run(options))
 
 
 def _parser() -> OneLineParser:
@@ -45,10 +35,34 @@ def _parser() -> OneLineParser:
         "audiofw plugins", description="List the available features, poolings, models, splits and augmentations."
     )
     parser.add_argument("--json", action="store_true", help="print everything about them as JSON")
-    actions = parser.add_subparsers(dest="action", metavar="show NAME")
+    parser.set_defaults(run=_list)
+    actions = parser.add_subparsers(metavar="ACTION")
     show = actions.add_parser("show", help="show a plugin's options")
     show.add_argument("name", nargs="+", help="e.g. mel, or with its kind: feature=mel")
+    show.set_defaults(run=_show_all)
+    test.add_parser(actions)
+    new.add_parser(actions)
     return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    menus, console = load_menus(), open_console()
+    if options.json:
+        sys.stdout.write(json.dumps(_facts(menus), indent=2, ensure_ascii=False) + "\n")
+        return 0
+    menus.warn(again=True)
+    console.print(_overview(menus))
+    for library, command in _lacking(menus).items():
+        console.print(f"\n{library} is not installed: {command}", soft_wrap=True)
+    return 0
+
+
+def _show_all(options: argparse.Namespace) -> int:
+    menus, console = load_menus(), open_console()
+    for name in options.name:
+        for plugin in _named(menus, name):
+            _show(plugin, console)
+    return 0
 
 
 def _overview(menus: Menus) -> Table:

@@ -1,0 +1,55 @@
+"""A whole run with a plugin on made-up recordings: scored, saved, loaded again, and asked for the same answers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from audiofw.bundle.files import read_bundle
+from audiofw.bundle.golden import TOLERANCE, check_golden
+from audiofw.bundle.load import read_model
+from audiofw.config.options import Config
+from audiofw.contract.plugin import Choice
+from audiofw.experiment.hydra_app import compose
+from audiofw.experiment.job import run_found
+from audiofw.kit.checks import COMPANIONS, Trial, expect
+from audiofw.kit.sounds import CLASSES, CLIPS_PER_CLASS, write_recordings
+
+PATTERN = r"data.pattern=(?P<group>\d)"  # each class has one clip of each group
+
+
+def survives_saving(trial: Trial) -> str:
+    """A run with it is scored and saved, and the saved model, loaded again, gives the same probabilities."""
+    with TemporaryDirectory() as scratch, patch.dict(os.environ, {"AUDIOFW_CACHE": f"{scratch}/cache"}):
+        folder, recordings = Path(scratch) / "run", write_recordings(Path(scratch) / "recordings")
+        config, choices = _choose(trial, recordings)
+        folder.mkdir()
+        result, _ = run_found(config, choices, folder, [])
+        expect(not result.lacks, "; ".join(result.lacks))
+        expect(not result.failures, f"{len(result.failures)} clips failed: {next(iter(result.failures), '')}")
+        clips = CLIPS_PER_CLASS * len(CLASSES)
+        expect(result.metrics["n_clips"] == clips, f"{result.metrics['n_clips']} of {clips} clips were used")
+        facts, files = read_bundle(folder)
+        compared = check_golden(read_model(facts, files, str(folder)), files)
+        largest = max((each.difference for each in compared), default=0.0)
+        wrong = f"the saved model's probabilities are off by {largest:.2g}"
+        expect(largest <= TOLERANCE, wrong, "save everything that is fitted in attributes of the estimator")
+    return f"accuracy {result.metrics['scores']['accuracy']['pooled']:.2f}"
+
+
+def _choose(trial: Trial, recordings: Path) -> tuple[Config, dict[str, Choice]]:
+    words = [f"data.source={recordings}", "audio.duration=0.6", "audit=false", "report=false", "n_jobs=1"]
+    if "folds" in trial.choice.plugin.asks:
+        words.append(PATTERN.replace("group", "fold"))
+    elif "groups" in trial.choice.plugin.asks:
+        words.append(PATTERN)
+    kind, name = trial.plugin.kind.name, trial.plugin.name
+    chosen = {**COMPANIONS, kind: name}
+    words += [f"{each}={chosen[each]}" for each in chosen] + ["split.n_splits=2"] * (kind != "split")
+    plain = {key: value for key, value in trial.options.items() if isinstance(value, (str, int, float))}
+    words += [f"{kind}.{key}={value}" for key, value in plain.items()]  # which the rest of the config may depend on
+    words += ["augmented_copies=1"] * (kind == "augmentation")
+    config, choices = compose(words)
+    return config, {**choices, kind: trial.choice}
