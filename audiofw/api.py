@@ -123,8 +123,8 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     with claimed(folder):
         remove_hydras(folder)
         result, _ = run_found(config, choices, folder, list(overrides))
-    for lack in result.lacks:
-        log.warning("%s: %s", folder, lack)
+    for one in result.missing:
+        log.warning("%s: %s", folder, one)
     return RunResult(folder)
 
 

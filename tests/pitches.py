@@ -26,7 +26,7 @@ class ByPitch:
         "feature": {"name": "fft"},
         "audio": {"duration": 3.0, "sample_rate": SR},
         "score": {"name": "accuracy", "value": 0.9, "interval": [0.8, 0.95], "level": 0.95, "measured_on": "5 folds"},
-        "fitted_on": {"said": "all 30 clips"},
+        "fitted_on": {"description": "all 30 clips"},
     }
     gives_probabilities = True
 

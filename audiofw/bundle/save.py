@@ -177,10 +177,10 @@ def _measured_on(run: Finished) -> str:
 def _fitted_on(run: Finished) -> dict[str, Any]:
     clips = run.metrics["n_clips"]
     if run.config.bundle.refit:
-        return {"refit": True, "clips": clips, "said": f"all {clips} clips, after scoring"}
+        return {"refit": True, "clips": clips, "description": f"all {clips} clips, after scoring"}
     last = run.evaluation.folds[-1]
-    said = f"{last.n_train} of {clips} clips, the training set of fold {last.number}"
-    return {"refit": False, "clips": last.n_train, "said": said}
+    description = f"{last.n_train} of {clips} clips, the training set of fold {last.number}"
+    return {"refit": False, "clips": last.n_train, "description": description}
 
 
 def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:

@@ -47,5 +47,5 @@ def _verify(options: argparse.Namespace) -> int:
         f"\n{verdict} when the model was saved: largest difference {largest:.2g}, tolerance {options.tolerance:g}",
         soft_wrap=True,
     )
-    console.print(f"trained on {facts['fitted_on']['said']}", soft_wrap=True)
+    console.print(f"trained on {facts['fitted_on']['description']}", soft_wrap=True)
     return 0 if same else 1

@@ -46,8 +46,8 @@ def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequenc
     """
     result, dataset = run_found(config, choices, folder, overrides)
     print_summary(result.metrics, dataset, result.failures, choices, folder)
-    if result.lacks:
-        raise DataError("; ".join(result.lacks))
+    if result.missing:
+        raise DataError("; ".join(result.missing))
     return result.score
 
 
@@ -80,8 +80,8 @@ def run_in_sweep(
     watcher = watch(part, config) if part else None
     result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
     log.info("%s: %s %.3f", label, config.score, result.score)
-    for lack in result.lacks:
-        log.error("%s: %s", label, lack)
+    for one in result.missing:
+        log.error("%s: %s", label, one)
     return result.score
 
 
@@ -135,7 +135,7 @@ def _run_noted(
             end_job(folder, record, reason=describe_error(error))
         raise
     try:
-        end_job(folder, record, value=result.score, lacks="; ".join(result.lacks) or None)
+        end_job(folder, record, value=result.score, missing="; ".join(result.missing) or None)
     except DataError as error:
-        return replace(result, lacks=[*result.lacks, str(error)])
+        return replace(result, missing=[*result.missing, str(error)])
     return result

@@ -48,7 +48,7 @@ class Result:
     metrics: Mapping[str, Any]
     failures: Sequence[Failure]
     folder: Path
-    lacks: Sequence[str] = ()  #: what was wanted but could not be saved, and why
+    missing: Sequence[str] = ()  #: what was wanted but could not be saved, and why
 
 
 def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch: Watch | None = None) -> Result:
@@ -98,22 +98,22 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "model_bytes": size_of(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
     }
-    result = Result(main_value(metrics), metrics, table.failures, folder, lacks=unmeasured(metrics["robustness"]))
+    result = Result(main_value(metrics), metrics, table.failures, folder, missing=unmeasured(metrics["robustness"]))
     try:
         save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
     except DataError as error:  # the scores can still be shown
-        return replace(result, lacks=[*result.lacks, f"results not saved: {error}"])
-    lacks = [*result.lacks]
+        return replace(result, missing=[*result.missing, f"results not saved: {error}"])
+    missing = [*result.missing]
     if config.bundle.enabled:
         run_ended = Finished(config, choices, clips, classes, unit, evaluation, metrics)
-        lacks += leave_bundle(folder, run_ended, partial(make_model, config, choices))
+        missing += leave_bundle(folder, run_ended, partial(make_model, config, choices))
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
 
         X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
         naming = explain_names(choices["feature"])
-        lacks += build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
-    return replace(result, lacks=lacks)
+        missing += build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
+    return replace(result, missing=missing)
 
 
 def unmeasured(robustness: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -27,7 +27,7 @@ def survives_saving(trial: Trial) -> str:
         config, choices = _choose(trial, recordings)
         folder.mkdir()
         result, _ = run_found(config, choices, folder, [])
-        expect(not result.lacks, "; ".join(result.lacks))
+        expect(not result.missing, "; ".join(result.missing))
         expect(not result.failures, f"{len(result.failures)} clips failed: {next(iter(result.failures), '')}")
         clips = CLIPS_PER_CLASS * len(CLASSES)
         expect(result.metrics["n_clips"] == clips, f"{result.metrics['n_clips']} of {clips} clips were used")

@@ -75,19 +75,19 @@ def build_ensemble(
     seed : int
         For the interval.
     """
-    honest = average_across(proba, y, parts, score)
-    predictions = honest.argmax(axis=1)
+    across = average_across(proba, y, parts, score)
+    predictions = across.argmax(axis=1)
     n_classes = proba.shape[2]
     return Ensemble(
         weights=select(proba, y, score),
-        probabilities=honest,
+        probabilities=across,
         predictions=predictions,
-        value=scores(y, predictions, honest, n_classes)[score],
+        value=scores(y, predictions, across, n_classes)[score],
         folds=[
-            scores(y[fold], predictions[fold], honest[fold], n_classes)[score]
+            scores(y[fold], predictions[fold], across[fold], n_classes)[score]
             for fold in (folds == number for number in np.unique(folds))
         ],
-        interval=score_interval(y, predictions, honest, score, n_classes=n_classes, groups=groups),
+        interval=score_interval(y, predictions, across, score, n_classes=n_classes, groups=groups),
     )
 
 

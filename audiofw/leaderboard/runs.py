@@ -39,7 +39,7 @@ class Run:
     status: Status
     started: float  # seconds since 1970
     reason: str = ""
-    lacks: str = ""  # what was asked for, but could not be written, and why
+    missing: str = ""  # what was asked for, but could not be written, and why
     seconds: float | None = None
     overrides: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)  # of the whole config, by dotted key
@@ -131,7 +131,7 @@ def _make_run(folder: Path, record: Mapping[str, Any], metrics: Mapping[str, Any
         status=status,
         started=_when(record.get("started"), folder),
         reason=reason if status != "failed" else reason or "no reason was recorded",
-        lacks=first_line(str(record.get("lacks") or "")) if status == "finished" else "",
+        missing=first_line(str(record.get("missing") or "")) if status == "finished" else "",
         seconds=as_number(record.get("seconds")),
         overrides=tuple(map(str, overrides)) if isinstance(overrides, list) else (),
         options=_read_options(folder / "config.yaml") if status == "finished" else {},

@@ -112,8 +112,8 @@ class Calibrated(ClassifierMixin, BaseEstimator):
             logs = np.log(np.maximum(said, LEAST))
             sharpness, _ = find_sharpness(logs, codes[tested], take(sample_weight, tested))
             return Sharpened(sharpness).fit(said, codes[tested])
-        everything = [(np.arange(len(tested)), np.arange(len(tested)))]  # Told has nothing to fit
-        curves = CalibratedClassifierCV(Told(), method=self.method, cv=everything, ensemble=False)
+        everything = [(np.arange(len(tested)), np.arange(len(tested)))]  # Passthrough has nothing to fit
+        curves = CalibratedClassifierCV(Passthrough(), method=self.method, cv=everything, ensemble=False)
         return curves.fit(said, codes[tested], sample_weight=take(sample_weight, tested))
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -127,7 +127,7 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-class Told(ClassifierMixin, BaseEstimator):
+class Passthrough(ClassifierMixin, BaseEstimator):
     """Returns its input as probabilities, so that scikit-learn can calibrate existing predictions."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -144,7 +144,7 @@ class Told(ClassifierMixin, BaseEstimator):
         return self.classes_[np.asarray(X).argmax(axis=1)]
 
 
-class Sharpened(Told):
+class Sharpened(Passthrough):
     """Applies temperature scaling to its input, which are probabilities.
 
     Parameters

@@ -111,12 +111,12 @@ def _duration_tells(facts: Facts) -> bool:
 
 def _on_calibration(facts: Facts, reliability: Mapping[str, Any] | None) -> Iterator[Advice]:
     if reliability and reliability["ece"] >= ILL_CALIBRATED:
-        sure, right = reliability["sure"], reliability["right"]
+        confidence, accuracy = reliability["confidence"], reliability["accuracy"]
         calibrated = facts.config.get("calibration", "none") != "none"
         yield Advice(
             "note",
-            f"The probabilities are {'over' if sure > right else 'under'}confident: {sure:.0%} on average, where the "
-            f"accuracy is {right:.0%}.",
+            f"The probabilities are {'over' if confidence > accuracy else 'under'}confident: {confidence:.0%} on "
+            f"average, where the accuracy is {accuracy:.0%}.",
             "Use them only for ranking." if calibrated else "Calibrate them: calibration=temperature",
         )
 

@@ -24,16 +24,16 @@ from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.report import advice, figures, health, media, view
 from audiofw.report.facts import FILE, Facts, read_run_facts
-from audiofw.report.importance_view import listening
+from audiofw.report.importance_view import view_importance
 from audiofw.report.recordings import (
     Mistake,
     Recordings,
     choose_classes,
     choose_examples,
     find_again,
-    hear,
     most_doubtful,
     most_wrong,
+    read_used_part,
 )
 from audiofw.report.render import render
 from audiofw.results.files import write_json, write_text
@@ -49,7 +49,7 @@ SHARE_OF_FIT = 0.15  # of the training time, to spend on permutation importance
 LEAST_SECONDS = 1.0
 
 
-Hear = Callable[[Stretch], tuple[np.ndarray, int]]
+Read = Callable[[Stretch], tuple[np.ndarray, int]]
 
 
 class Shown(NamedTuple):
@@ -152,10 +152,10 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
     classes = choose_classes(facts)
     examples = choose_examples(list(usable.values()), classes)
     wrong, doubtful = most_wrong(facts), most_doubtful(facts)
-    heard = partial(hear, config=found.config, most=LONGEST)
+    read = partial(read_used_part, config=found.config, most=LONGEST)
     wanted = {clip.name: clip for clips in examples.values() for clip in clips}
     wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
-    shown = {one.name: one for one in _show(list(wanted.values()), heard, audio, n_jobs)}
+    shown = {one.name: one for one in _show(list(wanted.values()), read, audio, n_jobs)}
     rows = _probe(list(usable.values()), found.config, counts, n_jobs)
     reliable, matrix = figures.reliability(facts), figures.matrix(facts)
     return {
@@ -170,14 +170,14 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
         "reliability": reliable,
         "classes": classes,
         "examples": {name: [shown[c.name] for c in clips if c.name in shown] for name, clips in examples.items()},
-        "means": _means(list(usable.values()), classes, heard, shown, n_jobs),
+        "means": _means(list(usable.values()), classes, read, shown, n_jobs),
         "wrong": [(one, shown.get(one.name)) for one in wrong],
         "doubtful": [(one, shown.get(one.name)) for one in doubtful],
         "mistakes": most_wrong(facts, MOST_LISTED),
-        "n_wrong": int(np.sum(facts.truth != facts.said)),
-        "listening": listening(facts),
+        "n_wrong": int(np.sum(facts.truth != facts.predicted)),
+        "importance": view_importance(facts),
         "health": rows,
-        "gone": _say_gone(facts, found, usable, [*wrong, *doubtful]),
+        "unavailable": _describe_unavailable(facts, found, usable, [*wrong, *doubtful]),
         "audio": audio,
         "longest_shown": LONGEST,
     }
@@ -197,28 +197,28 @@ def _count(facts: Facts, usable: Mapping[str, Clip]) -> dict[str, int]:
     return {name: each[name] for name in facts.classes}
 
 
-def _show(clips: Sequence[Clip], heard: Hear, audio: bool, n_jobs: int) -> list[Shown]:
+def _show(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> list[Shown]:
     """Decode and compress clips in parallel; those that can no longer be read are left out."""
-    made = outcomes(partial(_shown, heard=heard, audio=audio), clips, n_jobs=n_jobs)
+    made = outcomes(partial(_shown, read=read, audio=audio), clips, n_jobs=n_jobs)
     return [one for one in made if not isinstance(one, Lost)]
 
 
-def _shown(clip: Clip, heard: Hear, audio: bool) -> Shown:
-    y, sr = heard(clip.stretch)
+def _shown(clip: Clip, read: Read, audio: bool) -> Shown:
+    y, sr = read(clip.stretch)
     db = media.decibels(y, sr)
     uri = media.sound_uri(y, sr) if audio else None
     return Shown(clip.name, len(y) / sr, sr, media.picture(db, sr), media.waveform(y), uri, db)
 
 
 def _means(
-    clips: Sequence[Clip], classes: Sequence[str], heard: Hear, shown: Mapping[str, Shown], n_jobs: int
+    clips: Sequence[Clip], classes: Sequence[str], read: Read, shown: Mapping[str, Shown], n_jobs: int
 ) -> dict[str, Any]:
     """Average the spectrograms of some clips of each class; also give their number."""
     found = {}
     for name in classes:
         some = spread_evenly([clip for clip in clips if clip.label == name], AVERAGED)
         new = [clip for clip in some if clip.name not in shown]
-        made = outcomes(partial(_decibels, heard=heard), new, n_jobs=n_jobs)
+        made = outcomes(partial(_decibels, read=read), new, n_jobs=n_jobs)
         pairs = [pair for pair in made if not isinstance(pair, Lost)]
         pairs += [(shown[clip.name].db, shown[clip.name].sr) for clip in some if clip.name in shown]
         rates = {sr for _, sr in pairs}
@@ -228,8 +228,8 @@ def _means(
     return found
 
 
-def _decibels(clip: Clip, heard: Hear) -> tuple[np.ndarray, int]:
-    y, sr = heard(clip.stretch)
+def _decibels(clip: Clip, read: Read) -> tuple[np.ndarray, int]:
+    y, sr = read(clip.stretch)
     return media.decibels(y, sr), sr
 
 
@@ -248,12 +248,12 @@ def _probe(
     return health.by_class(some, probe_all(some, config, n_jobs=n_jobs), counts)
 
 
-def _say_gone(
+def _describe_unavailable(
     facts: Facts, found: Recordings, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
 ) -> tuple[str, Sequence[str]] | None:
     """Say which recordings are missing; None if none are."""
-    if found.gone:
-        return f"The recordings are no longer available, so they cannot be shown or played: {found.gone}.", ()
+    if found.unavailable:
+        return f"The recordings are no longer available, so they cannot be shown or played: {found.unavailable}.", ()
     known = facts.predictions.paths if facts.predictions else tuple(one.name for one in mistakes)
     missing = [name for name in known if name not in usable]
     if not missing:

@@ -48,7 +48,7 @@ class Facts:
         return self._numbers(self.predictions.labels if self.predictions else ())
 
     @cached_property
-    def said(self) -> np.ndarray:
+    def predicted(self) -> np.ndarray:
         """The index of each test clip's predicted class, [shape=(tested,)]."""
         return self._numbers(self.predictions.predicted if self.predictions else ())
 

@@ -22,7 +22,7 @@ class Confusion(NamedTuple):
     """A pair of classes, the first of which is predicted as the second."""
 
     label: str
-    said: str
+    predicted: str
     n: int
     of: int
 
@@ -50,8 +50,8 @@ class Bin(NamedTuple):
     low: float
     high: float
     n: int
-    sure: float
-    right: float
+    confidence: float
+    accuracy: float
 
 
 def matrix(facts: Facts) -> Matrix:
@@ -131,20 +131,20 @@ def reliability(facts: Facts) -> dict[str, Any] | None:
     """
     if facts.probabilities is None or not len(facts.truth):
         return None
-    sure = facts.probabilities[np.arange(len(facts.said)), facts.said].astype(float)
-    right = facts.truth == facts.said
-    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    confidence = facts.probabilities[np.arange(len(facts.predicted)), facts.predicted].astype(float)
+    correct = facts.truth == facts.predicted
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins = [
-        Bin(k / BINS, (k + 1) / BINS, int(n), float(sure[place == k].mean()), float(right[place == k].mean()))
+        Bin(k / BINS, (k + 1) / BINS, int(n), float(confidence[place == k].mean()), float(correct[place == k].mean()))
         for k in range(BINS)
         if (n := np.sum(place == k))
     ]
-    ece = sum(one.n * abs(one.sure - one.right) for one in bins) / len(sure)
+    ece = sum(one.n * abs(one.confidence - one.accuracy) for one in bins) / len(confidence)
     return {
         "bins": bins,
-        "points": [(one.sure, one.right) for one in bins],
-        "n": len(sure),
+        "points": [(one.confidence, one.accuracy) for one in bins],
+        "n": len(confidence),
         "ece": float(ece),
-        "sure": float(sure.mean()),
-        "right": float(right.mean()),
+        "confidence": float(confidence.mean()),
+        "accuracy": float(correct.mean()),
     }

@@ -51,7 +51,7 @@ class Axis(NamedTuple):
     naming: str = ""  # how the feature names its rows
 
 
-def listening(facts: Facts) -> dict[str, Any] | None:
+def view_importance(facts: Facts) -> dict[str, Any] | None:
     """Read ``importance.json``; None if the run has written none."""
     measured = facts.importance
     if not measured:

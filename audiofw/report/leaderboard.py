@@ -49,7 +49,7 @@ def show_leaderboard(folder: Path) -> int:
     write_leaderboard_table(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
     report = _write_report(folder, board)
     console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
-    return len(board.failures) + len(_lacking(board))
+    return len(board.failures) + len(_incomplete(board))
 
 
 def _next_steps(folder: Path, board: Leaderboard, report: Path | None) -> Iterator[str]:
@@ -89,7 +89,7 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
         *_say_direction(board),
         *board.notes,
         *_say_cautions(board),
-        *_say_lacking(board),
+        *_describe_missing(board),
         *_say_unfinished(board),
     ]:
         console.print(note, soft_wrap=True)
@@ -122,14 +122,16 @@ def _say_cautions(board: Leaderboard) -> list[str]:
     return [*lines, f"… and {left} more audit warnings in the runs' reports"] if left > 0 else lines
 
 
-def _lacking(board: Leaderboard) -> list[Run]:
-    return [run for run in map(run_of, board.rows) if run.lacks]
+def _incomplete(board: Leaderboard) -> list[Run]:
+    return [run for run in map(run_of, board.rows) if run.missing]
 
 
-def _say_lacking(board: Leaderboard) -> list[str]:
-    if not (lacking := _lacking(board)):
+def _describe_missing(board: Leaderboard) -> list[str]:
+    if not (incomplete := _incomplete(board)):
         return []
-    return [f"{len(lacking)} of {len(board.all_runs)} runs could not save all of their results: {lacking[0].lacks}"]
+    return [
+        f"{len(incomplete)} of {len(board.all_runs)} runs could not save all of their results: {incomplete[0].missing}"
+    ]
 
 
 def _say_unfinished(board: Leaderboard) -> list[str]:
@@ -277,7 +279,7 @@ def _facts(run: Run) -> dict[str, Any]:
     facts |= {key: as_number(metrics[key]) for key in FACTS if key in metrics}
     return facts | {
         "audit_warnings": len(warnings_of(run)) if "audit" in metrics else None,
-        "lacks": run.lacks or None,
+        "missing": run.missing or None,
         "seconds": run.seconds,
         "job": run.job,
         "folder": str(run.folder),

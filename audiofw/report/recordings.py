@@ -29,11 +29,11 @@ MOST_WRONG, MOST_DOUBTFUL = 8, 4
 
 
 class Recordings(NamedTuple):
-    """The clips of a run by their names; if they cannot be found, `gone` is the reason."""
+    """The clips of a run by their names; if they cannot be found, `unavailable` is the reason."""
 
     clips: Mapping[str, Clip]
     config: Config | None
-    gone: str | None = None
+    unavailable: str | None = None
 
 
 class Mistake(NamedTuple):
@@ -41,8 +41,8 @@ class Mistake(NamedTuple):
 
     name: str
     label: str
-    said: str
-    sure: float | None  # probability of the predicted class
+    predicted: str
+    confidence: float | None  # probability of the predicted class
     shares: Sequence[tuple[str, float]]  # the most probable classes, and the true one
     fold: int = 1
 
@@ -92,7 +92,7 @@ def _inside(folder: Path | None) -> Iterator[None]:
         os.chdir(here)
 
 
-def hear(sound: Path | Stretch, config: Config | None, most: float) -> tuple[np.ndarray, int]:
+def read_used_part(sound: Path | Stretch, config: Config | None, most: float) -> tuple[np.ndarray, int]:
     """Read the part of a clip that a run used first.
 
     Parameters
@@ -137,38 +137,38 @@ def choose_examples(clips: Sequence[Clip], classes: Sequence[str], most: int = M
 
 def most_wrong(facts: Facts, most: int = MOST_WRONG) -> list[Mistake]:
     """List the wrong predictions, the most confident first."""
-    return _mistakes(facts, np.flatnonzero(facts.truth != facts.said), -1, most)
+    return _mistakes(facts, np.flatnonzero(facts.truth != facts.predicted), -1, most)
 
 
 def most_doubtful(facts: Facts, most: int = MOST_DOUBTFUL) -> list[Mistake]:
     """List the correct predictions, the least confident first; none without probabilities."""
     if facts.probabilities is None:
         return []
-    return _mistakes(facts, np.flatnonzero(facts.truth == facts.said), 1, most)
+    return _mistakes(facts, np.flatnonzero(facts.truth == facts.predicted), 1, most)
 
 
 def _mistakes(facts: Facts, places: np.ndarray, sign: int, most: int) -> list[Mistake]:
     if facts.predictions is None:
         return []
     if facts.probabilities is not None:
-        sure = facts.probabilities[places, facts.said[places]]
-        places = places[np.argsort(sign * sure, kind="stable")]
+        confidence = facts.probabilities[places, facts.predicted[places]]
+        places = places[np.argsort(sign * confidence, kind="stable")]
     return [_mistake(facts, int(i)) for i in places[:most]]
 
 
 def _mistake(facts: Facts, i: int) -> Mistake:
     tested, proba = facts.predictions, facts.probabilities
     assert tested is not None
-    name, label, said = tested.paths[i], tested.labels[i], tested.predicted[i]
+    name, label, predicted = tested.paths[i], tested.labels[i], tested.predicted[i]
     if proba is None:
-        return Mistake(name, label, said, None, (), tested.folds[i])
+        return Mistake(name, label, predicted, None, (), tested.folds[i])
     likely = [facts.classes[k] for k in np.argsort(-proba[i], kind="stable")[:3]]
     shown = likely if label in likely else [*likely[:2], label]
     return Mistake(
         name,
         label,
-        said,
-        float(proba[i, facts.classes.index(said)]),
+        predicted,
+        float(proba[i, facts.classes.index(predicted)]),
         tuple((one, float(proba[i, facts.classes.index(one)])) for one in shown),
         tested.folds[i],
     )

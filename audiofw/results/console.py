@@ -174,9 +174,9 @@ def predict_step(folder: Path, owners: Iterable[str], which: str = "model") -> I
     """
     file, place = folder / FOLDER / FACTS, from_here(folder)
     if file.is_file():
-        said = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["said"]
+        trained_on = json.loads(file.read_text(encoding="utf-8"))["fitted_on"]["description"]
         words = ["predict", place if not place.startswith("-") else f"./{place}"]
-        yield f"predict:  {command_line(words, owners)} FILE   ({which}, trained on {said})"
+        yield f"predict:  {command_line(words, owners)} FILE   ({which}, trained on {trained_on})"
 
 
 def _number(value: float | None) -> str:

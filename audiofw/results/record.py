@@ -48,7 +48,7 @@ class Record:
     started: str = ""
     pid: int = 0
     reused: str | None = None  #: the folder of the earlier run that this one repeats
-    lacks: str | None = None  #: what was wanted but could not be written, and why
+    missing: str | None = None  #: what was wanted but could not be written, and why
 
 
 def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset, code: str) -> str:
@@ -121,11 +121,11 @@ def end_job(
     value: float | None = None,
     reason: str | None = None,
     pruned: bool = False,
-    lacks: str | None = None,
+    missing: str | None = None,
 ) -> None:
     """Record how a job ended: with a score, or why there is none; and what could not be written."""
     record.status = "pruned" if pruned else "finished" if reason is None else "failed"
-    record.value, record.reason, record.lacks = value, reason, lacks
+    record.value, record.reason, record.missing = value, reason, missing
     record.seconds = (datetime.now().astimezone() - datetime.fromisoformat(record.started)).total_seconds()
     write_record(folder, record)
 
@@ -178,7 +178,7 @@ def settled_run(job: str, rerun: str, since: str = "9999") -> tuple[Path, Record
     if not found:
         return None
     record = found[1]
-    whole = record.lacks is None or rerun == "none"
+    whole = record.missing is None or rerun == "none"
     finished = record.status == "finished" and record.value is not None and whole
     failed = record.status == "failed" and (rerun == "none" or record.started >= since)
     return found if finished or failed else None

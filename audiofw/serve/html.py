@@ -52,7 +52,7 @@ def _score(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _fitted(facts: Mapping[str, Any]) -> str:
-    return str(facts.get("fitted_on", {}).get("said", ""))
+    return str(facts.get("fitted_on", {}).get("description", ""))
 
 
 def heard(facts: Mapping[str, Any], limits: UploadLimits) -> str:

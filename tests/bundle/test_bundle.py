@@ -63,7 +63,7 @@ def test_the_bundle_says_what_it_is(run):
     assert facts["score"]["value"] == metrics["value"]
     assert facts["score"]["interval"] == metrics["scores"]["accuracy"]["interval"]
     assert "of 36 clips" in facts["score"]["measured_on"]
-    assert facts["fitted_on"] == {"refit": True, "clips": 36, "said": "all 36 clips, after scoring"}
+    assert facts["fitted_on"] == {"refit": True, "clips": 36, "description": "all 36 clips, after scoring"}
     assert facts["training"]["clips"] == 36
     assert facts["versions"].keys() >= {"numpy", "scikit-learn", "lightgbm", "soxr", "libsndfile", "skops"}
     listed = {path.relative_to(run / "model").as_posix() for path in (run / "model").rglob("*") if path.is_file()}
@@ -92,7 +92,7 @@ def test_without_refit_it_is_the_last_folds(tmp_path):
     assert facts["fitted_on"] == {
         "refit": False,
         "clips": 24,
-        "said": "24 of 36 clips, the training set of fold 3",
+        "description": "24 of 36 clips, the training set of fold 3",
     }
     with (run / "predictions.csv").open() as file:
         header, *rows = (line.strip().split(",") for line in file)

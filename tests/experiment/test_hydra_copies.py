@@ -77,6 +77,6 @@ def test_our_command_copies_quickly_and_leaves_nothing_behind(audiofw, repositor
 
 
 def test_a_run_from_python_copies_as_hydra_does(seen, sounds, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiofw.api.run_found", lambda *args: (SimpleNamespace(lacks=[]), None))
+    monkeypatch.setattr("audiofw.api.run_found", lambda *args: (SimpleNamespace(missing=[]), None))
     fw.run([f"data.source={sounds()}"], path=tmp_path / "run")
     assert set(seen) == {False}

@@ -24,12 +24,12 @@ from audiofw.cli.main import main
 from audiofw.report import advice, figures, health, media
 from audiofw.report.build import write_report
 from audiofw.report.facts import read_run_facts
-from audiofw.report.importance_view import listening
+from audiofw.report.importance_view import view_importance
 from audiofw.report.recordings import choose_classes, most_doubtful, most_wrong
 from audiofw.report.scales import scored
 from audiofw.spectral import hz_to_mel
 
-SECTIONS = {"advice", "scores", "classes", "mistakes", "listening", "probabilities", "sounds", "health", "run"}
+SECTIONS = {"advice", "scores", "classes", "mistakes", "importance", "probabilities", "sounds", "health", "run"}
 QUICK = (
     "model=lightgbm",
     "model.n_estimators=5",
@@ -133,7 +133,7 @@ def test_the_worst_mistakes_are_named_with_both_labels_and_their_probability(pag
     assert wrong, "the test needs a model that errs"
     for one in wrong:
         assert one.name in page.text
-        said = f"{one.label} predicted as {one.said} , {100 * one.sure:.0f} % confidence"
+        said = f"{one.label} predicted as {one.predicted} , {100 * one.confidence:.0f} % confidence"
         assert " ".join(said.split()) in page.text.replace("\xa0", " ")
 
 
@@ -306,7 +306,7 @@ def test_calibration_error_of_one_who_is_always_half_sure_and_always_right(tmp_p
     object.__setattr__(facts, "predictions", facts.predictions._replace(predicted=facts.predictions.labels))
     facts.predictions.probabilities[:] = 0.5
     found = figures.reliability(facts)
-    assert (found["ece"], found["sure"], found["right"]) == (0.5, 0.5, 1.0)
+    assert (found["ece"], found["confidence"], found["accuracy"]) == (0.5, 0.5, 1.0)
 
 
 def test_log_loss_has_a_scale_of_its_own(tmp_path):
@@ -324,7 +324,7 @@ def test_the_importance_of_components_says_how_they_are_named(tmp_path):
     rows = [[f"{kind}_{f}Hz", 1.0] for kind in ("slow", "fast") for f in (100, 200)]
     measured = {"method": "model", "unit": "share", "n_columns": 4, "row": rows, "naming": "Slow means 3 Hz."}
     (folder / "importance.json").write_text(json.dumps(measured))
-    axes = {axis.title: axis for axis in listening(read_run_facts(folder))["axes"]}
+    axes = {axis.title: axis for axis in view_importance(read_run_facts(folder))["axes"]}
     assert [bar.name for bar in axes["By component"].bars] == ["slow", "fast"]
     assert (axes["By component"].naming, axes["By frequency"].naming) == ("Slow means 3 Hz.", "")
 
@@ -489,11 +489,11 @@ def test_clips_at_their_own_rates_are_shown_and_told(audiofw, tmp_path):
 )
 def test_what_is_played_is_what_the_model_hears_first(tmp_path, words, seconds, loud):
     from audiofw.experiment.hydra_app import compose
-    from audiofw.report.recordings import hear
+    from audiofw.report.recordings import read_used_part
 
     y = np.concatenate([np.full(22050 * 6 // 10, 1e-4), tone(440, 0.2), np.full(22050 * 2 // 10, 1e-4)])
     config, _ = compose(words)
-    heard, sr = hear(write_wav(tmp_path / "late.wav", y), config, most=3.0)
+    heard, sr = read_used_part(write_wav(tmp_path / "late.wav", y), config, most=3.0)
     assert heard.size / sr == pytest.approx(seconds, abs=0.06)
     assert (np.abs(heard).max() > 0.1) == loud
 
@@ -501,7 +501,7 @@ def test_what_is_played_is_what_the_model_hears_first(tmp_path, words, seconds, 
 def heard_rows(rows: list[list]) -> list:
     """Return the axes of the importance plot for these row names."""
     measured = {"method": "model", "unit": "share", "n_columns": len(rows), "row": rows, "statistic": [], "part": []}
-    return listening(SimpleNamespace(importance=measured, config={}))["axes"]
+    return view_importance(SimpleNamespace(importance=measured, config={}))["axes"]
 
 
 def test_rows_of_one_frequency_are_summed_and_so_are_those_of_one_kind():

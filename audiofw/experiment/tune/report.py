@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE = "tune.json"
 
 
-def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> None:
+def report(study: optuna.Study, folder: Path, tune: Tune, held_out: Path | str | None) -> None:
     """Print the result of a search, and write it to ``tune.json`` in the sweep's folder.
 
     Parameters
@@ -28,15 +28,15 @@ def report(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | N
     folder : Path
         The sweep's folder.
     tune : Tune
-    honest : Path, str or None
+    held_out : Path, str or None
         Folder of the best trial's results on the held-out clips, or why there are none; None if nothing is held out.
     """
-    found = summarise_search(study, folder, tune, honest)
+    found = summarise_search(study, folder, tune, held_out)
     _show(found)
     write_json(folder / FILE, found)
 
 
-def summarise_search(study: optuna.Study, folder: Path, tune: Tune, honest: Path | str | None) -> dict[str, Any]:
+def summarise_search(study: optuna.Study, folder: Path, tune: Tune, held_out: Path | str | None) -> dict[str, Any]:
     """Collect what `report` writes."""
     best, score = study.best_trial, study.user_attrs["score"]
     counts = Counter(trial.state.name.lower() for trial in own_trials(study))
@@ -47,9 +47,9 @@ def summarise_search(study: optuna.Study, folder: Path, tune: Tune, honest: Path
         "best": best.number,
         "options": [word for word in best.user_attrs["words"] if word.partition("=")[0].lstrip("+") in best.params],
         "fixed": study.user_attrs["fixed"],
-        "optimistic": {"value": best.value, **_figures(folder / best.user_attrs["folder"], score)},
-        "honest": _figures(honest, score) if isinstance(honest, Path) else None,
-        "no_honest_score_because": honest if isinstance(honest, str) else None,
+        "during_tuning": {"value": best.value, **_figures(folder / best.user_attrs["folder"], score)},
+        "held_out": _figures(held_out, score) if isinstance(held_out, Path) else None,
+        "held_out_error": held_out if isinstance(held_out, str) else None,
         "holdout": tune.holdout_folds or tune.holdout,
         "seed": study.user_attrs["seed"],
     }
@@ -69,11 +69,11 @@ def _show(found: dict[str, Any]) -> None:
     console.print(f"trial {found['best']} is the best of {sum(trials.values())} ({counts}):", soft_wrap=True)
     console.print(f"  {' '.join(found['options'])}", "", sep="\n", soft_wrap=True)
     less = "" if found["greater_is_better"] else " (lower is better)"
-    level = f"{found['optimistic']['level']:.0%} interval"
+    level = f"{found['during_tuning']['level']:.0%} interval"
     table = new_table("", "", "clips", f"{found['score']}{less}", level, right=3)
-    table.add_row("during tuning", "optimistic: selected by this score", *_row(found["optimistic"]))
-    if found["honest"]:
-        table.add_row("on held-out clips", "unbiased: unseen by any trial", *_row(found["honest"]))
+    table.add_row("during tuning", "optimistic: selected by this score", *_row(found["during_tuning"]))
+    if found["held_out"]:
+        table.add_row("on held-out clips", "unbiased: unseen by any trial", *_row(found["held_out"]))
     console.print(table, "", sep="\n")
     if not found["holdout"]:
         console.print("no clips were held out, so there is no unbiased score; use tune.holdout=0.2", "")

@@ -88,10 +88,10 @@ def search(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launc
         _check_hope(hunt.study)
     if not any(trial.value is not None for trial in own_trials(hunt.study)):
         raise AudiofwError(f"all {hunt.tune.n_trials} trials failed; the last: {reasons(own_trials(hunt.study))[-1]}")
-    honest = _run_winner(hunt)
-    report(hunt.study, hunt.folder, hunt.tune, honest)
-    if isinstance(honest, str):
-        raise AudiofwError(f"the best trial could not be scored on the held-out clips: {honest}")
+    held_out = _run_winner(hunt)
+    report(hunt.study, hunt.folder, hunt.tune, held_out)
+    if isinstance(held_out, str):
+        raise AudiofwError(f"the best trial could not be scored on the held-out clips: {held_out}")
 
 
 def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, launcher: Launcher) -> Search:

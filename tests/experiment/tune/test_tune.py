@@ -349,7 +349,7 @@ def trials(folder: Path) -> list[tuple]:
     return [(r.status, r.value, [w for w in r.overrides if w.startswith("model.depth")]) for r in records if r]
 
 
-def test_the_winners_honest_score_is_of_clips_that_no_trial_saw(search, tmp_path, capsys):
+def test_the_winners_held_out_score_is_of_clips_that_no_trial_saw(search, tmp_path, capsys):
     found = search("sweep", "model.depth=range(1,4)", "tune.n_trials=4")
     folder = tmp_path / "sweep"
     aside = read_tested(folder / HELD_OUT)
@@ -357,14 +357,14 @@ def test_the_winners_honest_score_is_of_clips_that_no_trial_saw(search, tmp_path
         assert len(read_tested(folder / str(trial)) | aside) == 30
         assert not read_tested(folder / str(trial)) & aside
     values = [value for _, value, _ in trials(folder)]
-    assert found["optimistic"]["value"] == max(values)
+    assert found["during_tuning"]["value"] == max(values)
     assert found["best"] == values.index(max(values))
     rows = list(csv.DictReader((folder / HELD_OUT / "predictions.csv").open()))
     right = sum(row["label"] == row["predicted"] for row in rows) / len(rows)
-    assert found["honest"]["value"] == pytest.approx(right)
-    assert found["honest"]["n_tested"] == len(rows) == 6
+    assert found["held_out"]["value"] == pytest.approx(right)
+    assert found["held_out"]["n_tested"] == len(rows) == 6
     out = capsys.readouterr().out
-    assert f"{found['honest']['value']:.3f}" in out
+    assert f"{found['held_out']['value']:.3f}" in out
     assert "optimistic" in out
     assert len(read_runs([folder])) == len({tuple(words) for *_, words in trials(folder)})  # trials alone
 
@@ -443,8 +443,8 @@ def test_hopeless_trials_are_stopped_after_some_folds_and_have_not_failed(search
     assert sum(at_once["trials"].values()) == 8
     assert at_once["trials"]["fail"] == 0
     assert at_once["trials"]["pruned"] > 0
-    assert at_once["honest"]["value"] == found["honest"]["value"]
-    assert at_once["honest"]["n_tested"] == 6
+    assert at_once["held_out"]["value"] == found["held_out"]["value"]
+    assert at_once["held_out"]["n_tested"] == 6
     finished = [
         {words[0]: value for status, value, words in trials(tmp_path / folder) if status == "finished"}
         for folder in ("sweep", "at once")
@@ -459,7 +459,7 @@ def test_a_loss_is_minimised(search, tmp_path):
     found = search("sweep", *words, "score=log_loss")
     values = [value for _, value, _ in trials(tmp_path / "sweep")]
     assert len(set(values)) > 1
-    assert found["optimistic"]["value"] == min(values)
+    assert found["during_tuning"]["value"] == min(values)
     assert not found["greater_is_better"]
 
 

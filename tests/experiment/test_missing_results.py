@@ -51,7 +51,7 @@ def test_a_full_disk_costs_the_exit_code_and_one_line_not_the_score(audiofw, sou
     assert not list(Path("run").rglob("*.tmp"))
     assert Path("run/model").exists() == (name in ("report.html", "importance.json"))
     record = read_record(Path("run"))
-    assert (record.status, said in record.lacks.replace(f"{tmp_path}/", "")) == ("finished", True)
+    assert (record.status, said in record.missing.replace(f"{tmp_path}/", "")) == ("finished", True)
 
 
 def test_a_record_that_cannot_be_written_is_one_line(audiofw, sounds, full_disk):
@@ -88,7 +88,7 @@ def test_a_sweep_whose_runs_lack_models_says_so_and_makes_them_next_time(sweep_h
     outcome = sweep_here(*words)
     assert outcome.code == 0, outcome.err
     assert all((tmp_path / "s" / job / "model").is_dir() for job in "01")
-    assert json.loads((tmp_path / "s/0/result.json").read_text())["lacks"] is None
+    assert json.loads((tmp_path / "s/0/result.json").read_text())["missing"] is None
 
 
 def test_a_sweeps_leaderboard_is_shown_where_it_cannot_be_written(sweep_here, sounds, full_disk, tmp_path):
