@@ -44,14 +44,22 @@ class Rule:
         half the threshold.
     span : float
         Length of the median filter, in seconds.
+    max_gap : float
+        Neighbouring events of one class that are no farther apart are one, in seconds.
     min_duration : float
         Shorter events are dropped, in seconds.
+    activity : float, optional
+        Where the background's score is below ``1 - activity`` is one event, of the class that has the highest mean
+        score over all of it; this mean must reach the class's threshold. Without it, each class is compared with its
+        threshold at each moment.
     """
 
     thresholds: Mapping[str, float]
     smoothing: Smoothing = "none"
     span: float = 0.0
+    max_gap: float = 0.0
     min_duration: float = 0.0
+    activity: float | None = None
 
 
 PLAIN = Rule({})
@@ -115,6 +123,8 @@ def detect(
         Sorted by start.
     """
     scores = smoothed(moments, rule)
+    if rule.activity is not None:
+        return name_runs(moments, scores, rule, classes, background)
     return find_runs(moments, candidates(scores, rule, classes, background, exclusive), rule, classes, background)
 
 
@@ -153,18 +163,57 @@ def find_runs(
 ) -> Found:
     """Find where the scores of a class stay above its threshold, for long enough."""
     least = np.array([rule.thresholds.get(name, 0.0) for name in classes])
+    return _joined(moments, scores, _active_runs(moments, _without(scores, classes, background), least, rule), rule)
+
+
+def name_runs(
+    moments: Moments, scores: np.ndarray, rule: Rule, classes: Sequence[str], background: str | None
+) -> Found:
+    """Find where there is more than background for long enough, and the class that it is as a whole."""
+    named = _without(scores, classes, background)
+    runs = _active_runs(moments, named.sum(axis=1, keepdims=True), np.array([rule.activity]), rule)
+    means = _means(named, *runs[:2])
+    of = means.argmax(axis=1)
+    sure = means[np.arange(len(of)), of] >= np.array([rule.thresholds.get(name, 0.0) for name in classes])[of]
+    return _joined(moments, named, (runs[0][sure], runs[1][sure], of[sure]), rule)
+
+
+def _without(scores: np.ndarray, classes: Sequence[str], background: str | None) -> np.ndarray:
+    return np.where([name == background for name in classes], 0.0, scores)
+
+
+Runs = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The first and last stretch of each, and its class."""
+
+
+def _active_runs(moments: Moments, scores: np.ndarray, least: np.ndarray, rule: Rule) -> Runs:
+    """List the runs of each column's scores above its threshold."""
     active = (scores >= least) & (scores > 0)
-    active[:, [name == background for name in classes]] = False
     joined = np.concatenate([[False], np.abs(moments.starts[1:] - moments.ends[:-1]) < 1e-6])[: len(scores)]
     if rule.smoothing == "hysteresis":
         active = _held(active, scores >= np.maximum(FAINTER * least, 1e-9), joined)
-    first, last, of = _runs(active, joined)
-    keep = moments.ends[last] - moments.starts[first] >= rule.min_duration - 1e-9
-    first, last, of = first[keep], last[keep], of[keep]
-    order = np.lexsort((of, first))
-    first, last, of = first[order], last[order], of[order]
+    return _runs(active, joined)
+
+
+def _means(scores: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     total = _cumulated(scores)
-    confidence = (total[last + 1, of] - total[first, of]) / (last + 1 - first)
+    return (total[last + 1] - total[first]) / (last + 1 - first)[:, None]
+
+
+def _joined(moments: Moments, scores: np.ndarray, runs: Runs, rule: Rule) -> Found:
+    """Join neighbours of one class, leave out what is then too short, and sort by start.
+
+    Where there is one class at a time, neighbours are those in time; otherwise those of the class.
+    """
+    order = np.argsort(runs[0], kind="stable") if rule.activity is not None else np.lexsort((runs[0], runs[2]))
+    first, last, of = (column[order] for column in runs)
+    apart = (of[1:] != of[:-1]) | (moments.starts[first[1:]] - moments.ends[last[:-1]] > rule.max_gap + 1e-9)
+    begins = np.concatenate([[True], apart]) if len(of) else np.zeros(0, bool)
+    first, of, last = first[begins], of[begins], last[np.concatenate([begins[1:], [True]]) if len(of) else begins]
+    keep = moments.ends[last] - moments.starts[first] >= rule.min_duration - 1e-9
+    order = np.flatnonzero(keep)[np.lexsort((of[keep], first[keep]))]
+    first, last, of = first[order], last[order], of[order]
+    confidence = _means(scores, first, last)[np.arange(len(of)), of]
     return Found(Events(moments.starts[first], moments.ends[last], of), confidence)
 
 
@@ -180,7 +229,7 @@ def _held(active: np.ndarray, faint: np.ndarray, joined: np.ndarray) -> np.ndarr
     return changes[:-1].cumsum(axis=0) > 0
 
 
-def _runs(active: np.ndarray, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _runs(active: np.ndarray, joined: np.ndarray) -> Runs:
     """List the first and last stretch, and the class, of every run of active ones; a gap in time ends a run."""
     edge = np.zeros((1, active.shape[1]), bool)
     before = np.concatenate([edge, active[:-1]]) & joined[:, None]
@@ -199,7 +248,7 @@ def read_rule(facts: Mapping[str, Any]) -> Rule:
         For a value that no rule can have.
     """
     rule = Rule(**facts)
-    shares, lengths = rule.thresholds.values(), (rule.span, rule.min_duration)
+    shares, lengths = [*rule.thresholds.values(), rule.activity or 0.0], (rule.span, rule.max_gap, rule.min_duration)
     if rule.smoothing not in SMOOTHINGS or not all(0 <= p <= 1 for p in shares) or not all(s >= 0 for s in lengths):
         raise ValueError(f"the timeline's rule {dict(facts)}")
     return rule

@@ -1,4 +1,4 @@
-"""The time that a plugin takes per clip, compared with a built-in one."""
+"""What a plugin costs a clip, beside a built-in one."""
 
 from __future__ import annotations
 

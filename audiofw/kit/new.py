@@ -30,7 +30,7 @@ class New(NamedTuple):
 
 
 class Publisher(NamedTuple):
-    """The author and licence of a package."""
+    """What a package says of who publishes it."""
 
     author: str
     licence: str  #: one of `LICENCES`

@@ -105,3 +105,29 @@ def test_what_was_not_heard_has_no_event():
 def test_a_rule_with_a_wrong_value_is_refused(facts):
     with pytest.raises(ValueError, match="rule"):
         read_rule(facts)
+
+
+def test_neighbours_of_one_class_that_are_near_are_one_event():
+    scores = cat(0.9, 0.1, 0.9, 0.1, 0.1, 0.9)
+    assert said(detect(scores, Rule({"cat": 0.5}, max_gap=1.0), CLASSES, background="background")) == [
+        (0, 3, "cat"),
+        (5, 6, "cat"),
+    ]
+
+
+def test_what_is_not_background_is_one_event_of_the_class_that_it_is_as_a_whole():
+    scores = moments([0.9, 0.1, 0], [0.1, 0.7, 0.2], [0.2, 0.3, 0.5], [0.1, 0.5, 0.4], [0.9, 0, 0.1], [0.3, 0.3, 0.4])
+    found = detect(scores, Rule({}, activity=0.5), CLASSES, background="background")
+    assert said(found) == [(1, 4, "cat"), (5, 6, "dog")]
+    assert found.confidence == pytest.approx([0.5, 0.4])
+    assert said(detect(scores, Rule({"dog": 0.5}, activity=0.5), CLASSES, background="background")) == [(1, 4, "cat")]
+
+
+def test_events_of_one_class_are_not_joined_over_one_of_another_where_there_is_one_at_a_time():
+    scores = moments([0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0])
+    rule = Rule({}, activity=0.5, max_gap=5.0)
+    assert [label for *_, label in said(detect(scores, rule, CLASSES, background="background"))] == [
+        "cat",
+        "dog",
+        "cat",
+    ]
