@@ -1,7 +1,7 @@
-"""For tests of plugins, with pytest: what audiofw asks of a plugin, as checks, and fixtures to try one with.
+"""Test plugins with pytest: the contract as checks, and fixtures.
 
-``pytest_plugins = ["audiofw.testing"]`` in a ``conftest.py`` or a test file brings the fixtures `menus`, `clips` and
-`run`. Nothing is loaded where a suite does not ask for it. ::
+``pytest_plugins = ["audiofw.testing"]`` in a ``conftest.py`` or a test file provides the fixtures `menus`, `clips` and
+`run`. Suites without that line are not affected. ::
 
     import pytest
     from audiofw.testing import contract_checks

@@ -1,4 +1,4 @@
-"""What is asked of a plugin of each kind: functions that try it, and say what to change where it falls short.
+"""The contract of each kind of plugin as checks, which say what to change if a plugin does not meet it.
 
 Each takes a `Trial` and returns a note, mostly empty; `ContractError` says what is wrong and what to do about it.
 """
@@ -31,11 +31,11 @@ from audiofw.parallel.workers import outcomes
 
 COLUMN = re.compile(r"[^.@]+(\.[^.@]+)*(@\d+/\d+)?")
 COMPANIONS = {"feature": "mfcc", "pooling": "stats", "model": "lda", "split": "kfold"}
-"""Quick built-in plugins that a plugin of another kind is tried with."""
+"""Fast built-in plugins to combine with a plugin of another kind."""
 
 
 class ContractError(AssertionError):
-    """A plugin does not do what is asked of it."""
+    """A plugin does not meet the contract."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Trial:
         return self.menus.choose_member(self.plugin.kind.name, self.plugin.name, self.options)
 
     def choose(self, kind: str) -> Choice:
-        """The plugin itself, or the one of another kind that it is tried with."""
+        """The plugin itself, or the one of another kind that it is combined with."""
         return self.choice if kind == self.plugin.kind.name else self.menus.choose_member(kind, COMPANIONS[kind], {})
 
     @property
@@ -90,10 +90,10 @@ def composes(trial: Trial) -> str:
 def is_documented(trial: Trial) -> str:
     """Its docstring says what it is, and what each option does."""
     plugin = trial.plugin
-    remedy = "write a first line that says what it is, and ends in a full stop"
+    remedy = "write a first line that says what the plugin is, and ends with a full stop"
     expect(plugin.summary.endswith("."), f"the docstring begins with {plugin.summary!r}", remedy)
     lacking = [option.name for option in plugin.described_options() if not option.help]
-    remedy = "add it to a section 'Parameters' of the docstring, in numpydoc style"
+    remedy = "add a section 'Parameters' to the docstring, in numpydoc style"
     expect(not lacking, f"no help for {', '.join(lacking)}", remedy)
     return ""
 
@@ -125,14 +125,14 @@ def _expect_array(made: Any, ndim: int, shape: str) -> None:
     expect(made.dtype == np.float32, f"returned {made.dtype}", "return float32: .astype(np.float32)")
     expect(made.size, f"returned an empty array of shape {made.shape}", "return at least one value")
     wrong = "NaN" if np.isnan(made).any() else "infinity"
-    expect(np.isfinite(made).all(), f"returned {wrong}", "mind logarithms of zero and divisions by zero")
+    expect(np.isfinite(made).all(), f"returned {wrong}", "avoid the logarithm of zero and division by zero")
 
 
 def takes_any_rate(trial: Trial) -> str:
     """It takes noise at any rate from 1 Hz to 384 kHz, or says in an error that it cannot."""
     y, refused = make_clips()["noise"].y, {}
     if trial.choice.sample_rate:
-        return f"declares to need {trial.choice.sample_rate} Hz"
+        return f"declares sample_rate={trial.choice.sample_rate}"
     for sr in RATES:
         try:
             expect_matrix(trial(y, sr))
@@ -142,10 +142,10 @@ def takes_any_rate(trial: Trial) -> str:
             if not isinstance(error.__cause__, (ValueError, type(None))):
                 raise
             refused[sr] = one_line(error)
-    return _said_of(refused)
+    return _describe_refused(refused)
 
 
-def _said_of(refused: Mapping[int, str]) -> str:
+def _describe_refused(refused: Mapping[int, str]) -> str:
     if not refused:
         return ""
     first = next(iter(refused.values()))
@@ -153,28 +153,28 @@ def _said_of(refused: Mapping[int, str]) -> str:
 
 
 def does_not_hide_nan(trial: Trial) -> str:
-    """It raises an error for NaN, or returns it: numbers made of NaN would be believed."""
+    """It raises an error for NaN, or returns NaN: finite numbers would look like a valid result."""
     try:
         frames = np.asarray(trial(np.full(SR, np.nan, np.float32)))
     except AudiofwError:
         return ""
-    expect(not np.isfinite(frames).all(), "returned finite numbers for NaN", "let NaN through, or raise ValueError")
+    expect(not np.isfinite(frames).all(), "returned finite numbers for NaN", "return NaN, or raise ValueError")
     return ""
 
 
 def keeps_its_rows(trial: Trial) -> str:
-    """A longer clip has more frames of the same rows."""
+    """A longer clip has the same rows and more frames."""
     y = make_clips()["tone"].y
     short, long = (trial(y[: n * SR]) for n in (1, 3))
-    wrong = f"1 s has {short.shape[0]} rows and 3 s have {long.shape[0]}"
-    expect(short.shape[0] == long.shape[0], wrong, "rows must not depend on a clip's length")
-    wrong = f"1 s has {short.shape[1]} frames and 3 s have {long.shape[1]}"
-    expect(short.shape[1] <= long.shape[1], wrong, "time goes along the second axis")
-    return "" if short.shape[1] < long.shape[1] else "a longer clip has no more frames"
+    wrong = f"{short.shape[0]} rows for 1 s, but {long.shape[0]} for 3 s"
+    expect(short.shape[0] == long.shape[0], wrong, "the number of rows must not depend on the length of the clip")
+    wrong = f"{short.shape[1]} frames for 1 s, but {long.shape[1]} for 3 s"
+    expect(short.shape[1] <= long.shape[1], wrong, "the second axis must be time")
+    return "" if short.shape[1] < long.shape[1] else "as many frames for a longer clip"
 
 
 def takes_long_clips(trial: Trial) -> str:
-    """Five minutes give a finite matrix, too."""
+    """A clip of five minutes gives a finite matrix, too."""
     expect_matrix(trial(make_long_clip().y))
     return f"{LONG_SECONDS} s"
 
@@ -186,19 +186,19 @@ def run_feature(choice: Choice, sound: Sound) -> Any:
 
 
 def gives_the_same_in_threads_and_processes(trial: Trial) -> str:
-    """Twice, in threads side by side, and in processes, it gives the same bits."""
+    """Its results are bit-identical in a second call, in parallel threads, and in processes."""
     sounds = [Sound(make_clips()[name].y[::step], trial.sr) for name in ("noise", "tone", "clipped") for step in (1, 2)]
     run = partial(run_feature, trial.choice)
     expected = list(outcomes(run, sounds, n_jobs=1))
     remedy = "keep nothing between calls, and draw random numbers from np.random.default_rng(0)"
-    ways: dict[str, dict[str, Any]] = {"a second time": {"n_jobs": 1}, "in threads side by side": {"n_jobs": 4}}
+    ways: dict[str, dict[str, Any]] = {"in a second call": {"n_jobs": 1}, "in parallel threads": {"n_jobs": 4}}
     if not (note := _why_not_pickled(run, trial.choice)):
         ways["in processes"] = {"n_jobs": 2, "processes": True}
     for way, options in ways.items():
         for now, before in zip(outcomes(run, sounds, **options), expected, strict=True):
             for made in (now, before):
                 _expect_result(made)
-            expect(np.array_equal(now, before), f"another answer {way}", remedy)
+            expect(np.array_equal(now, before), f"a different result {way}", remedy)
     return note
 
 
@@ -213,7 +213,7 @@ def _why_not_pickled(function: Callable[..., Any], choice: Choice) -> str:
     except PluginError as error:
         if choice.holds_gil:  # it has to run in processes
             raise
-        return f"does not pickle, so it runs in threads only: {error.__cause__}"
+        return f"cannot be pickled, so it runs only in threads: {error.__cause__}"
     return ""
 
 
@@ -225,11 +225,12 @@ def names_fit(trial: Trial) -> str:
     row = pooling(None, 0).fit([frames] * 20).transform([frames])[0] if pooling.learns else unit.pool(*unit.hiss())
     names = name_columns({"feature": unit.feature, "pooling": pooling}, unit, row.size)
     twice = [name for name, count in Counter(names).items() if count > 1]
-    expect(not twice, f"names has {', '.join(twice[:3])} more than once", "each row needs a name of its own")
+    expect(not twice, f"names returned {', '.join(twice[:3])} more than once", "give each row a different name")
     odd = [name for name in _row_names(unit) if set(name) & set(".@")]
     odd += [name for name in names if not COLUMN.fullmatch(name)]
-    expect(not odd, f"names has {odd[:3]}", "a row's name has no . and no @, which are for statistics and segments")
-    return "" if trial.plugin.names else "numbered, as it has no names"
+    remedy = "a row's name must not contain . or @, which mark statistics and segments"
+    expect(not odd, f"names returned {odd[:3]}", remedy)
+    return "" if trial.plugin.names else "numbered, since it has no names function"
 
 
 def _row_names(unit: Unit) -> list[str]:
@@ -259,23 +260,24 @@ def makes_a_vector(trial: Trial) -> str:
         row = pool(trial.choice, _matrix(frames))
         expect(row.ndim == 1, f"returned an array of shape {row.shape} for {frames} frames", "return (d,)")
         expect(row.size, f"returned an empty vector for {frames} frames", "return at least one value")
-        expect(np.isfinite(row).all(), f"returned NaN or infinity for {frames} frames", "mind a single frame")
+        wrong = f"returned NaN or infinity for {frames} frames"
+        expect(np.isfinite(row).all(), wrong, "a clip may have a single frame")
     return ""
 
 
 def leaves_its_frames_alone(trial: Trial) -> str:
-    """It does not change the matrix that it is given."""
+    """It does not modify its input."""
     frames = _matrix(20)
     before = frames.copy()
     pool(trial.choice, frames)
-    expect((frames == before).all(), "changed its frames in place", "work on a copy, as np.sort does")
+    expect((frames == before).all(), "modified frames in place", "work on a copy, as np.sort does")
     return ""
 
 
 def pools_the_same_twice(trial: Trial) -> str:
-    """It gives the same row again."""
+    """It gives the same row in a second call."""
     first, again = (pool(trial.choice, _matrix(50)) for _ in range(2))
-    expect(np.array_equal(first, again), "gave another row the second time", "draw random numbers from seed")
+    expect(np.array_equal(first, again), "a different row in a second call", "derive random numbers from seed")
     return ""
 
 
@@ -289,13 +291,13 @@ def _table(n: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learns_what_is_plain(trial: Trial) -> str:
-    """Of two and of four classes that lie far apart, it knows more than 80 %; probabilities sum to 1."""
+    """It classifies more than 80 % of the rows of two and of four well-separated classes; probabilities sum to 1."""
     note = ""
     for n_classes in (2, 4):
         X, y = _table(80, n_classes)
         model = trial.choice(42, 1).fit(X[:60], y[:60])
         share = float((model.predict(X[60:]) == y[60:]).mean())
-        wrong = f"knows {share:.0%} of {n_classes} classes that lie far apart"
+        wrong = f"accuracy {share:.0%} on {n_classes} well-separated classes"
         expect(share > 0.8, wrong, "scale the columns, or change the defaults")
         if not hasattr(model, "predict_proba"):
             note = "no probabilities, which prediction sets and calibration need"
@@ -306,11 +308,11 @@ def learns_what_is_plain(trial: Trial) -> str:
 
 
 def answers_the_same_for_any_number_of_threads(trial: Trial) -> str:
-    """Fitted twice, with one thread and with two, it gives the same answer."""
+    """Fitted twice, with one thread and with two, it gives the same predictions."""
     X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
     y = np.arange(60) % 3
     first, again = (_answer(trial.choice(7, jobs).fit(X, y), X) for jobs in (1, 2))
-    expect(np.allclose(first, again, atol=1e-6), "another answer the second time", "hand seed on as random_state")
+    expect(np.allclose(first, again, atol=1e-6), "different predictions when fitted again", "pass seed as random_state")
     return ""
 
 
@@ -330,23 +332,24 @@ def _splits(trial: Trial) -> list[tuple[Any, Any]]:
 
 
 def separates_training_from_test(trial: Trial) -> str:
-    """It makes folds with something to train on and something to test, and no clip in both."""
+    """It makes folds with training and test clips, and no clip is in both."""
     pairs = _splits(trial)
     expect(pairs, "made no fold", "return a scikit-learn splitter")
     for train, test in pairs:
         expect(len(train) and len(test), f"made a fold of {len(train)} training and {len(test)} test clips")
         both = set(train) & set(test)
-        expect(not both, f"{len(both)} clips are both in training and test", "such a score is worth nothing")
+        wrong = f"clips in both the training and the test set: {len(both)}"
+        expect(not both, wrong, "the score would be meaningless")
     return ""
 
 
 def splits_the_same_twice(trial: Trial) -> str:
-    """It makes the same folds again."""
+    """It makes the same folds in a second call."""
     first, again = _splits(trial), _splits(trial)
     same = all(
         np.array_equal(a, b) for one, two in zip(first, again, strict=True) for a, b in zip(one, two, strict=True)
     )
-    expect(same, "made other folds the second time", "hand seed on as random_state")
+    expect(same, "different folds in a second call", "pass seed as random_state")
     return ""
 
 
@@ -366,12 +369,12 @@ def changes_any_clip(trial: Trial) -> str:
                 if not isinstance(error.__cause__, (ValueError, type(None))):
                     raise
                 refused.setdefault(sr, one_line(error))
-    return _said_of(refused)
+    return _describe_refused(refused)
 
 
-def takes_its_chance_from_the_generator(trial: Trial) -> str:
-    """The same generator gives the same samples, another one others."""
+def draws_from_the_generator(trial: Trial) -> str:
+    """The same generator gives the same samples, and a different one gives different samples."""
     y, sr = make_clips()["noise"]
     first, again, other = (trial.choice(y.copy(), sr, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    expect(np.array_equal(first, again), "other samples for the same rng", "draw random numbers from rng only")
+    expect(np.array_equal(first, again), "different samples for the same rng", "draw random numbers only from rng")
     return "" if not np.array_equal(first, other) else "the same for every rng: copies would not differ"

@@ -50,15 +50,15 @@ TESTS: dict[str, dict[str, Test]] = {
     },
     "augmentation": {
         "all clips, 1 Hz to 384 kHz": checks.changes_any_clip,
-        "twice": checks.takes_its_chance_from_the_generator,
+        "twice": checks.draws_from_the_generator,
     },
 }
-"""What is asked of each kind, after what is asked of all."""
+"""The checks of each kind, in addition to those of all kinds."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that is asked of one plugin; call it to find out.
+    """One check of one plugin; call it to run it.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Check:
         return f"{self.who}: {self.what}"
 
     def __call__(self) -> str:
-        """Try it.
+        """Run the check.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class Check:
         Raises
         ------
         AssertionError
-            If the plugin falls short, with its file and line and what to change.
+            If the plugin fails it, with its file and line and what to change.
         """
         try:
             return self.test()

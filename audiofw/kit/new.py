@@ -30,7 +30,7 @@ class New(NamedTuple):
 
 
 class Publisher(NamedTuple):
-    """What a package says of who publishes it."""
+    """The author and licence of a package."""
 
     author: str
     licence: str  #: one of `LICENCES`

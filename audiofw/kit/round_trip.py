@@ -1,4 +1,4 @@
-"""A whole run with a plugin on made-up recordings: scored, saved, loaded again, and asked for the same answers."""
+"""A whole run with a plugin on synthesised recordings: scored, saved, loaded again, and compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up clips that plugins are tried on, the odd ones included, and recordings for a whole run."""
+"""Synthesised clips to test plugins on, including edge cases, and recordings for a whole run."""
 
 from __future__ import annotations
 

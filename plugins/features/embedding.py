@@ -48,7 +48,7 @@ def embedding(
 ):
     """Embedding by a pretrained network, one column for each window; works best with pooling=stats and model=lda.
 
-    The network is a file of yours, which is never downloaded: ONNX (pip install 'audiofw[onnx]'), a zip of an ONNX file
+    You provide the network as a file; nothing is downloaded: ONNX (pip install 'audiofw[onnx]'), a zip of an ONNX file
     with its weights, or LiteRT (pip install 'audiofw[litert]'). feature=yamnet, birdnet and speech_embedding set these
     options for known networks.
 
@@ -59,8 +59,8 @@ def embedding(
     output
         Name of the output, or of any tensor inside, such as the layer before the classes; null: the only output.
     input
-        What the network takes: waveform, log_mel (a log-mel spectrogram, by the options below), or network (what
-        another network, front, makes of the waveform).
+        Input of the network: waveform, log_mel (a log-mel spectrogram, see the options below), or network (the output
+        of another network, front, for the waveform).
     front
         File of the network that makes a spectrogram of the whole clip, for input=network.
     sample_rate
@@ -71,11 +71,11 @@ def embedding(
     hop
         Hop between windows in seconds; null: window. A last window ends with the clip.
     gain
-        Factor of the samples, which lie between -1 and 1: 32768 for a network that takes 16-bit numbers.
+        Factor for the samples, which lie between -1 and 1: 32768 for a network that takes 16-bit numbers.
     mean
-        Subtracted from what the network is given, after the front end.
+        Subtracted from the network's input, after the front end.
     std
-        Divisor of what the network is given, after mean is subtracted.
+        Divisor of the network's input, after mean is subtracted.
     layout
         Order of the axes of a spectrogram that the network takes.
     within
@@ -109,7 +109,7 @@ def embedding(
     sha256
         SHA-256 of the file that the other options are for; another file is refused. null: not checked.
     source
-        Where the file comes from, said if it is missing.
+        Where to get the file, for the message if it is missing.
     """
     import numpy as np
 

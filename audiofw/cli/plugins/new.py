@@ -24,9 +24,9 @@ def add_parser(actions: Any) -> None:
     parser.add_argument("name", help="e.g. loudness")
     parser.add_argument("--kind", nargs="+", choices=tuple(KINDS), required=True, help="one or several", metavar="KIND")
     parser.add_argument("--folder", default=FOLDER, help=f"folder for the plugin; default: {FOLDER}")
-    parser.add_argument("--package", metavar="NAME", help="make a package of it, in a new folder: audiofw-loudness")
-    parser.add_argument("--licence", default="MIT", help="of the package: MIT, BSD-3-Clause or ISC; default: MIT")
-    parser.add_argument("--author", help="of the package")
+    parser.add_argument("--package", metavar="NAME", help="make it a package in a new folder, e.g. audiofw-loudness")
+    parser.add_argument("--licence", default="MIT", help="licence of the package: MIT (default), BSD-3-Clause or ISC")
+    parser.add_argument("--author", help="author of the package")
     parser.set_defaults(run=run)
 
 
@@ -57,7 +57,7 @@ def _package(options: argparse.Namespace, plugins: Any) -> tuple[dict[str, str],
 
     if options.licence not in LICENCES:
         raise ConfigError(
-            f"--licence {options.licence}: unknown{nearest(options.licence, LICENCES)}; there are {', '.join(LICENCES)}"
+            f"--licence {options.licence}: unknown{nearest(options.licence, LICENCES)}; known: {', '.join(LICENCES)}"
         )
     publisher = Publisher(options.author or f"the authors of {options.package}", options.licence)
     folder = shlex.quote(options.package)

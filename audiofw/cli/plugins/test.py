@@ -1,4 +1,4 @@
-"""``audiofw plugins test``: find out whether plugins do what audiofw asks of them, and what they cost."""
+"""``audiofw plugins test``: check that plugins meet the contract, and measure the time that they take."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def add_parser(actions: Any) -> None:
     """Add the action ``test`` to those of ``audiofw plugins``."""
     parser: argparse.ArgumentParser = actions.add_parser(
         "test",
-        help="check that plugins do what audiofw asks of them",
-        description="Try plugins on silence, a single sample, NaN, five minutes, all rates, in threads and processes, "
-        "and in a run whose model is saved and loaded again. The exit code is 1 if a plugin falls short.",
+        help="check that plugins work in all cases that audiofw needs",
+        description="Test plugins on silence, a single sample, NaN, five minutes, all rates, in threads and processes, "
+        "and in a run whose model is saved and loaded again. The exit code is 1 if a check fails.",
     )
     parser.add_argument("subject", nargs="+", help="a file, an installed package, or a plugin: loudness, feature=mel")
     parser.set_defaults(run=run)
