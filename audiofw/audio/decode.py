@@ -95,6 +95,12 @@ class Reader:
             return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
+    def length(self) -> int:
+        """Count the frames: from the header, where that can be trusted, or by reading to the end."""
+        if self.hint is not None and states_length(self.path):
+            return self.hint
+        return sum(len(block) for block in self.blocks(BLOCK // self.channels))
+
     def blocks(self, size: int, start: int = 0, frames: int | None = None, lead: int = 0) -> Iterator[np.ndarray]:
         """Read block by block, to the end or up to a number of frames.
 

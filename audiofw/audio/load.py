@@ -124,6 +124,18 @@ def opened(path: Path) -> Iterator[Reader]:
         raise DataError(diagnose(Path(path), error)) from error
 
 
+def seconds_of(path: Path) -> float:
+    """Find the length of a recording in seconds, mostly without decoding it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read; the message does not name the file.
+    """
+    with opened(path) as reader:
+        return reader.length() / reader.samplerate
+
+
 def _decode(path: Path, offset: float, duration: float | None, channel: Channel, lead: int) -> tuple[np.ndarray, int]:
     with opened(path) as sound:
         sr = sound.samplerate

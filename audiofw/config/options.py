@@ -19,12 +19,17 @@ Positive = Annotated[int, Ge(1)]
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of a manifest's columns; null: guess."""
+    """Names of a table's columns, and the folder of its recordings; null: guess."""
 
     path: str | None
     label: str | None
     group: str | None
     fold: str | None
+    root: str | None
+    start: str | None
+    end: str | None
+    low: str | None
+    high: str | None
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,12 @@ class Data:
     pattern: str | None
     separator: str | None
     columns: Columns
+    annotations: str | None
+    unit: Literal["event", "windows"]
+    widen: bool
+    annotated: str | None
+    background: str | None
+    unlabelled: Literal["skip", "background"]
     include: list[str]
     exclude: list[str]
     limit: Positive | None
@@ -65,6 +76,8 @@ class Windows:
 
     hop: Annotated[float, Gt(0)] | None
     most: Positive
+    min_overlap: Annotated[float, Gt(0), Le(1)]
+    background_ratio: Annotated[float, Ge(0)] | None
 
 
 @dataclass(frozen=True)
@@ -151,6 +164,9 @@ TEXT_KEYS = (
     "data.pattern",
     "data.separator",
     "data.skip",
+    "data.annotations",
+    "data.annotated",
+    "data.background",
     *(f"data.columns.{option.name}" for option in section_options(Columns)),
     "tune.storage",
     "hydra.run.dir",

@@ -7,6 +7,7 @@ label; a train, test or validation folder at the top is the fold), its row in a 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,29 @@ from typing import NamedTuple
 
 from audiofw.audio.discover import AUDIO, find_sound
 from audiofw.audio.stretch import Stretch
+from audiofw.data.annotations.collect import collect, find_tables, say
+from audiofw.data.annotations.rows import Flaw
 from audiofw.data.archive import ACCEPTED, is_archive
-from audiofw.data.labels import Facts, compile_pattern, label_clips, split_labels
+from audiofw.data.intime import Piece, keep_together, pieces
+from audiofw.data.labels import (
+    Facts,
+    all_doubts,
+    check_separator,
+    compile_pattern,
+    facts_of_recordings,
+    label_clips,
+    split_labels,
+)
 from audiofw.data.limits import Limits
 from audiofw.data.manifest import apply_metadata, choose_columns, read_manifest
 from audiofw.data.select import leave_out, limit_each, of_classes, read_skip_list
+from audiofw.data.stretches import Cut
+from audiofw.data.timed import is_in_time, listed_recordings, manifests_in_time
 from audiofw.data.unpack import unpack_archive
 from audiofw.errors import ConfigError, DataError, nearest
 from audiofw.system.paths import cache_root
+
+log = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
@@ -58,6 +74,7 @@ class Dataset(NamedTuple):
     root: Path
     clips: list[Clip]
     passed_over: dict[str, int]  #: files that are not clips: reason -> count
+    flaws: Sequence[Flaw] = ()  #: rows of label tables that cannot be used
 
 
 def find_clips(
@@ -71,6 +88,9 @@ def find_clips(
     skip: str | None = None,
     task: str = "single",
     separator: str | None = None,
+    annotations: str | None = None,
+    cut: Cut = Cut(),  # noqa: B008  # immutable
+    on_error: str = "skip",
     max_unpacked_gb: float = 100,
     max_ratio: float = 200,
     max_entries: int = 200_000,
@@ -88,8 +108,9 @@ def find_clips(
         ``(?P<fold>\\d)-`` finds the ``1-`` of ``001-dog/1-100032-A.ogg``. Without a group ``label``, the label is the
         parent folder.
     columns : mapping, optional
-        Names of the manifest's columns for ``path``, ``label``, ``group`` and ``fold``; missing or None ones are
-        guessed. A ``metadata.csv`` at the top of the dataset, or in its train and test folders, is also a manifest.
+        Names of a table's columns for ``path``, ``label``, ``group``, ``fold``, ``start``, ``end``, ``low`` and
+        ``high``; missing or None ones are guessed. A ``metadata.csv`` at the top of the dataset, or in its train and
+        test folders, is also a manifest. ``root`` is the folder that a manifest's paths are relative to.
     include, exclude : sequence of str
         Labels of the classes to keep (empty: all) and to exclude.
     limit : int, optional
@@ -101,6 +122,13 @@ def find_clips(
         Whether a label's text may hold several labels, see `audiofw.data.labels.join_labels`.
     separator : str, optional
         Between several labels; by default ``;`` in manifests, ``,`` in names of folders and files.
+    annotations : str, optional
+        Tables of what is where in the recordings: a file, a folder or a glob pattern. A manifest with the columns start
+        and end is one itself.
+    cut : Cut
+        How recordings with such a table become clips.
+    on_error : {"skip", "raise"}
+        Whether rows of these tables that cannot be used are listed in `Dataset.flaws`, or raise an error.
     max_unpacked_gb, max_ratio, max_entries
         See `audiofw.data.unpack.unpack_archive`.
     cache_dir : Path, optional
@@ -122,31 +150,75 @@ def find_clips(
     chosen = choose_columns(columns)
     skipped = read_skip_list(skip) if skip is not None else None
     path = _located(source, cache_dir)
-    root, files, rows, passed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir)
-    names = leave_out(files, skipped, passed) if skipped else list(files)
-    facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator)
-    known = {name: facts[name]["label"] for name in sorted(facts)}
+    listed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir, annotations)
+    root, files, rows, passed, tables = listed
+    flaws: Sequence[Flaw] = ()
+    if tables is None:
+        names = leave_out(files, skipped, passed) if skipped else list(files)
+        facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator)
+        found = {name: _clip(files[name], name, facts[name]) for name in sorted(facts)}
+    else:
+        check_separator(separator, task)
+        labelled = collect(tables, files, root, {key: name for key, name in chosen.items() if key != "root"})
+        known = facts_of_recordings(files, rows, rule, passed, path)
+        made = pieces(labelled, files, cut, known, passed, task=task, separator=separator)
+        say(labelled, on_error)
+        flaws = labelled.flaws
+        recordings = {name: piece.recording for name, piece in made.items()}
+        names = leave_out(made, skipped, passed, recordings) if skipped else list(made)
+        found = _stretches({name: made[name] for name in names}, files)
+        for doubt in all_doubts([clip.label for clip in found.values()], task):
+            log.warning("%s: %s", path, doubt)
     read = split_labels if task == "multilabel" else None
-    labels = of_classes(known, include, exclude, passed, read)
+    labels = of_classes({name: clip.label for name, clip in found.items()}, include, exclude, passed, read)
     kept = limit_each(labels, limit, passed, read)
-    clips = [_clip(files[name], name, {**facts[name], "label": labels[name]}) for name in kept]
-    return Dataset(root, clips, dict(sorted(passed.items())))
+    clips = [found[name]._replace(label=labels[name]) for name in kept]
+    return Dataset(root, clips, dict(sorted(passed.items())), flaws)
 
 
 def _clip(path: Path, name: str, facts: Facts) -> Clip:
     return Clip(path, name, facts["label"], facts.get("group"), facts.get("fold"))
 
 
+def _stretches(made: Mapping[str, Piece], files: Mapping[str, Path]) -> dict[str, Clip]:
+    """Make clips of pieces; all of one recording have one group."""
+    groups = keep_together([piece.facts["group"] for piece in made.values()], [p.recording for p in made.values()])
+    return {
+        name: _clip(files[piece.recording], name, {**piece.facts, "group": group})._replace(
+            start=piece.start, end=piece.end
+        )
+        for (name, piece), group in zip(made.items(), groups, strict=True)
+    }
+
+
+class Listed(NamedTuple):
+    """The files of a data source, and what tables say of them."""
+
+    root: Path
+    files: dict[str, Path]  #: by name
+    rows: dict[str, Facts]  #: by manifests
+    passed: Counter[str]  #: ignored files by reason
+    tables: list[Path] | None  #: of labels in time; None if there are none
+
+
 def _listed_files(
-    path: Path, columns: dict[str, str], limits: Limits, cache_dir: Path | None
-) -> tuple[Path, dict[str, Path], dict[str, Facts], Counter[str]]:
-    """Return the root, the files by name, their rows in manifests, and the counts of ignored files."""
+    path: Path, columns: dict[str, str], limits: Limits, cache_dir: Path | None, annotations: str | None
+) -> Listed:
+    of_rows = {} if annotations else columns  # data.columns is about the label tables
     if path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
-        return path.parent, *read_manifest(path, columns)
+        if annotations is None and is_in_time(path, columns):
+            root, files = listed_recordings(path, columns)
+            return Listed(root, files, {}, Counter(), [path])
+        listed = read_manifest(path, of_rows)
+        return Listed(*listed, find_tables(annotations, path.parent) if annotations else None)
     root = path if path.is_dir() else _unpacked(path, limits, cache_dir)
     found, passed = find_sound(root, path)
-    files, rows = apply_metadata(root, found, columns, passed, path)
-    return root, files, rows, passed
+    tables = find_tables(annotations, root) if annotations else manifests_in_time(root, found, columns)
+    if tables:  # a manifest that is one of them does not list clips
+        found = {name: file for name, file in found.items() if file not in tables}
+        of_rows = {}
+    files, rows = apply_metadata(root, found, of_rows, passed, path)
+    return Listed(root, files, rows, passed, tables or None)
 
 
 def _located(source: str | os.PathLike[str], cache_dir: Path | None) -> Path:

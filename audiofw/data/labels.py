@@ -156,7 +156,7 @@ def label_clips(
     ConfigError
         For an empty separator, or one that nothing reads.
     """
-    _check_separator(separator, task)
+    check_separator(separator, task)
     by_pattern = _by_pattern(names, rule, passed, source)
     in_rows = any("label" in facts for facts in rows.values())
     elsewhere = in_rows or "label" in (rule.groupindex if rule else ())
@@ -172,20 +172,22 @@ def label_clips(
             raise DataError(f"{say}; {THREE_WAYS}")
         log.warning(say)
         passed["no label"] += len(unlabelled)
-    facts = {name: _normalised(known) for name, known in facts.items() if "label" in known}
-    for doubt in _all_doubts([known["label"] for known in facts.values()], task):
+    facts = {name: normalised(known) for name, known in facts.items() if "label" in known}
+    for doubt in all_doubts([known["label"] for known in facts.values()], task):
         log.warning("%s: %s", source, doubt)
     return facts
 
 
-def _check_separator(separator: str | None, task: str) -> None:
+def check_separator(separator: str | None, task: str) -> None:
+    """Refuse an empty separator, or one that nothing reads."""
     if separator == "":
         raise ConfigError("data.separator is empty; set it to what stands between two labels, or to null")
     if separator is not None and task == "single":
         raise ConfigError(f"data.separator={separator} separates several labels of a clip, which needs task=multilabel")
 
 
-def _all_doubts(labels: Sequence[str], task: str) -> list[str]:
+def all_doubts(labels: Sequence[str], task: str) -> list[str]:
+    """List the warnings about the labels of all clips; see `doubts` and `several_in_one`."""
     if task == "single":
         return [*doubts(set(labels)), *several_in_one(labels)]
     none = labels.count("")
@@ -245,7 +247,8 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _normalised(facts: Facts) -> Facts:
+def normalised(facts: Facts) -> Facts:
+    """Write facts with composed accents, and the fold by its usual name."""
     return _with_usual_fold({field: composed(value) for field, value in facts.items()})
 
 
@@ -273,6 +276,30 @@ def _matched(rule: re.Pattern[str], name: str) -> Facts:
     name = composed(name)
     match = rule.search(name.rpartition("/")[2]) or rule.search(name)
     return {field: value for field, value in match.groupdict().items() if value} if match else {}
+
+
+def facts_of_recordings(
+    names: Collection[str],
+    rows: Mapping[str, Facts],
+    rule: re.Pattern[str] | None,
+    passed: Counter[str],
+    source: Path,
+) -> tuple[dict[str, Facts], dict[str, Facts]]:
+    """Group and fold of recordings whose labels are in tables: by their folders and manifests, and by the pattern.
+
+    Raises
+    ------
+    ConfigError
+        If the pattern is to give labels, too.
+    """
+    if rule is not None and "label" in rule.groupindex:
+        raise ConfigError(
+            f"data.pattern: {rule.pattern!r} gives labels, but they are in tables; leave only its groups group and fold"
+        )
+    by_pattern = _by_pattern(names, rule, passed, source)
+    by_folder = _by_folder(names, labels=False)
+    in_rows = {name: {key: x for key, x in rows.get(name, {}).items() if key != "label"} for name in names}
+    return {name: by_folder[name] | in_rows[name] for name in names}, by_pattern
 
 
 # --- folders ---------------------------------------------------------------------------------------

@@ -4,38 +4,47 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import islice
 from os.path import normpath
 from pathlib import Path, PurePosixPath
 
-from audiofw.audio.discover import MANIFEST, clip_name
+from audiofw.audio.discover import MANIFEST, clip_name, sound_below
+from audiofw.data.annotations.match import Recordings
 from audiofw.data.labels import FIELDS, SPLITS, Facts, composed, listing, wrapping_folders
 from audiofw.errors import ConfigError, DataError, nearest
 
 log = logging.getLogger(__name__)
 
 COLUMNS = {  # common names of a manifest's columns; the first one that exists is used
-    "path": ("file_name", "path", "filename", "file", "file_path", "filepath"),
+    "path": ("file_name", "path", "filename", "file", "file_path", "filepath", "fname", "slice_file_name"),
     "label": ("label", "category", "class", "class_name", "target"),
-    "group": ("group", "speaker", "speaker_id", "source", "src_file", "recording"),
+    "group": ("group", "speaker", "speaker_id", "source", "src_file", "recording", "fsid"),
     "fold": ("fold", "split"),
 }
+
+OF_TIME = ("root", "start", "end", "low", "high")  # further keys of data.columns
+_OF_TABLES = re.compile("meta|label|annotation", re.IGNORECASE)  # in the name of a folder beside the recordings
+MOST_SEARCHED = 200_000  # recordings, when files are not where a table says
 
 Rows = dict[str, tuple[Path, Facts]]  # clip name -> file and facts
 
 
 def choose_columns(columns: Mapping[str, str | None] | None) -> dict[str, str]:
     """Return ``data.columns`` without the keys left to be guessed; ConfigError for an unknown key."""
+    keys = (*COLUMNS, *OF_TIME)
     for key in columns or ():
-        if key not in COLUMNS:
-            raise ConfigError(f"data.columns: unknown key {key!r}{nearest(key, COLUMNS)}; keys: {listing(COLUMNS)}")
+        if key not in keys:
+            raise ConfigError(f"data.columns: unknown key {key!r}{nearest(key, keys)}; keys: {listing(keys)}")
     return {key: column for key, column in (columns or {}).items() if column is not None}
 
 
-def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[dict[str, Path], dict[str, Facts], Counter[str]]:
-    """Read a manifest given as ``data.source``: its files, wherever they are, and their facts.
+def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[Path, dict[str, Path], dict[str, Facts], Counter[str]]:
+    """Read a manifest given as ``data.source``: the root of the names, its files, wherever they are, and their facts.
 
     Raises
     ------
@@ -44,8 +53,51 @@ def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[dict[str, Path], 
     """
     passed: Counter[str] = Counter()
     header, table = _table(path)
-    rows = _rows(path, table, _used_columns(path, header, chosen, must=("path",)), path.parent, passed)
-    return _files(rows), _known(rows), passed
+    used = _used_columns(path, header, chosen, must=("path",))
+    root, located = locate(path, [row.get(used["path"], "") for row in table], chosen.get("root"))
+    rows = _rows(path, table, used, root, passed, lambda said: located.get(said, root / said))
+    return root, _files(rows), _known(rows), passed
+
+
+def locate(path: Path, listed: Iterable[str], root: str | None = None) -> tuple[Path, dict[str, Path]]:
+    """Find the files that a table lists.
+
+    They are looked for relative to ``root`` (by default the table's folder), and, by name, below it. If none is there,
+    no root was given, and the table's folder is one for tables (``meta``, ``metadata``, ``labels``, …), they are looked
+    for below the folder above it.
+
+    Returns
+    -------
+    root : Path
+        Where they were found.
+    found : dict of str to Path
+        By what the table calls them; without those that do not exist.
+
+    Raises
+    ------
+    ConfigError
+        If the root does not exist.
+    """
+    base = path.parent if root is None else Path(normpath(path.parent / os.path.expanduser(root)))  # noqa: PTH111
+    if not base.is_dir():
+        raise ConfigError(f"data.columns.root={root}: no such folder; it is taken from {path.parent}")
+    wanted = [said for said in dict.fromkeys(listed) if said]
+    found = {said: file for said in wanted if (file := _listed_file(base, said)).is_file()}
+    if len(found) < len(wanted):
+        found |= _below(base, [said for said in wanted if said not in found])
+    aside = root is None and _OF_TABLES.search(base.name)
+    if wanted and not found and aside and (above := _below(base.parent, wanted)):
+        log.warning("%s: %d of its %d files are below %s", path, len(above), len(wanted), base.parent)
+        return base.parent, above
+    return base, found
+
+
+def _below(folder: Path, wanted: Iterable[str]) -> dict[str, Path]:
+    """Find files below a folder by their names, with or without a suffix; only where one file fits."""
+    files = list(islice(sound_below(folder), MOST_SEARCHED))
+    recordings = Recordings((clip_name(file, folder) for file in files), folder)
+    fits = {said: recordings.fits(said) for said in wanted}
+    return {said: folder / names[0] for said, names in fits.items() if len(names) == 1}
 
 
 def apply_metadata(
@@ -61,7 +113,7 @@ def apply_metadata(
         As for `read_manifest`, and for files outside the folder.
     """
     sound = {name: path for name, path in files.items() if path.name != MANIFEST}
-    tables = {path: _table(path) for path in _manifests(root, files, sound)}
+    tables = {path: _table(path) for path in find_manifests(root, files, sound)}
     if chosen and not tables:
         raise ConfigError(
             f"data.columns is set, but {source} has no {MANIFEST}; use the manifest itself as data.source"
@@ -74,7 +126,7 @@ def apply_metadata(
         if "path" not in used:
             log.warning("%s: ignored, since it has no column for the path; columns: %s", path, listing(header))
             continue
-        rows = _rows(path, table, used, root, passed, within=root)
+        rows = _rows(path, table, used, root, passed, partial(_listed_file, path.parent), within=root)
         known |= _known(rows)
         if "label" in used:
             labelled = True
@@ -86,8 +138,9 @@ def apply_metadata(
     return sound, known
 
 
-def _manifests(root: Path, files: dict[str, Path], sound: Iterable[str]) -> list[Path]:
+def find_manifests(root: Path, files: Mapping[str, Path], sound: Iterable[str] | None = None) -> list[Path]:
     """Find the manifest at the top, beside or above all audio files, or else those in the train/test folders."""
+    sound = [name for name, path in files.items() if path.name != MANIFEST] if sound is None else sound
     top = PurePosixPath(*wrapping_folders(sound))
     for folder in (top, *top.parents):
         if (found := files.get((folder / MANIFEST).as_posix())) is not None:
@@ -147,6 +200,7 @@ def _rows(
     used: dict[str, str],
     root: Path,
     passed: Counter[str],
+    found: Callable[[str], Path],
     within: Path | None = None,
 ) -> Rows:
     """Resolve the rows of a manifest; rows whose file does not exist are counted in ``passed``."""
@@ -154,7 +208,7 @@ def _rows(
     missing = []
     for row in table:
         said = row.get(used["path"], "")
-        file = _listed_file(path.parent, said)
+        file = found(said)
         if within and not file.is_relative_to(within):
             raise DataError(f"{path}: the path {said!r} is outside the dataset; list only files inside it")
         if said and file.is_file():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
 from pathlib import Path
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from audiofw.data.labels import composed, join_labels, listing
 from audiofw.errors import ConfigError, nearest
@@ -67,8 +67,20 @@ def _beside(file: Path) -> list[str]:
     return [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
 
 
-def leave_out(names: Iterable[str], skip: SkipList, passed: Counter[str]) -> list[str]:
+def leave_out(
+    names: Iterable[str], skip: SkipList, passed: Counter[str], recordings: Mapping[str, str] | None = None
+) -> list[str]:
     """Return the names that a skip list does not match, in order; warns about lines that match nothing.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of clips.
+    skip : SkipList
+    passed : Counter
+        Updated.
+    recordings : mapping of str to str, optional
+        The recording of each clip, if it is a stretch; a line that matches it matches all its clips.
 
     Raises
     ------
@@ -76,7 +88,10 @@ def leave_out(names: Iterable[str], skip: SkipList, passed: Counter[str]) -> lis
         If no clip is left.
     """
     names = dict.fromkeys(names)
-    found = {line: _matching(line.text, names) for line in skip.lines}
+    clips: dict[str, list[str]] = {name: [name] for name in names}
+    for name, recording in (recordings or {}).items():
+        clips.setdefault(recording, []).append(name)
+    found = {line: [clip for name in _matching(line.text, clips) for clip in clips[name]] for line in skip.lines}
     if vain := [line for line, matches in found.items() if not matches]:
         _warn(skip, vain, names)
     skipped = {name for matches in found.values() for name in matches}
@@ -87,7 +102,7 @@ def leave_out(names: Iterable[str], skip: SkipList, passed: Counter[str]) -> lis
     return [name for name in names if name not in skipped]
 
 
-def _matching(text: str, names: Mapping[str, None]) -> list[str]:
+def _matching(text: str, names: Mapping[str, Any]) -> list[str]:
     """Names that a line matches: literally, or as a glob in which ``*`` also matches ``/``."""
     # a name may contain *, ?, [ or #, so try it literally first
     for said in dict.fromkeys((text, _TRAILING_COMMENT.sub("", text))):

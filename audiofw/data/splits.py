@@ -35,6 +35,7 @@ def make_splits(
     groups: Groups,
     classes: Sequence[str],
     names: Sequence[str],
+    recordings: Sequence[str] | None = None,
 ) -> list[Fold]:
     """Make all splits and check them, before any model is fitted.
 
@@ -51,6 +52,9 @@ def make_splits(
         Names of the classes.
     names : sequence of str
         Names of the clips, for error messages.
+    recordings : sequence of str, optional
+        The recording of each clip, if clips are stretches of recordings. If the splitter divides one between training
+        and test, whole recordings are drawn in place of clips.
 
     Returns
     -------
@@ -75,6 +79,8 @@ def make_splits(
     _check_n_parts(splitter, len(y), groups)
     known = read_groups(groups)
     folds = _draw(splitter, y, known)
+    if recordings is not None and _divides(folds, np.array(recordings)):
+        folds = _draw_whole(splitter, y, known, np.array(recordings))
     for number, fold in enumerate(folds, 1):
         where = f"{type(splitter).__name__}: fold {number} of {len(folds)}"
         _check_fold(where, fold, y, names)
@@ -188,6 +194,25 @@ def _n_parts(splitter: Any) -> int | None:
     return splitter.n_splits if isinstance(splitter, cutters) else None
 
 
+def _divides(folds: Sequence[Fold], recordings: np.ndarray) -> bool:
+    return any(np.intersect1d(recordings[fold.train], recordings[fold.test]).size for fold in folds)
+
+
+def _draw_whole(splitter: Any, y: np.ndarray, groups: np.ndarray | None, recordings: np.ndarray) -> list[Fold]:
+    """Divide recordings as the splitter divides clips; a stratified one looks at all classes of each recording."""
+    names, first, number = np.unique(recordings, return_index=True, return_inverse=True)
+    if len(names) < (n_parts := _n_parts(splitter) or 2):
+        raise DataError(
+            f"split: all clips of a recording stay on one side, but {len(names)} recordings cannot make {n_parts} "
+            f"parts; {f'set split.n_splits={len(names)}, or ' if len(names) > 1 else ''}add recordings"
+        )
+    Y = y if y.ndim == 2 else np.eye(int(y.max()) + 1, dtype=np.int8)[y]
+    if (pairs := _stratify(splitter, Y, groups, recordings)) is not None:
+        return [_read_fold(type(splitter).__name__, pair) for pair in pairs]
+    folds = _draw(splitter, first, None if groups is None else groups[first])  # it is not stratified: any y will do
+    return [Fold(*(np.flatnonzero(np.isin(number, part)) for part in fold)) for fold in folds]
+
+
 def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
     name = type(splitter).__name__
     if not callable(getattr(splitter, "split", None)):
@@ -210,7 +235,9 @@ def _draw(splitter: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]
     return folds
 
 
-def _stratify(splitter: Any, Y: np.ndarray, groups: np.ndarray | None) -> list[Any] | None:
+def _stratify(
+    splitter: Any, Y: np.ndarray, groups: np.ndarray | None, recordings: np.ndarray | None = None
+) -> list[Any] | None:
     """Divide clips with several labels as a stratified splitter divides those with one; None for other splitters."""
     from sklearn import model_selection as ms
 
@@ -218,12 +245,12 @@ def _stratify(splitter: Any, Y: np.ndarray, groups: np.ndarray | None) -> list[A
     if isinstance(splitter, ms.StratifiedShuffleSplit):
         size = splitter.test_size or 0.1
         share = size if isinstance(size, float) else size / len(Y)
-        parts = [stratify(Y, [1 - share, share], seed=seed + i) for i in range(splitter.n_splits)]
+        parts = [stratify(Y, [1 - share, share], recordings, seed=seed + i) for i in range(splitter.n_splits)]
         return [(np.flatnonzero(part == 0), np.flatnonzero(part == 1)) for part in parts]
     cutters = (ms.StratifiedKFold, ms.RepeatedStratifiedKFold, ms.StratifiedGroupKFold)
     if not isinstance(splitter, cutters) or not (n_parts := _n_parts(splitter)):
         return None
-    together = groups if isinstance(splitter, ms.StratifiedGroupKFold) else None
+    together = groups if isinstance(splitter, ms.StratifiedGroupKFold) else recordings
     repeats = splitter.get_n_splits(Y, np.zeros(len(Y)), groups) // n_parts
     parts = [stratify(Y, np.full(n_parts, 1 / n_parts), together, seed=seed + i) for i in range(repeats)]
     return [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for part in parts for k in range(n_parts)]

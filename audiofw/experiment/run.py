@@ -100,7 +100,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     }
     result = Result(main_value(metrics), metrics, table.failures, folder, missing=unmeasured(metrics["robustness"]))
     try:
-        save_results(folder, config, choices, clips, table.failures, evaluation, metrics)
+        bad_rows = [Failure(flaw.where, str(flaw.source), flaw.reason) for flaw in dataset.flaws]
+        save_results(folder, config, choices, clips, [*bad_rows, *table.failures], evaluation, metrics)
     except DataError as error:  # the scores can still be shown
         return replace(result, missing=[*result.missing, f"results not saved: {error}"])
     missing = [*result.missing]

@@ -13,14 +13,24 @@ from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset, find_clips
 from audiofw.data.labels import encode_several
 from audiofw.data.splits import Fold, make_splits
+from audiofw.data.stretches import Cut
 from audiofw.errors import DataError
 
 
 def find(config: Config) -> Dataset:
     """Find the labelled clips of the config's data source."""
     options = asdict(config.data)
-    del options["on_error"], options["on_plugin_error"]  # used when the clips are read
-    return find_clips(**options, task=config.task)
+    del options["on_plugin_error"]  # used when the clips are read
+    in_time = {key: options.pop(key) for key in ("unit", "widen", "annotated", "background", "unlabelled")}
+    windows = config.windows
+    cut = Cut(
+        **in_time,
+        duration=config.audio.duration,
+        hop=windows.hop,
+        min_overlap=windows.min_overlap,
+        background_ratio=windows.background_ratio,
+    )
+    return find_clips(**options, cut=cut, task=config.task)
 
 
 def encode(clips: Sequence[Clip], task: str = "single") -> tuple[list[str], np.ndarray]:
@@ -49,8 +59,16 @@ def split(
         if asked in choice.plugin.asks and (values is None or (asked == "folds" and None in values)):
             raise DataError(_lacking(choice.name, asked, clips))
     splitter = choice(seed, groups, folds)
+    drawn = any(clip.is_stretch for clip in clips) and "folds" not in choice.plugin.asks  # folds given are kept
     with named({"split": choice.name}):
-        made = make_splits(splitter, y, groups=groups, classes=classes, names=[clip.name for clip in clips])
+        made = make_splits(
+            splitter,
+            y,
+            groups=groups,
+            classes=classes,
+            names=[clip.name for clip in clips],
+            recordings=[clip.recording for clip in clips] if drawn else None,
+        )
     return made, classes, y
 
 

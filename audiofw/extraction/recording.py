@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -193,7 +193,8 @@ def make_unit(audio: Mapping[str, Any], windows: Mapping[str, Any], choices: Map
 
 def segments_of(audio: Mapping[str, Any], windows: Mapping[str, Any]) -> Segments:
     """Make what cuts a recording into parts, of the config's sections ``audio`` and ``windows``."""
-    return Segments(**{name: value for name, value in {**audio, **windows}.items() if name not in DECODING})
+    given = {**audio, **windows}
+    return Segments(**{each.name: given[each.name] for each in fields(Segments) if each.name in given})
 
 
 def _changed(copy: Copy, y: np.ndarray, sr: int) -> np.ndarray:

@@ -80,6 +80,8 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
 
 def _identifies(key: str) -> bool:
     """Check whether an option is part of a job's identity; the clips are included themselves, not their options."""
+    if key == "data.background":  # which class is the negative one
+        return True
     return effect_of(key) != "nothing" and not key.startswith(("data.", "tune.holdout"))
 
 

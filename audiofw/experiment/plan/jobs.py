@@ -142,7 +142,7 @@ class Survey:
         return self._settle(job, work, "all" if alone else config.sweep.rerun)
 
     def _find(self, config: Config) -> Dataset:
-        key = repr(config.data)
+        key = repr((config.data, config.task, config.audio.duration, config.windows))
         if key not in self._datasets:
             self._datasets[key] = find(config)
         return self._datasets[key]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiofw.audio.stretch import Stretch
 from audiofw.cache.folder import all_entries
 from audiofw.cache.store import Cache
 from audiofw.config.overrides import take_plugin_folders
@@ -249,37 +250,37 @@ def test_clips_that_all_fail_leave_the_estimate_open(tmp_path):
     def fail(path: Path) -> np.ndarray:
         raise DataError("no sound in it")
 
-    cost = measure_cost(extraction(fail, [tmp_path / "a.wav"]), CacheContents())
+    cost = measure_cost(extraction(fail, [Stretch(tmp_path / "a.wav")]), CacheContents())
     assert (cost.seconds, cost.size, cost.new) == (None, None, 1)
     assert "no sound in it" in cost.reason
 
 
 def test_only_a_few_clips_are_measured_and_they_are_spread(tmp_path):
-    paths, met = [tmp_path / f"{i}.wav" for i in range(100)], []
+    clips, met = [Stretch(tmp_path / f"{i}.wav") for i in range(100)], []
 
-    def make(path: Path) -> np.ndarray:
-        met.append(path)
+    def make(sound: Stretch) -> np.ndarray:
+        met.append(sound.path)
         return np.zeros(10, np.float32)
 
-    cost = measure_cost(extraction(make, paths), CacheContents())
+    cost = measure_cost(extraction(make, clips), CacheContents())
     assert [int(path.stem) for path in met] == [6, 18, 31, 43, 56, 68, 81, 93]
     assert (cost.cached, cost.new, cost.columns, cost.size) == (0, 100, 10, 100 * 4096)
 
 
 def test_looking_into_the_cache_leaves_no_trace_in_it(tmp_path, sounds):
-    clips, recipe = sorted(sounds().rglob("*.wav")), {"recipe": 1}
+    clips, recipe = [Stretch(path) for path in sorted(sounds().rglob("*.wav"))], {"recipe": 1}
     with Cache(cost.cache_root() / "features") as cache:
         recipe_cache = cache.recipe_cache(recipe)
         for clip in clips[:3]:
-            recipe_cache.get(clip)
-            recipe_cache.put(clip, np.zeros(3, np.float32))
+            recipe_cache.get(clip.path)
+            recipe_cache.put(clip.path, np.zeros(3, np.float32))
     before = {file: file.stat().st_mtime_ns for file in cache.folder.rglob("*")}
     assert CacheContents().lacks(recipe_cache.folder.name, clips) == clips[3:]
     assert {file: file.stat().st_mtime_ns for file in cache.folder.rglob("*")} == before
 
 
-def extraction(make, paths) -> Extraction:
-    return Extraction("made", make, recipe="0" * 32, paths=paths, kept=True, workers=1, jobs=(0,))
+def extraction(make, clips) -> Extraction:
+    return Extraction("made", make, recipe="0" * 32, sounds=clips, kept=True, workers=1, jobs=(0,))
 
 
 # --- time ------------------------------------------------------------------------------------------
