@@ -17,7 +17,7 @@ import pytest
 from conftest import tone, write_wav
 
 from audiofw.audit import run as audit
-from audiofw.audit.probe import Hearing
+from audiofw.audit.probe import UsedPart
 from audiofw.contract.registry import load_menus
 from audiofw.evaluation import changes
 from audiofw.experiment.hydra_app import compose
@@ -94,7 +94,7 @@ def test_rows_probes_and_jobs_are_known_by_their_code():
     plain, copied, *_ = (unit.recipe() for unit in units_of(config, choices))
     assert plain["code"] == copied["code"] == row_code() == digest_code([PACKAGE / ROW])
     assert copied["copy"]["augmentation"]["code"] == digest_code([bundled("plugins") / "augmentations/waveform.py"])
-    assert audit.probe_recipe(audit.hearing_of(config))["feature"]["code"] == digest_code([PACKAGE / PROBE])
+    assert audit.probe_recipe(audit.used_part_of(config))["feature"]["code"] == digest_code([PACKAGE / PROBE])
     assert run_code() == digest_code([PACKAGE / RUN], without=NOT_THE_RUN)
 
 
@@ -151,7 +151,7 @@ def test_a_row_is_made_by_no_other_code_than_it_is_known_by(sound, feature):
 
 
 def test_a_probe_is_taken_by_no_other_code_than_it_is_known_by(sound):
-    ran = files_run(lambda: audit.probe_vector(Hearing(), sound)) - {Path(audit.__file__)}
+    ran = files_run(lambda: audit.probe_vector(UsedPart(), sound)) - {Path(audit.__file__)}
     assert ran <= code_of({}, PACKAGE / PROBE)
 
 

@@ -46,7 +46,7 @@ class Properties(NamedTuple):
 N_PROPERTIES = len(Properties._fields)
 
 
-class Hearing(NamedTuple):
+class UsedPart(NamedTuple):
     """The part of a recording that a run uses, by its options ``audio`` and ``windows``."""
 
     sample_rate: int | None = None
@@ -58,8 +58,8 @@ class Hearing(NamedTuple):
         """List the options for the cache's key."""
         return {**self._asdict(), "segments": asdict(self.segments)}
 
-    def part(self, y: np.ndarray, sr: int) -> tuple[np.ndarray, int]:
-        """Select that part of a whole recording: one segment, or the stretch that windows cover."""
+    def cut(self, y: np.ndarray, sr: int) -> tuple[np.ndarray, int]:
+        """Select this part of a whole recording: one segment, or the stretch that windows cover."""
         start, read = int(self.offset * sr), self.segments.to_read
         y = y[start : None if read is None else start + int(read * sr)]
         if self.sample_rate is not None:
@@ -74,20 +74,20 @@ class Probe(NamedTuple):
 
     digest: str  #: equal for equal decoded audio at an equal rate
     properties: Properties  #: of the whole recording
-    heard: Properties  #: of the part that a run uses
+    used: Properties  #: of the part that a run uses
     clipped: float  #: share of clipped samples
     missing: float  #: seconds that the header declares and the file lacks
     cancels: bool  #: whether the channels cancel each other out when mixed
     prints: np.ndarray  #: see `audiofw.audit.fingerprint.fingerprint`
 
 
-def probe(sound: Path | Stretch, hearing: Hearing = Hearing()) -> Probe:  # noqa: B008  # immutable
+def probe(sound: Path | Stretch, part: UsedPart = UsedPart()) -> Probe:  # noqa: B008  # immutable
     """Read and measure a whole recording, or a whole stretch.
 
     Parameters
     ----------
     sound : Path or Stretch
-    hearing : Hearing
+    part : UsedPart
         The part that the run uses; by default all.
 
     Raises
@@ -95,14 +95,14 @@ def probe(sound: Path | Stretch, hearing: Hearing = Hearing()) -> Probe:  # noqa
     DataError
         If it cannot be read; the message is only the reason.
     """
-    y, sr, reader, cancels = load_whole(sound, hearing.channel)
+    y, sr, reader, cancels = load_whole(sound, part.channel)
     try:
         size = as_stretch(sound).path.stat().st_size
-        part, rate = hearing.part(y, sr)
+        cut, rate = part.cut(y, sr)
         whole = _properties(y, sr, reader, size)
-        heard = _properties(part, rate, reader, size)._replace(sample_rate=float(rate)) if part.size else whole
+        used = _properties(cut, rate, reader, size)._replace(sample_rate=float(rate)) if cut.size else whole
         missing = reader.missing[1] - reader.missing[0] if reader.missing else 0.0
-        return Probe(_digest(y, sr), whole, heard, _clipped_share(y), missing, cancels, fingerprint(y, sr))
+        return Probe(_digest(y, sr), whole, used, _clipped_share(y), missing, cancels, fingerprint(y, sr))
     except OSError as error:  # it was there a moment ago
         raise DataError(f"cannot be read: {error.strerror}") from error
     except MemoryError as error:
@@ -113,16 +113,16 @@ def to_vector(probe: Probe) -> np.ndarray:
     """Convert a probe to numbers that float64 represents exactly, for storage: [shape=(n,), dtype=float64]."""
     digest = np.frombuffer(bytes.fromhex(probe.digest), "<u4")
     flaws = [probe.clipped, probe.missing, probe.cancels]
-    return np.concatenate([probe.properties, probe.heard, flaws, digest, probe.prints.ravel()]).astype(np.float64)
+    return np.concatenate([probe.properties, probe.used, flaws, digest, probe.prints.ravel()]).astype(np.float64)
 
 
 def from_vector(vector: np.ndarray) -> Probe:
     """Restore the probe that `to_vector` has converted."""
-    whole, heard, flaws, digest, prints = np.split(vector, np.cumsum([N_PROPERTIES, N_PROPERTIES, 3, 4]))
+    whole, used, flaws, digest, prints = np.split(vector, np.cumsum([N_PROPERTIES, N_PROPERTIES, 3, 4]))
     return Probe(
         digest.astype("<u4").tobytes().hex(),
         Properties(*whole.tolist()),
-        Properties(*heard.tolist()),
+        Properties(*used.tolist()),
         float(flaws[0]),
         float(flaws[1]),
         bool(flaws[2]),

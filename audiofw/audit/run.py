@@ -32,11 +32,11 @@ from audiofw.system.sourcecode import digest_code
 log = logging.getLogger(__name__)
 
 
-def probe_recipe(hearing: probe.Hearing) -> dict[str, Any]:
+def probe_recipe(part: probe.UsedPart) -> dict[str, Any]:
     """Describe what a probe depends on besides its file, for the cache's key."""
     return {
         "feature": {"name": "audit", "code": digest_code([Path(probe.__file__)])},
-        "audio": hearing.recipe(),
+        "audio": part.recipe(),
         "libsndfile": soundfile.__libsndfile_version__,
     }
 
@@ -51,13 +51,13 @@ def find_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> 
 
 def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[probe.Probe | None]:
     """Probe clips in parallel, or read their probes from the cache; None for a clip that cannot be read."""
-    hearing = hearing_of(config)
+    part = used_part_of(config)
     probes: list[probe.Probe | None] = []
     with (
-        open_recipe_cache(config, probe_recipe(hearing), clips) as recipe_cache,
+        open_recipe_cache(config, probe_recipe(part), clips) as recipe_cache,
         counting("audit", len(clips)) as advance,
     ):
-        measure = cached_or_made(partial(probe_vector, hearing), recipe_cache)
+        measure = cached_or_made(partial(probe_vector, part), recipe_cache)
         with closing(outcomes(measure, (clip.stretch for clip in clips), n_jobs=n_jobs)) as results:
             for result in results:
                 probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
@@ -96,12 +96,12 @@ def finding_line(finding: Mapping[str, Any]) -> str:
     return f"audit {finding['severity']}: {finding['message']}{effect}; {finding['remedy']}"
 
 
-def probe_vector(hearing: probe.Hearing, sound: Stretch) -> np.ndarray:
+def probe_vector(part: probe.UsedPart, sound: Stretch) -> np.ndarray:
     """Probe one clip, for the cache."""
-    return probe.to_vector(probe.probe(sound, hearing))
+    return probe.to_vector(probe.probe(sound, part))
 
 
-def hearing_of(config: Config) -> probe.Hearing:
+def used_part_of(config: Config) -> probe.UsedPart:
     """Select the part of a recording that a run with these options uses."""
     unit = {name: getattr(config.audio, name) for name in ("sample_rate", "offset", "channel")}
-    return probe.Hearing(**unit, segments=segments_of(asdict(config.audio), asdict(config.windows)))
+    return probe.UsedPart(**unit, segments=segments_of(asdict(config.audio), asdict(config.windows)))

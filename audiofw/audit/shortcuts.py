@@ -74,7 +74,7 @@ def shortcuts(
     if y.size == 0 or y.max() < 1:
         return []
     folds = _folds(y, parts, seed)
-    table = np.array([probes[i].heard for i in kept], dtype=np.float64)
+    table = np.array([probes[i].used for i in kept], dtype=np.float64)
     found: dict[str, Shortcut] = {}
     for column, field in enumerate(Properties._fields):
         name = NOUNS.get(field, field)

@@ -7,7 +7,7 @@ import argparse
 from audiofw.bundle.load import load_model
 from audiofw.cli.arguments import OneLineParser, above_zero, share
 from audiofw.serve.server import serve
-from audiofw.serve.service import Listener, UploadLimits
+from audiofw.serve.service import Service, UploadLimits
 
 EXAMPLE = """\
 JSON endpoint:
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     """Run ``audiofw serve RUN``."""
     options = _parser().parse_args(argv)
     limits = UploadLimits(options.max_mb, options.max_seconds, options.min_confidence)
-    serve(Listener(load_model(options.run), limits), options.host, options.port)
+    serve(Service(load_model(options.run), limits), options.host, options.port)
     return 0
 
 

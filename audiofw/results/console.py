@@ -143,7 +143,7 @@ def _advice(metrics: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
-    lines = [f"ignored: {count} {reason}" for reason, count in dataset.passed_over.items()]
+    lines = [f"ignored, {reason}: {count}" for reason, count in dataset.passed_over.items()]
     if failures:
         lines.append(f"skipped: {len(failures)} of {len(dataset.clips)} clips could not be used (failures.csv)")
         lines += [f"  {failure.name}: {failure.reason}" for failure in failures[:MOST_FAILURES]]

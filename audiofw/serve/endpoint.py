@@ -17,7 +17,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from audiofw.errors import DataError
-from audiofw.serve.service import Listener, TooMuchError, UploadLimits
+from audiofw.serve.service import Service, TooMuchError, UploadLimits
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,12 @@ class NoSoundError(DataError):
     """A request without a recording."""
 
 
-def make_endpoint(listener: Listener) -> FastAPI:
+def make_endpoint(service: Service) -> FastAPI:
     """Create the application; the page is mounted besides its two paths.
 
     Parameters
     ----------
-    listener : Listener
+    service : Service
         Classifies a file.
     """
     # FastAPI's own documentation pages load files from a CDN
@@ -45,14 +45,14 @@ def make_endpoint(listener: Listener) -> FastAPI:
 
     @app.get("/health")
     def health() -> dict[str, object]:
-        return {"status": "ok", "version": __version__, "classes": [str(name) for name in listener.model.classes_]}
+        return {"status": "ok", "version": __version__, "classes": [str(name) for name in service.model.classes_]}
 
     @app.post("/predict")
     async def predict(request: Request) -> JSONResponse:
         try:
             with tempfile.TemporaryDirectory(prefix="audiofw-upload-") as folder:
-                path = await _receive(request, Path(folder), listener.limits)
-                answer = await run_in_threadpool(listener, path)
+                path = await _receive(request, Path(folder), service.limits)
+                answer = await run_in_threadpool(service, path)
             return JSONResponse(answer._asdict())
         except ClientDisconnect:
             return _refuse(400, "the connection was closed during the upload")

@@ -12,8 +12,8 @@ from audiofw.bundle.model import Model
 from audiofw.report import media
 from audiofw.serve.service import ServedAnswer, UploadLimits
 
-HONESTY = "The model assigns every sound to one of its classes, even a sound that belongs to none of them."
-WAITING = '<div class="said waiting" role="status">Upload or record a sound to see its class here.</div>'
+LIMITATION = "The model assigns every sound to one of its classes, even a sound that belongs to none of them."
+WAITING = '<div class="answer waiting" role="status">Upload or record a sound to see its class here.</div>'
 MOST_OPEN = 12  # number of classes up to which their list is open
 
 
@@ -26,8 +26,8 @@ def title(facts: Mapping[str, Any]) -> str:
 def head(model: Model) -> str:
     """Introduce the model and its main limitation."""
     score = model.facts.get("score")
-    told = f"{title(model.facts)}, {score['name']} {score['value']:.1%}" if score else title(model.facts)
-    return f'<h1>What is this sound?</h1><p>{HONESTY}</p><p class="model">{escape(told)}</p>'
+    text = f"{title(model.facts)}, {score['name']} {score['value']:.1%}" if score else title(model.facts)
+    return f'<h1>What is this sound?</h1><p>{LIMITATION}</p><p class="model">{escape(text)}</p>'
 
 
 def about(model: Model) -> str:
@@ -55,7 +55,7 @@ def _fitted(facts: Mapping[str, Any]) -> str:
     return str(facts.get("fitted_on", {}).get("description", ""))
 
 
-def heard(facts: Mapping[str, Any], limits: UploadLimits) -> str:
+def describe_input(facts: Mapping[str, Any], limits: UploadLimits) -> str:
     """Describe the limits of an upload, and which part of it the model uses."""
     audio, windows = facts.get("audio", {}), facts.get("windows", {})
     taken = f"Up to {limits.seconds:g} s and {limits.megabytes:g} MB."
@@ -70,9 +70,9 @@ def verdict(answer: ServedAnswer, limits: UploadLimits) -> str:
     """Show the predicted class and its probability."""
     sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:
-        return _said("sure", answer.label, sure)
+        return _message("sure", answer.label, sure)
     why = f"most probable: {answer.likeliest}, {answer.confidence:.0%}; at least {limits.confidence:.0%} is required"
-    return _said("unsure", "Unknown", why)
+    return _message("unsure", "Unknown", why)
 
 
 def _sure(confidence: float) -> str:
@@ -81,11 +81,11 @@ def _sure(confidence: float) -> str:
 
 def refusal(reason: str) -> str:
     """Explain why a recording cannot be classified."""
-    return _said("bad", "This recording cannot be used", reason)
+    return _message("bad", "This recording cannot be used", reason)
 
 
-def _said(kind: str, head: str, rest: str) -> str:
-    return f'<div class="said {kind}" role="status"><strong>{escape(head)}</strong><span>{escape(rest)}</span></div>'
+def _message(kind: str, head: str, rest: str) -> str:
+    return f'<div class="answer {kind}" role="status"><strong>{escape(head)}</strong><span>{escape(rest)}</span></div>'
 
 
 def spectrogram_image(y: np.ndarray, sr: int) -> str:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from audiofw.errors import DataError
 from audiofw.serve import html
-from audiofw.serve.service import Listener
+from audiofw.serve.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +21,16 @@ STYLE = Path(__file__).with_name("page.css")
 SWEEP, KEEP = 60, 600  # seconds between deletions of old uploads, and for which these can be played again
 
 
-def mount_page(app: FastAPI, listener: Listener) -> FastAPI:
+def mount_page(app: FastAPI, service: Service) -> FastAPI:
     """Mount the page at the root of an application, after its existing paths."""
     return gradio.mount_gradio_app(
         app,
-        make_page(listener),
+        make_page(service),
         path="/",
         theme=_theme(),
         css_paths=[STYLE],
         footer_links=[],
-        max_file_size=listener.limits.bytes,
+        max_file_size=service.limits.bytes,
         run_history=False,
         ssr_mode=False,
         enable_monitoring=False,
@@ -38,9 +38,9 @@ def mount_page(app: FastAPI, listener: Listener) -> FastAPI:
     )
 
 
-def make_page(listener: Listener) -> gradio.Blocks:
+def make_page(service: Service) -> gradio.Blocks:
     """Create the page."""
-    model, limits = listener.model, listener.limits
+    model, limits = service.model, service.limits
     with gradio.Blocks(title="What is this sound?", analytics_enabled=False, delete_cache=(SWEEP, KEEP)) as page:
         gradio.HTML(html.head(model), elem_classes="head")
         with gradio.Row(equal_height=False):
@@ -49,18 +49,18 @@ def make_page(listener: Listener) -> gradio.Blocks:
                     label="Sound", sources=["upload", "microphone"], type="filepath", buttons=[], editable=False
                 )
                 take_uploads_only(sound)
-                gradio.HTML(html.heard(model.facts, limits), elem_classes="heard")
+                gradio.HTML(html.describe_input(model.facts, limits), elem_classes="input")
             with gradio.Column():
-                said = gradio.HTML(html.WAITING)
+                answer_box = gradio.HTML(html.WAITING)
                 bars = gradio.Label(
                     label="Probabilities", num_top_classes=MOST_BARS, show_heading=False, visible=False, elem_id="bars"
                 )
                 picture = gradio.HTML(visible=False)
         gradio.HTML(html.about(model), elem_classes="about")
         sound.change(
-            lambda path: show_answer(listener, path),
+            lambda path: show_answer(service, path),
             sound,
-            [said, bars, picture],
+            [answer_box, bars, picture],
             api_visibility="private",
             concurrency_limit=None,
             show_progress="minimal",
@@ -105,13 +105,13 @@ def _theme() -> gradio.themes.Base:
     return theme.set(**light, **{f"{name}_dark": colour for name, colour in dark.items()}, block_radius="12px")
 
 
-def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
+def show_answer(service: Service, path: str | None) -> tuple[Any, Any, Any]:
     """Classify an uploaded or recorded file: returns prediction, bars and spectrogram, as far as available."""
     if path is None:
         return _shown(html.WAITING), _hidden(), _hidden()
     try:
-        answer = listener(Path(path))
-        y, sr = listener.hear(Path(path))
+        answer = service(Path(path))
+        y, sr = service.load(Path(path))
         picture = html.spectrogram_image(y, sr)
     except DataError as error:
         return _shown(html.refusal(str(error))), _hidden(), _hidden()
@@ -119,7 +119,7 @@ def show_answer(listener: Listener, path: str | None) -> tuple[Any, Any, Any]:
         log.exception("a recording failed")
         return _shown(html.refusal("internal error; see the server's log")), _hidden(), _hidden()
     bars = _shown(answer.probabilities) if answer.probabilities else _hidden()
-    return _shown(html.verdict(answer, listener.limits)), bars, _shown(picture)
+    return _shown(html.verdict(answer, service.limits)), bars, _shown(picture)
 
 
 def _shown(value: Any) -> Any:

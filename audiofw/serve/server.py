@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from audiofw.errors import ConfigError
-from audiofw.serve.service import Listener
+from audiofw.serve.service import Service
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,12 +31,12 @@ QUIET = {
 PATIENCE = 1  # seconds to wait for open requests at the end: an open page always has one
 
 
-def serve(listener: Listener, host: str = "127.0.0.1", port: int = 0) -> None:
+def serve(service: Service, host: str = "127.0.0.1", port: int = 0) -> None:
     """Serve the page and the endpoint until Ctrl-C; prints the address to stdout.
 
     Parameters
     ----------
-    listener : Listener
+    service : Service
     host : str
         Name or address to listen on.
     port : int
@@ -48,8 +48,8 @@ def serve(listener: Listener, host: str = "127.0.0.1", port: int = 0) -> None:
         If the host or port is not available, or Gradio is not installed.
     """
     with quiet_gradio(), _listening(host, port) as listening:
-        app = make_app(listener, host)
-        listener.warm()
+        app = make_app(service, host)
+        service.warm()
         if not is_loopback(host):
             log.warning("anyone who can reach %s can use this page", host)
         sys.stdout.write(f"{_address(host, listening.getsockname()[1])}\n")
@@ -57,7 +57,7 @@ def serve(listener: Listener, host: str = "127.0.0.1", port: int = 0) -> None:
         _run(app, listening)
 
 
-def make_app(listener: Listener, host: str = "127.0.0.1") -> FastAPI:
+def make_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
     """Create the whole application, page and endpoint.
 
     Raises
@@ -72,7 +72,7 @@ def make_app(listener: Listener, host: str = "127.0.0.1") -> FastAPI:
         from audiofw.serve.page import mount_page
     except ImportError as error:
         raise ConfigError('audiofw serve needs Gradio: pip install "audiofw[serve]"') from error
-    app = mount_page(make_endpoint(listener), listener)
+    app = mount_page(make_endpoint(service), service)
     if is_loopback(host):  # other websites must not reach this one by a host name that resolves to it
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", host])
     return app

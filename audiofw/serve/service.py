@@ -81,7 +81,7 @@ class ServedAnswer(NamedTuple):
 
 
 @dataclass(eq=False)
-class Listener:
+class Service:
     """Classifies uploaded files; may be called from any number of threads.
 
     Only one of them uses the model at a time: a classifier, or a plugin's feature, need not be thread-safe.
@@ -123,7 +123,7 @@ class Listener:
         sure = confidence >= self.limits.confidence
         return ServedAnswer(likeliest if sure else UNKNOWN, likeliest, confidence, probabilities, seconds)
 
-    def hear(self, path: Path) -> tuple[np.ndarray, int]:
+    def load(self, path: Path) -> tuple[np.ndarray, int]:
         """Load a whole recording, ``y`` and ``sr``, at the model's sample rate."""
         rate = self.model.facts.get("audio", {}).get("sample_rate")
         return load(path, sample_rate=rate, duration=self.limits.seconds, silence="keep")

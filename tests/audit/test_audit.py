@@ -17,7 +17,7 @@ from audiofw.audit import fingerprint as fingerprints
 from audiofw.audit.findings import audit, find_duplicates, refuse, source_overlap
 from audiofw.audit.fingerprint import fingerprint, near_pairs, same_waveform
 from audiofw.audit.leakage import effect, leaked
-from audiofw.audit.probe import Hearing, Probe, Properties, from_vector, probe, to_vector
+from audiofw.audit.probe import Probe, Properties, UsedPart, from_vector, probe, to_vector
 from audiofw.audit.run import with_effects
 from audiofw.audit.shortcuts import shortcuts
 from audiofw.data.dataset import Clip, find_clips
@@ -492,19 +492,19 @@ def test_findings_get_their_effects():
 # --- what a run hears -------------------------------------------------------------------------------------
 
 
-def told(folder: Path, hearing: Hearing) -> set[str]:
+def told(folder: Path, part: UsedPart) -> set[str]:
     """Names of the properties that give labels away, in a folder of class folders, as a run hears them."""
     found = find_clips(folder).clips
-    made = [probe(clip.path, hearing) for clip in found]
+    made = [probe(clip.path, part) for clip in found]
     return {one.name for one in shortcuts(made, [clip.label for clip in found])}
 
 
 @pytest.mark.parametrize(
     ("differs", "advice"),
     [
-        ("duration", Hearing(segments=Segments(duration=0.4))),
-        ("bandwidth", Hearing(sample_rate=7000)),
-        ("share of silence", Hearing(segments=Segments(duration=None, trim=60))),
+        ("duration", UsedPart(segments=Segments(duration=0.4))),
+        ("bandwidth", UsedPart(sample_rate=7000)),
+        ("share of silence", UsedPart(segments=Segments(duration=None, trim=60))),
     ],
 )
 def test_following_the_audits_advice_changes_the_audit(tmp_path, differs, advice):
@@ -521,7 +521,7 @@ def test_following_the_audits_advice_changes_the_audit(tmp_path, differs, advice
         path = tmp_path / "ab"[odd] / f"{i}.wav"
         path.parent.mkdir(exist_ok=True)
         soundfile.write(path, y, SR, subtype="FLOAT")
-    assert differs in told(tmp_path, Hearing())
+    assert differs in told(tmp_path, UsedPart())
     assert differs not in told(tmp_path, advice)
 
 

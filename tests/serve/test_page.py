@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from audiofw.serve.server import make_app, quiet_gradio
-from audiofw.serve.service import Listener, UploadLimits
+from audiofw.serve.service import Service, UploadLimits
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -46,7 +46,7 @@ FLAGS = [
 def address() -> Iterator[str]:
     """Serve on a free local port until the tests are done."""
     with quiet_gradio(), socket.create_server(("127.0.0.1", 0)) as listening:
-        app = make_app(Listener(ByPitch(), UploadLimits(seconds=5, megabytes=1, confidence=0.5)))
+        app = make_app(Service(ByPitch(), UploadLimits(seconds=5, megabytes=1, confidence=0.5)))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -98,7 +98,7 @@ def upload(page: webdriver.Chrome, folder: Path, name: str, data: bytes) -> None
 
 def test_an_uploaded_sound_gets_its_label_bars_and_spectrogram(page, address, tmp_path):
     upload(page, tmp_path, "a tone.wav", wav(3200))
-    assert wait(page, ".said.sure", shown=True).text.startswith("high")
+    assert wait(page, ".answer.sure", shown=True).text.startswith("high")
     bars = wait(page, "#bars", shown=True).text
     assert bars.index("high") < bars.index("middle <b>") < bars.index("low")
     image = wait(page, ".spectrogram img", shown=True)
@@ -111,19 +111,19 @@ def test_an_uploaded_sound_gets_its_label_bars_and_spectrogram(page, address, tm
 
 def test_bad_sound_says_why_and_the_next_good_one_is_answered(page, tmp_path):
     upload(page, tmp_path, "notes.wav", b"no sound at all")
-    assert "not audio, or damaged" in wait(page, ".said.bad", shown=True).text
+    assert "not audio, or damaged" in wait(page, ".answer.bad", shown=True).text
     assert not [e for e in page.find_elements(By.CSS_SELECTOR, "#bars, .spectrogram") if e.is_displayed()]
     assert all("Waveform load error" in line for line in complaints(page))  # the browser cannot play it either
     page.find_element(By.CSS_SELECTOR, "button[aria-label=Clear]").click()
-    wait(page, ".said.waiting", shown=True)
+    wait(page, ".answer.waiting", shown=True)
     wait(page, "input[type=file]")
     upload(page, tmp_path, "b.wav", wav(200))
-    assert wait(page, ".said.sure", shown=True).text.startswith("low")
+    assert wait(page, ".answer.sure", shown=True).text.startswith("low")
 
 
 def test_a_sound_between_the_classes_is_not_sure(page, tmp_path):
     upload(page, tmp_path, "c.wav", wav(1600))
-    assert "Unknown" in wait(page, ".said.unsure", shown=True).text
+    assert "Unknown" in wait(page, ".answer.unsure", shown=True).text
 
 
 def test_a_recording_by_microphone_is_answered(page):
@@ -132,4 +132,4 @@ def test_a_recording_by_microphone_is_answered(page):
     stop = wait(page, ".stop-button", shown=True)
     WebDriverWait(page, PATIENCE).until(lambda page: wait(page, "time.duration").text >= "0:01", "nothing recorded")
     stop.click()
-    assert wait(page, ".said.sure", shown=True).text.startswith("high")
+    assert wait(page, ".answer.sure", shown=True).text.startswith("high")

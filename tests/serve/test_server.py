@@ -25,7 +25,7 @@ from audiofw.serve import html
 from audiofw.serve.endpoint import make_endpoint
 from audiofw.serve.page import show_answer
 from audiofw.serve.server import is_loopback, make_app, quiet_gradio
-from audiofw.serve.service import Listener, UploadLimits
+from audiofw.serve.service import Service, UploadLimits
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def ask(model, uploads):
     """Post to an endpoint with limits, ``ask(files=…)`` or ``ask(content=…)``; returns status code and answer."""
 
     def post(megabytes: float = 1, seconds: float = 5, confidence: float = 0, **request):
-        client = TestClient(make_endpoint(Listener(model, UploadLimits(megabytes, seconds, confidence))))
+        client = TestClient(make_endpoint(Service(model, UploadLimits(megabytes, seconds, confidence))))
         response = client.post("/predict", **request)
         return response.status_code, response.json()
 
@@ -121,7 +121,7 @@ def test_too_large_is_refused_however_it_comes(ask, model):
 
 
 def test_a_declared_size_is_refused_before_anything_is_read(model):
-    client = TestClient(make_endpoint(Listener(model, UploadLimits(megabytes=1))))
+    client = TestClient(make_endpoint(Service(model, UploadLimits(megabytes=1))))
 
     def never():
         raise AssertionError("it was read")
@@ -187,7 +187,7 @@ def test_nothing_sent_is_kept(ask, uploads):
 
 
 def test_requests_at_once_each_get_their_own_answer(model, uploads):
-    client = TestClient(make_endpoint(Listener(model)))
+    client = TestClient(make_endpoint(Service(model)))
     labels = [list(PITCHES)[i % 3] for i in range(24)]
 
     def label(wanted: str) -> str:
@@ -228,26 +228,26 @@ def test_a_server_does_not_start_with_a_plugin_that_fails(model, monkeypatch):
     for name in ("predict", "predict_proba"):
         monkeypatch.setattr(model, name, failing(PluginError("fft.py:3: KeyError: 'f0'", plugin="feature=fft")))
     with pytest.raises(PluginError, match="feature=fft"):
-        Listener(model).warm()
+        Service(model).warm()
 
 
 def test_a_model_without_probabilities_answers_with_its_label(model, uploads):
     model.gives_probabilities = False
-    listener = Listener(model)
-    listener.warm()
-    answer = TestClient(make_endpoint(listener)).post("/predict", content=wav(3200)).json()
+    service = Service(model)
+    service.warm()
+    answer = TestClient(make_endpoint(service)).post("/predict", content=wav(3200)).json()
     assert (answer["label"], answer["probabilities"], answer["confidence"]) == ("high", None, None)
     with pytest.raises(ConfigError, match="no probabilities"):
-        Listener(model, UploadLimits(confidence=0.5)).warm()
+        Service(model, UploadLimits(confidence=0.5)).warm()
 
 
 def test_health_names_the_classes(model):
-    answer = TestClient(make_endpoint(Listener(model))).get("/health").json()
+    answer = TestClient(make_endpoint(Service(model))).get("/health").json()
     assert (answer["status"], answer["classes"]) == ("ok", list(PITCHES))
 
 
 def test_the_page_stands_beside_the_endpoint_and_loads_nothing_from_elsewhere(model, uploads):
-    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+    with quiet_gradio(), TestClient(make_app(Service(model)), base_url="http://127.0.0.1") as client:
         assert client.get("/health").json()["status"] == "ok"
         assert client.get("/predict").status_code == 405
         page = client.get("/")
@@ -273,14 +273,14 @@ def test_the_page_takes_uploads_and_no_other_file_or_address(model, uploads, mon
     fetched = []
     monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", lambda *a, **k: fetched.append(a))
     (uploads / "private.wav").write_bytes(wav(3200))
-    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+    with quiet_gradio(), TestClient(make_app(Service(model)), base_url="http://127.0.0.1") as client:
         (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
         assert Path(sent).parents[2] == uploads
-        assert "said sure" in ask_page(client, sent)
+        assert "answer sure" in ask_page(client, sent)
         for other in (str(uploads / "private.wav"), "http://93.184.215.14/a.wav", "HTTPS://example.com/a.wav"):
             done = ask_page(client, other)
             assert '"success":false' in done
-            assert "said" not in done
+            assert "answer" not in done
         large = client.post("/gradio_api/upload", files={"files": ("a.wav", bytes(26 * 2**20))})
         assert large.status_code == 413
         assert [file.name for file in uploads.rglob("*.wav")].count("private.wav") == 1  # and no copy can be requested
@@ -298,7 +298,7 @@ def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
         deleted.put(str(file))
 
     monkeypatch.setattr("os.remove", note)
-    with quiet_gradio(), TestClient(make_app(Listener(model)), base_url="http://127.0.0.1") as client:
+    with quiet_gradio(), TestClient(make_app(Service(model)), base_url="http://127.0.0.1") as client:
         (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
         assert deleted.get(timeout=PATIENCE) == sent
         assert not Path(sent).exists()
@@ -307,7 +307,7 @@ def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
 def test_what_is_shown_is_escaped(model, tmp_path):
     file = tmp_path / "a.wav"
     file.write_bytes(wav(800))
-    said, bars, picture = show_answer(Listener(model), str(file))
+    said, bars, picture = show_answer(Service(model), str(file))
     assert "middle &lt;b&gt;" in said["value"]
     assert next(iter(bars["value"])) == "middle <b>"
     assert "<img" in picture["value"]
@@ -317,20 +317,20 @@ def test_what_is_shown_is_escaped(model, tmp_path):
 def test_the_page_shows_one_reason_for_a_bad_sound_and_no_old_answer(model, tmp_path):
     file = tmp_path / "a.wav"
     file.write_bytes(b"no sound")
-    said, bars, picture = show_answer(Listener(model), str(file))
+    said, bars, picture = show_answer(Service(model), str(file))
     assert "not audio, or damaged" in said["value"]
     assert (bars["visible"], picture["visible"]) == (False, False)
 
 
 def test_the_page_tells_model_score_classes_and_what_a_label_means(model):
-    told = html.head(model) + html.about(model) + html.heard(model.facts, UploadLimits())
+    told = html.head(model) + html.about(model) + html.describe_input(model.facts, UploadLimits())
     for said in (
         "pitch on fft",
         "accuracy 90.0%",
         "80.0% to 95.0%",
         "all 30 clips",
         "high",
-        html.HONESTY,
+        html.LIMITATION,
         "first 3 s",
     ):
         assert said in told
@@ -338,7 +338,7 @@ def test_the_page_tells_model_score_classes_and_what_a_label_means(model):
 
 def test_the_page_does_without_facts(model, monkeypatch):
     monkeypatch.setattr(model, "facts", {})
-    assert "a model" in html.head(model) + html.about(model) + html.heard({}, UploadLimits())
+    assert "a model" in html.head(model) + html.about(model) + html.describe_input({}, UploadLimits())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw.audit.run import hearing_of, probe_recipe
+from audiofw.audit.run import probe_recipe, used_part_of
 from audiofw.cache.store import recipe_digest
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
@@ -67,7 +67,7 @@ class JobPlan(NamedTuple):
     @property
     def probes(self) -> Key | None:
         """The extraction for the audit."""
-        recipe = probe_recipe(hearing_of(self.config))
+        recipe = probe_recipe(used_part_of(self.config))
         return Key(recipe_digest(recipe), self.config.cache.enabled) if self.config.audit else None
 
 

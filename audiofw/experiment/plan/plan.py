@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from audiofw.audio.stretch import Stretch
-from audiofw.audit.run import hearing_of, probe_vector
+from audiofw.audit.run import probe_vector, used_part_of
 from audiofw.errors import AudiofwError
 from audiofw.experiment.plan.cost import (
     CacheContents,
@@ -97,7 +97,7 @@ def _extraction(key: Key, sharing: Sequence[Job]) -> Extraction:
     unit = first.units.get(key)
     return Extraction(
         name=_name(unit) if unit else AUDIT,
-        make=unit or partial(probe_vector, hearing_of(first.config)),
+        make=unit or partial(probe_vector, used_part_of(first.config)),
         recipe=key.recipe,
         sounds=_sounds(works, key),
         kept=key.kept,
