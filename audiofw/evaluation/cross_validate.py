@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from audiofw.data.splits import Fold, Groups, read_groups
-from audiofw.evaluation.fit import Sample, fit_clips, predict, rows_of
+from audiofw.evaluation.fit import Sample, fit_clips, predict, rows_of, thresholds_of
 from audiofw.evaluation.scores import Scores, scores
+from audiofw.learn.steps import last_step
 
 
 class FoldResult(NamedTuple):
@@ -25,6 +26,8 @@ class FoldResult(NamedTuple):
     scores: Scores
     fit_seconds: float
     predict_seconds: float
+    thresholds: np.ndarray | None = None  # of each class, with several labels per clip, as is the next
+    one_sided: np.ndarray | None = None  # mask of the classes that all or none of the training clips have
 
 
 class Pooled(NamedTuple):
@@ -45,7 +48,9 @@ class Evaluation:
         The data.
     y, predictions : np.ndarray [shape=(clips,)]
         True and predicted classes; -1 for a clip that was never tested. A clip that was tested several times gets the
-        class with the highest mean probability or, without probabilities, the most votes.
+        class with the highest mean probability or, without probabilities, the most votes. With several labels per clip,
+        indicator matrices (clips, n_classes); a clip that was tested several times gets the labels that half of the
+        models gave it.
     probabilities : np.ndarray [shape=(clips, n_classes)] or None
         Mean over the folds that tested the clip; NaN if none did. None if the model gives no probabilities.
     fold_of : np.ndarray [shape=(clips,)]
@@ -53,7 +58,8 @@ class Evaluation:
     scores : dict
         Scores over all test clips together.
     folds, baseline_folds : tuple of FoldResult
-        Results of the model, and of the baseline, which always predicts the training set's most frequent class.
+        Results of the model, and of the baseline, which always predicts the training set's most frequent class, or
+        set of labels.
     models : tuple
         The fitted models: all if they were kept, else only the last fold's.
     """
@@ -102,7 +108,7 @@ def cross_validate(
     X : np.ndarray [shape=(rows, d)]
         Or an object array of two-dimensional features, for a model that begins with a pooling.
     y : np.ndarray [shape=(clips,)]
-        Classes as 0 .. n_classes-1.
+        Classes as 0 .. n_classes-1; or several labels per clip, as an indicator matrix (clips, n_classes).
     clip_of : np.ndarray [shape=(rows,)], optional
         Index of each row's clip; by default each clip has one row, in order. A fold is fitted on all rows of its
         training clips; the probabilities of a test clip are the mean over its rows.
@@ -131,7 +137,7 @@ def cross_validate(
     for number, fold in enumerate(folds, 1):
         result, model = _run_fold(make_model, number, fold, sample)
         results.append(result)
-        baseline.append(_run_fold(_make_baseline, number, fold, blank)[0])
+        baseline.append(_run_baseline(number, fold, blank))
         models = [*models, model] if keep_models else [model]
         if on_fold:
             on_fold(result)
@@ -150,6 +156,16 @@ def cross_validate(
         baseline_folds=tuple(baseline),
         models=tuple(models),
     )
+
+
+def _run_baseline(number: int, fold: Fold, blank: Sample) -> FoldResult:
+    if blank.y.ndim == 1:
+        return _run_fold(_make_baseline, number, fold, blank)[0]
+    sets, counts = np.unique(blank.y[fold.train], axis=0, return_counts=True)
+    predictions = np.tile(sets[counts.argmax()].astype(np.intp), (len(fold.test), 1))
+    shares = np.tile(blank.y[fold.train].mean(axis=0), (len(fold.test), 1))
+    found = scores(blank.y[fold.test], predictions, shares, blank.n_classes)
+    return FoldResult(number, len(fold.train), fold.test, predictions, shares, found, 0.0, 0.0)
 
 
 def _make_baseline() -> Any:
@@ -180,18 +196,23 @@ def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult
         scores=scores(sample.y[fold.test], predictions, probabilities, sample.n_classes),
         fit_seconds=0.0,
         predict_seconds=time.perf_counter() - started,
+        thresholds=thresholds_of(model),
+        one_sided=getattr(last_step(model)[0], "one_sided_", None),
     )
 
 
 def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:
     """Combine the folds' predictions for each clip; see `Evaluation`."""
-    votes, times, predictions = np.zeros((len(y), n_classes)), np.zeros(len(y), int), np.full(len(y), -1)
+    votes, times, predictions = np.zeros((len(y), n_classes)), np.zeros(len(y), int), np.full(y.shape, -1)
+    given = np.zeros((len(y), n_classes))
     for result in results:
-        one_hot = np.eye(n_classes)[result.predictions]
+        one_hot = result.predictions if y.ndim == 2 else np.eye(n_classes)[result.predictions]
         votes[result.test] += one_hot if result.probabilities is None else result.probabilities
+        given[result.test] += one_hot
         times[result.test] += 1
         predictions[result.test] = result.predictions
-    predictions[times > 1] = votes[times > 1].argmax(axis=1)
+    again = times > 1
+    predictions[again] = votes[again].argmax(axis=1) if y.ndim == 1 else given[again] >= times[again, None] / 2
     probabilities = None
     if all(result.probabilities is not None for result in results):
         probabilities = np.divide(votes, times[:, None], out=np.full(votes.shape, np.nan), where=times[:, None] > 0)

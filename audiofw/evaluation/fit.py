@@ -14,7 +14,11 @@ from threadpoolctl import threadpool_limits
 from audiofw.contract.blame import blame
 from audiofw.data.splits import Groups, read_groups
 from audiofw.errors import ConfigError, PluginError, first_line
+from audiofw.evaluation.thresholds import choose_thresholds
 from audiofw.learn.steps import fit, last_step, takes
+from audiofw.learn.stratify import stratify
+
+N_INNER = 3  # splits of the training part, to choose thresholds on
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,9 @@ def rows_of(clips: np.ndarray, clip_of: np.ndarray, without: np.ndarray | None =
 def fit_clips(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str = "") -> Any:
     """Fit a new model on all rows of some clips.
 
+    With an indicator matrix as ``y``, the classifier is wrapped by `audiofw.learn.one_vs_rest`, and the threshold of
+    each label is chosen on out-of-fold probabilities for these clips.
+
     Parameters
     ----------
     make_model : callable
@@ -93,8 +100,31 @@ def fit_clips(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, 
     PluginError
         For a model that fails.
     """
+    model = _fit_new(make_model, sample, clips, where)
+    if sample.y.ndim == 2:
+        held = _out_of_fold(make_model, sample, clips, where)
+        last_step(model)[0].thresholds_ = choose_thresholds(sample.y[clips], held)
+    return model
+
+
+def _out_of_fold(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str) -> np.ndarray:
+    """Predict each clip with a model that was not fitted on it, nor on its group; NaN if there is but one group."""
+    part = stratify(sample.y[clips], np.full(N_INNER, 1 / N_INNER), sample.groups[clips], seed=0)
+    proba = np.full((len(clips), sample.n_classes), np.nan)
+    for number in np.unique(part) if len(np.unique(part)) > 1 else []:
+        model = _fit_new(make_model, sample, clips[part != number], where)
+        rows = rows_of(clips[part == number], sample.clip_of, without=sample.augmented)
+        proba[part == number] = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)[1]
+    return proba
+
+
+def _fit_new(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, where: str) -> Any:
     with _blame("model", "it cannot be made"):
         model = make_model()  # also imports the libraries whose threads are limited next
+        if sample.y.ndim == 2:
+            from audiofw.learn.one_vs_rest import one_vs_rest
+
+            model = one_vs_rest(model, sample.balance, pools=sample.X.dtype == object)
     with _one_blas_thread():
         _fit(model, sample, clips, where)
     return model
@@ -109,7 +139,7 @@ def _fit(model: Any, sample: Sample, clips: np.ndarray, where: str) -> None:
             pool = getattr(pooling, "fit_transform", lambda X, y: pooling.fit(X, y).transform(X))
             X = _checked(pool(X, y), len(X))
     classifier = model if pooling is None else model[1:]
-    with _blame("model", f"{last_step(model)[1]} failed{where}"):
+    with _blame("model", f"{_name(model)} failed{where}"):
         fit(classifier, X, y, weights, groups)
 
 
@@ -119,6 +149,11 @@ def _one_blas_thread() -> threadpool_limits:
     Of 5 000 rows with 1 500 columns, `lda` takes 1.3 s with one thread and 4.2 s with two; at 20 000 rows, 4.6 and 8.8.
     """
     return threadpool_limits(1, user_api="blas")
+
+
+def _name(model: Any) -> str:
+    last, name, _ = last_step(model)
+    return last_step(last.estimator)[1] if name == "OneVsRest" else name
 
 
 def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -137,7 +172,7 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     -------
     predictions : np.ndarray [shape=(clips,)]
         In the order of the clips in ``clip_of``. With several rows, the class with the highest mean probability or,
-        without probabilities, the most votes.
+        without probabilities, the most votes. Of a model of several labels, an indicator matrix (clips, n_classes).
     probabilities : np.ndarray [shape=(clips, n_classes)] or None
         Mean over the clip's rows; None if the model gives none.
 
@@ -148,17 +183,41 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     """
     if (pooling := _learning_pooling(model, X)) is not None:
         X, model = pool_matrices(pooling, X), model[1:]
-    with _blame("model", f"{last_step(model)[1]} failed"), _one_blas_thread(), warnings.catch_warnings():
+    thresholds = thresholds_of(model)
+    with _blame("model", f"{_name(model)} failed"), _one_blas_thread(), warnings.catch_warnings():
         # LightGBM 4.6 invents column names for an array, and scikit-learn then warns when it predicts on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
+        if thresholds is not None:
+            shares = _mean_over_rows(_predict_each(model, X, n_classes), clip_of)
+            return (shares >= thresholds).astype(np.intp), shares
         predictions = _predict(model, X, n_classes)
         probabilities = _predict_proba(model, X, n_classes)
     first = np.flatnonzero(np.diff(clip_of, prepend=-1))
     if len(first) == len(clip_of):
         return predictions, probabilities
-    votes = np.eye(n_classes)[predictions] if probabilities is None else probabilities
-    means = np.add.reduceat(votes, first, axis=0) / np.diff(first, append=len(clip_of))[:, None]
+    means = _mean_over_rows(np.eye(n_classes)[predictions] if probabilities is None else probabilities, clip_of)
     return means.argmax(axis=1), None if probabilities is None else means
+
+
+def thresholds_of(model: Any) -> np.ndarray | None:
+    """Return the thresholds of a fitted model of several labels, (n_classes,); None for any other model."""
+    return getattr(last_step(model)[0], "thresholds_", None)
+
+
+def _mean_over_rows(shares: np.ndarray, clip_of: np.ndarray) -> np.ndarray:
+    """Average the rows of each clip, which are consecutive."""
+    first = np.flatnonzero(np.diff(clip_of, prepend=-1))
+    if len(first) == len(clip_of):
+        return shares
+    return np.add.reduceat(shares, first, axis=0) / np.diff(first, append=len(clip_of))[:, None]
+
+
+def _predict_each(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
+    """Predict the probability of each label by itself."""
+    proba = np.asarray(model.predict_proba(X), float)
+    if proba.shape != (len(X), n_classes) or not ((proba >= 0) & (proba <= 1 + 1e-9)).all():
+        raise PluginError(f"{_name(model)}: predict_proba must return probabilities, from 0 to 1", plugin="model")
+    return np.minimum(proba, 1.0)
 
 
 def _learning_pooling(model: Any, X: np.ndarray) -> Any:
@@ -212,7 +271,7 @@ def _weights(model: Any, sample: Sample, rows: np.ndarray) -> np.ndarray | None:
     from sklearn.utils.class_weight import compute_sample_weight
 
     clips, each, counts = np.unique(sample.clip_of[rows], return_inverse=True, return_counts=True)
-    balanced = sample.balance == "balanced"
+    balanced = sample.balance == "balanced" and sample.y.ndim == 1  # with several labels, each by itself
     if not balanced and not (np.ptp(counts) and takes(model, "sample_weight")):
         return None
     weights = compute_sample_weight("balanced", sample.y[clips]) if balanced else np.ones(len(clips))

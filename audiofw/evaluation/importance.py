@@ -60,7 +60,7 @@ def importance(
     X : np.ndarray [shape=(clips, d)]
         The features of each clip.
     y : np.ndarray [shape=(clips,)]
-        Classes as 0 .. n_classes-1.
+        Classes as 0 .. n_classes-1, or an indicator matrix (clips, n_classes).
     names : sequence of str [shape=(d,)]
         Names of the columns.
     seed : int
@@ -123,6 +123,12 @@ def _count_groups(places: Sequence[Place]) -> int:
 
 def _own_importance(model: Any, X: np.ndarray) -> np.ndarray | None:
     """Read a model's own importance of each column of X, at least 0; None if it has none."""
+    if hasattr(model, "thresholds_"):  # one classifier for each label
+        each = [
+            _own_importance(one, X) for one, same in zip(model.estimators_, model.one_sided_, strict=True) if not same
+        ]
+        known = [_shares(values) for values in each if values is not None]
+        return np.mean(known, axis=0) if known and len(known) == len(each) else None
     steps = [step for _, step in getattr(model, "steps", [("", model)]) if not isinstance(step, (str, type(None)))]
     values = _of_classifier(steps[-1]) if steps else None
     if values is None and len(steps) == 1 and hasattr(model, "estimator_"):  # e.g. a calibrated classifier
@@ -196,6 +202,9 @@ class _Losses:
         return X
 
     def _measure(self, one: Tested) -> float:
+        if one.y.ndim == 2:
+            shares = np.asarray(one.model.predict_proba(one.X))
+            return float(np.where(one.y > 0, shares, 1 - shares).mean())
         if self.unit == "accuracy":
             return float(np.mean(np.asarray(one.model.predict(one.X)) == one.y))
         proba, classes = np.asarray(one.model.predict_proba(one.X)), np.asarray(one.model.classes_)

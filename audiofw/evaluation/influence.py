@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.label_scores import influence_auc, influence_labels
+from audiofw.evaluation.scores import scores_of
 
 
 class Influence(NamedTuple):
@@ -42,7 +43,7 @@ def influences(
     proba: np.ndarray | None,
     n_classes: int,
     *,
-    names: Iterable[str] = tuple(GREATER_IS_BETTER),
+    names: Iterable[str] | None = None,
     positive: int = 1,
 ) -> dict[str, Influence]:
     """Compute scores, each with the influence of every clip.
@@ -51,15 +52,17 @@ def influences(
     ----------
     y_true, y_pred, proba, n_classes, positive
         As in `audiofw.evaluation.scores.scores`.
-    names : iterable of str
-        Names of the scores.
+    names : iterable of str, optional
+        Names of the scores; by default all.
 
     Returns
     -------
     dict of str to Influence
         Excludes scores that are undefined for these clips, and ``mcc`` if only one class is predicted.
     """
-    wanted = set(names)
+    wanted = set(scores_of(y_true) if names is None else names)
+    if y_true.ndim == 2:
+        return {name: Influence(*part) for name, part in influence_labels(y_true, y_pred, proba, wanted).items()}
     found = {
         name: Influence(value, _spread_over_clips(slope, y_true, y_pred))
         for name, (value, slope) in _differentiate(_count(y_true, y_pred, n_classes), positive).items()
@@ -168,19 +171,5 @@ def _log_loss(y_true: np.ndarray, proba: np.ndarray) -> Influence:
 
 def _roc_auc(y_true: np.ndarray, proba: np.ndarray) -> Influence:
     one_of_two = [1] if proba.shape[1] == 2 else range(proba.shape[1])
-    each = [_roc_auc_of(y_true == one, proba[:, one]) for one in one_of_two]
+    each = [influence_auc(y_true == one, proba[:, one]) for one in one_of_two]
     return Influence(*(np.mean(parts, axis=0) for parts in zip(*each, strict=True)))
-
-
-def _roc_auc_of(own: np.ndarray, proba: np.ndarray) -> tuple[float, np.ndarray]:
-    """Fraction of the clips of the other class that each clip is ranked correctly against; ties count half."""
-    from scipy.stats import rankdata
-
-    n_own = own.sum()
-    n_rest = own.size - n_own
-    below = rankdata(proba)
-    below[own] -= rankdata(proba[own])
-    below[~own] -= rankdata(proba[~own])
-    placed = np.where(own, below / n_rest, 1 - below / n_own)
-    value = placed[own].mean()
-    return value, (placed - value) / np.where(own, n_own, n_rest)

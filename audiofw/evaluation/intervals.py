@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.evaluation.influence import influences
-from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
+from audiofw.evaluation.scores import check_score, scores_of
 
 FEW_GROUPS = 5  # with fewer units, the interval is necessarily wide
 UNSEEN = {"log_loss": 1.0, "roc_auc": 0.5}  # weight of the worst unit for those not in the sample, by simulation
@@ -43,7 +43,7 @@ def score_intervals(
     proba: np.ndarray | None,
     *,
     n_classes: int,
-    names: Iterable[str] = tuple(GREATER_IS_BETTER),
+    names: Iterable[str] | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
     positive: int = 1,
     level: float = 0.95,
@@ -56,8 +56,8 @@ def score_intervals(
     ----------
     y_true, y_pred, proba, n_classes, positive
         As in `audiofw.evaluation.scores.scores`.
-    names : iterable of str
-        Names of the scores.
+    names : iterable of str, optional
+        Names of the scores; by default all.
     groups : sequence [shape=(n,)], optional
         Recording, animal or speaker of each clip. Clips of one group are similar, so that groups are the sampling unit;
         with clips as units, the interval would be far too narrow.
@@ -77,21 +77,21 @@ def score_intervals(
     >>> print(f"{low:.3f} to {high:.3f}")
     0.754 to 0.964
     """
-    wanted = list(names)
+    wanted = list(scores_of(y_true) if names is None else names)
     found = influences(y_true, y_pred, proba, n_classes, names=wanted, positive=positive)
     units = np.arange(len(y_true)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     sizes = np.bincount(units)
     intervals: dict[str, Interval | None] = dict.fromkeys(wanted)
     if sizes.size < 2:
         return intervals
-    support = np.bincount(y_true, minlength=n_classes)
+    support = y_true.sum(axis=0, dtype=int) if y_true.ndim == 2 else np.bincount(y_true, minlength=n_classes)
     for name, (value, of_clips) in found.items():
         error = _standard_error(np.bincount(units, weights=of_clips), sizes / sizes.sum(), UNSEEN.get(name, 0.0))
         width = error * _student((sizes.size + _effective(sizes)) / 2 - 1, level)
         if name == "log_loss":
             intervals[name] = _on_log_scale(value, width)
         else:
-            n = min(_effective(sizes), _trials(name, support, positive))
+            n = min(_effective(sizes), len(y_true) if name == "subset_accuracy" else _trials(name, support, positive))
             intervals[name] = _between_bounds(value, width, -1.0 if name == "mcc" else 0.0, n, level)
     return intervals
 
@@ -151,7 +151,7 @@ def _effective(sizes: np.ndarray) -> float:
 
 def _trials(name: str, support: np.ndarray, positive: int) -> float:
     """Number of trials for a flawless score: all clips, or fewer if rare classes count as much as others."""
-    if name in ("accuracy", "f1_weighted"):
+    if name in ("accuracy", "f1_weighted", "f1_micro"):
         return float(support.sum())
     if name == "f1" and support.size == 2:
         return float(support[positive])

@@ -90,7 +90,7 @@ def _line(name: str, pooled: Pooled | None, evaluation: Evaluation, score: str) 
     line = {"change": name, "value": None, "interval": None, "n_tested": 0}
     if pooled is None:
         return line
-    seen, y, proba = pooled.predictions >= 0, evaluation.y, pooled.probabilities
+    seen, y, proba = pooled.predictions.reshape(len(evaluation.y), -1)[:, 0] >= 0, evaluation.y, pooled.probabilities
     interval = score_interval(
         y[seen], pooled.predictions[seen], None if proba is None else proba[seen], score,
         n_classes=evaluation.n_classes,

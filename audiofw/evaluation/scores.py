@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiofw.errors import ConfigError, nearest
+from audiofw.evaluation.label_scores import score_labels
 
 GREATER_IS_BETTER = {
     "accuracy": True,
@@ -22,9 +23,15 @@ GREATER_IS_BETTER = {
     "log_loss": False,
     "roc_auc": True,
 }
-"""All scores, and whether higher is better."""
+"""All scores of one label per clip, and whether higher is better."""
 
-NEED_PROBABILITIES = ("log_loss", "roc_auc")
+OF_LABELS = {"map": True, "roc_auc": True, "f1_micro": True, "f1_macro": True, "subset_accuracy": True}
+"""All scores of several labels per clip."""
+
+OF_TASK = {"single": GREATER_IS_BETTER, "multilabel": OF_LABELS}
+HIGHER_IS_BETTER = GREATER_IS_BETTER | OF_LABELS
+
+NEED_PROBABILITIES = ("log_loss", "roc_auc", "map")
 
 Scores = dict[str, float | None]
 
@@ -38,23 +45,29 @@ class ClassScores(NamedTuple):
     support: int
 
 
-def check_score(name: str) -> None:
+def check_score(name: str, task: str | None = None) -> None:
     """Check the name of a score.
 
     Raises
     ------
     ConfigError
-        If it does not exist; lists the available scores.
+        If the task, or without one any task, has no such score; lists the available scores.
     """
-    if name not in GREATER_IS_BETTER:
-        known = ", ".join(GREATER_IS_BETTER)
-        raise ConfigError(f"score={name}: unknown score{nearest(name, GREATER_IS_BETTER)}; available: {known}")
+    known = HIGHER_IS_BETTER if task is None else OF_TASK[task]
+    if name not in known:
+        what = f"not a score of task={task}" if name in HIGHER_IS_BETTER else f"unknown score{nearest(name, known)}"
+        raise ConfigError(f"score={name}: {what}; available: {', '.join(known)}")
+
+
+def scores_of(y: np.ndarray) -> dict[str, bool]:
+    """Return the scores of class indices, or of an indicator matrix, and whether higher is better."""
+    return OF_TASK["multilabel" if y.ndim == 2 else "single"]
 
 
 def scores(
     y_true: np.ndarray, y_pred: np.ndarray, proba: np.ndarray | None, n_classes: int, *, positive: int = 1
 ) -> Scores:
-    """Compute all the scores in `GREATER_IS_BETTER`.
+    """Compute all the scores in `GREATER_IS_BETTER`; of indicator matrices, those of `score_labels`.
 
     Parameters
     ----------
@@ -74,6 +87,8 @@ def scores(
         `positive` for two classes, else ``f1_macro``), ``f1_macro`` and ``f1_weighted`` (of the classes in either),
         ``mcc``, ``log_loss`` (nats), ``roc_auc`` (one against the rest, averaged over classes).
     """
+    if y_true.ndim == 2:
+        return score_labels(y_true, y_pred, proba)
     from sklearn import metrics
 
     present = np.unique(y_true)

@@ -11,7 +11,8 @@ from audiofw.errors import ConfigError
 from audiofw.evaluation.conformal import summarise_confidence
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.intervals import score_intervals
-from audiofw.evaluation.scores import GREATER_IS_BETTER, NEED_PROBABILITIES, check_score, confusion_matrix, per_class
+from audiofw.evaluation.label_summary import summarise_labels
+from audiofw.evaluation.scores import HIGHER_IS_BETTER, NEED_PROBABILITIES, check_score, confusion_matrix, per_class
 
 
 def summarise(
@@ -33,7 +34,7 @@ def summarise(
     classes : sequence of str
         Names of the classes, in the order of their indices.
     score : str
-        The main score, one of `audiofw.evaluation.scores.GREATER_IS_BETTER`.
+        The main score, one of `audiofw.evaluation.scores.OF_TASK`.
     level : float
         Confidence level of the intervals.
     coverage : float
@@ -44,7 +45,8 @@ def summarise(
     ConfigError
         For an unknown score.
     """
-    check_score(score)
+    task = "multilabel" if evaluation.y.ndim == 2 else "single"
+    check_score(score, task)
     tested, y, proba = evaluation.tested, evaluation.y, evaluation.probabilities
     y_true, y_pred = y[tested], evaluation.predictions[tested]
     groups = None if evaluation.groups is None else evaluation.groups[tested]
@@ -56,27 +58,40 @@ def summarise(
         name: _summarise_score(name, value, intervals[name], evaluation) for name, value in evaluation.scores.items()
     }
     return {
+        "task": task,
         "score": score,
         "value": evaluation.scores[score],
-        "greater_is_better": GREATER_IS_BETTER[score],
+        "greater_is_better": HIGHER_IS_BETTER[score],
         "scores": each,
         "interval_level": level,
         "interval_over": "clips" if groups is None else "groups",
         "n_interval_over": int(tested.sum()) if groups is None else len(np.unique(groups)),
         "baseline": evaluation.baseline.scores,
         "classes": list(map(str, classes)),
-        "f1_of": str(classes[1]) if evaluation.n_classes == 2 else "mean over classes",
-        "per_class": [
-            {"class": str(name), **row._asdict()}
-            for name, row in zip(classes, per_class(y_true, y_pred, evaluation.n_classes), strict=True)
-        ],
-        "confidence": _summarise_confidence(evaluation, groups, coverage),
-        "confusion_matrix": confusion_matrix(y_true, y_pred, evaluation.n_classes).tolist(),
+        "f1_of": str(classes[1]) if task == "single" and evaluation.n_classes == 2 else "mean over classes",
+        **(
+            summarise_labels(evaluation, classes)
+            if task == "multilabel"
+            else _summarise_classes(evaluation, classes, groups, coverage)
+        ),
         "n_clips": len(y),
         "n_tested": int(tested.sum()),
         "n_folds": len(evaluation.folds),
         "fit_seconds": [fold.fit_seconds for fold in evaluation.folds],
         "predict_seconds": [fold.predict_seconds for fold in evaluation.folds],
+    }
+
+
+def _summarise_classes(
+    evaluation: Evaluation, classes: Sequence[str], groups: np.ndarray | None, coverage: float
+) -> dict[str, Any]:
+    tested, n_classes = evaluation.tested, evaluation.n_classes
+    y_true, y_pred = evaluation.y[tested], evaluation.predictions[tested]
+    rows = per_class(y_true, y_pred, n_classes)
+    return {
+        "per_class": [{"class": str(name), **row._asdict()} for name, row in zip(classes, rows, strict=True)],
+        "confidence": _summarise_confidence(evaluation, groups, coverage),
+        "confusion_matrix": confusion_matrix(y_true, y_pred, n_classes).tolist(),
     }
 
 
@@ -113,6 +128,9 @@ def main_value(metrics: Mapping[str, Any]) -> float:
     score, value = metrics["score"], metrics["value"]
     if value is not None:
         return float(value)
-    without = score in NEED_PROBABILITIES and metrics["scores"]["log_loss"]["pooled"] is None
-    reason = "this model gives no probabilities" if without else "a class has no test clips"
-    raise ConfigError(f"score={score}: undefined, because {reason}; choose another score, e.g. score=accuracy")
+    if metrics["task"] == "multilabel":
+        reason, other = "no class has test clips with and without it", "f1_micro"
+    else:
+        without = score in NEED_PROBABILITIES and metrics["scores"]["log_loss"]["pooled"] is None
+        reason, other = "this model gives no probabilities" if without else "a class has no test clips", "accuracy"
+    raise ConfigError(f"score={score}: undefined, because {reason}; choose another score, e.g. score={other}")

@@ -42,6 +42,15 @@ def stratify(
     -------
     np.ndarray [shape=(n,), dtype=int]
         The part of each row.
+
+    Examples
+    --------
+    >>> from audiofw.learn.stratify import stratify
+    >>> import numpy as np
+    >>> y = np.array([[1, 0], [1, 0], [1, 1], [1, 1], [0, 0], [0, 0]])  # which of two labels each row has
+    >>> part = stratify(y, [0.5, 0.5])
+    >>> [y[part == number].sum(axis=0).tolist() for number in (0, 1)]
+    [[2, 1], [2, 1]]
     """
     unit_of = np.arange(len(Y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     units = np.zeros((unit_of.max(initial=-1) + 1, Y.shape[1] + 1))  # labels of each unit, and its number of rows
