@@ -29,6 +29,7 @@ class ByPitch:
         "fitted_on": {"description": "all 30 clips"},
     }
     gives_probabilities = True
+    thresholds = None
 
     def __init__(self) -> None:
         self.asked: list[str] = []

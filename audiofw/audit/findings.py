@@ -19,6 +19,7 @@ from audiofw.audit.leakage import Folds, Sets, leaked
 from audiofw.audit.probe import Probe
 from audiofw.audit.shortcuts import Shortcut, shortcuts
 from audiofw.data.dataset import Clip
+from audiofw.data.labels import split_labels
 from audiofw.data.provenance import evident_sources
 from audiofw.errors import DataError
 
@@ -57,6 +58,7 @@ def audit(
     *,
     seed: int = 42,
     read: Callable[[Stretch], Sound] | None = None,
+    task: str = "single",
 ) -> list[Finding]:
     """Check clips for everything that may inflate a score.
 
@@ -72,6 +74,8 @@ def audit(
         Seed of the cross-validation in the shortcut test.
     read : callable, optional
         Reads a whole clip, to compare the waveforms of short ones; by default with `audiofw.audio.load.load_stretch`.
+    task : {"single", "multilabel"}
+        Whether a clip may have several labels.
 
     Returns
     -------
@@ -89,6 +93,7 @@ def audit(
             [clips[i].label for i in known],
             [str(groups[i]) for i in known] if all(groups) else None,
             seed,
+            task=task,
         ),
     ]
     return sorted(found, key=lambda finding: finding.severity != "warning")
@@ -206,11 +211,12 @@ def _contradiction(clips: Sequence[Clip], sets: Sets) -> Finding | None:
     if not wrong:
         return None
     a, b = next((i, j) for i in wrong[0] for j in wrong[0] if clips[i].label != clips[j].label)
+    said = [clips[i].label or "no label" for i in (a, b)]
     return Finding(
         "contradiction",
         "warning",
         f"{_amount(len(wrong), 'set')} of duplicates with different labels, e.g. {clips[a].name}"
-        f" ({clips[a].label}) and {clips[b].name} ({clips[b].label})",
+        f" ({said[0]}) and {clips[b].name} ({said[1]})",
         "correct the labels, or list the wrong clips in a file and set data.skip to it",
         *_files(clips, wrong),
     )
@@ -257,17 +263,34 @@ def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
 
 
 def find_shortcuts(
-    probes: Sequence[Probe], labels: Sequence[str], groups: Sequence[str] | None = None, seed: int = 42
+    probes: Sequence[Probe],
+    labels: Sequence[str],
+    groups: Sequence[str] | None = None,
+    seed: int = 42,
+    *,
+    task: str = "single",
 ) -> list[Finding]:
-    """Find properties that alone predict the label, strongest first; see `audiofw.audit.shortcuts.shortcuts`."""
-    return [_shortcut(one) for one in shortcuts(probes, labels, groups, seed)]
+    """Find properties that alone predict the label, strongest first; see `audiofw.audit.shortcuts.shortcuts`.
+
+    Of several labels, each is examined by itself, and a property is reported for the one that it predicts best.
+    """
+    if task == "single":
+        return [_shortcut(one) for one in shortcuts(probes, labels, groups, seed)]
+    sets = [set(split_labels(text)) for text in labels]
+    found: dict[str, tuple[Shortcut, str]] = {}
+    for label in sorted(set().union(*sets)):
+        for one in shortcuts(probes, [str(label in each) for each in sets], groups, seed):
+            if one.name not in found or found[one.name][0].accuracy < one.accuracy:
+                found[one.name] = one, f" '{label}'"
+    best_first = sorted(found.values(), key=lambda pair: -pair[0].accuracy)
+    return [_shortcut(one, label) for one, label in best_first]
 
 
-def _shortcut(one: Shortcut) -> Finding:
+def _shortcut(one: Shortcut, label: str = "") -> Finding:
     return Finding(
         "shortcut",
         "warning" if one.strong else "note",
-        f"{one.name} alone predicts the label: balanced accuracy {one.accuracy:.0%}, chance {one.chance:.0%}",
+        f"{one.name} alone predicts the label{label}: balanced accuracy {one.accuracy:.0%}, chance {one.chance:.0%}",
         REMEDIES[one.name],
     )
 

@@ -46,7 +46,7 @@ def find_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> 
 
     A clip that cannot be read is ignored here: extraction reports it.
     """
-    return audit(clips, probe_all(clips, config, n_jobs=config.n_jobs), folds, seed=config.seed)
+    return audit(clips, probe_all(clips, config, n_jobs=config.n_jobs), folds, seed=config.seed, task=config.task)
 
 
 def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[probe.Probe | None]:
@@ -73,8 +73,17 @@ def measure_effects(
     The findings index all clips, the evaluation only those that were kept.
     """
     y, predictions = np.full((2, n_clips), -1)
-    y[kept], predictions[kept] = evaluation.y, evaluation.predictions
+    y[kept], predictions[kept] = _as_numbers(evaluation)
     return with_effects(findings, y, predictions, [(kept[fold.train], kept[fold.test]) for fold in folds])
+
+
+def _as_numbers(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Return true and predicted classes; several labels per clip are numbered as sets."""
+    y, predictions = evaluation.y, evaluation.predictions
+    if y.ndim == 1:
+        return y, predictions
+    number = np.unique(np.concatenate([y, predictions]), axis=0, return_inverse=True)[1].ravel()
+    return number[: len(y)], np.where(evaluation.tested, number[len(y) :], -1)
 
 
 def with_effects(findings: Iterable[Finding], y: np.ndarray, predictions: np.ndarray, folds: Folds) -> list[Finding]:

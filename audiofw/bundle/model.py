@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from audiofw.contract.blame import named
+from audiofw.data.labels import name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.evaluation.conformal import label_sets, threshold
-from audiofw.evaluation.fit import predict
+from audiofw.evaluation.fit import predict, thresholds_of
 from audiofw.extraction.padding import Even, Gatherer, Matrices
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, outcome
@@ -32,7 +33,7 @@ SWIFT, SLOW = 0.05, 0.2  # seconds per batch below which batches grow, and above
 class Verdict(NamedTuple):
     """The prediction for one recording."""
 
-    label: str
+    label: str  #: several as one text, see `audiofw.data.labels.join_labels`
     probabilities: np.ndarray | None  #: [shape=(classes,)]; None if the model gives none
 
 
@@ -59,8 +60,13 @@ class Model:
         classes = ", ".join(map(str, self.classes_))
         return f"Model({type(self.classifier).__name__} on {self.unit.feature.name}; classes: {classes})"
 
+    @property
+    def thresholds(self) -> np.ndarray | None:
+        """The probability from which each label is predicted, of a model of several labels; else None."""
+        return thresholds_of(self.classifier)
+
     def predict(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
-        """Predict the class of each recording.
+        """Predict the class of each recording; several labels are one text, ``cat;dog``, and none is the empty text.
 
         Parameters
         ----------
@@ -99,7 +105,7 @@ class Model:
         Returns
         -------
         np.ndarray [shape=(files, n_classes)]
-            Columns in the order of ``classes_``; each row sums to 1.
+            Columns in the order of ``classes_``; each row sums to 1, unless a recording may have several labels.
 
         Raises
         ------
@@ -142,7 +148,7 @@ class Model:
         Raises
         ------
         ConfigError
-            If the coverage is not between 0 and 1, or the model has no probabilities.
+            If the coverage is not between 0 and 1, the model has no probabilities, or it predicts several labels.
         DataError
             For a file that cannot be used, with its name.
 
@@ -168,6 +174,10 @@ class Model:
         """
         if not 0 < coverage < 1:
             raise ConfigError(f"coverage={coverage}: must be between 0 and 1")
+        if self.thresholds is not None:
+            raise ConfigError(
+                f"coverage={coverage}: prediction sets are for one label per clip, this model gives several"
+            )
         if not (conformity := self.facts.get("conformity")):
             raise ConfigError(f"coverage={coverage}: the model was saved without the probabilities of test clips")
         return threshold(conformity, coverage)
@@ -219,7 +229,7 @@ class Model:
         with named(names):
             numbers, probabilities = predict(self.classifier, np.concatenate(made), clip_of, len(self.classes_))
         rows = [None] * len(made) if probabilities is None else probabilities
-        return [Verdict(str(self.classes_[n]), row) for n, row in zip(numbers, rows, strict=True)]
+        return [Verdict(name_prediction(n, self.classes_), row) for n, row in zip(numbers, rows, strict=True)]
 
     def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Verdict | Lost]:
         """Classify recordings in order, as their feature vectors arrive; in batches if they arrive fast.

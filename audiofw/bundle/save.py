@@ -85,7 +85,7 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
     width = sample.X.shape[1] if sample.X.ndim > 1 else None
     model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value)
     files = {MODEL: saved, **make_golden(run.clips, model), **_carried(run)}
-    facts = {**_facts(run, width), "versions": versions_for(_modules(saved))}
+    facts = {**_facts(run, width), **_labels(model), "versions": versions_for(_modules(saved))}
     facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
     facts["digest"] = digest_json(facts)
     return {**files, FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()}
@@ -154,6 +154,16 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "conformity": (metrics["confidence"] or {}).get("conformity"),
         "fitted_on": _fitted_on(run),
         "training": training_digest(run.clips),
+    }
+
+
+def _labels(model: Model) -> dict[str, Any]:
+    """Give the threshold of each class, if clips may have several labels."""
+    if model.thresholds is None:
+        return {}
+    return {
+        "task": "multilabel",
+        "thresholds": dict(zip(model.classes_.tolist(), model.thresholds.tolist(), strict=True)),
     }
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audiofw.bundle.model import Verdict
+from audiofw.data.labels import name_prediction
 from audiofw.parallel.executors import Lost
 
 UNKNOWN = "unknown"
@@ -20,8 +21,8 @@ class Segment(NamedTuple):
 
     start: float  #: seconds
     end: float
-    label: str
-    confidence: float  #: mean probability of the label
+    label: str  #: several as one text, see `audiofw.data.labels.join_labels`
+    confidence: float  #: mean probability of the label, or of the least probable of several
     error: str = ""  #: why there is no label
 
 
@@ -70,7 +71,12 @@ def _cell(over: Iterable[tuple[float, np.ndarray | str]], start: float, end: flo
 
 
 def segments(
-    stretches: Iterable[Cell], classes: np.ndarray, *, threshold: float = 0.0, min_confidence: float = 0.0
+    stretches: Iterable[Cell],
+    classes: np.ndarray,
+    *,
+    threshold: float = 0.0,
+    min_confidence: float = 0.0,
+    thresholds: np.ndarray | None = None,
 ) -> Iterator[Segment]:
     """Merge neighbouring stretches with the same label, or that could not be read for the same reason.
 
@@ -82,10 +88,16 @@ def segments(
         Labels below this probability get no segment.
     min_confidence : float
         Labels below this probability become ``unknown``.
+    thresholds : np.ndarray [shape=(classes,)], optional
+        Of a model of several labels: a stretch gets all labels of at least these probabilities; without any, it gets no
+        segment.
     """
     run, count = None, 0  # the segment so far, and the number of stretches in its mean confidence
     for cell in stretches:
-        here = _label(cell, classes, threshold, min_confidence)
+        if thresholds is None or cell.shares is None:
+            here = _label(cell, classes, threshold, min_confidence)
+        else:
+            here = _labels(cell.start, cell.end, cell.shares, classes, np.maximum(thresholds, threshold))
         alike = run and here and (run.label, run.error) == (here.label, here.error)
         if run and here and alike and abs(run.end - here.start) < 1e-6:
             mean = (run.confidence * count + here.confidence) / (count + 1)
@@ -105,3 +117,11 @@ def _label(cell: Cell, classes: np.ndarray, threshold: float, min_confidence: fl
         return None
     label = str(classes[cell.shares.argmax()]) if confidence >= min_confidence else UNKNOWN
     return Segment(cell.start, cell.end, label, confidence)
+
+
+def _labels(
+    start: float, end: float, shares: np.ndarray, classes: np.ndarray, thresholds: np.ndarray
+) -> Segment | None:
+    over = shares >= thresholds
+    label = name_prediction(over, classes)
+    return Segment(start, end, label, float(shares[over].min())) if label else None

@@ -47,7 +47,6 @@ def _export(bundle: str, output: Path, tolerance: float) -> int:
     console = open_console()
     console.print(f"{output}: {found}", soft_wrap=True)
     audio = f"{model.facts['feature']['name']} + {model.facts['pooling']['name']}"
-    console.print(
-        f"input: {model.width} numbers per clip ({audio}); outputs: class index, probabilities", soft_wrap=True
-    )
+    outputs = "class index" if model.thresholds is None else "0 or 1 for each label"
+    console.print(f"input: {model.width} numbers per clip ({audio}); outputs: {outputs}, probabilities", soft_wrap=True)
     return 0

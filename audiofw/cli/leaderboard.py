@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from audiofw.cli.arguments import OneLineParser
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.ranking import rank
 from audiofw.leaderboard.runs import read_runs
 from audiofw.report.leaderboard import FILE, as_json, print_leaderboard, write_leaderboard_table
@@ -32,7 +32,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "audiofw leaderboard", description="Rank the runs of one or more sweeps; the exit code is 1 if a run failed."
     )
     parser.add_argument("folder", nargs="+", type=Path, help="of a sweep or a run, e.g. multirun/2026-01-31/12-00-00")
-    parser.add_argument("--score", metavar="NAME", help=f"rank by this score: {', '.join(GREATER_IS_BETTER)}")
+    parser.add_argument("--score", metavar="NAME", help=f"rank by this score: {', '.join(HIGHER_IS_BETTER)}")
     parser.add_argument(
         "--csv", metavar="FILE", type=Path, help=f"where to write the table; default: {FILE} in the first folder"
     )

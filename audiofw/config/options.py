@@ -159,6 +159,8 @@ class Config:
     n_jobs: int = field(metadata=NOTHING)
 
 
+MAIN_SCORES = {"single": "accuracy", "multilabel": "map"}
+
 TEXT_KEYS = (
     "data.source",
     "data.pattern",
@@ -226,7 +228,13 @@ def read_config(values: dict[str, Any]) -> Config:
     ConfigError
         For an unknown key or a value out of range.
     """
-    return build_section(Config, "", {key: value for key, value in values.items() if key not in KINDS})
+    config = build_section(Config, "", {key: value for key, value in values.items() if key not in KINDS})
+    return dataclasses.replace(config, score=main_score(config.score, config.task))
+
+
+def main_score(score: str, task: str) -> str:
+    """Return the score that is chosen, or with ``auto`` the usual one of the task."""
+    return MAIN_SCORES.get(task, score) if score == "auto" else score
 
 
 def build_section(section: type, where: str, values: dict[str, Any]) -> Any:

@@ -85,6 +85,13 @@ def encode_several(texts: Sequence[str], classes: Sequence[str] | None = None) -
     return names, y
 
 
+def name_prediction(predicted: np.ndarray, classes: Sequence[str] | np.ndarray) -> str:
+    """Name a predicted class, given by its index, or several, given as a row of an indicator matrix."""
+    if predicted.ndim == 0:
+        return str(classes[int(predicted)])
+    return join_labels(str(classes[int(k)]) for k in predicted.nonzero()[0])
+
+
 def _as_sets(facts: Mapping[str, Facts], separator: str) -> dict[str, Facts]:
     """Read each label as several labels with this separator."""
     return {

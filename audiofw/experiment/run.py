@@ -132,10 +132,12 @@ def run_code() -> str:
 
 def rehearse(config: Config, choices: Choices) -> None:
     """Check the score, the model's options, windows and augmented copies before any work."""
+    check_score(config.score, config.task)
+    model = make_model(config, choices)
     if config.task == "multilabel":
-        raise ConfigError("task=multilabel: labels can be read, but no model can be trained on several yet")
-    check_score(config.score)
-    make_model(config, choices)
+        from audiofw.learn.one_vs_rest import one_vs_rest
+
+        one_vs_rest(model, pools=choices["pooling"].learns)  # refuses a model without probabilities
     if config.windows.hop is not None and config.audio.duration is None:
         raise ConfigError(
             f"windows.hop={config.windows.hop:g} needs audio.duration: the length of each window in seconds"

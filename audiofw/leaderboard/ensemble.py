@@ -223,6 +223,8 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
         the best.
     """
     best, first = tested[0], run_of(rows[0])
+    if first.several:
+        return None, ["no ensemble: it is built for one label per clip only"]
     joining = [
         (row, theirs.probabilities)
         for row, theirs in zip(rows, tested, strict=True)

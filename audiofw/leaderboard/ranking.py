@@ -102,7 +102,7 @@ def _read_one(run: Run, score: str, *, probabilities: bool) -> Predictions | Non
     theirs = read_predictions(run, probabilities=probabilities or score in NEED_PROBABILITIES)
     if theirs is None:
         return None
-    contributions = contribute(theirs, run.metrics["classes"], score)
+    contributions = contribute(theirs, run.metrics["classes"], score, several=run.several)
     return theirs._replace(contributions=contributions, probabilities=theirs.probabilities if probabilities else None)
 
 

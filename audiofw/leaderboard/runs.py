@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from audiofw.data.labels import split_labels
 from audiofw.errors import DataError, first_line
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.results.record import Status
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
@@ -44,6 +45,11 @@ class Run:
     overrides: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)  # of the whole config, by dotted key
     metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def several(self) -> bool:
+        """Whether its clips may have several labels."""
+        return self.metrics.get("task") == "multilabel"
 
 
 class Predictions(NamedTuple):
@@ -168,7 +174,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
 def _are_metrics(metrics: Mapping[str, Any]) -> bool:
     scores, classes = metrics.get("scores"), metrics.get("classes")
     return (
-        metrics.get("score") in GREATER_IS_BETTER
+        metrics.get("score") in HIGHER_IS_BETTER
         and isinstance(classes, list)
         and all(isinstance(name, str) for name in classes)
         and isinstance(scores, dict)
@@ -203,16 +209,22 @@ def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | 
         _check_whole(head, rows, run.metrics.get("n_tested"))
         rows.sort()
         paths, labels, predicted, folds, groups, *shares = zip(*rows, strict=True)
-        known = {name: name for name in classes}  # one string for all its clips: there may be thousands of runs
+        texts = _sets_of({*labels, *predicted}, classes) if run.several else classes
+        known = {name: name for name in texts}  # one string for all its clips: there may be thousands of runs
         labels, predicted = (tuple(map(known.get, column)) for column in (labels, predicted))
         if None in labels or None in predicted:
             raise ValueError("it has classes that metrics.json does not have")
         wanted = probabilities and head[5:] == [f"p({name})" for name in classes]
-        proba = _read_probabilities(shares[0], len(classes)) if wanted else None
+        proba = _read_probabilities(shares[0], len(classes), sum_to_1=not run.several) if wanted else None
         return Predictions(paths, labels, predicted, tuple(map(int, folds)), groups, proba)
     except (OSError, ValueError, csv.Error) as error:
         _pass_over(file, error)
         return None
+
+
+def _sets_of(texts: Iterable[str], classes: Sequence[str]) -> list[str]:
+    """Select the texts whose labels are all known."""
+    return [text for text in texts if set(split_labels(text)) <= {*classes}]
 
 
 def _check_whole(head: Sequence[str], rows: Sequence[Sequence[str]], n_tested: int | None) -> None:
@@ -236,10 +248,14 @@ def _split_rows(text: str) -> tuple[list[str], list[list[str]]]:
     return first.split(","), [line.split(",", 5) for line in lines if line]
 
 
-def _read_probabilities(rows: Sequence[str], n_classes: int) -> np.ndarray:
+def _read_probabilities(rows: Sequence[str], n_classes: int, *, sum_to_1: bool) -> np.ndarray:
     shares = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2)
     if shares.shape[1] != n_classes:
         raise ValueError("its probabilities are incomplete")
+    if not sum_to_1:
+        if not ((shares >= 0) & (shares <= 1)).all():
+            raise ValueError("its probabilities are not between 0 and 1")
+        return shares.astype(np.float32)
     sums = shares.sum(axis=1, keepdims=True)
     if not np.isfinite(shares).all() or (shares < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         raise ValueError("its probabilities do not sum to 1")

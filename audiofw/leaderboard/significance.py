@@ -29,8 +29,9 @@ from typing import Any
 
 import numpy as np
 
+from audiofw.data.labels import encode_several
 from audiofw.evaluation.influence import influences
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.table import Comparison, Row, run_of
 
@@ -154,7 +155,7 @@ def _share_wider(widest: np.ndarray, gaps: np.ndarray, *, observed: bool) -> np.
 # --- the rows of a table ----------------------------------------------------------------------------------
 
 
-def contribute(tested: Predictions, classes: Sequence[str], score: str) -> np.ndarray | None:
+def contribute(tested: Predictions, classes: Sequence[str], score: str, *, several: bool = False) -> np.ndarray | None:
     """Decompose a score into the contribution of each clip (pseudo-value divided by their number); higher is better.
 
     Returns
@@ -163,12 +164,15 @@ def contribute(tested: Predictions, classes: Sequence[str], score: str) -> np.nd
         None if the score is undefined for these predictions.
     """
     number = {name: i for i, name in enumerate(classes)}
-    y_true, y_pred = (np.array([number[name] for name in column]) for column in (tested.labels, tested.predicted))
+    y_true, y_pred = (
+        encode_several(column, classes)[1] if several else np.array([number[name] for name in column])
+        for column in (tested.labels, tested.predicted)
+    )
     found = influences(y_true, y_pred, tested.probabilities, len(classes), names=[score]).get(score)
     if found is None:
         return None
     parts = found.value / len(y_true) + found.of_clips
-    return (parts if GREATER_IS_BETTER[score] else -parts).astype(np.float32)
+    return (parts if HIGHER_IS_BETTER[score] else -parts).astype(np.float32)
 
 
 def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> tuple[list[Row], list[str]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from audiofw.config.options import effect_of
 from audiofw.config.overrides import as_typed
 from audiofw.contract.hookspecs import KINDS
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.runs import Run, as_number
 
 
@@ -136,7 +136,7 @@ def _place(row: Row, score: str) -> tuple[float, float]:
     slow = math.inf if row.fit_seconds is None else row.fit_seconds
     if row.value is None:
         return math.inf, slow
-    return round(-row.value if GREATER_IS_BETTER[score] else row.value, 12), slow
+    return round(-row.value if HIGHER_IS_BETTER[score] else row.value, 12), slow
 
 
 def _numbers(values: Any) -> list[float]:

@@ -49,7 +49,9 @@ def _on_classes(facts: Facts, counts: Mapping[str, int]) -> Iterator[Advice]:
         yield Advice(
             "note",
             f"The classes are imbalanced: {known[large]} clips of {large}, {known[small]} of {small}.",
-            "Compare by balanced accuracy (score=balanced_accuracy), and try class weights (balance=balanced).",
+            "Compare by F1 macro (score=f1_macro), and try class weights (balance=balanced)."
+            if facts.several
+            else "Compare by balanced accuracy (score=balanced_accuracy), and try class weights (balance=balanced).",
         )
 
 
@@ -116,7 +118,7 @@ def _on_calibration(facts: Facts, reliability: Mapping[str, Any] | None) -> Iter
         yield Advice(
             "note",
             f"The probabilities are {'over' if confidence > accuracy else 'under'}confident: {confidence:.0%} on "
-            f"average, where the accuracy is {accuracy:.0%}.",
+            f"average, where the {'share of clips with the label' if facts.several else 'accuracy'} is {accuracy:.0%}.",
             "Use them only for ranking." if calibrated else "Calibrate them: calibration=temperature",
         )
 

@@ -150,13 +150,14 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
     usable = _usable(facts, found)
     counts = _count(facts, usable)
     classes = choose_classes(facts)
-    examples = choose_examples(list(usable.values()), classes)
+    by_class = _by_class(facts, list(usable.values()))
+    examples = choose_examples(by_class, classes)
     wrong, doubtful = most_wrong(facts), most_doubtful(facts)
     read = partial(read_used_part, config=found.config, most=LONGEST)
     wanted = {clip.name: clip for clips in examples.values() for clip in clips}
     wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
     shown = {one.name: one for one in _show(list(wanted.values()), read, audio, n_jobs)}
-    rows = _probe(list(usable.values()), found.config, counts, n_jobs)
+    rows = _probe(facts, list(usable.values()), found.config, counts, n_jobs)
     reliable, matrix = figures.reliability(facts), figures.matrix(facts)
     return {
         **view.of_run(facts, counts, matrix, rows, len(usable)),
@@ -170,11 +171,12 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
         "reliability": reliable,
         "classes": classes,
         "examples": {name: [shown[c.name] for c in clips if c.name in shown] for name, clips in examples.items()},
-        "means": _means(list(usable.values()), classes, read, shown, n_jobs),
+        "means": _means(by_class, classes, read, shown, n_jobs),
         "wrong": [(one, shown.get(one.name)) for one in wrong],
         "doubtful": [(one, shown.get(one.name)) for one in doubtful],
         "mistakes": most_wrong(facts, MOST_LISTED),
-        "n_wrong": int(np.sum(facts.truth != facts.predicted)),
+        "n_wrong": int(facts.wrong.sum()),
+        "several": facts.several,
         "importance": view_importance(facts),
         "health": rows,
         "unavailable": _describe_unavailable(facts, found, usable, [*wrong, *doubtful]),
@@ -191,10 +193,19 @@ def _usable(facts: Facts, found: Recordings) -> Mapping[str, Clip]:
 
 def _count(facts: Facts, usable: Mapping[str, Clip]) -> dict[str, int]:
     """Count the clips of each class: all of the run if its recordings are known, else those tested."""
-    each = Counter(clip.label for clip in usable.values())
+    each = Counter(name for clip in usable.values() for name in facts.classes_of(clip.label))
     if not each:
         each = Counter({row["class"]: row["support"] for row in facts.metrics["per_class"]})
     return {name: each[name] for name in facts.classes}
+
+
+def _by_class(facts: Facts, clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    """List the clips of each class; one with several labels is in the list of each."""
+    found: dict[str, list[Clip]] = {name: [] for name in facts.classes}
+    for clip in clips:
+        for name in facts.classes_of(clip.label):
+            found.setdefault(name, []).append(clip)
+    return found
 
 
 def _show(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> list[Shown]:
@@ -211,12 +222,12 @@ def _shown(clip: Clip, read: Read, audio: bool) -> Shown:
 
 
 def _means(
-    clips: Sequence[Clip], classes: Sequence[str], read: Read, shown: Mapping[str, Shown], n_jobs: int
+    by_class: Mapping[str, Sequence[Clip]], classes: Sequence[str], read: Read, shown: Mapping[str, Shown], n_jobs: int
 ) -> dict[str, Any]:
     """Average the spectrograms of some clips of each class; also give their number."""
     found = {}
     for name in classes:
-        some = spread_evenly([clip for clip in clips if clip.label == name], AVERAGED)
+        some = spread_evenly(by_class.get(name, []), AVERAGED)
         new = [clip for clip in some if clip.name not in shown]
         made = outcomes(partial(_decibels, read=read), new, n_jobs=n_jobs)
         pairs = [pair for pair in made if not isinstance(pair, Lost)]
@@ -239,13 +250,14 @@ def _mean_picture(pictures: Sequence[np.ndarray], sr: int) -> media.Picture:
 
 
 def _probe(
-    clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
+    facts: Facts, clips: Sequence[Clip], config: Config | None, counts: Mapping[str, int], n_jobs: int
 ) -> list[health.ClassHealth]:
     """Measure the recordings, or read the audit's measurements from the cache."""
     if not clips or config is None:
         return []
     some = health.sample(clips)
-    return health.by_class(some, probe_all(some, config, n_jobs=n_jobs), counts)
+    labels = [facts.classes_of(clip.label) for clip in some]
+    return health.by_class(labels, probe_all(some, config, n_jobs=n_jobs), counts)
 
 
 def _describe_unavailable(

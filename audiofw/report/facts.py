@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.config.overrides import command_line
+from audiofw.data.labels import encode_several, split_labels
 from audiofw.errors import DataError
 from audiofw.leaderboard.runs import Predictions, Run, read_json, read_predictions
 from audiofw.results.folder import IMPORTANCE, REPORT
@@ -44,13 +45,32 @@ class Facts:
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """The index of each test clip's true class, [shape=(tested,)]."""
+        """The index of each test clip's true class, [shape=(tested,)]; of several labels, an indicator matrix."""
         return self._numbers(self.predictions.labels if self.predictions else ())
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The index of each test clip's predicted class, [shape=(tested,)]."""
+        """The index of each test clip's predicted class, [shape=(tested,)]; of several labels, an indicator matrix."""
         return self._numbers(self.predictions.predicted if self.predictions else ())
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Mask of the test clips that were not classified correctly, with all their labels."""
+        differ = self.truth != self.predicted
+        return differ.any(axis=1) if differ.ndim == 2 else differ
+
+    @property
+    def several(self) -> bool:
+        """Whether clips may have several labels."""
+        return bool(self.metrics.get("task") == "multilabel")
+
+    def classes_of(self, label: str) -> list[str]:
+        """List the classes that a clip's label names."""
+        return split_labels(label) if self.several else [label]
+
+    def has(self, k: int) -> np.ndarray:
+        """Mask of the test clips of a class."""
+        return np.asarray(self.truth[:, k] > 0 if self.several else self.truth == k)
 
     @property
     def probabilities(self) -> np.ndarray | None:
@@ -63,6 +83,8 @@ class Facts:
         return None if self.overrides is None else command_line(self.overrides, owners(self.versions))
 
     def _numbers(self, labels: Sequence[str]) -> np.ndarray:
+        if self.several:
+            return encode_several(labels, self.classes)[1]
         place = {name: i for i, name in enumerate(self.classes)}
         return np.array([place[label] for label in labels], dtype=int)
 

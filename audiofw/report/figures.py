@@ -55,7 +55,12 @@ class Bin(NamedTuple):
 
 
 def matrix(facts: Facts) -> Matrix:
-    """Give the confusion matrix; with many classes, that of the classes with the most errors."""
+    """Give the confusion matrix; with many classes, that of the classes with the most errors.
+
+    With several labels, the number of clips that have both of two labels instead.
+    """
+    if facts.several:
+        return _together(facts)
     counts = np.array(facts.metrics["confusion_matrix"], dtype=int).reshape(len(facts.classes), -1)
     wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_IN_MAP])
@@ -66,10 +71,23 @@ def matrix(facts: Facts) -> Matrix:
     return Matrix(names, counts[cut].tolist(), shares[cut].tolist(), len(counts) - len(kept))
 
 
+def _together(facts: Facts) -> Matrix:
+    counts = np.array(facts.metrics["together"], dtype=int).reshape(len(facts.classes), -1)
+    own = np.diag(counts)[:, None]
+    shares = np.divide(counts, own, out=np.zeros(counts.shape), where=own > 0)
+    kept = np.sort(np.argsort(-own[:, 0], kind="stable")[:MOST_IN_MAP])
+    cut = np.ix_(kept, kept)
+    return Matrix([facts.classes[i] for i in kept], counts[cut].tolist(), shares[cut].tolist(), len(own) - len(kept))
+
+
 def confusions(facts: Facts, most: int = MOST_CONFUSIONS) -> list[Confusion]:
-    """List the most frequent confusions."""
-    counts = np.array(facts.metrics["confusion_matrix"], dtype=int)
-    off = counts - np.diag(np.diag(counts))
+    """List the most frequent confusions; with several labels, the labels wrongly predicted for clips with others."""
+    if facts.several:
+        off = np.array(facts.metrics["false_alarms"], dtype=int)
+        counts = np.diag(np.diag(np.array(facts.metrics["together"], dtype=int)))
+    else:
+        counts = np.array(facts.metrics["confusion_matrix"], dtype=int)
+        off = counts - np.diag(np.diag(counts))
     order = np.argsort(-off, axis=None, kind="stable")[:most]
     cells = [divmod(int(i), len(counts)) for i in order]
     return [
@@ -86,9 +104,9 @@ def curves(facts: Facts) -> dict[str, list[Curve]] | None:
     """
     if facts.probabilities is None:
         return None
-    y, proba = facts.truth, facts.probabilities
-    shown = [k for k in range(len(facts.classes)) if 0 < np.sum(y == k) < len(y)]
-    found = {kind: [_curve(kind, facts.classes[k], y == k, proba[:, k]) for k in shown] for kind in ("roc", "pr")}
+    has, proba = [facts.has(k) for k in range(len(facts.classes))], facts.probabilities
+    shown = [k for k, mask in enumerate(has) if 0 < mask.sum() < len(mask)]
+    found = {kind: [_curve(kind, facts.classes[k], has[k], proba[:, k]) for k in shown] for kind in ("roc", "pr")}
     return {kind: [_mean(kind, each), *_few(each)] for kind, each in found.items()} if shown else None
 
 
@@ -127,12 +145,16 @@ def reliability(facts: Facts) -> dict[str, Any] | None:
     """Compare confidence with accuracy; None without probabilities.
 
     ``ece``, the expected calibration error, is the mean difference of the two over ten bins of equal width, weighted
-    by their number of clips (Naeini et al., 2015).
+    by their number of clips (Naeini et al., 2015). With several labels, the probability of every label of every clip is
+    compared with how often clips have it.
     """
     if facts.probabilities is None or not len(facts.truth):
         return None
-    confidence = facts.probabilities[np.arange(len(facts.predicted)), facts.predicted].astype(float)
-    correct = facts.truth == facts.predicted
+    if facts.several:
+        confidence, correct = facts.probabilities.ravel().astype(float), facts.truth.ravel() > 0
+    else:
+        confidence = facts.probabilities[np.arange(len(facts.predicted)), facts.predicted].astype(float)
+        correct = facts.truth == facts.predicted
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins = [
         Bin(k / BINS, (k + 1) / BINS, int(n), float(confidence[place == k].mean()), float(correct[place == k].mean()))

@@ -54,12 +54,15 @@ def sample(clips: Sequence[Clip], most: int = MOST_PROBED) -> list[Clip]:
     return [clip for group, n in taken for clip in spread_evenly(group, n)]
 
 
-def by_class(clips: Sequence[Clip], probes: Sequence[Probe | None], counts: Mapping[str, int]) -> list[ClassHealth]:
-    """Summarise the properties of each class, in the order of ``counts``."""
+def by_class(
+    labels: Sequence[Sequence[str]], probes: Sequence[Probe | None], counts: Mapping[str, int]
+) -> list[ClassHealth]:
+    """Summarise the properties of each class, in the order of ``counts``; ``labels`` are the classes of each clip."""
     found: dict[str, list[Probe]] = {name: [] for name in counts}
-    for clip, probe in zip(clips, probes, strict=True):
-        if probe is not None and clip.label in found:
-            found[clip.label].append(probe)
+    for names, probe in zip(labels, probes, strict=True):
+        for name in names:
+            if probe is not None and name in found:
+                found[name].append(probe)
     return [_health(name, counts[name], probes) for name, probes in found.items()]
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import DataError
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.cautions import find_cautions, warnings_of
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, as_number, read_json, read_runs
@@ -108,7 +108,7 @@ def _headline(board: Leaderboard) -> str:
 
 
 def _say_direction(board: Leaderboard) -> list[str]:
-    return [] if GREATER_IS_BETTER[board.score] else [f"{board.score}: lower is better"]
+    return [] if HIGHER_IS_BETTER[board.score] else [f"{board.score}: lower is better"]
 
 
 def _say_cautions(board: Leaderboard) -> list[str]:
@@ -163,7 +163,7 @@ def _mark_ensemble(board: Leaderboard) -> str:
     averaged, best = board.ensemble, board.rows[0]
     if averaged is None or averaged.comparison.tied is not False or averaged.value is None or best.value is None:
         return averaged.comparison.mark if averaged else ""
-    return "better" if (averaged.value > best.value) == GREATER_IS_BETTER[board.score] else ""
+    return "better" if (averaged.value > best.value) == HIGHER_IS_BETTER[board.score] else ""
 
 
 def _figures(row: Row) -> list[str]:
@@ -216,7 +216,7 @@ def as_json(board: Leaderboard) -> dict[str, Any]:
     members = board.ensemble.members if board.ensemble else ()
     return {
         "score": board.score,
-        "greater_is_better": GREATER_IS_BETTER[board.score],
+        "greater_is_better": HIGHER_IS_BETTER[board.score],
         "options": list(board.columns),
         "runs": _records(board),
         "ensemble": [{"folder": str(run.folder), "weight": weight} for run, weight in members],

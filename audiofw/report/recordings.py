@@ -25,6 +25,7 @@ from audiofw.system.reading import read_yaml
 
 MOST_CLASSES = 12  # whose sounds are shown
 MOST_EXAMPLES = 24  # in all
+NO_LABEL = "no label"
 MOST_WRONG, MOST_DOUBTFUL = 8, 4
 
 
@@ -37,7 +38,7 @@ class Recordings(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A test clip and its prediction."""
+    """A test clip and its prediction; several labels are separated by commas."""
 
     name: str
     label: str
@@ -45,6 +46,8 @@ class Mistake(NamedTuple):
     confidence: float | None  # probability of the predicted class
     shares: Sequence[tuple[str, float]]  # the most probable classes, and the true one
     fold: int = 1
+    true: Sequence[str] = ()  # the classes that the clip has
+    false: Sequence[str] = ()  # those that it does not have, but were predicted
 
 
 def find_again(facts: Facts) -> Recordings:
@@ -129,46 +132,56 @@ def choose_classes(facts: Facts, most: int = MOST_CLASSES) -> list[str]:
     return [name for name in facts.classes if name in worst]
 
 
-def choose_examples(clips: Sequence[Clip], classes: Sequence[str], most: int = MOST_EXAMPLES) -> dict[str, list[Clip]]:
+def choose_examples(
+    by_class: Mapping[str, Sequence[Clip]], classes: Sequence[str], most: int = MOST_EXAMPLES
+) -> dict[str, list[Clip]]:
     """Choose up to three clips of each class, spread evenly over its clips in the order of their names."""
     each = max(1, min(3, most // max(1, len(classes))))
-    return {name: list(spread_evenly([clip for clip in clips if clip.label == name], each)) for name in classes}
+    return {name: list(spread_evenly(by_class.get(name, []), each)) for name in classes}
 
 
 def most_wrong(facts: Facts, most: int = MOST_WRONG) -> list[Mistake]:
     """List the wrong predictions, the most confident first."""
-    return _mistakes(facts, np.flatnonzero(facts.truth != facts.predicted), -1, most)
+    return _mistakes(facts, np.flatnonzero(facts.wrong), -1, most)
 
 
 def most_doubtful(facts: Facts, most: int = MOST_DOUBTFUL) -> list[Mistake]:
     """List the correct predictions, the least confident first; none without probabilities."""
     if facts.probabilities is None:
         return []
-    return _mistakes(facts, np.flatnonzero(facts.truth == facts.predicted), 1, most)
+    return _mistakes(facts, np.flatnonzero(~facts.wrong), 1, most)
 
 
 def _mistakes(facts: Facts, places: np.ndarray, sign: int, most: int) -> list[Mistake]:
     if facts.predictions is None:
         return []
     if facts.probabilities is not None:
-        confidence = facts.probabilities[places, facts.predicted[places]]
+        confidence = _confidence(facts)[places]
         places = places[np.argsort(sign * confidence, kind="stable")]
     return [_mistake(facts, int(i)) for i in places[:most]]
+
+
+def _confidence(facts: Facts) -> np.ndarray:
+    """Probability of each clip's prediction; of several labels, of the one that was least sure of, or most wrong."""
+    proba, predicted = facts.probabilities, facts.predicted
+    assert proba is not None
+    if not facts.several:
+        return np.asarray(proba[np.arange(len(predicted)), predicted])
+    of_predicted = np.where(predicted > 0, proba, 1 - proba)
+    wrong = predicted != facts.truth
+    return np.where(facts.wrong, np.where(wrong, of_predicted, 0).max(axis=1), of_predicted.min(axis=1))
 
 
 def _mistake(facts: Facts, i: int) -> Mistake:
     tested, proba = facts.predictions, facts.probabilities
     assert tested is not None
-    name, label, predicted = tested.paths[i], tested.labels[i], tested.predicted[i]
+    name, true, predicted = tested.paths[i], facts.classes_of(tested.labels[i]), facts.classes_of(tested.predicted[i])
+    texts = (", ".join(true) or NO_LABEL, ", ".join(predicted) or NO_LABEL)
+    false = [one for one in predicted if one not in true]
     if proba is None:
-        return Mistake(name, label, predicted, None, (), tested.folds[i])
+        return Mistake(name, *texts, None, (), tested.folds[i], true, false)
     likely = [facts.classes[k] for k in np.argsort(-proba[i], kind="stable")[:3]]
-    shown = likely if label in likely else [*likely[:2], label]
-    return Mistake(
-        name,
-        label,
-        predicted,
-        float(proba[i, facts.classes.index(predicted)]),
-        tuple((one, float(proba[i, facts.classes.index(one)])) for one in shown),
-        tested.folds[i],
-    )
+    missing = [one for one in (*true, *false) if one not in likely]
+    shown = likely if not missing else [*likely[: max(2, 3 - len(missing))], *missing]
+    shares = tuple((one, float(proba[i, facts.classes.index(one)])) for one in shown)
+    return Mistake(name, *texts, float(_confidence(facts)[i]), shares, tested.folds[i], true, false)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.results.console import score_names
 
 
@@ -44,8 +44,8 @@ def scored(metrics: Mapping[str, Any]) -> list[Scored]:
     names = score_names(metrics)
     keys = sorted((key for key in names if key in metrics["scores"]), key=lambda key: key != metrics["score"])
     rows = [_scored(key, names[key], metrics) for key in keys]
-    shared = min(row.ends[0] for row in rows if GREATER_IS_BETTER[row.key]), 1.0
-    return [row._replace(ends=shared) if GREATER_IS_BETTER[row.key] else row for row in rows]
+    shared = min(row.ends[0] for row in rows if HIGHER_IS_BETTER[row.key]), 1.0
+    return [row._replace(ends=shared) if HIGHER_IS_BETTER[row.key] else row for row in rows]
 
 
 def _scored(key: str, name: str, metrics: Mapping[str, Any]) -> Scored:
@@ -53,5 +53,5 @@ def _scored(key: str, name: str, metrics: Mapping[str, Any]) -> Scored:
     interval = tuple(parts["interval"]) if parts.get("interval") else None
     folds = parts.get("folds") or []
     known = [v for v in (parts["pooled"], baseline, *folds, *(interval or ())) if v is not None]
-    ends = (min([0.0, *known]), 1.0) if GREATER_IS_BETTER[key] else (1.05 * max([0.1, *known]), 0.0)
+    ends = (min([0.0, *known]), 1.0) if HIGHER_IS_BETTER[key] else (1.05 * max([0.1, *known]), 0.0)
     return Scored(key, name, parts["pooled"], interval, parts["mean"], parts["std"], baseline, folds, ends)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from audiofw.config.overrides import command_line
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.cautions import find_cautions, warnings_of
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, read_json, read_runs
@@ -65,7 +65,7 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
         "version": __version__,
         "folder": folder.resolve(),
         "score": NAMES.get(board.score, board.score),
-        "greater_is_better": GREATER_IS_BETTER[board.score],
+        "greater_is_better": HIGHER_IS_BETTER[board.score],
         "columns": board.columns,
         "rows": shown,
         "left_out": len(board.rows) - len(rows),
@@ -130,7 +130,7 @@ def _ends(board: Leaderboard) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     margin = 0.05 * (max(values) - min(values)) or 0.05
-    if not GREATER_IS_BETTER[board.score]:
+    if not HIGHER_IS_BETTER[board.score]:
         return max(values) + margin, max(0.0, min(values) - margin)
     return max(min(values) - margin, -1.0), min(max(values) + margin, 1.0)
 

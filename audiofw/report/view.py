@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.contract.hookspecs import KINDS
-from audiofw.evaluation.scores import GREATER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.report.facts import Facts, dig
 from audiofw.report.figures import Matrix
 from audiofw.report.health import ClassHealth
@@ -25,7 +25,7 @@ def of_run(
     scores = scored(metrics)
     return {
         "scores": scores,
-        "axis": next(row.ends for row in scores if GREATER_IS_BETTER[row.key]),
+        "axis": next(row.ends for row in scores if HIGHER_IS_BETTER[row.key]),
         "fold_numbers": range(max((len(row.folds) for row in scores), default=0)),
         "plugins": {kind: dig(config, kind, "name") or "?" for kind in KINDS},
         "source": dig(config, "data", "source") or facts.folder.name,

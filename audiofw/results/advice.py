@@ -21,7 +21,8 @@ class Advice(NamedTuple):
 
 def advise_on_metrics(metrics: Mapping[str, Any]) -> list[Advice]:
     """List what the audit found, a score no better than the baseline, few groups and unusable clips; warnings first."""
-    return warnings_first([*_on_audit(metrics), *_on_score(metrics), *_on_groups(metrics), *_on_failures(metrics)])
+    found = (_on_audit, _on_score, _on_labels, _on_groups, _on_failures)
+    return warnings_first([advice for each in found for advice in each(metrics)])
 
 
 def warnings_first(advice: Iterable[Advice]) -> list[Advice]:
@@ -37,7 +38,8 @@ def _on_audit(metrics: Mapping[str, Any]) -> Iterator[Advice]:
 
 
 def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
-    accuracy = metrics["scores"]["accuracy"]
+    several = metrics.get("task") == "multilabel"
+    accuracy = metrics["scores"]["subset_accuracy" if several else "accuracy"]
     if accuracy["pooled"] == 1:
         low = accuracy["interval"][0] if accuracy["interval"] else 0.0
         yield Advice(
@@ -54,8 +56,30 @@ def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
     if not better:
         yield Advice(
             "warning",
-            "The score is not significantly better than the baseline, which always predicts the most frequent class.",
+            "The score is not significantly better than the baseline, which always predicts the most frequent "
+            f"{'set of labels' if several else 'class'}.",
             "Collect more clips, or try other features: audiofw -m feature=mel,mfcc,stft",
+        )
+
+
+def _on_labels(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    if metrics.get("task") != "multilabel":
+        return
+    rows, n = metrics["per_class"], metrics["n_tested"]
+    always = [row["class"] for row in rows if row["support"] == n]
+    never = [row["class"] for row in rows if row["support"] == 0]
+    for names, how in ((always, "have"), (never, "lack")):
+        if names:
+            text = f"All test clips {how} {', '.join(names)}, so it is left out of mAP and ROC AUC."
+            yield Advice("warning", text, f"Leave it out (data.exclude=[{','.join(names)}]), or add other clips.")
+    unlearnt = [row for row in rows if row["one_sided"] and row["class"] not in always]
+    for row in unlearnt:
+        folds = ", ".join(map(str, row["one_sided"]))
+        yield Advice(
+            "warning",
+            f"The training set of fold {folds} has no clip with {row['class']}, or none without, so its probability is "
+            "constant there.",
+            "Collect more clips of this class, or use fewer folds.",
         )
 
 

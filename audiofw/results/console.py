@@ -15,6 +15,7 @@ from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.config.overrides import command_line
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
+from audiofw.evaluation.scores import OF_TASK
 from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
 from audiofw.results.folder import REPORT
@@ -30,6 +31,9 @@ NAMES = {
     "mcc": "MCC",
     "log_loss": "log loss",
     "roc_auc": "ROC AUC",
+    "map": "mAP",
+    "f1_micro": "F1 micro",
+    "subset_accuracy": "subset accuracy",
 }
 MOST_CLASSES = 40
 MOST_ADVICE = 3  # the report has all
@@ -62,7 +66,13 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     interval, baseline = metrics["scores"][metrics["score"]]["interval"], metrics["baseline"][metrics["score"]]
     level = f"{metrics['interval_level']:.0%} interval"
     spread = f", {level} {_number(interval[0])}–{_number(interval[1])}" if interval else ""
-    return f"{name} {_number(metrics['value'])}{spread}; baseline (most frequent class) {_number(baseline)}"
+    of = "class frequencies" if has_several(metrics) else "most frequent class"
+    return f"{name} {_number(metrics['value'])}{spread}; baseline ({of}) {_number(baseline)}"
+
+
+def has_several(metrics: Mapping[str, Any]) -> bool:
+    """Whether a run's clips may have several labels each."""
+    return metrics.get("task") == "multilabel"
 
 
 def _setup(metrics: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
@@ -95,16 +105,31 @@ def _score_table(metrics: Mapping[str, Any]) -> Table:
 
 def score_names(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Name the scores to show: F1 is that of one class if there are two, else it equals F1 macro and is left out."""
+    of_task = OF_TASK["multilabel" if has_several(metrics) else "single"]
+    names = {name: NAMES[name] for name in of_task}
+    if has_several(metrics):
+        return names
     if len(metrics["classes"]) == 2:
-        return {**NAMES, "f1": f"F1 of {metrics['f1_of']}"}
+        return {**names, "f1": f"F1 of {metrics['f1_of']}"}
     double = "f1_macro" if metrics["score"] == "f1" else "f1"
-    return {name: label for name, label in NAMES.items() if name != double}
+    return {name: label for name, label in names.items() if name != double}
 
 
 def _class_table(metrics: Mapping[str, Any]) -> Table:
+    if has_several(metrics):
+        return _label_table(metrics)
     table = new_table("class", "precision", "recall", "F1", "test clips", right=4)
     for row in metrics["per_class"]:
         table.add_row(row["class"], *(_number(row[key]) for key in ("precision", "recall", "f1")), str(row["support"]))
+    return table
+
+
+def _label_table(metrics: Mapping[str, Any]) -> Table:
+    heads = ("average precision", "ROC AUC", "precision", "recall", "F1", "threshold")
+    table = new_table("class", *heads, "test clips", right=7)
+    for row in metrics["per_class"]:
+        keys = ("average_precision", "roc_auc", "precision", "recall", "f1", "threshold")
+        table.add_row(row["class"], *(_number(row[key]) for key in keys), str(row["support"]))
     return table
 
 

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from audiofw.config.options import Config
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
+from audiofw.data.labels import name_prediction
 from audiofw.errors import DataError
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.failures import Failure
@@ -58,7 +59,7 @@ def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequenc
     for i, clip in enumerate(clips):
         if evaluation.tested[i]:
             shares = [] if probabilities is None else [f"{share:.6g}" for share in probabilities[i]]
-            predicted = classes[evaluation.predictions[i]]
+            predicted = name_prediction(evaluation.predictions[i], classes)
             yield [clip.name, clip.label, predicted, evaluation.fold_of[i], clip.group or "", *shares]
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from audiofw.bundle.model import Model
+from audiofw.data.labels import split_labels
 from audiofw.report import media
 from audiofw.serve.service import ServedAnswer, UploadLimits
 
 LIMITATION = "The model assigns every sound to one of its classes, even a sound that belongs to none of them."
+LIMITATION_OF_SEVERAL = "The model gives a sound any number of its labels, and knows no other sounds."
 WAITING = '<div class="answer waiting" role="status">Upload or record a sound to see its class here.</div>'
 MOST_OPEN = 12  # number of classes up to which their list is open
 
@@ -26,8 +28,9 @@ def title(facts: Mapping[str, Any]) -> str:
 def head(model: Model) -> str:
     """Introduce the model and its main limitation."""
     score = model.facts.get("score")
+    limitation = LIMITATION if model.thresholds is None else LIMITATION_OF_SEVERAL
     text = f"{title(model.facts)}, {score['name']} {score['value']:.1%}" if score else title(model.facts)
-    return f'<h1>What is this sound?</h1><p>{LIMITATION}</p><p class="model">{escape(text)}</p>'
+    return f'<h1>What is this sound?</h1><p>{limitation}</p><p class="model">{escape(text)}</p>'
 
 
 def about(model: Model) -> str:
@@ -66,13 +69,22 @@ def describe_input(facts: Mapping[str, Any], limits: UploadLimits) -> str:
     return f"{taken} The model uses the {part} {duration:g} s."
 
 
-def verdict(answer: ServedAnswer, limits: UploadLimits) -> str:
-    """Show the predicted class and its probability."""
+def verdict(answer: ServedAnswer, limits: UploadLimits, *, several: bool = False) -> str:
+    """Show the predicted class and its probability, or several labels."""
+    if several:
+        return _several(answer)
     sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:
         return _message("sure", answer.label, sure)
     why = f"most probable: {answer.likeliest}, {answer.confidence:.0%}; at least {limits.confidence:.0%} is required"
     return _message("unsure", "Unknown", why)
+
+
+def _several(answer: ServedAnswer) -> str:
+    shares = answer.probabilities or {}
+    if not (labels := split_labels(answer.label)):
+        return _message("unsure", "None of the labels", f"most probable: {answer.likeliest}, {answer.confidence:.0%}")
+    return _message("sure", ", ".join(labels), ", ".join(f"{_sure(shares[label])}" for label in labels))
 
 
 def _sure(confidence: float) -> str:

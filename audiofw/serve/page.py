@@ -119,7 +119,11 @@ def show_answer(service: Service, path: str | None) -> tuple[Any, Any, Any]:
         log.exception("a recording failed")
         return _shown(html.refusal("internal error; see the server's log")), _hidden(), _hidden()
     bars = _shown(answer.probabilities) if answer.probabilities else _hidden()
-    return _shown(html.verdict(answer, service.limits)), bars, _shown(picture)
+    return (
+        _shown(html.verdict(answer, service.limits, several=service.model.thresholds is not None)),
+        bars,
+        _shown(picture),
+    )
 
 
 def _shown(value: Any) -> Any:

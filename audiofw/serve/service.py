@@ -16,6 +16,7 @@ from audiofw.audio.decode import BLOCK, Reader
 from audiofw.audio.load import load, opened
 from audiofw.bundle.model import Model
 from audiofw.bundle.timeline import UNKNOWN
+from audiofw.data.labels import name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class UploadLimits:
 class ServedAnswer(NamedTuple):
     """The prediction for one recording."""
 
-    label: str  #: the most probable class, or `UNKNOWN` if its probability is too low
+    label: str  #: the most probable class, or `UNKNOWN` if its probability is too low; or several labels as one text
     likeliest: str
     confidence: float | None  #: its probability; None if the model gives none
     probabilities: dict[str, float] | None  #: of all classes, the most probable first
@@ -120,6 +121,9 @@ class Service:
         order = np.argsort(-row, kind="stable")
         probabilities = {str(self.model.classes_[i]): float(row[i]) for i in order}
         likeliest, confidence = next(iter(probabilities.items()))
+        if (thresholds := self.model.thresholds) is not None:
+            label = name_prediction(row >= thresholds, self.model.classes_)
+            return ServedAnswer(label, likeliest, confidence, probabilities, seconds)
         sure = confidence >= self.limits.confidence
         return ServedAnswer(likeliest if sure else UNKNOWN, likeliest, confidence, probabilities, seconds)
 
@@ -148,6 +152,8 @@ class Service:
             except PluginError:
                 self.model.predict([noise])  # raises the error again, unless only probabilities are missing
                 self.gives_probabilities = False
+        if self.limits.confidence and self.model.thresholds is not None:
+            raise ConfigError("--min-confidence: this model may give several labels, each from its own threshold on")
         if self.limits.confidence and not self.gives_probabilities:
             raise ConfigError("--min-confidence: this model gives no probabilities")
 

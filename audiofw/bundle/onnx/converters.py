@@ -16,6 +16,7 @@ from skl2onnx import update_registered_converter
 from skl2onnx.algebra.onnx_operator import OnnxSubEstimator
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
@@ -39,6 +40,7 @@ from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, Sharpened
 from audiofw.learn.discriminant import ShrunkDiscriminant
 from audiofw.learn.neighbours import Neighbours
+from audiofw.learn.one_vs_rest import OneVsRest
 from audiofw.learn.preprocessing import Best, Directions, Standard
 from audiofw.learn.stacking import Stack
 from audiofw.learn.svm import SLOPE, SoftSVC
@@ -63,6 +65,7 @@ def register_own(last: Any) -> None:
     for own, draw in CLASSIFIERS.items():
         name, convert = f"Audiofw{own.__name__}", _classifier_converter(draw)
         update_registered_converter(own, name, _classifier_shapes, convert, options=options)
+    update_registered_converter(OneVsRest, "AudiofwOneVsRest", _label_shapes, _convert_labels, options=options)
 
 
 def instead() -> dict[str, dict[type, Callable[..., None]]]:
@@ -164,6 +167,19 @@ def stack(model: Stack, X: Any) -> Any:
     logs = [log(each) for each in said]
     centred = [node("Sub", each, node("ReduceMean", each, axes=[1])) for each in logs]
     return _said(model.final_, node("Concat", *centred, axis=1))
+
+
+def one_vs_rest(model: OneVsRest, X: Any) -> Any:
+    """Nodes for the probability of each label."""
+    columns = [_share_of_positive(one, X) for one in model.estimators_]
+    return node("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
+
+
+def _share_of_positive(model: Any, X: Any) -> Any:
+    if isinstance(model, DummyClassifier):
+        first = node("Gather", double(X), np.array([0], np.int64), axis=1)
+        return node("Add", node("Mul", first, float64([0.0])), float64([float(model.classes_[0])]))
+    return node("Gather", _said(model, X), np.array([list(model.classes_).index(1)], np.int64), axis=1)
 
 
 TABLES: dict[type, Draw] = {Standard: standard, Best: best, Directions: directions}
@@ -268,6 +284,20 @@ def _width(model: Any) -> int:
 def _classifier_shapes(operator: Any) -> None:
     operator.outputs[0].type = Int64TensorType([None])
     operator.outputs[1].type = FloatTensorType([None, len(operator.raw_operator.classes_)])
+
+
+def _label_shapes(operator: Any) -> None:
+    n_labels = len(operator.raw_operator.classes_)
+    operator.outputs[0].type = Int64TensorType([None, n_labels])
+    operator.outputs[1].type = FloatTensorType([None, n_labels])
+
+
+def _convert_labels(scope: Any, operator: Any, container: Any) -> None:
+    model = operator.raw_operator
+    shares = one_vs_rest(model, operator.inputs[0])
+    over = node("GreaterOrEqual", shares, float64(model.thresholds_))
+    for made, number, output in ((over, TensorProto.INT64, 0), (shares, TensorProto.FLOAT, 1)):
+        node("Cast", made, to=number, output_names=[operator.outputs[output]]).add_to(scope, container)
 
 
 def _table_converter(draw: Draw, number: int) -> Callable[..., None]:

@@ -173,7 +173,13 @@ def _difference(model: Model, X: np.ndarray, shares: np.ndarray | None) -> float
 
 
 def _count_relabelled(model: Model, X: np.ndarray, labels: np.ndarray, shares: np.ndarray | None) -> int:
-    """Count predictions with a different label, except where two classes are equally probable."""
+    """Count predictions with a different label, except where two classes are equally probable.
+
+    With several labels, except where a probability is at its threshold.
+    """
+    if (thresholds := model.thresholds) is not None and shares is not None:
+        differ = (labels != model.classifier.predict(X)) & (np.abs(shares - thresholds) > TOLERANCE)
+        return int(differ.any(axis=1).sum())
     other = labels != model.classifier.predict(X)
     if shares is not None and hasattr(model.classifier, "predict_proba"):
         second, first = np.sort(shares, axis=1)[:, -2:].T

@@ -15,7 +15,7 @@ from audiofw.bundle.model import Model, Verdict
 from audiofw.bundle.timeline import UNKNOWN, Segment, cells, segments
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
-from audiofw.errors import AudiofwError, DataError
+from audiofw.errors import AudiofwError, ConfigError, DataError
 from audiofw.extraction.over_time import Gap, rows_over_time
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
@@ -65,7 +65,11 @@ class Clips:
         classes = [str(name) for name in model.classes_]
         shares = [f"p({name})" for name in classes]
         best = [word for i in range(1, self._top + 1) for word in (f"label{i}", f"p{i}")]
-        self._head = ["path", "predicted", "confidence", *(["labels"] if options.coverage is not None else [])]
+        self._several = model.thresholds is not None
+        if self._several and self._min_confidence:
+            raise ConfigError("--min-confidence: this model may give several labels, each from its own threshold on")
+        sure = [] if self._several else ["confidence"]
+        self._head = ["path", "predicted", *sure, *(["labels"] if options.coverage is not None else [])]
         self.columns = [*self._head, *(best if self._top else shares), "error"]
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
@@ -99,7 +103,7 @@ class Clips:
         return {
             "path": name,
             "predicted": label if confidence >= self._min_confidence else UNKNOWN,
-            "confidence": round(confidence, 6),
+            **({} if self._several else {"confidence": round(confidence, 6)}),
             **labels,
             "probabilities": {str(self._model.classes_[i]): round(float(shares[i]), 6) for i in order},
         }
@@ -170,7 +174,11 @@ class Timeline:
         with closing(self._heard(path, unread, bugs)) as heard:
             stretches = cells(heard, classes, self._seconds, self._hop)
             yield from segments(
-                stretches, classes, threshold=options.threshold or 0.0, min_confidence=options.min_confidence
+                stretches,
+                classes,
+                threshold=options.threshold or 0.0,
+                min_confidence=options.min_confidence,
+                thresholds=self._model.thresholds,
             )
 
     def _heard(

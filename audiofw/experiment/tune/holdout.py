@@ -12,8 +12,10 @@ import numpy as np
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.plugin import Choice, Plugin
 from audiofw.data.dataset import Clip
+from audiofw.data.labels import encode_several, split_labels
 from audiofw.data.provenance import evident_groups
 from audiofw.errors import ConfigError, DataError, first_line
+from audiofw.learn.stratify import stratify
 
 if TYPE_CHECKING:
     from sklearn.model_selection import PredefinedSplit
@@ -24,7 +26,7 @@ REST, ASIDE = "rest", "held out"
 
 
 def set_aside(
-    clips: Sequence[Clip], share: float, seed: int, folds: Sequence[str] = ()
+    clips: Sequence[Clip], share: float, seed: int, folds: Sequence[str] = (), task: str = "single"
 ) -> tuple[list[Clip], list[Clip]]:
     """Divide clips into those for a search and those held out.
 
@@ -39,6 +41,8 @@ def set_aside(
     seed : int
     folds : sequence of str
         Hold out these of the data's own folds instead of a share.
+    task : {"single", "multilabel"}
+        Whether a clip may have several labels.
 
     Returns
     -------
@@ -53,17 +57,22 @@ def set_aside(
         If these clips cannot be divided like this.
     """
     labels = np.array([clip.label for clip in clips])
-    mask = _in_folds(clips, folds) if folds else _drawn(clips, labels, share, seed)
-    lost = sorted(set(labels.tolist()) - set(labels[~mask].tolist()))
+    mask = _in_folds(clips, folds) if folds else _drawn(clips, labels, share, seed, task)
+    known, left, taken = (_classes(labels[part], task) for part in (mask | ~mask, ~mask, mask))
+    lost = sorted(known - left)
     if lost:
         raise DataError(
             f"tune.holdout: every clip of '{lost[0]}' would be held out and none left for training; tune.holdout=0 "
             f"holds nothing out, data.exclude=[{','.join(lost)}] leaves the class out"
         )
-    if unmet := sorted(set(labels.tolist()) - set(labels[mask].tolist())):
+    if unmet := sorted(known - taken):
         log.warning("tune.holdout: the held-out clips have none of %s", ", ".join(unmet))
     parts = [clip for clip, out in zip(clips, mask, strict=True) if not out]
     return parts, [clip for clip, out in zip(clips, mask, strict=True) if out]
+
+
+def _classes(labels: np.ndarray, task: str) -> set[str]:
+    return {name for text in labels.tolist() for name in (split_labels(text) if task == "multilabel" else [text])}
 
 
 def _in_folds(clips: Sequence[Clip], folds: Sequence[str]) -> np.ndarray:
@@ -74,8 +83,10 @@ def _in_folds(clips: Sequence[Clip], folds: Sequence[str]) -> np.ndarray:
     return np.array([clip.fold in folds for clip in clips])
 
 
-def _drawn(clips: Sequence[Clip], labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+def _drawn(clips: Sequence[Clip], labels: np.ndarray, share: float, seed: int, task: str) -> np.ndarray:
     groups = _groups(clips)
+    if task == "multilabel":
+        return stratify(encode_several(labels.tolist())[1], (1 - share, share), groups, seed=seed) == 1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about rare classes; missing ones are reported

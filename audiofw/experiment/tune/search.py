@@ -20,10 +20,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from audiofw.config.options import Tune, effect_of
+from audiofw.config.options import Tune, effect_of, main_score
 from audiofw.contract.schema import check, section_options
 from audiofw.errors import AudiofwError, first_line
-from audiofw.evaluation.scores import GREATER_IS_BETTER, check_score
+from audiofw.evaluation.scores import HIGHER_IS_BETTER, check_score
 from audiofw.experiment.tune.part import Pruned
 from audiofw.experiment.tune.report import report
 from audiofw.experiment.tune.study import (
@@ -99,13 +99,14 @@ def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, lau
     from audiofw.experiment.tune.space import read_space, say_conditions  # it needs Optuna
 
     tune = _read_tune(config)
-    check_score(config.score)
+    score = main_score(config.score, config.task)
+    check_score(score)
     folder = Path(config.hydra.sweep.dir)
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
     space = read_space(overrides, config, lambda given: loader.load_sweep_config(config, list(given)))
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"score": config.score, "seed": config.seed, "fixed": _fixed(space)}
-    study = open_study(folder, tune, maximise=GREATER_IS_BETTER[config.score], facts=facts)
+    facts = {"score": score, "seed": config.seed, "fixed": _fixed(space)}
+    study = open_study(folder, tune, maximise=HIGHER_IS_BETTER[score], facts=facts)
     OmegaConf.save(config, folder / "multirun.yaml")
     for line in say_conditions(space):
         log.info(line)

@@ -21,7 +21,7 @@ def narrow(
     tune = config.tune
     if not (tune.holdout or tune.holdout_folds):
         return dataset, choices
-    rest, aside = set_aside(dataset.clips, tune.holdout, config.seed, tune.holdout_folds)
+    rest, aside = set_aside(dataset.clips, tune.holdout, config.seed, tune.holdout_folds, config.task)
     if part.final:
         return dataset._replace(clips=mark(dataset.clips, aside)), {**choices, "split": split_aside()}
     return dataset._replace(clips=rest), choices
