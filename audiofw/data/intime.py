@@ -92,9 +92,9 @@ def _take_unlabelled(labelled: Labelled, files: Mapping[str, Path], cut: Cut, pa
         if without:
             log.warning(
                 "%d of %d recordings have no labels, e.g. %s; left out%s", len(without), len(files), without[0],
-                "" if cut.unit == "event" else " (data.unlabelled=background takes them as background)",
+                "" if cut.unit == "event" else " (data.unlabelled=background uses them as background)",
             )  # fmt: skip
-            passed["a recording without labels"] += len(without)
+            passed["recording without labels"] += len(without)
         return
     from audiofw.audio.load import seconds_of  # numpy only where labels have times
 
@@ -118,7 +118,7 @@ def _parts(rows: Sequence[Annotation], seconds: float, cut: Cut, passed: Counter
     if cut.unit == "event":
         return events_of(rows, seconds, cut)
     parts, scraps = windows_of(rows, seconds, cut)
-    passed["a window with a scrap of a label"] += scraps
+    passed["window that barely overlaps a label"] += scraps
     return parts
 
 

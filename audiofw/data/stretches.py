@@ -1,4 +1,4 @@
-"""From what is where in a recording to the stretches that a model is trained on: its events, or windows along it."""
+"""From the annotations of a recording to the stretches that a model is trained on: its events, or windows along it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def windows_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> tuple[li
     -------
     parts : list of Part
     scraps : int
-        Number of windows left out for a scrap of a label.
+        Number of windows left out because they barely overlap a label.
     """
     assert cut.duration is not None
     starts = window_starts(seconds, cut.duration, cut.hop or cut.duration / 2)

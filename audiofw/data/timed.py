@@ -1,4 +1,4 @@
-"""Manifests that say what is where in their recordings: which ones do, and which recordings they list."""
+"""Manifests with start and end times: find them, and the recordings that they list."""
 
 from __future__ import annotations
 

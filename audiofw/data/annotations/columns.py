@@ -1,4 +1,4 @@
-"""Which column of a label table is what: as the user says, or by the names that programs give them."""
+"""Find the columns of a label table: as the user has chosen, or by the names that programs give them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recording a label table, or a row of it, is about: matched by name."""
+"""Find the recording to which a label table, or a row of it, applies, by its name."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Recordings:
             near = [each for each in found if PurePosixPath(each).parent == folder]
             if near or found:
                 return _only(near or found, table.name)
-        raise DataError(f"no recording in {self.root} has the name of this table")
+        raise DataError(f"no recording in {self.root} matches the name of this table")
 
 
 def _only(found: list[str], said: str) -> str:

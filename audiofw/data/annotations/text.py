@@ -1,4 +1,4 @@
-"""The text of label tables, in whatever encoding and with whatever line ends and delimiter programs write it."""
+"""The text of label tables, in any encoding, with any line endings and delimiters."""
 
 from __future__ import annotations
 

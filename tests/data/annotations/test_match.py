@@ -53,7 +53,7 @@ def test_a_table_is_of_the_recording_that_it_is_named_after(table, name):
 
 
 def test_a_table_of_no_recording_or_of_several_is_refused():
-    with pytest.raises(DataError, match="no recording in /data/birds has the name of this table"):
+    with pytest.raises(DataError, match="no recording in /data/birds matches the name of this table"):
         FOUND.beside(Path("/labels/Label Track.txt"))
     with pytest.raises(DataError, match=r"'dawn\.txt' may be any of 2 recordings"):
         FOUND.beside(Path("/labels/dawn.txt"))
