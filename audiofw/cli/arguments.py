@@ -22,7 +22,7 @@ def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
     parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=share,
         default=tolerance,
         help=f"largest difference in a probability that is accepted; default: {tolerance:g}",
     )
@@ -30,7 +30,17 @@ def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
 
 def whole_number(text: str) -> int:
     """Read an integer of at least 1."""
-    return int(_number(text, lambda n: n >= 1 and n == int(n), "an integer of at least 1"))
+    return int(_number(text, lambda n: 1 <= n <= 1e9 and n == int(n), "an integer of at least 1, and at most 1e9"))
+
+
+def workers(text: str) -> int:
+    """Read a number of workers, as `audiofw.parallel.workers.count_workers` takes it."""
+    return int(_number(text, lambda n: 1 <= abs(n) <= 1024 and n == int(n), "an integer from 1 to 1024, or -1"))
+
+
+def port(text: str) -> int:
+    """Read a port's number; 0 is any free one."""
+    return int(_number(text, lambda n: 0 <= n <= 65535 and n == int(n), "an integer from 0 to 65535"))
 
 
 def share(text: str) -> float:
@@ -44,13 +54,13 @@ def amount(text: str) -> float:
 
 
 def above_zero(text: str) -> float:
-    """Read a positive number."""
-    return _number(text, lambda n: 0 < n < math.inf, "a positive number")
+    """Read a positive number of at most a million."""
+    return _number(text, lambda n: 0 < n <= 1e6, "a positive number of at most a million")
 
 
 def seconds(text: str) -> float:
-    """Read a positive number of seconds."""
-    return _number(text, lambda n: 0 < n < 1e6, "a positive number of seconds")
+    """Read a number of seconds from a thousandth to a day."""
+    return _number(text, lambda n: 0.001 <= n <= 86_400, "a positive number of seconds, from 0.001 to 86400")
 
 
 def _number(text: str, fits: Callable[[float], bool], wanted: str) -> float:

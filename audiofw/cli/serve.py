@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from audiofw.bundle.load import load_model
-from audiofw.cli.arguments import OneLineParser, above_zero, share
+from audiofw.cli.arguments import OneLineParser, above_zero, port, share
 from audiofw.serve.server import serve
 from audiofw.serve.service import Service, UploadLimits
 
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         default="127.0.0.1",
         help="address to listen on; default: %(default)s, this machine only",
     )
-    parser.add_argument("--port", type=int, metavar="N", default=0, help="port to listen on; default: a free one")
+    parser.add_argument("--port", type=port, metavar="N", default=0, help="port to listen on; default: a free one")
     parser.add_argument("--max-mb", type=above_zero, metavar="MB", default=25.0, help="largest upload (%(default)g)")
     parser.add_argument(
         "--max-seconds", type=above_zero, metavar="S", default=120.0, help="longest recording (%(default)g)"

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Interval
 
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.schema import MEASURES, NOTHING, Effect, check, section_options
 from audiofw.system.reading import flatten
 
-Positive = Annotated[int, Ge(1)]
+Count = Annotated[int, Interval(ge=1, le=10**9)]
+Seconds = Annotated[float, Interval(ge=0.001, le=86_400)]
+Gigabytes = Annotated[float, Interval(gt=0, le=10**6)]
+Workers = Annotated[int, Interval(ge=1, le=1024)]
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,25 @@ class Data:
     unlabelled: Literal["skip", "background"]
     include: list[str]
     exclude: list[str]
-    limit: Positive | None
+    limit: Count | None
     skip: str | None
     on_error: Literal["skip", "raise"] = field(metadata=NOTHING)
     on_plugin_error: Literal["raise", "skip"] = field(metadata=NOTHING)
-    max_unpacked_gb: Annotated[float, Gt(0)] = field(metadata=NOTHING)
-    max_ratio: Annotated[float, Gt(0)] = field(metadata=NOTHING)
-    max_entries: Positive = field(metadata=NOTHING)
+    max_unpacked_gb: Gigabytes = field(metadata=NOTHING)
+    max_ratio: Annotated[float, Interval(ge=1, le=10**6)] = field(metadata=NOTHING)
+    max_entries: Annotated[int, Interval(ge=1, le=10**8)] = field(metadata=NOTHING)
 
 
 @dataclass(frozen=True)
 class Audio:
     """How a file becomes ``y, sr``."""
 
-    sample_rate: Positive | Literal["auto"] | None
-    duration: Annotated[float, Gt(0)] | None
-    offset: Annotated[float, Ge(0)]
+    sample_rate: Annotated[int, Interval(ge=500, le=1_000_000)] | Literal["auto"] | None
+    duration: Seconds | None
+    offset: Annotated[float, Interval(ge=0, le=10**6)]
     silence: Literal["refuse", "keep"]
-    channel: Literal["mix", "loudest"] | Annotated[int, Ge(0)]
-    trim: Annotated[float, Gt(0)] | None
+    channel: Literal["mix", "loudest"] | Annotated[int, Interval(ge=0, le=1023)]
+    trim: Annotated[float, Interval(gt=0, le=400)] | None
     focus: Literal["start", "event"]
 
 
@@ -74,10 +77,10 @@ class Audio:
 class Windows:
     """Several windows along a clip instead of one."""
 
-    hop: Annotated[float, Gt(0)] | None
-    most: Positive
-    min_overlap: Annotated[float, Gt(0), Le(1)]
-    background_ratio: Annotated[float, Ge(0)] | None
+    hop: Seconds | None
+    most: Annotated[int, Interval(ge=1, le=10_000)]
+    min_overlap: Annotated[float, Interval(ge=0.01, le=1)]
+    background_ratio: Annotated[float, Interval(ge=0, le=1000)] | None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class CacheOptions:
 
     enabled: bool
     verify: Literal["stat", "content"]
-    max_gb: Annotated[float, Gt(0)] | None
+    max_gb: Gigabytes | None
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,9 @@ class Sweep:
 class Tune:
     """How ``hydra/sweeper=optuna`` searches."""
 
-    n_trials: Positive = field(metadata=NOTHING)
-    n_jobs: Positive = field(metadata=NOTHING)
-    holdout: Annotated[float, Ge(0), Le(0.5)]
+    n_trials: Annotated[int, Interval(ge=1, le=10**6)] = field(metadata=NOTHING)
+    n_jobs: Workers = field(metadata=NOTHING)
+    holdout: Annotated[float, Interval(ge=0, le=0.5)]
     holdout_folds: list[str]
     prune: bool = field(metadata=NOTHING)
     sampler: Literal["tpe", "random"] = field(metadata=NOTHING)
@@ -142,7 +145,7 @@ class Config:
     data: Data
     audio: Audio
     windows: Windows
-    augmented_copies: Annotated[int, Ge(0)] | None
+    augmented_copies: Annotated[int, Interval(ge=0, le=100)] | None
     pad: Pad
     cache: CacheOptions = field(metadata=NOTHING)
     bundle: BundleOptions = field(metadata=NOTHING)
@@ -154,9 +157,9 @@ class Config:
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
     score: str = field(metadata=MEASURES)
-    coverage: Annotated[float, Gt(0), Lt(1)] = field(metadata=MEASURES)
-    seed: Annotated[int, Ge(0)]
-    n_jobs: int = field(metadata=NOTHING)
+    coverage: Annotated[float, Interval(gt=0, lt=1)] = field(metadata=MEASURES)
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)]
+    n_jobs: Workers | Annotated[int, Interval(ge=-1024, le=-1)] = field(metadata=NOTHING)
 
 
 MAIN_SCORES = {"single": "accuracy", "multilabel": "map"}

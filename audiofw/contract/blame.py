@@ -16,6 +16,9 @@ from audiofw.system.importing import PLUGIN_PACKAGES
 
 Function = Callable[..., Any]
 
+THEIRS = {("librosa.util.exceptions", "ParameterError"), ("audiofw.spectral.frames", "OverlapError")}
+"""Exceptions that depend on the clip, by name: both modules take long to import."""
+
 
 @contextmanager
 def blame(
@@ -37,7 +40,7 @@ def blame(
     Raises
     ------
     ClipError
-        For librosa's ``ParameterError`` and for MemoryError, which both depend on the clip.
+        For librosa's ``ParameterError``, ``OverlapError`` and MemoryError, which depend on the clip.
     PluginError
         For any other exception, and for ``SystemExit``.
     AudiofwError
@@ -65,8 +68,8 @@ def named(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def _depends_on_the_clip(error: BaseException) -> bool:
-    kinds = [(kind.__module__, kind.__name__) for kind in type(error).__mro__]  # librosa takes 2 s to import
-    return isinstance(error, MemoryError) or ("librosa.util.exceptions", "ParameterError") in kinds
+    kinds = [(kind.__module__, kind.__name__) for kind in type(error).__mro__]
+    return isinstance(error, MemoryError) or not THEIRS.isdisjoint(kinds)
 
 
 def say(

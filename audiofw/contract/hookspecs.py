@@ -15,7 +15,8 @@ the user can set, each with a type and a default. ::
         return librosa.feature.rms(y=y, hop_length=hop_length)
 
 Option types: ``int``, ``float``, ``bool``, ``str``, ``Path``, ``list[...]`` and unions of these with ``None``;
-``Literal["a", "b"]`` for choices; ``Annotated[int, Ge(1)]`` (from ``annotated_types``) for a range. Annotate an option
+``Literal["a", "b"]`` for choices; ``Annotated[int, Interval(ge=1, le=4096)]`` (of ``annotated_types``) for a range,
+``Annotated[list[float], MaxLen(8)]`` for a greatest length. NaN and infinity are never accepted. Annotate an option
 that names a file as ``Path``: results are then known by the file's content, so that a changed file is noticed.
 
 Each hook takes ``register``, see `Register`, and calls it once for each plugin.

@@ -10,6 +10,7 @@ import dataclasses
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from sys import float_info
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from audiofw.errors import ConfigError, nearest
@@ -46,7 +47,8 @@ def plain(annotation: Any) -> Any:
     if origin is Literal:
         return _union(type(value) for value in args)
     if origin in (Union, types.UnionType):
-        return _union(plain(arg) for arg in args)
+        members = {plain(arg): None for arg in args}
+        return _union([*members, int] if {float, str} <= members.keys() else members)  # it would refuse 1 for a float
     if origin is list and args:
         return list[plain(args[0])]  # type: ignore[misc]
     if annotation is Path:
@@ -75,16 +77,19 @@ def allows(annotation: Any, value: Any) -> bool:
     if annotation is Path:
         return isinstance(value, (str, Path)) and str(value) not in ("", ".")
     if annotation is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
     return annotation is Any or (isinstance(value, annotation) and (annotation is bool or value is not True))
 
 
 _BOUNDS = (
-    ("gt", ">", lambda value, bound: value > bound),
-    ("ge", "≥", lambda value, bound: value >= bound),
-    ("lt", "<", lambda value, bound: value < bound),
-    ("le", "≤", lambda value, bound: value <= bound),
+    ("gt", "> {}", lambda value, bound: value > bound),
+    ("ge", "≥ {}", lambda value, bound: value >= bound),
+    ("lt", "< {}", lambda value, bound: value < bound),
+    ("le", "≤ {}", lambda value, bound: value <= bound),
+    ("min_length", "at least {}", lambda value, bound: len(value) >= bound),
+    ("max_length", "at most {}", lambda value, bound: len(value) <= bound),
 )
+"""Attributes of the classes of annotated_types, how each is shown, and what it demands."""
 
 
 def _within(bound: Any, value: Any) -> bool:
@@ -97,12 +102,13 @@ def show_type(annotation: Any) -> str:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         signs = [
-            f"{sign} {getattr(bound, name)}"
+            sign.format(limit)
             for bound in args[1:]
             for name, sign, _ in _BOUNDS
-            if getattr(bound, name, None) is not None
+            if (limit := getattr(bound, name, None)) is not None and (name, limit) != ("min_length", 0)
         ]
-        return " ".join([show_type(args[0]), ", ".join(signs)]).strip()
+        listed = f"({', '.join(signs)})" if get_origin(args[0]) is list else ", ".join(signs)
+        return f"{show_type(args[0])} {listed}".strip()
     if origin is Literal:
         return " | ".join(map(str, args))
     if origin in (Union, types.UnionType):

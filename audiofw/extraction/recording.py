@@ -16,7 +16,7 @@ from audiofw.audio.load import Channel, load_stretch
 from audiofw.audio.segments import Segments
 from audiofw.audio.stretch import Stretch
 from audiofw.contract.plugin import Choice  # a row's code, too: it calls the plugins
-from audiofw.errors import AudiofwError, ClipError, DataError, PluginError, one_line
+from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError, one_line
 from audiofw.system.sourcecode import digest_code
 from audiofw.system.versions import ROWS, versions_of
 
@@ -135,15 +135,24 @@ class Unit:
         Raises
         ------
         AudiofwError
-            PluginError, unless the plugin raised another AudiofwError.
+            ConfigError for a ValueError whose message begins with one of the plugin's options, as in ``fmax=20000 …``;
+            otherwise PluginError, unless the plugin raised another AudiofwError.
         """
         try:
             row = self.pool(*self.hiss())
         except PluginError as error:
+            self._refuse_option(error)
             if error.__cause__ or isinstance(error, ClipError):  # otherwise the plugin raised it on purpose
                 error.args = (f"{error.args[0]} (on synthetic noise, before any recording)",)
             raise
         return row.size if self._is_settled() else None
+
+    def _refuse_option(self, error: PluginError) -> None:
+        """Raise ConfigError if a plugin refuses the value of one of its options: ``fmax=20000 is out of range: …``."""
+        said = one_line(error.__cause__) if isinstance(error.__cause__, ValueError) else ""
+        for kind, plugin in (("feature", self.feature), ("pooling", self.pooling)):
+            if error.plugin == f"{kind}={plugin.name}" and said.partition("=")[0] in plugin.options:
+                raise ConfigError(f"{kind}.{said}") from error
 
     def example(self) -> tuple[np.ndarray, int]:
         """Return the feature matrix ``(rows, frames)`` of the synthetic clip, and its sampling rate in Hz."""

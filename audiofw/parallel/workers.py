@@ -18,6 +18,7 @@ from audiofw.errors import ConfigError
 from audiofw.parallel.executors import ChunkResult, Processes, Threads, outcome
 
 AHEAD = 4  # chunks in progress per worker: enough that a slow one does not leave the others idle
+MOST_WORKERS = 1024
 LARGEST = 16  # maximum items per chunk, since results are held until their turn
 
 
@@ -34,10 +35,10 @@ def count_workers(n_jobs: int) -> int:
     Raises
     ------
     ConfigError
-        If ``n_jobs`` is 0.
+        If ``n_jobs`` is 0, or of more workers than any machine has cores.
     """
-    if n_jobs == 0:
-        raise ConfigError("n_jobs=0: set the number of workers, or -1 for all cores")
+    if not 1 <= abs(n_jobs) <= MOST_WORKERS:
+        raise ConfigError(f"n_jobs={n_jobs}: set the number of workers, up to {MOST_WORKERS}, or -1 for all cores")
     return n_jobs if n_jobs > 0 else max(1, cores() + 1 + n_jobs)
 
 

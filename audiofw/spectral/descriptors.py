@@ -291,9 +291,7 @@ def octaves(freq: NDArray[np.float64], sr: float, fmin: float, n_bands: int) -> 
         inside = np.flatnonzero((freq >= low) & (freq <= high))
         last = k == n_bands
         if len(inside) < 1 + (not last and k == 0):
-            raise ValueError(
-                f"with {len(freq)} bins, the band from {low:g} to {high:g} Hz is empty: use a larger n_fft"
-            )
+            raise ValueError(f"n_fft={2 * len(freq) - 2} has no bin from {low:g} to {high:g} Hz: use a larger n_fft")
         start, stop = max(inside[0] - (k > 0), 0), len(freq) if last else inside[-1] + 1
         bands.append((slice(start, stop - (not last)), stop - start))
     return bands

@@ -28,6 +28,9 @@ BLOCK_SAMPLES = 2**17
 # Larger buffers are freed after use, so that one unusual clip or a huge n_fft does not pin memory.
 SCRATCH_BYTES = 4 * 2**20
 
+# Samples in all frames together: any number up to the first, and beyond it at most this multiple of the signal's own
+SMALL_WORK, MOST_OVERLAP = 2**29, 16
+
 # Coefficients of the common cosine-sum windows; other names need scipy.signal, whose import takes a second.
 COSINE_SUMS = {
     "hann": (0.5, 0.5),
@@ -35,6 +38,10 @@ COSINE_SUMS = {
     "blackman": (0.42, 0.5, 0.08),
     "boxcar": (1.0,),
 }
+
+
+class OverlapError(ValueError):
+    """The frames overlap too much for the length of the signal."""
 
 
 class Framing(TypedDict, total=False):
@@ -234,9 +241,20 @@ def cut(y: Any, **options: Unpack[Framing]) -> Cut:
         raise ValueError(f"y has {len(y)} samples, fewer than one frame of {frames.n_fft}: use center=True")
     margin = frames.n_fft // 2 if frames.center else 0
     n_frames = 1 + (len(y) + 2 * margin - frames.n_fft) // frames.hop_length
+    _check_work(len(y), n_frames, frames)
     if margin and frames.pad_mode != "constant":
         return Cut(np.pad(y, margin, mode=frames.pad_mode), frames, 0, n_frames)
     return Cut(y, frames, -margin, n_frames)
+
+
+def _check_work(n: int, n_frames: int, frames: Frames) -> None:
+    """Refuse frames that overlap so much that a long signal would take minutes and gigabytes."""
+    if n_frames * frames.n_fft > max(SMALL_WORK, MOST_OVERLAP * n):
+        least = -(-frames.n_fft // MOST_OVERLAP)
+        raise OverlapError(
+            f"hop_length={frames.hop_length} is too short for {n} samples with n_fft={frames.n_fft}: "
+            f"use {least} or more, or a shorter signal"
+        )
 
 
 def even_blocks(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval, Len
 
 from audiofw import hookimpl
 
@@ -19,15 +19,15 @@ def waveform(
     *,
     probability: Annotated[float, Interval(ge=0, le=1)] = 0.5,
     shift: Annotated[float, Interval(ge=0, le=1)] = 0.0,
-    speed: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
-    stretch: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-    pitch: Annotated[float, Ge(0)] = 0.0,
-    equalise: Annotated[float, Ge(0)] = 6.0,
-    low_pass: Annotated[float, Ge(0)] = 0.0,
-    freq_mask: Annotated[float, Ge(0)] = 0.0,
+    speed: Annotated[float, Interval(ge=0, le=0.9)] = 0.1,
+    stretch: Annotated[float, Interval(ge=0, le=0.9)] = 0.0,
+    pitch: Annotated[float, Interval(ge=0, le=48)] = 0.0,
+    equalise: Annotated[float, Interval(ge=0, le=60)] = 6.0,
+    low_pass: Annotated[float, Interval(ge=0, le=10)] = 0.0,
+    freq_mask: Annotated[float, Interval(ge=0, le=10)] = 0.0,
     time_mask: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-    noise: list[float] | None = (15.0, 45.0),
-    gain: Annotated[float, Ge(0)] = 6.0,
+    noise: Annotated[list[Annotated[float, Interval(ge=-60, le=120)]], Len(2, 2)] | None = (15.0, 45.0),
+    gain: Annotated[float, Interval(ge=0, le=60)] = 6.0,
 ):
     """A chain of random changes to the waveform: speed, equalisation, noise, gain and more.
 

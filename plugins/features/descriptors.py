@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -16,8 +16,8 @@ def descriptors(
     y,
     sr,
     *,
-    n_mels: Annotated[int, Ge(0)] = 128,
-    n_mfcc: Annotated[int, Ge(0)] = 20,
+    n_mels: Annotated[int, Interval(ge=0, le=1024)] = 128,
+    n_mfcc: Annotated[int, Interval(ge=0, le=1024)] = 20,
     centroid: bool = True,
     bandwidth: bool = True,
     rolloff: bool = True,
@@ -28,9 +28,9 @@ def descriptors(
     rms: bool = True,
     chroma: bool = True,
     onset: bool = True,
-    top_db: Annotated[float, Gt(0)] = 80.0,
-    n_fft: Annotated[int, Ge(1)] = 2048,
-    hop_length: Annotated[int, Ge(1)] = 512,
+    top_db: Annotated[float, Interval(gt=0, le=400)] = 80.0,
+    n_fft: Annotated[int, Interval(ge=2, le=65536)] = 2048,
+    hop_length: Annotated[int, Interval(ge=1, le=1_000_000)] = 512,
 ):
     """Mel bands, MFCCs and ten more frame-wise descriptors from one STFT; same values as librosa.
 

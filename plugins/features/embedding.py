@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import ClipError, ConfigError
@@ -22,26 +22,26 @@ def embedding(
     output: str | None = None,
     input: Literal["waveform", "log_mel", "network"] = "waveform",
     front: Path | None = None,
-    sample_rate: Annotated[int, Ge(1)] = 16000,
-    window: Annotated[float, Gt(0)] | None = 1.0,
-    hop: Annotated[float, Gt(0)] | None = None,
-    gain: Annotated[float, Gt(0)] = 1.0,
-    mean: float = 0.0,
-    std: Annotated[float, Gt(0)] = 1.0,
+    sample_rate: Annotated[int, Interval(ge=500, le=1_000_000)] = 16000,
+    window: Annotated[float, Interval(ge=0.001, le=86_400)] | None = 1.0,
+    hop: Annotated[float, Interval(ge=0.001, le=86_400)] | None = None,
+    gain: Annotated[float, Interval(ge=1e-15, le=1e15)] = 1.0,
+    mean: Annotated[float, Interval(ge=-1e15, le=1e15)] = 0.0,
+    std: Annotated[float, Interval(ge=1e-15, le=1e15)] = 1.0,
     layout: Literal["time_bands", "bands_time"] = "time_bands",
     within: Literal["mean", "frames"] = "mean",
-    n_fft: Annotated[int, Ge(1)] = 512,
-    win_length: Annotated[int, Ge(1)] | None = 400,
-    hop_length: Annotated[int, Ge(1)] = 160,
-    n_mels: Annotated[int, Ge(1)] = 64,
-    fmin: Annotated[float, Ge(0)] = 125.0,
-    fmax: Annotated[float, Gt(0)] | None = 7500.0,
+    n_fft: Annotated[int, Interval(ge=2, le=65536)] = 512,
+    win_length: Annotated[int, Interval(ge=1, le=65536)] | None = 400,
+    hop_length: Annotated[int, Interval(ge=1, le=1_000_000)] = 160,
+    n_mels: Annotated[int, Interval(ge=1, le=1024)] = 64,
+    fmin: Annotated[float, Interval(ge=0, le=500_000)] = 125.0,
+    fmax: Annotated[float, Interval(gt=0, le=500_000)] | None = 7500.0,
     htk: bool = True,
     mel_norm: Literal["slaney"] | None = None,
-    power: Annotated[float, Gt(0)] = 1.0,
-    offset: Annotated[float, Gt(0)] = 1e-6,
-    batch: Annotated[int, Ge(1)] = 16,
-    threads: Annotated[int, Ge(1)] = 1,
+    power: Annotated[float, Interval(gt=0, le=10)] = 1.0,
+    offset: Annotated[float, Interval(ge=1e-30, le=1e15)] = 1e-6,
+    batch: Annotated[int, Interval(ge=1, le=4096)] = 16,
+    threads: Annotated[int, Interval(ge=1, le=1024)] = 1,
     device: Literal["auto", "cpu"] = "auto",
     sha256: str | None = None,
     source: str | None = None,

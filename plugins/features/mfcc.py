@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -16,25 +16,25 @@ def mfcc(
     y,
     sr,
     *,
-    n_mfcc: Annotated[int, Ge(1)] = 20,
+    n_mfcc: Annotated[int, Interval(ge=1, le=1024)] = 20,
     dct_type: Annotated[int, Interval(ge=1, le=4)] = 2,
     norm: Literal["ortho"] | None = "ortho",
-    lifter: Annotated[float, Ge(0)] = 0.0,
-    n_fft: Annotated[int, Ge(1)] = 2048,
-    hop_length: Annotated[int, Ge(1)] = 512,
-    win_length: Annotated[int, Ge(1)] | None = None,
+    lifter: Annotated[float, Interval(ge=0, le=10_000)] = 0.0,
+    n_fft: Annotated[int, Interval(ge=2, le=65536)] = 2048,
+    hop_length: Annotated[int, Interval(ge=1, le=1_000_000)] = 512,
+    win_length: Annotated[int, Interval(ge=1, le=65536)] | None = None,
     window: str = "hann",
     center: bool = True,
     pad_mode: Literal["constant", "edge", "linear_ramp", "reflect", "symmetric"] = "constant",
-    n_mels: Annotated[int, Ge(1)] = 128,
-    fmin: Annotated[float, Ge(0)] = 0.0,
-    fmax: Annotated[float, Gt(0)] | None = None,
+    n_mels: Annotated[int, Interval(ge=1, le=1024)] = 128,
+    fmin: Annotated[float, Interval(ge=0, le=500_000)] = 0.0,
+    fmax: Annotated[float, Interval(gt=0, le=500_000)] | None = None,
     htk: bool = False,
     mel_norm: Literal["slaney"] | None = "slaney",
-    power: Annotated[float, Gt(0)] = 2.0,
-    ref: int | float | str = 1.0,
-    amin: Annotated[float, Gt(0)] = 1e-10,
-    top_db: Annotated[float, Ge(0)] | None = 80.0,
+    power: Annotated[float, Interval(gt=0, le=10)] = 2.0,
+    ref: Annotated[float, Interval(ge=1e-15, le=1e15)] | Literal["max"] = 1.0,
+    amin: Annotated[float, Interval(ge=1e-30, le=1)] = 1e-10,
+    top_db: Annotated[float, Interval(gt=0, le=400)] | None = 80.0,
     dtype: Literal["float64", "float32"] = "float64",
 ):
     """Mel-frequency cepstral coefficients (MFCCs), one row each; same values as librosa, computed faster.

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval, MaxLen
 
 from audiofw import hookimpl
 
@@ -16,16 +16,16 @@ def ripples(
     y,
     sr,
     *,
-    rates: list[Annotated[float, Gt(0)]] = (3.0, 6.0, 12.0, 24.0),
-    scales: list[Annotated[float, Gt(0)]] = (16.0, 8.0, 4.0),
-    group: Annotated[int, Ge(1)] = 8,
-    root: Annotated[float, Interval(gt=0, le=1)] = 0.15,
-    top_db: Annotated[float, Gt(0)] = 80.0,
-    n_mels: Annotated[int, Ge(1)] = 64,
-    n_fft: Annotated[int, Ge(1)] = 1024,
-    hop_length: Annotated[int, Ge(1)] = 256,
-    fmin: Annotated[float, Ge(0)] = 0.0,
-    fmax: Annotated[float, Gt(0)] | None = None,
+    rates: Annotated[list[Annotated[float, Interval(ge=0.1, le=1000)]], MaxLen(16)] = (3.0, 6.0, 12.0, 24.0),
+    scales: Annotated[list[Annotated[float, Interval(ge=2, le=1024)]], MaxLen(16)] = (16.0, 8.0, 4.0),
+    group: Annotated[int, Interval(ge=1, le=1024)] = 8,
+    root: Annotated[float, Interval(ge=0.01, le=1)] = 0.15,
+    top_db: Annotated[float, Interval(gt=0, le=400)] = 80.0,
+    n_mels: Annotated[int, Interval(ge=1, le=1024)] = 64,
+    n_fft: Annotated[int, Interval(ge=2, le=65536)] = 1024,
+    hop_length: Annotated[int, Interval(ge=1, le=1_000_000)] = 256,
+    fmin: Annotated[float, Interval(ge=0, le=500_000)] = 0.0,
+    fmax: Annotated[float, Interval(gt=0, le=500_000)] | None = None,
 ):
     """Spectro-temporal modulation: ripples of the mel spectrogram along time, frequency and both.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -16,16 +16,16 @@ def stft(
     y,
     sr,
     *,
-    n_fft: Annotated[int, Ge(1)] = 2048,
-    hop_length: Annotated[int, Ge(1)] | None = None,
-    win_length: Annotated[int, Ge(1)] | None = None,
+    n_fft: Annotated[int, Interval(ge=2, le=65536)] = 2048,
+    hop_length: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None,
+    win_length: Annotated[int, Interval(ge=1, le=65536)] | None = None,
     window: str = "hann",
     center: bool = True,
     pad_mode: Literal["constant", "edge", "linear_ramp", "reflect", "symmetric"] = "constant",
     db: bool = True,
-    ref: int | float | str = "max",
-    amin: Annotated[float, Gt(0)] = 1e-5,
-    top_db: Annotated[float, Ge(0)] | None = 80.0,
+    ref: Annotated[float, Interval(ge=1e-15, le=1e15)] | Literal["max"] = "max",
+    amin: Annotated[float, Interval(ge=1e-30, le=1)] = 1e-5,
+    top_db: Annotated[float, Interval(gt=0, le=400)] | None = 80.0,
     dtype: Literal["float64", "float32"] = "float64",
 ):
     """STFT magnitude spectrogram, in dB unless db=false, one row per FFT bin; same values as librosa, faster.

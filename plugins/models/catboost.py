@@ -3,7 +3,7 @@
 from inspect import signature
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -18,13 +18,13 @@ def catboost(
     seed,
     n_jobs,
     *,
-    iterations: Annotated[int, Ge(1)] = 300,
-    learning_rate: Annotated[float, Gt(0)] = 0.1,
+    iterations: Annotated[int, Interval(ge=1, le=100_000)] = 300,
+    learning_rate: Annotated[float, Interval(ge=1e-6, le=1)] = 0.1,
     depth: Annotated[int, Interval(ge=1, le=16)] = 4,
-    l2_leaf_reg: Annotated[float, Ge(0)] = 3.0,
+    l2_leaf_reg: Annotated[float, Interval(ge=0, le=1_000_000_000)] = 3.0,
     rsm: Annotated[float, Interval(gt=0, le=1)] = 0.1,
     border_count: Annotated[int, Interval(ge=1, le=65535)] = 15,
-    early_stopping: Annotated[int, Ge(1)] | None = None,
+    early_stopping: Annotated[int, Interval(ge=1, le=100_000)] | None = None,
     **params: Any,
 ):
     """Gradient boosting with CatBoost: symmetric trees, multithreaded.

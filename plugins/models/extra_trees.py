@@ -1,8 +1,8 @@
 """Extremely randomised trees."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -17,10 +17,13 @@ def extra_trees(
     seed,
     n_jobs,
     *,
-    n_estimators: Annotated[int, Ge(1)] = 500,
-    max_depth: Annotated[int, Ge(1)] | None = None,
-    min_samples_leaf: Annotated[int, Ge(1)] = 1,
-    max_features: Annotated[int, Ge(1)] | Annotated[float, Interval(gt=0, le=1)] | str | None = "sqrt",
+    n_estimators: Annotated[int, Interval(ge=1, le=100_000)] = 500,
+    max_depth: Annotated[int, Interval(ge=1, le=1000)] | None = None,
+    min_samples_leaf: Annotated[int, Interval(ge=1, le=1_000_000)] = 1,
+    max_features: Annotated[int, Interval(ge=1, le=10_000_000)]
+    | Annotated[float, Interval(gt=0, le=1)]
+    | Literal["sqrt", "log2"]
+    | None = "sqrt",
     **params: Any,
 ):
     """Extremely randomised trees (scikit-learn's ExtraTreesClassifier), multithreaded.

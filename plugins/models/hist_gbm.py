@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -17,14 +17,14 @@ def hist_gbm(
     seed,
     n_jobs,
     *,
-    max_iter: Annotated[int, Ge(1)] = 100,
-    learning_rate: Annotated[float, Gt(0)] = 0.1,
-    max_leaf_nodes: Annotated[int, Ge(2)] | None = 4,
-    min_samples_leaf: Annotated[int, Ge(1)] = 5,
+    max_iter: Annotated[int, Interval(ge=1, le=100_000)] = 100,
+    learning_rate: Annotated[float, Interval(ge=1e-6, le=1)] = 0.1,
+    max_leaf_nodes: Annotated[int, Interval(ge=2, le=32_768)] | None = 4,
+    min_samples_leaf: Annotated[int, Interval(ge=1, le=1_000_000)] = 5,
     max_features: Annotated[float, Interval(gt=0, le=1)] = 0.1,
-    l2_regularization: Annotated[float, Ge(0)] = 1.0,
+    l2_regularization: Annotated[float, Interval(ge=0, le=1_000_000_000)] = 1.0,
     max_bins: Annotated[int, Interval(ge=2, le=255)] = 31,
-    early_stopping: Annotated[int, Ge(1)] | None = None,
+    early_stopping: Annotated[int, Interval(ge=1, le=100_000)] | None = None,
     **params: Any,
 ):
     """Histogram-based gradient boosting (scikit-learn's HistGradientBoostingClassifier), multithreaded.

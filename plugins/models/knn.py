@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -16,11 +16,11 @@ def knn(
     seed,
     n_jobs,
     *,
-    n_neighbors: Annotated[int, Ge(1)] = 5,
+    n_neighbors: Annotated[int, Interval(ge=1, le=1_000_000)] = 5,
     weights: Literal["uniform", "distance"] = "distance",
     metric: Literal["euclidean", "manhattan", "cosine"] = "euclidean",
-    select: Annotated[int, Ge(1)] | None = None,
-    pca: Annotated[int, Ge(1)] | None = None,
+    select: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
+    pca: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
 ):
     """k-nearest neighbours (scikit-learn's KNeighborsClassifier) on standardised columns.
 

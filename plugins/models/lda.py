@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -17,8 +17,8 @@ def lda(
     *,
     shrinkage: Annotated[float, Interval(ge=0, le=1)] | None = 0.1,
     scale: bool | None = None,
-    select: Annotated[int, Ge(1)] | None = None,
-    pca: Annotated[int, Ge(1)] | None = None,
+    select: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
+    pca: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
 ):
     """Linear discriminant analysis with a shrinkage covariance estimate; fast even on very wide tables.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -17,16 +17,16 @@ def lightgbm(
     seed,
     n_jobs,
     *,
-    n_estimators: Annotated[int, Ge(1)] = 300,
-    learning_rate: Annotated[float, Gt(0)] = 0.1,
-    num_leaves: Annotated[int, Ge(2)] = 4,
-    min_child_samples: Annotated[int, Ge(1)] = 5,
-    subsample: Annotated[float, Interval(gt=0, le=1)] = 0.8,
-    subsample_freq: Annotated[int, Ge(0)] = 1,
+    n_estimators: Annotated[int, Interval(ge=1, le=100_000)] = 300,
+    learning_rate: Annotated[float, Interval(ge=1e-6, le=1)] = 0.1,
+    num_leaves: Annotated[int, Interval(ge=2, le=32_768)] = 4,
+    min_child_samples: Annotated[int, Interval(ge=1, le=1_000_000)] = 5,
+    subsample: Annotated[float, Interval(ge=0.05, le=1)] = 0.8,
+    subsample_freq: Annotated[int, Interval(ge=0, le=100_000)] = 1,
     colsample_bytree: Annotated[float, Interval(gt=0, le=1)] = 0.1,
-    reg_lambda: Annotated[float, Ge(0)] = 1.0,
-    max_bin: Annotated[int, Ge(2)] = 15,
-    early_stopping: Annotated[int, Ge(1)] | None = None,
+    reg_lambda: Annotated[float, Interval(ge=0, le=1_000_000_000)] = 1.0,
+    max_bin: Annotated[int, Interval(ge=2, le=65535)] = 15,
+    early_stopping: Annotated[int, Interval(ge=1, le=100_000)] | None = None,
     **params: Any,
 ):
     """Gradient boosting with LightGBM: histogram-based, leaf-wise trees, multithreaded.

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -16,10 +16,10 @@ def register_models(register):
 def logistic_regression(
     seed,
     *,
-    C: Annotated[float, Gt(0)] = 0.01,
-    max_iter: Annotated[int, Ge(1)] = 1000,
-    select: Annotated[int, Ge(1)] | None = None,
-    pca: Annotated[int, Ge(1)] | None = None,
+    C: Annotated[float, Interval(gt=0, le=1_000_000)] = 0.01,
+    max_iter: Annotated[int, Interval(ge=1, le=100_000)] = 1000,
+    select: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
+    pca: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
     **params: Any,
 ):
     """Logistic regression (scikit-learn's LogisticRegression) on standardised columns.

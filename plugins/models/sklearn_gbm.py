@@ -1,8 +1,8 @@
 """scikit-learn's exact gradient boosting, the model used in the article."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -16,12 +16,15 @@ def register_models(register):
 def sklearn_gbm(
     seed,
     *,
-    n_estimators: Annotated[int, Ge(1)] = 100,
-    learning_rate: Annotated[float, Gt(0)] = 0.1,
-    max_depth: Annotated[int, Ge(1)] | None = 3,
-    subsample: Annotated[float, Interval(gt=0, le=1)] = 1.0,
-    max_features: Annotated[int, Ge(1)] | Annotated[float, Interval(gt=0, le=1)] | str | None = "sqrt",
-    min_samples_leaf: Annotated[int, Ge(1)] = 1,
+    n_estimators: Annotated[int, Interval(ge=1, le=100_000)] = 100,
+    learning_rate: Annotated[float, Interval(ge=1e-6, le=1)] = 0.1,
+    max_depth: Annotated[int, Interval(ge=1, le=1000)] | None = 3,
+    subsample: Annotated[float, Interval(ge=0.05, le=1)] = 1.0,
+    max_features: Annotated[int, Interval(ge=1, le=10_000_000)]
+    | Annotated[float, Interval(gt=0, le=1)]
+    | Literal["sqrt", "log2"]
+    | None = "sqrt",
+    min_samples_leaf: Annotated[int, Interval(ge=1, le=1_000_000)] = 1,
     **params: Any,
 ):
     """Exact gradient boosting (scikit-learn's GradientBoostingClassifier), single-threaded.

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval, MaxLen
 
 from audiofw import hookimpl
 
@@ -16,10 +16,10 @@ def stack(
     seed,
     make,
     *,
-    members: list[str] = ("svm", "lda", "logistic_regression", "lightgbm"),
+    members: Annotated[list[str], MaxLen(32)] = ("svm", "lda", "logistic_regression", "lightgbm"),
     final: Literal["weights", "logistic"] = "weights",
-    C: Annotated[float, Gt(0)] = 0.1,
-    n_splits: Annotated[int, Ge(2)] = 5,
+    C: Annotated[float, Interval(gt=0, le=1_000_000)] = 0.1,
+    n_splits: Annotated[int, Interval(ge=2, le=1000)] = 5,
     **params: Any,
 ):
     """Stacking: several models combined by a final model that is trained on their out-of-fold predictions.

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from audiofw import hookimpl
 from audiofw.errors import refuse_unknown
@@ -16,12 +16,12 @@ def register_models(register):
 def svm(
     seed,
     *,
-    C: Annotated[float, Gt(0)] = 10.0,
+    C: Annotated[float, Interval(gt=0, le=1_000_000)] = 10.0,
     kernel: Literal["rbf", "linear", "poly", "sigmoid"] = "rbf",
-    gamma: Annotated[float, Gt(0)] | Literal["wide", "scale", "auto"] = "wide",
+    gamma: Annotated[float, Interval(ge=1e-12, le=1_000_000)] | Literal["wide", "scale", "auto"] = "wide",
     scale: bool | None = None,
-    select: Annotated[int, Ge(1)] | None = None,
-    pca: Annotated[int, Ge(1)] | None = None,
+    select: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
+    pca: Annotated[int, Interval(ge=1, le=10_000_000)] | None = None,
     **params: Any,
 ):
     """Support vector machine (SVC) with calibrated probabilities.

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Interval, MaxLen
 
 from audiofw import hookimpl
 from audiofw.errors import ConfigError
@@ -16,8 +16,8 @@ def register_models(register):
 def vote(
     make,
     *,
-    members: list[str] = ("svm", "lda", "logistic_regression", "lightgbm"),
-    weights: list[Annotated[float, Ge(0)]] = (),
+    members: Annotated[list[str], MaxLen(32)] = ("svm", "lda", "logistic_regression", "lightgbm"),
+    weights: Annotated[list[Annotated[float, Interval(ge=0, le=1_000_000)]], MaxLen(32)] = (),
     mean: Literal["geometric", "arithmetic"] = "geometric",
     **params: Any,
 ):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval, Le
+from annotated_types import Interval, MaxLen
 
 from audiofw import hookimpl
 
@@ -17,12 +17,12 @@ def register_poolings(register):
 def functionals(
     frames,
     *,
-    statistics: list[Statistic] = ("mean", "std", "max"),
-    quantiles: list[Annotated[float, Ge(0), Le(1)]] = (),
+    statistics: Annotated[list[Statistic], MaxLen(4)] = ("mean", "std", "max"),
+    quantiles: Annotated[list[Annotated[float, Interval(ge=0, le=1)]], MaxLen(100)] = (),
     delta: bool = False,
-    parts: list[Annotated[int, Interval(ge=1, le=100)]] = (5,),
+    parts: Annotated[list[Annotated[int, Interval(ge=1, le=100)]], MaxLen(16)] = (5,),
     by_change: Annotated[float, Interval(ge=0, le=1)] = 1.0,
-    squash: Annotated[float, Gt(0)] | None = 0.5,
+    squash: Annotated[float, Interval(ge=1e-6, le=1_000_000)] | None = 0.5,
 ):
     """Statistics of each row over the whole clip, plus the row's mean in consecutive segments of the clip.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Interval, MaxLen
 
 from audiofw import hookimpl
 
@@ -15,8 +15,8 @@ def register_poolings(register):
 def stats(
     frames,
     *,
-    statistics: list[Literal["mean", "std", "min", "max"]] = ("mean", "std", "min", "max"),
-    quantiles: list[Annotated[float, Ge(0), Le(1)]] = (0.05, 0.25, 0.5, 0.75, 0.95),
+    statistics: Annotated[list[Literal["mean", "std", "min", "max"]], MaxLen(4)] = ("mean", "std", "min", "max"),
+    quantiles: Annotated[list[Annotated[float, Interval(ge=0, le=1)]], MaxLen(100)] = (0.05, 0.25, 0.5, 0.75, 0.95),
     delta: bool = True,
 ):
     """Mean, standard deviation, minimum, maximum and quantiles of each row over time and of its frame-to-frame change.

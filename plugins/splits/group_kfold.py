@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -12,7 +12,7 @@ def register_splits(register):
     register(group_kfold)
 
 
-def group_kfold(seed, groups, *, n_splits: Annotated[int, Ge(2)] = 5, stratify: bool = True):
+def group_kfold(seed, groups, *, n_splits: Annotated[int, Interval(ge=2, le=1000)] = 5, stratify: bool = True):
     """k-fold cross-validation with each group (recording, animal, speaker) kept in one fold.
 
     Parameters

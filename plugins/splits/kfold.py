@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -12,7 +12,7 @@ def register_splits(register):
     register(kfold)
 
 
-def kfold(seed, *, n_splits: Annotated[int, Ge(2)] = 5, stratify: bool = True):
+def kfold(seed, *, n_splits: Annotated[int, Interval(ge=2, le=1000)] = 5, stratify: bool = True):
     """k-fold cross-validation on shuffled clips: every clip is tested once.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from audiofw import hookimpl
 
@@ -13,7 +13,11 @@ def register_splits(register):
 
 
 def repeated_kfold(
-    seed, *, n_splits: Annotated[int, Ge(2)] = 5, n_repeats: Annotated[int, Ge(1)] = 3, stratify: bool = True
+    seed,
+    *,
+    n_splits: Annotated[int, Interval(ge=2, le=1000)] = 5,
+    n_repeats: Annotated[int, Interval(ge=1, le=1000)] = 3,
+    stratify: bool = True,
 ):
     """k-fold cross-validation repeated with different shuffles and averaged; reduces variance on small data sets.
 

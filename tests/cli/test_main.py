@@ -77,7 +77,7 @@ def test_a_wrong_word_is_refused_in_one_line(audiofw, words, said):
         ("+data.columns.lable=x", "data.columns.lable: unknown option (did you mean 'label'?)"),
         ("pad.to=longer", "pad.to=longer: must be duration | longest"),
         ("seed=-1", "seed=-1: must be int ≥ 0"),
-        ("audio.duration=0", "audio.duration=0.0: must be float > 0 or null"),
+        ("audio.duration=0", "audio.duration=0.0: must be float ≥ 0.001, ≤ 86400 or null"),
         ("audio.trim=abc", "audio.trim: Value 'abc' is not a number"),
         ("data.limit=1.5", "data.limit: Value '1.5' is not a whole number"),
         ("robustness=maybe", "robustness: Value 'maybe' is neither true nor false"),

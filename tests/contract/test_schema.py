@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import pytest
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Interval, Len, MaxLen
 from omegaconf import OmegaConf
 
 from audiofw.contract.schema import Option, allows, check, make_schema, plain, show_type, show_value
@@ -27,6 +27,13 @@ SHARE = Annotated[float, Interval(gt=0, le=1)]
         (SHARE, 1, True),
         (SHARE, 1.5, False),
         (SHARE, float("nan"), False),
+        (float, float("nan"), False),
+        (float, float("inf"), False),
+        (float, 10**400, False),
+        (Annotated[float, Ge(0)], float("inf"), False),
+        (Annotated[list[int], MaxLen(2)], [1, 2], True),
+        (Annotated[list[int], MaxLen(2)], [1, 2, 3], False),
+        (Annotated[list[int], Len(2, 2)], [1], False),
         (Literal["a", "b"], "a", True),
         (Literal["a", "b"], "c", False),
         (Literal["a", "b"] | None, None, True),
@@ -50,6 +57,8 @@ def test_a_value_is_allowed_by_its_type_choice_and_range(annotation, value, allo
         (SHARE | None, "float > 0, ≤ 1 or null"),
         (Literal["hann", "hamming"], "hann | hamming"),
         (list[float], "list of float"),
+        (Annotated[list[SHARE], MaxLen(9)], "list of float > 0, ≤ 1 (at most 9)"),
+        (Annotated[list[float], Len(2, 2)], "list of float (at least 2, at most 2)"),
     ],
 )
 def test_a_type_is_shown_in_the_users_words(annotation, shown):

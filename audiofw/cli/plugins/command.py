@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import is_dataclass
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +15,13 @@ from rich.text import Text
 
 from audiofw.cli.arguments import OneLineParser
 from audiofw.cli.plugins import new, test
+from audiofw.config.options import Config
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.libraries import install_command, missing_libraries
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Plugin
 from audiofw.contract.registry import load_menus
-from audiofw.contract.schema import show_type, show_value
+from audiofw.contract.schema import Option, section_options, show_type, show_value
 from audiofw.errors import ConfigError, nearest
 from audiofw.system.tables import new_table, open_console
 
@@ -37,8 +39,8 @@ def _parser() -> OneLineParser:
     parser.add_argument("--json", action="store_true", help="print everything about them as JSON")
     parser.set_defaults(run=_list)
     actions = parser.add_subparsers(metavar="ACTION")
-    show = actions.add_parser("show", help="show a plugin's options")
-    show.add_argument("name", nargs="+", help="e.g. mel, or with its kind: feature=mel")
+    show = actions.add_parser("show", help="show a plugin's options, or those of a section of the config")
+    show.add_argument("name", nargs="+", help="e.g. mel, or with its kind: feature=mel; or a section: audio")
     show.set_defaults(run=_show_all)
     test.add_parser(actions)
     new.add_parser(actions)
@@ -60,9 +62,24 @@ def _list(options: argparse.Namespace) -> int:
 def _show_all(options: argparse.Namespace) -> int:
     menus, console = load_menus(), open_console()
     for name in options.name:
+        if name in SECTIONS:
+            console.print(_ranges(SECTIONS[name]))
+            continue
         for plugin in _named(menus, name):
             _show(plugin, console)
     return 0
+
+
+SECTIONS = {option.name: option for option in section_options(Config)}
+
+
+def _ranges(section: Option) -> Table:
+    """List the options of a section, or a single option, with the values that they take."""
+    table = new_table("option", "type")
+    inner = section_options(section.annotation) if is_dataclass(section.annotation) else []
+    for option in [option._replace(name=f"{section.name}.{option.name}") for option in inner] or [section]:
+        table.add_row(option.name, show_type(option.annotation))
+    return table
 
 
 def _overview(menus: Menus) -> Table:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audiofw.cli.arguments import OneLineParser, seconds, share, whole_number
+from audiofw.cli.arguments import OneLineParser, seconds, share, whole_number, workers
 from audiofw.cli.predict.formats import SUFFIXES
 from audiofw.data.inputs import is_one
 from audiofw.errors import ConfigError
+
+MOST_WINDOWS = 100  # that contain the same moment
 
 EXAMPLES = """\
 audiofw predict outputs/2026-01-31/12-00-00 clip.wav folder/ 'more/*.flac' > predictions.csv
@@ -46,7 +48,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     add("--threshold", type=share, metavar="P", help="with --window: no segment below this probability")
     add("-o", "--output", type=Path, metavar="FILE", help="write to a file instead of stdout")
     add("--resume", action="store_true", help="continue --output: skip the recordings that it already contains")
-    add("--n-jobs", type=int, default=-1, metavar="N", help="number of workers; default: -1, all cores")
+    add("--n-jobs", type=workers, default=-1, metavar="N", help="number of workers; default: -1, all cores")
     options = parser.parse_intermixed_args(argv)
     suffix = options.output.suffix.lower() if options.output else ""
     options.format = options.format or SUFFIXES.get(suffix, "csv")
@@ -58,6 +60,10 @@ def _check(options: argparse.Namespace) -> None:
     for wrong, remedy in (
         (options.resume and not options.output, "--resume needs --output: the file to continue"),
         (options.hop and not options.window, "--hop needs --window: the length of each window"),
+        (
+            options.hop and options.window and options.hop < options.window / MOST_WINDOWS,
+            f"--hop {options.hop}: too short for --window {options.window}; at least a hundredth of it",
+        ),
         (options.threshold is not None and not options.window, "--threshold needs --window"),
         (options.top and options.window, "--top cannot be combined with --window, which gives the best label only"),
         (

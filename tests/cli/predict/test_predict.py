@@ -219,13 +219,16 @@ def test_a_model_without_probabilities_gives_labels_alone(audiofw, sounds, tmp_p
         (["--threshold", "0.5"], "--window"),
         (["--window", "0"], "a positive number of seconds"),
         (["--window", "nan"], "a positive number of seconds"),
+        (["--window", "1e9"], "a positive number of seconds, from 0.001 to 86400"),
+        (["--window", "3", "--hop", "0.001"], "--hop 0.001: too short for --window 3.0; at least a hundredth of it"),
+        (["--n-jobs", "1000000000"], "'1000000000' is not an integer from 1 to 1024, or -1"),
+        (["--n-jobs", "0"], "'0' is not an integer from 1 to 1024, or -1"),
         (["--window", "1", "--top", "2"], "--top"),
         (["--format", "audacity"], "--window"),
         (["--window", "1", "--format", "audacity", "other.wav"], "a single recording"),
         (["--resume"], "--output"),
         (["--resume", "-o", "out.json"], "csv and jsonl"),
         (["-o", "no/such/folder/out.csv"], "cannot write"),
-        (["--n-jobs", "0"], "n_jobs"),
     ],
 )
 def test_a_wrong_option_is_one_line(audiofw, run, clips, words, said):
