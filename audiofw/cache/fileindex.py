@@ -91,6 +91,13 @@ class FileIndex:
             log.debug("%s: cannot be hashed: %s", path, error)
             return None
 
+    def is_known(self, path: Path, content: Content) -> bool:
+        """Whether a file has the identity that it had with the given content."""
+        try:
+            return _identity(path.stat()) == content.identity
+        except OSError:
+            return False
+
     def still(self, path: Path, content: Content) -> bool:
         """Whether a file still has the given content."""
         try:

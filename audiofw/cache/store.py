@@ -189,6 +189,8 @@ class RecipeCache:
         self._key = bytes.fromhex(name)
         self._recipe = json.dumps(json.loads(recipe_text(_in_layout(recipe))), indent=1).encode()
         self._missed: dict[tuple[Path, str], Content] = {}
+        self._wholes: dict[Path, Content] = {}
+        self._hashing = threading.Lock()
         self._introduced = False
         with suppress(OSError):  # missing, or not writable
             os.utime(self.folder / RECIPE)
@@ -207,7 +209,7 @@ class RecipeCache:
         np.ndarray or None
             A new, writable array; None if it has to be computed and passed to `put`.
         """
-        content = self._cache.files.content(path)
+        content = self._whole(path) if part else self._cache.files.content(path)
         if content is None:
             return None
         array = self._read(digest_part(content.digest, part))
@@ -226,7 +228,7 @@ class RecipeCache:
         content = self._missed.pop((path, part), None)
         if content is None or not self._cache.writable:
             return
-        if not self._cache.files.still(path, content):
+        if not (self._cache.files.is_known(path, content) if part else self._cache.files.still(path, content)):
             log.debug("%s: changed while it was being read; its features are not stored", path)
             return
         digest = digest_part(content.digest, part)
@@ -238,6 +240,16 @@ class RecipeCache:
             # Windows cannot replace a file that is being read; then the entry exists already
             if not Path(entry).exists():
                 self._cache.stop(error)
+
+    def _whole(self, path: Path) -> Content | None:
+        """Return the content of a file with many parts, which is hashed once while its identity is the same."""
+        with self._hashing:
+            content = self._wholes.get(path)
+            if content is None or not self._cache.files.is_known(path, content):
+                content = self._cache.files.content(path)
+                if content is not None:
+                    self._wholes[path] = content
+            return content
 
     def _read(self, digest: bytes) -> np.ndarray | None:
         entry = entry_path(self._place, digest.hex())

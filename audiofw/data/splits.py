@@ -202,9 +202,10 @@ def _draw_whole(splitter: Any, y: np.ndarray, groups: np.ndarray | None, recordi
     """Divide recordings as the splitter divides clips; a stratified one looks at all classes of each recording."""
     names, first, number = np.unique(recordings, return_index=True, return_inverse=True)
     if len(names) < (n_parts := _n_parts(splitter) or 2):
+        remedy = f"set split.n_splits={len(names)}, or add recordings" if len(names) > 1 else "add recordings"
         raise DataError(
-            f"split: all clips of a recording stay on one side, but {len(names)} recordings cannot make {n_parts} "
-            f"parts; {f'set split.n_splits={len(names)}, or ' if len(names) > 1 else ''}add recordings"
+            f"split: all clips of a recording stay on one side, but {len(names)} recording{'s'[: len(names) > 1]} "
+            f"cannot make {n_parts} parts; {remedy}"
         )
     Y = y if y.ndim == 2 else np.eye(int(y.max()) + 1, dtype=np.int8)[y]
     if (pairs := _stratify(splitter, Y, groups, recordings)) is not None:

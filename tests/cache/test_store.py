@@ -750,3 +750,20 @@ def test_twenty_writers_killed_again_and_again_leave_nothing_wrong(folder, tmp_p
     assert not caplog.records, "no entry nor index may be damaged"
     cache_folder.remove_leftovers(folder)
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_a_file_is_hashed_once_for_all_its_parts_and_again_when_it_changes(tmp_path, monkeypatch):
+    hashed, hash_file = [], fileindex.hash_file
+    monkeypatch.setattr(fileindex, "hash_file", lambda path: hashed.append(path) or hash_file(path))
+    sound = tmp_path / "long.wav"
+    sound.write_bytes(b"a" * 1000)  # so new that its time stamp says nothing
+    with Cache(tmp_path / "cache") as cache:
+        rows = cache.recipe_cache({"recipe": 1})
+        for part in ("0-1", "1-2", "2-3"):
+            assert rows.get(sound, part) is None
+            rows.put(sound, np.full(3, float(part[0])), part)
+        assert rows.get(sound, "1-2").tolist() == [1, 1, 1]
+        assert len(hashed) == 1
+        sound.write_bytes(b"b" * 1001)
+        assert rows.get(sound, "1-2") is None
+        assert len(hashed) == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn import model_selection as ms
 
 from audiofw.data.splits import make_splits, warn_of_shared_groups
 from audiofw.errors import ConfigError, DataError, PluginError
@@ -305,3 +306,66 @@ def test_a_label_of_a_single_clip_is_not_refused_among_several():
 def test_clips_that_do_not_differ_in_their_labels_are_refused(y, why):
     with pytest.raises(DataError, match=f"every one of 6 clips .*{why}.*nothing to tell apart"):
         split(load("kfold")(0, n_splits=2), y.astype(np.int8), None, ["cat", "dog"][: y.shape[1]])
+
+
+# ---- stretches of recordings
+
+RECORDINGS = [f"{number // 6}.wav" for number in range(60)]
+OF_WINDOWS = np.array([0, 0, 0, 1, 1, 2] * 10)
+
+
+@pytest.mark.parametrize(
+    "splitter",
+    [
+        ms.StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=42),
+        ms.ShuffleSplit(n_splits=1, test_size=0.2, random_state=42),
+        ms.StratifiedKFold(5, shuffle=True, random_state=42),
+        ms.KFold(5, shuffle=True, random_state=42),
+        ms.RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=42),
+        ms.RepeatedKFold(n_splits=5, n_repeats=2, random_state=42),
+    ],
+    ids=lambda splitter: type(splitter).__name__,
+)
+def test_no_recording_is_on_both_sides_of_any_split(splitter):
+    folds = make_splits(splitter, OF_WINDOWS, groups=None, classes="abc", names=RECORDINGS, recordings=RECORDINGS)
+    assert len(folds) == splitter.get_n_splits()
+    for fold in folds:
+        train, test = ({RECORDINGS[i] for i in part} for part in fold)
+        assert (len(train), len(test), train & test) == (8, 2, set())
+        assert np.bincount(OF_WINDOWS[fold.test]).tolist() == [6, 4, 2]
+
+
+def test_whole_recordings_are_stratified_by_all_their_classes():
+    recordings = [f"{i // 4}.wav" for i in range(40)]
+    y = np.array([0, 0, 0, 0] * 8 + [0, 0, 0, 1] * 2)  # the rare class is in two recordings
+    splitter = ms.StratifiedKFold(2, shuffle=True, random_state=1)
+    folds = make_splits(splitter, y, groups=None, classes="ab", names=recordings, recordings=recordings)
+    assert [int(y[fold.test].sum()) for fold in folds] == [1, 1]
+
+
+def test_groups_wider_than_recordings_stay_whole():
+    groups = [f"site {int(name[0]) // 2}" for name in RECORDINGS]
+    splitter = ms.StratifiedGroupKFold(5, shuffle=True, random_state=42)
+    for fold in make_splits(splitter, OF_WINDOWS, groups=groups, classes="abc", names=groups, recordings=RECORDINGS):
+        assert len({groups[i] for i in fold.test}) == 1
+
+
+def test_too_few_recordings_are_refused_with_a_remedy():
+    few = [f"{number // 20}.wav" for number in range(60)]
+    with pytest.raises(DataError, match=r"3 recordings cannot make 5 parts; set split\.n_splits=3, or add recordings"):
+        make_splits(ms.StratifiedKFold(5), OF_WINDOWS, groups=None, classes="abc", names=few, recordings=few)
+    with pytest.raises(DataError, match=r"1 recording cannot make 2 parts; add recordings"):
+        make_splits(
+            ms.StratifiedShuffleSplit(n_splits=1, test_size=0.2), OF_WINDOWS, groups=None, classes="abc", names=few,
+            recordings=["a.wav"] * 60,
+        )  # fmt: skip
+
+
+def test_clips_that_are_whole_recordings_are_drawn_as_ever():
+    names = [f"{i}.wav" for i in range(60)]
+    splitter = ms.StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=42)
+    plain, told = (
+        make_splits(splitter, OF_WINDOWS, groups=None, classes="abc", names=names, recordings=each)
+        for each in (None, names)
+    )
+    np.testing.assert_array_equal(plain[0].test, told[0].test)
