@@ -162,7 +162,7 @@ def _mistakes(facts: Facts, places: np.ndarray, sign: int, most: int) -> list[Mi
 
 
 def _confidence(facts: Facts) -> np.ndarray:
-    """Probability of each clip's prediction; of several labels, of the one that was least sure of, or most wrong."""
+    """Probability of each clip's prediction; with several labels, that of the least certain or most wrong one."""
     proba, predicted = facts.probabilities, facts.predicted
     assert proba is not None
     if not facts.several:

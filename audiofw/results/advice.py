@@ -68,17 +68,18 @@ def _on_labels(metrics: Mapping[str, Any]) -> Iterator[Advice]:
     rows, n = metrics["per_class"], metrics["n_tested"]
     always = [row["class"] for row in rows if row["support"] == n]
     never = [row["class"] for row in rows if row["support"] == 0]
-    for names, how in ((always, "have"), (never, "lack")):
+    for names, which in ((always, "All test clips have"), (never, "No test clip has")):
         if names:
-            text = f"All test clips {how} {', '.join(names)}, so it is left out of mAP and ROC AUC."
-            yield Advice("warning", text, f"Leave it out (data.exclude=[{','.join(names)}]), or add other clips.")
+            subject, they = ("labels", "they are") if len(names) > 1 else ("label", "it is")
+            text = f"{which} the {subject} {', '.join(names)}, so {they} left out of mAP and ROC AUC."
+            yield Advice("warning", text, f"Set data.exclude=[{','.join(names)}], or add other clips.")
     unlearnt = [row for row in rows if row["one_sided"] and row["class"] not in always]
     for row in unlearnt:
         folds = ", ".join(map(str, row["one_sided"]))
         yield Advice(
             "warning",
-            f"The training set of fold {folds} has no clip with {row['class']}, or none without, so its probability is "
-            "constant there.",
+            f"The training set of fold {folds} has no clip with {row['class']}, or none without it, so its probability "
+            "is constant there.",
             "Collect more clips of this class, or use fewer folds.",
         )
 

@@ -14,7 +14,7 @@ from audiofw.report import media
 from audiofw.serve.service import ServedAnswer, UploadLimits
 
 LIMITATION = "The model assigns every sound to one of its classes, even a sound that belongs to none of them."
-LIMITATION_OF_SEVERAL = "The model gives a sound any number of its labels, and knows no other sounds."
+LIMITATION_OF_SEVERAL = "The model predicts any number of its labels for a sound, and does not recognise other sounds."
 WAITING = '<div class="answer waiting" role="status">Upload or record a sound to see its class here.</div>'
 MOST_OPEN = 12  # number of classes up to which their list is open
 

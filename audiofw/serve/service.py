@@ -153,7 +153,7 @@ class Service:
                 self.model.predict([noise])  # raises the error again, unless only probabilities are missing
                 self.gives_probabilities = False
         if self.limits.confidence and self.model.thresholds is not None:
-            raise ConfigError("--min-confidence: this model may give several labels, each from its own threshold on")
+            raise ConfigError("--min-confidence: this model predicts several labels, each with its own threshold")
         if self.limits.confidence and not self.gives_probabilities:
             raise ConfigError("--min-confidence: this model gives no probabilities")
 

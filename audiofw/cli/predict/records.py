@@ -67,7 +67,7 @@ class Clips:
         best = [word for i in range(1, self._top + 1) for word in (f"label{i}", f"p{i}")]
         self._several = model.thresholds is not None
         if self._several and self._min_confidence:
-            raise ConfigError("--min-confidence: this model may give several labels, each from its own threshold on")
+            raise ConfigError("--min-confidence: this model predicts several labels, each with its own threshold")
         sure = [] if self._several else ["confidence"]
         self._head = ["path", "predicted", *sure, *(["labels"] if options.coverage is not None else [])]
         self.columns = [*self._head, *(best if self._top else shares), "error"]
