@@ -176,7 +176,7 @@ def feature_names(overrides: Overrides = ()) -> list[str]:
     unit = units_of(config, choices)[0]
     if unit.pooling.learns:
         raise ConfigError(f"pooling={unit.pooling.name} is fitted on clips; its columns have no names before that")
-    return name_columns(choices, unit, unit.pool(*unit.hiss()).size)
+    return name_columns(unit, unit.pool(*unit.hiss()).size)
 
 
 def _words(overrides: Overrides) -> list[str]:

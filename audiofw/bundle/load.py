@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,15 @@ from audiofw.bundle.trees import check_trees, walk
 from audiofw.bundle.trust import check_parts, only_trusted
 from audiofw.bundle.versions import version_differences
 from audiofw.config.options import Audio, Pad, Windows, build_section
+from audiofw.contract.combined import Member, combine_members
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Origin, load_menus
 from audiofw.errors import AudiofwError, DataError, PluginError, first_line
-from audiofw.extraction.recording import Unit, make_unit, row_code
+from audiofw.extraction.joined import JoinedUnit
+from audiofw.extraction.padding import PadValue
+from audiofw.extraction.recording import Unit, row_code
+from audiofw.extraction.table import unit_for
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -92,15 +98,14 @@ def _check_format(found: Any, where: str) -> None:
 
 
 def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
-    origins = {kind: Origin(*facts[kind]["origin"]) for kind in KINDS}
-    menus = load_menus(only=[*origins.values(), *(Origin(*origin) for origin in facts["made_of"])])
-    choices = {
-        kind: _choose(
-            menus, kind, {**facts[kind], "options": _with_files(kind, facts[kind], files, where)}, origins[kind]
-        )
-        for kind in ("feature", "pooling")
-    }
-    unit, pad = unit_of(facts, choices), build_section(Pad, "pad", facts["pad"])
+    members = facts["feature"].get("members", [])
+    saved = [facts[kind] for kind in KINDS] + [member[kind] for member in members for kind in ("feature", "pooling")]
+    origins = [Origin(*plugin["origin"]) for plugin in saved if plugin and "origin" in plugin]
+    menus = load_menus(only=[*origins, *(Origin(*origin) for origin in facts["made_of"])])
+    found = partial(_choose, menus, files=files, where=where)
+    choices = {"feature": _features(facts["feature"], found), "pooling": found("pooling", facts["pooling"])}
+    pad = build_section(Pad, "pad", facts["pad"])
+    unit = unit_of(facts, choices, pad.value)
     held = load_estimator(files[MODEL], f"{where}: {MODEL}", menus.trusted)
     classes = np.array(held["encoder"].classes_, dtype=str)
     if classes.tolist() != facts["classes"]:
@@ -109,15 +114,33 @@ def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> M
     return Model(unit, held["model"], classes, facts["columns"], pad.value, facts)
 
 
-def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice]) -> Unit:
+def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice], pad_value: PadValue) -> Unit:
     """Build the unit that turns a recording into feature vectors."""
     build_section(Audio, "audio", facts["audio"])  # checks the values
     build_section(Windows, "windows", facts["windows"])
-    return make_unit(facts["audio"], facts["windows"], choices)
+    unit = unit_for(facts["audio"], facts["windows"], pad_value, choices)
+    return replace(unit, widths=tuple(facts["widths"])) if isinstance(unit, JoinedUnit) else unit
 
 
-def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) -> Choice:
-    """Find a plugin by the name and origin that the bundle gives."""
+def _features(said: Mapping[str, Any], found: Callable[..., Choice]) -> Choice:
+    """Find the plugin of the feature, or of each of several."""
+    if "members" not in said:
+        return found("feature", said)
+    members = [
+        Member(
+            member["name"],
+            found("feature", member["feature"]),
+            member["pooling"] and found("pooling", member["pooling"]),
+            **member["audio"],
+        )
+        for member in said["members"]
+    ]
+    return combine_members(said["name"], {}, members, said["join"])
+
+
+def _choose(menus: Menus, kind: str, said: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Choice:
+    """Find a plugin by the name and origin that the bundle gives, and the files that it needs."""
+    origin = Origin(*said["origin"])
     if said["name"] not in menus.plugins[kind] and not any(b.name == said["name"] for b in menus.broken):
         remedy = {
             "package": f"pip install {origin.name}",
@@ -125,7 +148,7 @@ def _choose(menus: Menus, kind: str, said: Mapping[str, Any], origin: Origin) ->
         }.get(origin.kind, "another version of audiofw has it")
         lost = "".join(f"; not loaded: {broken.reason}" for broken in menus.broken)
         raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not installed: {remedy}{lost}")
-    return menus.choose(kind, {"name": said["name"], **said["options"]})
+    return menus.choose(kind, {"name": said["name"], **_with_files(kind, said, files, where)})
 
 
 def _with_files(kind: str, said: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> dict[str, Any]:
@@ -185,8 +208,19 @@ def _calm(held: Any) -> Any:
 
 def _warn_of_differences(facts: Mapping[str, Any], menus: Menus, choices: Mapping[str, Choice], where: str) -> None:
     """Warn in one line about versions that differ from those that the bundle was made with."""
-    here = {kind: choice.plugin for kind, choice in choices.items()}
+    here = {
+        f"{kind}={part.name}": (part.plugin, said)
+        for kind, choice in choices.items()
+        for part, said in zip(choice.parts(), _saved_parts(facts[kind]), strict=True)
+    }
     if model := menus.plugins["model"].get(facts["model"]["name"]):
-        here["model"] = model
+        here[f"model={model.name}"] = (model, facts["model"])
     if found := version_differences(facts, here, row_code()):
         log.warning("%s: made with %s: predictions may differ, check with audiofw verify", where, "; ".join(found))
+
+
+def _saved_parts(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List what a bundle says of the plugins in a choice, in the order of `Choice.parts`."""
+    if "members" not in said:
+        return [said]
+    return [member[kind] for member in said["members"] for kind in ("feature", "pooling") if member[kind]]

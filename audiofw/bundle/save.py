@@ -23,6 +23,7 @@ from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
 from audiofw.config.options import Config
 from audiofw.contract.blame import named
+from audiofw.contract.combined import Combined
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Origin, load_menus, origin_of
 from audiofw.data.dataset import Clip
@@ -92,8 +93,8 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
 
 
 def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
-    """List the origins of what is saved: the model, the models in it, and a pooling that learns."""
-    chosen = [choices["model"], *choices["model"].members(), choices["pooling"]]
+    """List the origins of what is saved: the model, the models in it, and what makes its rows."""
+    chosen = [choices["model"], *choices["model"].members(), choices["pooling"], *choices["feature"].parts()]
     return [origin_of(choice.plugin) for choice in chosen]
 
 
@@ -119,7 +120,8 @@ def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
 
 def _carried(run: Finished) -> dict[str, bytes]:
     """Read the files that the plugins need, for ``bundle.carry=true``; otherwise only note where they are."""
-    needed = {file: path for kind in KINDS for file, path in needed_files(run.choices[kind]).items()}
+    parts = [part for kind in KINDS for part in run.choices[kind].parts()]
+    needed = {file: path for part in parts for file, path in needed_files(part).items()}
     for file, path in needed.items():
         remember(file, path)
     return {file.carried: path.read_bytes() for file, path in needed.items()} if run.config.bundle.carry else {}
@@ -140,6 +142,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "windows": asdict(config.windows),
         "pad": asdict(config.pad),
         "columns": width,
+        "widths": getattr(run.unit, "widths", ()),
         **{kind: _plugin(run.choices[kind]) for kind in KINDS},
         "made_of": sorted({tuple(origin) for origin in _origins(run.choices)}),
         "seed": config.seed,
@@ -168,6 +171,17 @@ def _labels(model: Model) -> dict[str, Any]:
 
 
 def _plugin(choice: Choice) -> dict[str, Any]:
+    if isinstance(choice, Combined):
+        members = [
+            {
+                "name": member.name,
+                "audio": {"sample_rate": member.sample_rate, "duration": member.duration},
+                "feature": _plugin(member.feature),
+                "pooling": member.pooling and _plugin(member.pooling),
+            }
+            for member in choice.members_
+        ]
+        return {"name": choice.name, "join": choice.join, "members": members}
     identity = choice.identity
     needed = needed_files(choice)
     options = {name: value for name, value in choice.options.items() if name not in choice.files}

@@ -50,19 +50,24 @@ def distribution_of(module: str) -> str:
     return next(iter(importlib.metadata.packages_distributions().get(module, [""])))
 
 
-def version_differences(facts: Mapping[str, Any], plugins: Mapping[str, Plugin], row_code: str) -> list[str]:
-    """List differences from a bundle's versions: ``numpy 2.0 (here 2.4)``, ``different code of feature=mfcc``."""
+def version_differences(
+    facts: Mapping[str, Any], plugins: Mapping[str, tuple[Plugin, Mapping[str, Any]]], row_code: str
+) -> list[str]:
+    """List differences from a bundle's versions: ``numpy 2.0 (here 2.4)``, ``different code of feature=mfcc``.
+
+    ``plugins`` maps ``feature=mfcc`` to the plugin here, and to what the bundle says of it.
+    """
     said = facts["versions"]
     basics = _basics()
     here = {name: basics.get(name) or version_of(name) or "missing" for name in said}
     found = [f"{name} {said[name]} (here {here[name]})" for name in said if said[name] != here[name]]
     if facts["code"] != row_code:
         found.append("different code of audiofw for decoding and features")
-    for kind, plugin in plugins.items():
-        if facts[kind]["owner"] != owner_of(plugin):
-            found.append(f"{kind}={plugin.name} of {facts[kind]['owner']} (here {owner_of(plugin)})")
-        elif facts[kind]["code"] != code_digest(plugin.function):
-            found.append(f"different code of {kind}={plugin.name}")
+    for who, (plugin, of_plugin) in plugins.items():
+        if of_plugin["owner"] != owner_of(plugin):
+            found.append(f"{who} of {of_plugin['owner']} (here {owner_of(plugin)})")
+        elif of_plugin["code"] != code_digest(plugin.function):
+            found.append(f"different code of {who}")
     return found
 
 

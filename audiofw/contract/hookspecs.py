@@ -220,6 +220,8 @@ class Kind(NamedTuple):
         Whether a run may do without a plugin of this kind.
     makes
         Whether a function may also take ``make``, to create other plugins of its kind.
+    combines
+        Whether several can be chosen at once: ``feature=mel+mfcc``.
     """
 
     name: str
@@ -229,6 +231,7 @@ class Kind(NamedTuple):
     either: tuple[str, ...] = ()
     optional: bool = False
     makes: bool = False
+    combines: bool = False
 
     @property
     def all_offers(self) -> tuple[str, ...]:
@@ -239,7 +242,7 @@ class Kind(NamedTuple):
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("feature", "register_features", offers=("y", "sr"), needs=("y", "sr")),
+        Kind("feature", "register_features", offers=("y", "sr"), needs=("y", "sr"), combines=True),
         Kind("pooling", "register_poolings", offers=("frames", "seed"), either=("frames", "seed")),
         Kind("model", "register_models", offers=("seed", "n_jobs"), makes=True),
         Kind("split", "register_splits", offers=("seed", "groups", "folds")),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiofw.contract.combined import Nodes, combine, read_names
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.plugin import Choice, Plugin
 from audiofw.contract.schema import Option, check, make_schema
@@ -41,8 +42,8 @@ class Menus:
     broken: list[Broken] = field(default_factory=list)
     trusted: set[str] = field(default_factory=set)  #: full names of the classes that plugins allow in bundles
 
-    def find(self, kind: str, name: str) -> Plugin:
-        """Look up one plugin.
+    def find(self, kind: str, name: str, presets: Iterable[str] = ()) -> Plugin:
+        """Look up one plugin; the names of presets are only for the message.
 
         Raises
         ------
@@ -58,8 +59,9 @@ class Menus:
             return self.plugins[kind][name]
         menu = self.plugins[kind]
         lost = [broken for broken in self.broken if broken.name is None]
-        listed = "".join([", ".join(sorted(menu)), *(f"; not loaded: {broken.reason}" for broken in lost)])
-        error = ConfigError(f"{kind}={name}: unknown {kind}{nearest(name, menu)}; available: {listed}")
+        known = sorted({*menu, *presets})
+        listed = "".join([", ".join(known), *(f"; not loaded: {broken.reason}" for broken in lost)])
+        error = ConfigError(f"{kind}={name}: unknown {kind}{nearest(name, known)}; available: {listed}")
         raise error from next((broken.error for broken in lost if broken.error), None)
 
     def choose(self, kind: str, values: Mapping[str, Any]) -> Choice:
@@ -70,12 +72,14 @@ class Menus:
         ConfigError, PluginError
             For an unknown or broken plugin, an unknown option or a value out of range.
         """
+        if KINDS[kind].combines and read_names(values["name"]):
+            return combine(values, self.choose_member)
         options = {key: value for key, value in values.items() if key != "name"}
         plugin = self.find(kind, values["name"])
         check(kind, options, plugin.options, open_ended=plugin.open_ended)
         return self._bind(plugin, options)
 
-    def choose_member(self, kind: str, name: str, options: Mapping[str, Any]) -> Choice:
+    def choose_member(self, kind: str, name: str, options: Mapping[str, Any], where: str | None = None) -> Choice:
         """Bind a plugin used by another one; options not given keep their defaults.
 
         Raises
@@ -84,7 +88,7 @@ class Menus:
             As for `choose`; options are named as in ``model.svm.C``.
         """
         plugin = self.find(kind, name)
-        check(f"{kind}.{name}", options, plugin.options, open_ended=plugin.open_ended)
+        check(where or f"{kind}.{name}", options, plugin.options, open_ended=plugin.open_ended)
         defaults = {option.name: option.default for option in plugin.options}
         return self._bind(plugin, {**defaults, **options})
 
@@ -137,6 +141,8 @@ class Menus:
             for name, plugin in menu.items():
                 options = [Option("name", str, name), *plugin.options]
                 store.store(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
+            if KINDS[kind].combines and kind in store.repo:
+                store.repo[kind] = Nodes(store.repo[kind])
 
 
 def _clash(first: Plugin, second: Plugin) -> str:

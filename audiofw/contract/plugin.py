@@ -115,6 +115,10 @@ class Choice:
         self._call(MADE_UP, note)
         return found
 
+    def parts(self) -> Iterator[Choice]:
+        """List the plugins that it consists of: itself, or the members of a combination."""
+        yield self
+
     @property
     def name(self) -> str:
         """The plugin's name, as in ``feature=mel``."""

@@ -1,9 +1,10 @@
 """Feature importance: of the columns of the feature matrix, summed by row, statistic and part of the clip.
 
 A column is named ``row.statistic@part``, e.g. ``mfcc3.delta.p90@2/4``: the 90th percentile of the change of the third
-coefficient, in the second quarter of the clip. If a model has feature importances or coefficients, these are used.
-Otherwise the columns of one row (statistic, part) are permuted together among the test clips, and the loss is measured:
-single columns of a wide matrix are too redundant to be permuted alone.
+coefficient, in the second quarter of the clip. With several features, its name begins with that of the feature:
+``mfcc:mfcc3.std``. If a model has feature importances or coefficients, these are used. Otherwise the columns of one row
+(statistic, part) are permuted together among the test clips, and the loss is measured: single columns of a wide matrix
+are too redundant to be permuted alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from audiofw.data.splits import Fold
 
-AXES = ("row", "statistic", "part")
+AXES = ("row", "statistic", "part", "member")
 _NAME = re.compile(r"(?P<row>[^.@]+)(?:\.(?P<statistic>[^@]+))?(?:@(?P<part>.+))?", re.DOTALL)
 MOST_REPEATS = 5
 LEAST_ROWS = 30  # of a fold's test set, if there is no time for all
@@ -29,6 +30,7 @@ class Place(NamedTuple):
     row: str
     statistic: str | None
     part: str | None
+    member: str | None = None  #: one of several features
 
 
 class Tested(NamedTuple):
@@ -72,8 +74,8 @@ def importance(
     -------
     dict or None
         Ready for JSON: ``method`` ("model" or "permutation"), ``unit``, ``n_columns``, and for each of the axes
-        ``row``, ``statistic`` and ``part`` a list of ``[name, importance]`` in the order of the columns, empty if the
-        names do not contain it. None if X is not a matrix, or there is no model.
+        ``row``, ``statistic``, ``part`` and ``member`` a list of ``[name, importance]`` in the order of the columns,
+        empty if the names do not contain it. None if X is not a matrix, or there is no model.
     """
     if X.ndim != 2 or not models:
         return None
@@ -93,7 +95,10 @@ def importance(
 def read_name(name: str) -> Place:
     """Split a column's name."""
     found = _NAME.fullmatch(name)
-    return Place(found["row"], found["statistic"], found["part"]) if found else Place(name, None, None)
+    if not found:
+        return Place(name, None, None)
+    member, colon, _ = found["row"].partition(":")
+    return Place(found["row"], found["statistic"], found["part"], member if colon else None)
 
 
 def _fold(places: Sequence[Place], axis: str, measure: Callable[[np.ndarray], float]) -> list[list[Any]]:

@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from audiofw.config.options import Config, read_config
 from audiofw.config.overrides import as_typed, quote_text
+from audiofw.contract.combined import read_names
 from audiofw.contract.hookspecs import KINDS, Kind
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
@@ -327,8 +328,12 @@ def plain_error(error: Exception, menus: Menus, words: Sequence[str]) -> Audiofw
 
 def _unknown_choice(group: str, name: str, menus: Menus, options: Iterable[str]) -> AudiofwError:
     if group in KINDS:
+        presets = {*options, *(file.stem for file in (bundled("conf") / group).glob("*.yaml"))}
+        known = {*menus.plugins[group], *presets}
         try:
-            menus.find(group, name)
+            for each in [member.feature for member in read_names(name)] or [name]:
+                if each not in known or each == name:
+                    menus.find(group, each, presets)
         except AudiofwError as error:
             return error
     listed = ", ".join(sorted(options)) or "none"

@@ -17,6 +17,7 @@ from audiofw.audit.findings import Finding, refuse
 from audiofw.audit.run import find_leaks, finding_record, measure_effects
 from audiofw.bundle.save import Finished, leave_bundle
 from audiofw.config.options import Config
+from audiofw.contract.combined import Combined
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold, warn_of_shared_groups
@@ -31,7 +32,7 @@ from audiofw.extraction.columns import name_columns
 from audiofw.extraction.extract import Rows, Table, join
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.recording import Unit
-from audiofw.extraction.table import extract, extract_copies, units_of, width_of
+from audiofw.extraction.table import extract, extract_copies, settled, units_of, width_of
 from audiofw.results.files import save_results
 from audiofw.system.progress import counting
 from audiofw.system.sourcecode import digest_code
@@ -77,15 +78,16 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     started = perf_counter()
     unit, *changed = units_of(config, choices)
     table = extract(dataset.clips, unit, config)
+    unit, make = settled(unit, table), partial(make_model, config, choices, widths=table.widths)
     clips = [dataset.clips[i] for i in table.kept]
     rows = join(table, extract_copies(clips, changed, config, table))
     if config.report.enabled and not unit.pooling.learns:
-        name_columns(choices, unit, rows.X.shape[1])  # before training, in case a plugin fails
+        name_columns(unit, rows.X.shape[1])  # before training, in case a plugin fails
     seconds = perf_counter() - started
     folds, classes, y = split(clips, choices["split"], config.seed, config.task)
     if not config.audit:  # which reports this, too
         warn_of_shared_groups(folds, known(clips, "group"))
-    evaluation = evaluate(partial(make_model, config, choices), folds, rows, y, clips, classes, config, watch)
+    evaluation = evaluate(make, folds, rows, y, clips, classes, config, watch)
 
     findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
@@ -107,11 +109,11 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     missing = [*result.missing]
     if config.bundle.enabled:
         run_ended = Finished(config, choices, clips, classes, unit, evaluation, metrics)
-        missing += leave_bundle(folder, run_ended, partial(make_model, config, choices))
+        missing += leave_bundle(folder, run_ended, make)
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
 
-        X, names, evaluation = seen_by_classifier(choices, unit, table, evaluation)
+        X, names, evaluation = seen_by_classifier(unit, table, evaluation)
         naming = explain_names(choices["feature"])
         missing += build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
     return replace(result, missing=missing)
@@ -157,15 +159,22 @@ def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config)
     return findings
 
 
-def make_model(config: Config, choices: Choices) -> Any:
-    """Create an unfitted classifier, calibrated if wanted, and preceded by the pooling if that learns."""
-    pooling = choices["pooling"]
+def make_model(config: Config, choices: Choices, widths: Sequence[int] = ()) -> Any:
+    """Create an unfitted classifier, calibrated if wanted, and preceded by the pooling if that learns.
+
+    With several features, ``widths`` are the numbers of their columns.
+    """
+    pooling, feature = choices["pooling"], choices["feature"]
     make: Callable[[], Any] = partial(choices["model"], config.seed, config.n_jobs)
+    if isinstance(feature, Combined) and widths:
+        from audiofw.learn.blocks import in_blocks
+
+        make = partial(in_blocks, make, [member.name for member in feature.members_], widths, feature.join)
     if config.calibration != "none":  # scikit-learn takes its time to import
         from audiofw.learn.calibration import calibrated
 
         make = calibrated(make, config.calibration, config.seed)
-    if not pooling.learns:
+    if not pooling.learns or isinstance(feature, Combined):
         return make()
     from sklearn.pipeline import Pipeline
 
@@ -238,13 +247,11 @@ def explain_names(feature: Choice) -> str:
     return (doc or "").partition("\n")[0].replace("``", "")
 
 
-def seen_by_classifier(
-    choices: Choices, unit: Unit, table: Table, evaluation: Evaluation
-) -> tuple[np.ndarray, list[str], Evaluation]:
+def seen_by_classifier(unit: Unit, table: Table, evaluation: Evaluation) -> tuple[np.ndarray, list[str], Evaluation]:
     """Return the features of each clip's first row for the last classifier, their names, and that classifier."""
     first = np.flatnonzero(np.diff(table.clip_of, prepend=-1))
     X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
     if unit.pooling.learns:
         pooling, model = model
         X = pool_matrices(pooling, X)
-    return X, name_columns(choices, unit, X.shape[1]), replace(evaluation, models=(model,))
+    return X, name_columns(unit, X.shape[1]), replace(evaluation, models=(model,))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from audiofw.contract.blame import blame
 from audiofw.contract.plugin import Choice
 from audiofw.errors import ClipError, PluginError
+from audiofw.extraction.joined import JoinedUnit
 from audiofw.extraction.recording import Unit
 
 
-def name_columns(choices: Mapping[str, Choice], unit: Unit, d: int) -> list[str]:
+def name_columns(unit: Unit, d: int) -> list[str]:
     """Name the columns of a feature table.
 
     Parameters
     ----------
-    choices : mapping of str to Choice
-        With ``feature`` and ``pooling``.
     unit : Unit
-        The extraction of one recording, with the same feature and pooling.
+        The extraction of one recording.
     d : int
         Number of columns.
 
@@ -27,18 +25,27 @@ def name_columns(choices: Mapping[str, Choice], unit: Unit, d: int) -> list[str]
     -------
     list of str
         ``row.statistic``, as in ``mfcc3.std`` and ``mfcc3.delta.p90@2/4``; ``stats17`` if the pooling has no ``names``.
+        Of several features, after the member's name: ``mfcc:mfcc3.std``.
 
     Raises
     ------
     PluginError
         If a plugin's ``names`` fails or returns a wrong number of names.
     """
+    if isinstance(unit, JoinedUnit):
+        widths = unit.widths or [part.pool(*part.hiss()).size for part in unit.parts]
+        parts = zip(unit.names, unit.parts, widths, strict=True)
+        return [f"{name}:{column}" for name, part, width in parts for column in _name_columns(part, width)]
+    return _name_columns(unit, d)
+
+
+def _name_columns(unit: Unit, d: int) -> list[str]:
     try:
         frames, sr = unit.example()
     except ClipError:  # a pitch tracker may find nothing in noise: then how many rows there are is not known
-        return [f"{choices['pooling'].name}{i}" for i in range(d)]
-    rows = _ask(choices["feature"], len(frames), sr)
-    return _ask(choices["pooling"], d, rows, d)
+        return [f"{unit.pooling.name}{i}" for i in range(d)]
+    rows = _ask(unit.feature, len(frames), sr)
+    return _ask(unit.pooling, d, rows, d)
 
 
 def _ask(choice: Choice, n: int, *given: Any) -> list[str]:

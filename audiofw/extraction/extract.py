@@ -42,6 +42,8 @@ class Table(NamedTuple):
         The clips that could not be used.
     cached
         Number of clips found in the cache.
+    widths
+        With several features, the number of columns of each.
     """
 
     X: np.ndarray
@@ -49,6 +51,7 @@ class Table(NamedTuple):
     clip_of: np.ndarray
     failures: list[Failure]
     cached: int
+    widths: tuple[int, ...] = ()
 
 
 class Rows(NamedTuple):

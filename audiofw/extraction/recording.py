@@ -171,6 +171,11 @@ class Unit:
         return HISS * y, sr
 
     @property
+    def parts(self) -> tuple[Unit, ...]:
+        """The units that it consists of: itself, or one for each of several features."""
+        return (self,)
+
+    @property
     def holds_gil(self) -> bool:
         """Whether to run in worker processes rather than threads."""
         plugins = [self.feature, self.pooling, *([self.copy.augmentation] if self.copy else [])]

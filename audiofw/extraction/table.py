@@ -11,9 +11,12 @@ from typing import Any
 
 from audiofw.cache.store import Cache, RecipeCache, recipe_digest
 from audiofw.config.options import Config
+from audiofw.contract.combined import Combined
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
 from audiofw.extraction.extract import Table, tabulate
+from audiofw.extraction.joined import JoinedUnit, join_units, side_by_side
+from audiofw.extraction.padding import PadValue
 from audiofw.extraction.recording import Copy, Unit, make_unit
 from audiofw.system.locks import alone
 from audiofw.system.paths import cache_root
@@ -25,15 +28,47 @@ COPIES = 3  # default number of augmented copies per training clip
 
 def units_of(config: Config, choices: Mapping[str, Choice]) -> list[Unit]:
     """Build the extraction of one recording, followed by one for each augmented copy of it."""
-    unit = make_unit(asdict(config.audio), asdict(config.windows), choices)
+    unit = unit_for(asdict(config.audio), asdict(config.windows), config.pad.value, choices)
     if not (augmentation := choices.get("augmentation")):
         return [unit]
     copies = COPIES if config.augmented_copies is None else config.augmented_copies
     return [unit, *(replace(unit, copy=Copy(augmentation, number + 1, config.seed)) for number in range(copies))]
 
 
-def extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
-    """Extract a feature table as configured, through the cache."""
+def unit_for(
+    audio: Mapping[str, Any], windows: Mapping[str, Any], pad_value: PadValue, choices: Mapping[str, Choice]
+) -> Unit:
+    """Build the extraction of one recording, by one feature or several."""
+    unit = make_unit(audio, windows, choices)
+    return join_units(unit.feature, unit, pad_value) if isinstance(unit.feature, Combined) else unit
+
+
+def settled(unit: Unit, table: Table) -> Unit:
+    """Let a unit of several features give each as many columns as a table has of it."""
+    return replace(unit, widths=table.widths) if isinstance(unit, JoinedUnit) else unit
+
+
+def extract(
+    clips: Sequence[Clip], unit: Unit, config: Config, width: tuple[int, ...] | int | None = None, **options: Any
+) -> Table:
+    """Extract a feature table as configured, through the cache; of several features, one after the other."""
+    if not isinstance(unit, JoinedUnit):
+        return _extract(clips, unit, config, width=width, **options)
+    widths = width if isinstance(width, tuple) else (None,) * len(unit.parts)
+    if options.get("progress", "extract") == "extract":
+        parts = [
+            (part, {**options, "progress": f"extract {name}"})
+            for name, part in zip(unit.names, unit.parts, strict=True)
+        ]
+    else:
+        parts = [(part, options) for part in unit.parts]
+    tables = [
+        _extract(clips, part, config, width=own, **given) for (part, given), own in zip(parts, widths, strict=True)
+    ]
+    return side_by_side(tables, len(clips))
+
+
+def _extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
     options = {"on_error": config.data.on_error, "on_plugin_error": config.data.on_plugin_error, **options}
     with open_recipe_cache(config, unit.recipe(), clips) as recipe_cache:
         return tabulate(
@@ -58,8 +93,10 @@ def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config,
     return copies
 
 
-def width_of(table: Table) -> int | None:
-    """Width that other tables need for the same model; None for feature matrices."""
+def width_of(table: Table) -> tuple[int, ...] | int | None:
+    """Width that other tables need for the same model, of each of several features; None for feature matrices."""
+    if table.widths:
+        return table.widths
     return table.X.shape[1] if table.X.ndim > 1 else None
 
 

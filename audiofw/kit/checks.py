@@ -223,7 +223,7 @@ def names_fit(trial: Trial) -> str:
     frames, _ = unit.example()
     pooling = unit.pooling
     row = pooling(None, 0).fit([frames] * 20).transform([frames])[0] if pooling.learns else unit.pool(*unit.hiss())
-    names = name_columns({"feature": unit.feature, "pooling": pooling}, unit, row.size)
+    names = name_columns(unit, row.size)
     twice = [name for name, count in Counter(names).items() if count > 1]
     expect(not twice, f"names returned {', '.join(twice[:3])} more than once", "give each row a different name")
     odd = [name for name in _row_names(unit) if set(name) & set(".@")]

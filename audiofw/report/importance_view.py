@@ -59,6 +59,7 @@ def view_importance(facts: Facts) -> dict[str, Any] | None:
     rows, statistics, parts = (axis_of(measured, axis) for axis in ("row", "statistic", "part"))
     over, *components = _of_rows(rows, str(measured.get("naming") or ""))
     axes = [
+        _ranked("By feature", axis_of(measured, "member")),
         over,
         _ranked("By statistic over time", [(_say(name), value) for name, value in statistics]),
         _in_order("By part of the clip", parts),

@@ -178,7 +178,8 @@ def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
 
 def _next_steps(choices: Mapping[str, Choice], folder: Path) -> Iterator[str]:
     """Say how to use the model, if the run has saved one, and where the results are."""
-    owners = [choice.plugin.owner for choice in (*choices.values(), *choices["model"].members())]
+    chosen = [part for choice in choices.values() for part in choice.parts()]
+    owners = [choice.plugin.owner for choice in (*chosen, *choices["model"].members())]
     yield from predict_step(folder, owners)
     if (folder / REPORT).is_file():
         yield f"report:   {shlex.quote(from_here(folder / REPORT))}"

@@ -65,15 +65,20 @@ def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequenc
 
 def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
     """List the versions that results depend on: of Python, libraries and plugins."""
-    parts = ("name", "owner", "code")
     return {
         "audiofw": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": versions_of(FIGURES),
         "libsndfile": soundfile.__libsndfile_version__,
-        "plugins": {kind: {part: choice.identity[part] for part in parts} for kind, choice in choices.items()},
+        "plugins": {kind: _version(choice) for kind, choice in choices.items()},
     }
+
+
+def _version(choice: Choice) -> dict[str, Any]:
+    own = {part: choice.identity[part] for part in ("name", "owner", "code")}
+    parts = [part for part in choice.parts() if part is not choice]
+    return {**own, "members": [_version(part) for part in parts]} if parts else own
 
 
 def write_text(file: Path, text: str) -> None:

@@ -139,13 +139,15 @@ def embedding(
 
 def needed_rate(*, model, sha256, source, sample_rate, **_):
     """Return the network's sampling rate in Hz; ConfigError if its file is missing, or not the known one."""
-    got = f"; it is in {source}" if source else ""
+    got = f"; it is in {source}: put it there, or set feature.model or AUDIOFW_NETWORKS, its folder" if source else ""
     if model is None:
-        raise ConfigError(f"feature.model is missing: give the network's file, feature.model=FILE.onnx or .tflite{got}")
+        raise ConfigError("feature.model is missing: give the network's file, feature.model=FILE.onnx or .tflite")
     if not model.is_file():
         raise ConfigError(f"feature.model={model}: no such file{got}")
     if sha256 and _sha256(model) != sha256:
-        raise ConfigError(f"feature.model={model}: not the known file{got}; for another one, set feature.sha256=null")
+        raise ConfigError(
+            f"feature.model={model}: not the file in {source or 'use'}; for another one, set feature.sha256=null"
+        )
     return sample_rate
 
 

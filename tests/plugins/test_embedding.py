@@ -160,10 +160,16 @@ def test_the_file_of_the_network_is_needed(network):
 
 
 @pytest.mark.parametrize("preset", ["yamnet", "birdnet", "speech_embedding"])
-def test_a_preset_says_where_its_file_is_from_and_refuses_others(network, preset):
-    with pytest.raises(ConfigError, match=r"^feature\.model is missing: .*; it is in the wheel of the package"):
-        compose([f"feature={preset}"])
-    with pytest.raises(ConfigError, match=r"net\.onnx: not the known file; it is in the wheel .* feature\.sha256=null"):
+def test_a_preset_says_where_its_file_is_from_and_refuses_others(network, preset, monkeypatch, tmp_path):
+    for place in ("", "/nets/"):
+        with pytest.raises(
+            ConfigError, match=rf"^feature\.model={place}\w.*: no such file; it is in the wheel of the pa"
+        ):
+            compose([f"feature={preset}"])
+        monkeypatch.setenv("AUDIOFW_NETWORKS", "/nets")
+    with pytest.raises(
+        ConfigError, match=r"net\.onnx: not the file in the wheel .*; for another one, set feature\.sha2"
+    ):
         compose([f"feature={preset}", f"feature.model={network}"])
     _, choices = compose([f"feature={preset}", f"feature.model={network}", "feature.sha256=null"])
     assert choices["feature"].name == "embedding"

@@ -36,6 +36,7 @@ from audiofw.bundle.onnx.nodes import (
     squares,
     total,
 )
+from audiofw.learn.blocks import Block, Levelled
 from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, Sharpened
 from audiofw.learn.discriminant import ShrunkDiscriminant
@@ -88,7 +89,12 @@ def standard(model: Standard, X: Any) -> Any:
     return node("Clip", scaled, np.array(-model.limit, float), np.array(model.limit, float))
 
 
-def best(model: Best, X: Any) -> Any:
+def levelled(model: Levelled, X: Any) -> Any:
+    """Nodes for `standard`, and the weights of the blocks."""
+    return node("Mul", standard(model, X), model.weight_)
+
+
+def best(model: Best | Block, X: Any) -> Any:
     """Nodes that select columns."""
     return node("Gather", double(X), model.get_support(indices=True).astype(np.int64), axis=1)
 
@@ -182,7 +188,7 @@ def _share_of_positive(model: Any, X: Any) -> Any:
     return node("Gather", _said(model, X), np.array([list(model.classes_).index(1)], np.int64), axis=1)
 
 
-TABLES: dict[type, Draw] = {Standard: standard, Best: best, Directions: directions}
+TABLES: dict[type, Draw] = {Standard: standard, Levelled: levelled, Best: best, Block: best, Directions: directions}
 ARITHMETIC: dict[type, Draw] = {ShrunkDiscriminant: discriminant, SoftSVC: soft_svc, Neighbours: neighbours}
 OF_OTHERS: dict[type, Draw] = {Boosted: boosted, Calibrated: calibrated, Vote: vote, Stack: stack}
 CLASSIFIERS = {**ARITHMETIC, **OF_OTHERS}

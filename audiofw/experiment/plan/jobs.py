@@ -53,10 +53,12 @@ class JobPlan(NamedTuple):
     tested: frozenset[int]  #: indices of the clips in any test set
     units: Mapping[Key, Unit]  #: extractions: of the clips, then of augmented copies and modified test clips
 
+    n_features: int = 1
+
     @property
-    def features(self) -> Key:
-        """The extraction of its clips' features."""
-        return next(iter(self.units))
+    def features(self) -> list[Key]:
+        """The extraction of its clips' features, one for each of several."""
+        return list(self.units)[: self.n_features]
 
     def part(self, key: Key) -> frozenset[int] | None:
         """Return the indices of the clips of an extraction; None for all."""
@@ -135,9 +137,9 @@ class Survey:
         units = units_of(config, choices)
         if config.robustness:
             units += changed_units(units[0], config.seed).values()
-        known = {Key(recipe_digest(unit.recipe()), config.cache.enabled): unit for unit in units}
+        known = {Key(recipe_digest(part.recipe()), config.cache.enabled): part for unit in units for part in unit.parts}
         tested = frozenset(int(i) for fold in folds for i in fold.test)
-        work = JobPlan(config, choices, dataset, len(folds), tested, known)
+        work = JobPlan(config, choices, dataset, len(folds), tested, known, len(units[0].parts))
         alone = HydraConfig.get().mode != RunMode.MULTIRUN  # a plain run is always run
         return self._settle(job, work, "all" if alone else config.sweep.rerun)
 

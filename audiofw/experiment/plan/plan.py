@@ -72,13 +72,15 @@ def _try_out(job: Job, widths: dict[Key, Width]) -> Job:
     """Try a job's plugins on a synthetic clip, as its run would, and note the number of features."""
     if job.work is None:
         return job
-    if (key := job.work.features) not in widths:
-        try:
-            widths[key] = job.work.units[key].try_out()
-        except AudiofwError as error:
-            widths[key] = error
-    width = widths[key]
-    return job.refuse(width) if isinstance(width, AudiofwError) else job
+    for key in job.work.features:
+        if key not in widths:
+            try:
+                widths[key] = job.work.units[key].try_out()
+            except AudiofwError as error:
+                widths[key] = error
+        if isinstance(width := widths[key], AudiofwError):
+            return job.refuse(width)
+    return job
 
 
 def group_extractions(listed: Sequence[Job]) -> dict[Key, Extraction]:
@@ -127,13 +129,13 @@ def _clips(work: JobPlan, key: Key) -> list[Stretch]:
 def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[Past]) -> Job:
     if job.work is None:
         return job
-    key, model = job.work.features, job.work.choices["model"]
-    width = widths[key]
+    model = job.work.choices["model"]
+    columns = [width if isinstance(width := widths[key], int) else costs[key].columns for key in job.work.features]
     seconds = expected_seconds(
         past,
         {"name": model.name, **model.options},
         clips=len(job.work.dataset.clips),
-        columns=width if isinstance(width, int) else costs[key].columns,
+        columns=None if None in columns else sum(filter(None, columns)),
         folds=job.work.n_folds,
     )
     return job._replace(seconds=seconds)
