@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from audiofw.data.labels import encode_several, name_prediction
 from audiofw.evaluation.intervals import score_interval
 from audiofw.evaluation.scores import score_counts, scores
+from audiofw.evaluation.thresholds import choose_thresholds
 from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.significance import compare, contribute, same_clips, same_folds
 from audiofw.leaderboard.table import Comparison, Row, run_of
@@ -63,20 +65,20 @@ def build_ensemble(
     proba : np.ndarray [shape=(runs, clips, classes)]
         Out-of-fold probabilities; float32 suffices.
     y : np.ndarray [shape=(clips,)]
-        True classes, as 0 .. classes-1.
+        True classes, as 0 .. classes-1; or several labels, as an indicator matrix (clips, classes).
     folds : np.ndarray [shape=(clips,)]
         Any numbering of the folds in which the clips were tested.
     parts : np.ndarray [shape=(clips,)]
         As `make_parts` returns them.
     score : str
-        The score to optimise and to report; log loss is optimised instead of ``roc_auc``.
+        The score to optimise and to report; log loss is optimised instead of ``roc_auc``, and for several labels.
     groups : sequence [shape=(clips,)], optional
         For the interval, as in `audiofw.evaluation.intervals.score_intervals`.
     seed : int
         For the interval.
     """
     across = average_across(proba, y, parts, score)
-    predictions = across.argmax(axis=1)
+    predictions = across.argmax(axis=1) if y.ndim == 1 else label_across(proba, y, parts, across)
     n_classes = proba.shape[2]
     return Ensemble(
         weights=select(proba, y, score),
@@ -123,7 +125,7 @@ def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: s
     Returns
     -------
     np.ndarray [shape=(clips, classes)]
-        Each row sums to 1.
+        Each row sums to 1, unless a clip may have several labels.
     """
     averaged = np.empty(proba.shape[1:])
     for part in np.unique(parts):
@@ -131,7 +133,17 @@ def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: s
         weights = select(proba[:, ~inside], y[~inside], score)
         used = np.flatnonzero(weights)
         averaged[inside] = np.tensordot(weights[used], proba[used][:, inside].astype(float), axes=1)
-    return averaged / averaged.sum(axis=1, keepdims=True)
+    return averaged if y.ndim == 2 else averaged / averaged.sum(axis=1, keepdims=True)
+
+
+def label_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, averaged: np.ndarray) -> np.ndarray:
+    """Predict each part's labels with thresholds chosen on the other parts, averaged with weights selected on these."""
+    predicted = np.empty(y.shape, int)
+    for part in np.unique(parts):
+        inside = parts == part
+        others = np.tensordot(select(proba[:, ~inside], y[~inside], "log_loss"), proba[:, ~inside], axes=1)
+        predicted[inside] = averaged[inside] >= choose_thresholds(y[~inside], others)
+    return predicted
 
 
 def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
@@ -185,9 +197,9 @@ def _goodness(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[float, floa
 
 def _measure(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
     """Score several sets of probabilities, (sets, clips, classes): goodness and log loss, each of shape (sets,)."""
-    own = proba[:, np.arange(len(y)), y]
+    own = proba[:, np.arange(len(y)), y] if y.ndim == 1 else np.where(y > 0, proba, 1 - proba).reshape(len(proba), -1)
     loss = -np.log(np.clip(own, np.finfo(np.float32).eps, 1)).mean(axis=1, dtype=float)
-    if score in ("log_loss", "roc_auc"):
+    if score in ("log_loss", "roc_auc") or y.ndim == 2:
         return -loss, loss
     confusions = _count(proba.argmax(axis=2), y, proba.shape[2])
     good = np.nan_to_num(score_counts(confusions, positive=1)[score], nan=-np.inf)
@@ -223,8 +235,6 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
         the best.
     """
     best, first = tested[0], run_of(rows[0])
-    if first.several:
-        return None, ["no ensemble: it is built for one label per clip only"]
     joining = [
         (row, theirs.probabilities)
         for row, theirs in zip(rows, tested, strict=True)
@@ -237,13 +247,19 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
     if parts is None:
         return None, ["no ensemble: it needs at least two test clips or groups"]
     classes = first.metrics["classes"]
-    y = np.array([classes.index(label) for label in best.labels])
+    y = (
+        encode_several(best.labels, classes)[1]
+        if first.several
+        else np.array([classes.index(label) for label in best.labels])
+    )
     proba = np.stack([probabilities for _, probabilities in joining])
     made = build_ensemble(proba, y, folds, parts, score, groups=groups)
     used = [(row, float(weight)) for (row, _), weight in zip(joining, made.weights, strict=True) if weight > 0]
-    predictions = best._replace(predicted=tuple(classes[i] for i in made.predictions), probabilities=made.probabilities)
+    predictions = best._replace(
+        predicted=tuple(name_prediction(i, classes) for i in made.predictions), probabilities=made.probabilities
+    )
     row = _make_row(made, used)
-    row = row._replace(comparison=_compare(contribute(predictions, classes, score), best, first))
+    row = row._replace(comparison=_compare(contribute(predictions, classes, score, several=first.several), best, first))
     return row, [_say(len(used), len(joining), len(np.unique(folds)), len(np.unique(parts)))]
 
 
@@ -255,7 +271,7 @@ def _compare(contributions: np.ndarray | None, best: Predictions, first: Run) ->
 
 
 def _shares_all(run: Run, theirs: Predictions, first: Run, best: Predictions) -> bool:
-    same_classes = run.metrics["classes"] == first.metrics["classes"]
+    same_classes = (run.several, run.metrics["classes"]) == (first.several, first.metrics["classes"])
     return same_classes and same_clips(theirs, best) and same_folds(run, theirs, first, best)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiofw.evaluation.scores import GREATER_IS_BETTER, scores
+from audiofw.evaluation.scores import GREATER_IS_BETTER, OF_LABELS, scores
 from audiofw.leaderboard.ensemble import HOLDOUT_PARTS, MOST_PARTS, average_across, build_ensemble, make_parts, select
 
 N_CLASSES = 4
@@ -158,3 +158,38 @@ def test_groups_of_one_holdout_are_dealt_out_whole():
 def test_one_group_or_clip_cannot_be_cut():
     assert make_parts(np.ones(9, int), ["bird"] * 9, 0) is None
     assert make_parts(np.ones(1, int), None, 0) is None
+
+
+# --- several labels
+
+
+def make_labels(n: int = 300, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).random((n, N_CLASSES)) < (0.1, 0.2, 0.4, 0.6)).astype(np.int8)
+
+
+def make_label_models(y: np.ndarray, n_models: int, skill: float, seed: int = 1) -> np.ndarray:
+    """Make probabilities of each label by itself, of models with independent errors."""
+    noise = np.random.default_rng(seed).random((n_models, *y.shape))
+    return ((skill * y + noise) / (1 + skill)).astype(np.float32)
+
+
+@pytest.mark.parametrize("score", list(OF_LABELS))
+def test_models_of_several_labels_that_err_differently_are_better_together(score):
+    y = make_labels()
+    proba = make_label_models(y, 8, skill=0.5)
+    made = build(proba, y, score)
+    alone = [scores(y, (one >= 0.5).astype(int), one, N_CLASSES)[score] for one in proba]
+    assert made.value > max(alone)
+    assert made.value == scores(y, made.predictions, made.probabilities, N_CLASSES)[score]
+    assert made.interval[0] < made.value < made.interval[1]
+
+
+def test_labels_of_a_part_decide_neither_its_weights_nor_its_thresholds():
+    y = make_labels()
+    proba, folds = make_label_models(y, 4, skill=0.5), folds_of(y)
+    inside, others = folds == 2, y.copy()
+    others[inside] = 1 - others[inside]
+    before, after = build(proba, y, "map"), build(proba, others, "map")
+    np.testing.assert_array_equal(before.predictions[inside], after.predictions[inside])
+    np.testing.assert_array_equal(before.probabilities[inside], after.probabilities[inside])
+    assert (before.predictions[~inside] != after.predictions[~inside]).any()
