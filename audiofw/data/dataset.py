@@ -155,7 +155,7 @@ def find_clips(
     flaws: Sequence[Flaw] = ()
     if tables is None:
         names = leave_out(files, skipped, passed) if skipped else list(files)
-        facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator)
+        facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator, background=cut.background)
         found = {name: _clip(files[name], name, facts[name]) for name in sorted(facts)}
     else:
         check_separator(separator, task)

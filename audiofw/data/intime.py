@@ -141,7 +141,8 @@ def _labelled(
 
 def _label(labels: Sequence[str], cut: Cut, task: str) -> str | None:
     if task == "multilabel":
-        return join_labels(labels) if labels or cut.background is not None else None
+        names = [label for label in labels if label != cut.background]
+        return join_labels(names) if labels or cut.background is not None else None
     return labels[0] if labels else cut.background
 
 

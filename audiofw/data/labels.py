@@ -92,11 +92,14 @@ def name_prediction(predicted: np.ndarray, classes: Sequence[str] | np.ndarray) 
     return join_labels(str(classes[int(k)]) for k in predicted.nonzero()[0])
 
 
-def _as_sets(facts: Mapping[str, Facts], separator: str) -> dict[str, Facts]:
-    """Read each label as several labels with this separator."""
+def _as_sets(facts: Mapping[str, Facts], separator: str, background: str | None) -> dict[str, Facts]:
+    """Read each label as several labels with this separator; one of them that is ``background`` means none."""
+
+    def read(text: str) -> str:
+        return join_labels(label for label in text.split(separator) if label.strip() != background)
+
     return {
-        name: {**known, "label": join_labels(known["label"].split(separator))} if "label" in known else known
-        for name, known in facts.items()
+        name: {**known, "label": read(known["label"])} if "label" in known else known for name, known in facts.items()
     }
 
 
@@ -135,6 +138,7 @@ def label_clips(
     *,
     task: str = "single",
     separator: str | None = None,
+    background: str | None = None,
 ) -> dict[str, Facts]:
     """Label, and group and fold if known, of every clip that has a label.
 
@@ -155,6 +159,8 @@ def label_clips(
         of the classes.
     separator : str, optional
         Between several labels; by default `JOINT` in manifests, `IN_FOLDERS` elsewhere.
+    background : str, optional
+        With several labels, the one that means none of the classes.
 
     Raises
     ------
@@ -169,8 +175,9 @@ def label_clips(
     elsewhere = in_rows or "label" in (rule.groupindex if rule else ())
     by_folder = _by_folder(by_pattern, labels=not elsewhere)
     if task == "multilabel":
-        rows = _as_sets({name: ({"label": ""} if in_rows else {}) | rows[name] for name in rows}, separator or JOINT)
-        by_folder, by_pattern = (_as_sets(each, separator or IN_FOLDERS) for each in (by_folder, by_pattern))
+        rows = {name: ({"label": ""} if in_rows else {}) | rows[name] for name in rows}
+        rows = _as_sets(rows, separator or JOINT, background)
+        by_folder, by_pattern = (_as_sets(x, separator or IN_FOLDERS, background) for x in (by_folder, by_pattern))
     facts = {name: by_folder[name] | rows.get(name, {}) | by_pattern[name] for name in by_pattern}
     unlabelled = [name for name in facts if "label" not in facts[name]]
     if unlabelled:

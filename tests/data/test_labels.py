@@ -244,3 +244,10 @@ def test_a_comma_in_a_label_is_not_doubted_if_its_parts_are_no_labels(tmp_path: 
     fill(tmp_path, "male speech, man speaking/1.wav", "male speech, man speaking/2.wav", "dog/3.wav")
     find_clips(tmp_path)
     assert caplog.text == ""
+
+
+def test_a_folder_named_background_holds_clips_of_none_of_several_labels(tmp_path: Path, caplog):
+    fill(tmp_path, "dog/1.wav", "background/2.wav", "background,dog/3.wav")
+    assert [clip.label for clip in find_clips(tmp_path, task="multilabel").clips] == ["dog", "", "dog"]
+    assert "1 of 3 clips have no label: they count as none of the classes" in caplog.text
+    assert {clip.label for clip in find_clips(tmp_path).clips} == {"dog", "background", "background,dog"}
