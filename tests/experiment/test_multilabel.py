@@ -208,7 +208,7 @@ def test_a_label_of_every_clip_is_told_and_left_out_of_means(audiofw, tmp_path):
     table = table_of(tmp_path, ["low", "low;mid"] * 10)
     said = audiofw(f"data.source={table}", *RUN, *FAST, "model=lda")
     assert said.code == 0
-    assert "All test clips have low, so it is left out of mAP and ROC AUC" in said.out
+    assert "All test clips have the label low, so it is left out of mAP and ROC AUC" in said.out
     low, mid = metrics_of()["per_class"]
     assert low["average_precision"] is None
     assert metrics_of()["value"] == mid["average_precision"]
