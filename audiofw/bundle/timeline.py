@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from audiofw.bundle.model import Verdict
-from audiofw.data.labels import name_prediction
 from audiofw.parallel.executors import Lost
 
 UNKNOWN = "unknown"
@@ -21,8 +20,8 @@ class Segment(NamedTuple):
 
     start: float  #: seconds
     end: float
-    label: str  #: several as one text, see `audiofw.data.labels.join_labels`
-    confidence: float  #: mean probability of the label, or of the least probable of several
+    label: str
+    confidence: float  #: mean probability of the label
     error: str = ""  #: why there is no label
 
 
@@ -89,39 +88,38 @@ def segments(
     min_confidence : float
         Labels below this probability become ``unknown``.
     thresholds : np.ndarray [shape=(classes,)], optional
-        Of a model of several labels: a stretch gets all labels of at least these probabilities; without any, it gets no
-        segment.
+        Of a model of several labels: a segment for each label of at least this probability. They may overlap, and are
+        given in the order of their ends.
     """
-    run, count = None, 0  # the segment so far, and the number of stretches in its mean confidence
+    runs: dict[tuple[str, str], tuple[Segment, int]] = {}  # each with the number of stretches in its mean confidence
     for cell in stretches:
         if thresholds is None or cell.shares is None:
-            here = _label(cell, classes, threshold, min_confidence)
+            found = _label(cell, classes, threshold, min_confidence)
         else:
-            here = _labels(cell.start, cell.end, cell.shares, classes, np.maximum(thresholds, threshold))
-        alike = run and here and (run.label, run.error) == (here.label, here.error)
-        if run and here and alike and abs(run.end - here.start) < 1e-6:
-            mean = (run.confidence * count + here.confidence) / (count + 1)
-            run, count = run._replace(end=here.end, confidence=mean), count + 1
-            continue
-        if run:
-            yield run
-        run, count = here, 1
-    if run:
+            found = _labels(cell, cell.shares, classes, np.maximum(thresholds, threshold))
+        here = {(segment.label, segment.error): segment for segment in found}
+        for key in [key for key, (run, _) in runs.items() if key not in here or abs(run.end - cell.start) >= 1e-6]:
+            yield runs.pop(key)[0]
+        for key, segment in here.items():
+            run, count = runs.get(key, (segment, 0))
+            mean = (run.confidence * count + segment.confidence) / (count + 1)
+            runs[key] = run._replace(end=segment.end, confidence=mean), count + 1
+    for run, _ in runs.values():
         yield run
 
 
-def _label(cell: Cell, classes: np.ndarray, threshold: float, min_confidence: float) -> Segment | None:
+def _label(cell: Cell, classes: np.ndarray, threshold: float, min_confidence: float) -> list[Segment]:
     if cell.shares is None:
-        return Segment(cell.start, cell.end, "", 0.0, cell.reason)
+        return [Segment(cell.start, cell.end, "", 0.0, cell.reason)]
     if (confidence := float(cell.shares.max())) < threshold:
-        return None
+        return []
     label = str(classes[cell.shares.argmax()]) if confidence >= min_confidence else UNKNOWN
-    return Segment(cell.start, cell.end, label, confidence)
+    return [Segment(cell.start, cell.end, label, confidence)]
 
 
-def _labels(
-    start: float, end: float, shares: np.ndarray, classes: np.ndarray, thresholds: np.ndarray
-) -> Segment | None:
-    over = shares >= thresholds
-    label = name_prediction(over, classes)
-    return Segment(start, end, label, float(shares[over].min())) if label else None
+def _labels(cell: Cell, shares: np.ndarray, classes: np.ndarray, thresholds: np.ndarray) -> list[Segment]:
+    return [
+        Segment(cell.start, cell.end, str(name), float(share))
+        for name, share, least in zip(classes, shares, thresholds, strict=True)
+        if share >= least
+    ]
