@@ -116,7 +116,7 @@ def test_labels_over_time_are_those_above_their_thresholds(run, audiofw):
     write_wav(Path("long.wav"), y, SR)
     said = audiofw("predict", "run", "long.wav", "--window", "0.4")
     found = [row.split(",")[1:4] for row in said.out.splitlines()[1:]]
-    assert found == [["0.8", "1.6", "high"], ["0.0", "1.6", "low"]]
+    assert found == [["0.0", "1.6", "low"], ["0.8", "1.6", "high"]]
 
 
 @pytest.mark.parametrize("options", [["--coverage", "0.9"], ["--min-confidence", "0.5"]])
