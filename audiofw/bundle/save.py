@@ -195,7 +195,8 @@ def _plugin(choice: Choice) -> dict[str, Any]:
 def _measured_on(run: Finished) -> str:
     m = run.metrics
     folds = "1 fold" if m["n_folds"] == 1 else f"{m['n_folds']} folds"
-    return f"{m['n_tested']} of {m['n_clips']} clips, out of fold: split={run.choices['split'].name}, {folds}"
+    said = f"{m['n_tested']} of {m['n_clips']} clips, out of fold: split={run.choices['split'].name}, {folds}"
+    return f"{said}, without normalize=group" if m.get("ungrouped") else said
 
 
 def _fitted_on(run: Finished) -> dict[str, Any]:

@@ -154,6 +154,7 @@ class Config:
     report: ReportOptions = field(metadata=NOTHING)
     audit: Literal["warn", "raise", False] = field(metadata=NOTHING)
     robustness: bool = field(metadata=MEASURES)
+    normalize: Literal["none", "columns", "group"]
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
     score: str = field(metadata=MEASURES)

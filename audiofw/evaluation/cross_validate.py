@@ -94,6 +94,7 @@ def cross_validate(
     augmented: np.ndarray | None = None,
     groups: Groups = None,
     balance: Literal["none", "balanced"] = "none",
+    by_group: bool = False,
     on_fold: Callable[[FoldResult], None] | None = None,
     keep_models: bool = False,
 ) -> Evaluation:
@@ -118,6 +119,9 @@ def cross_validate(
         Group of each clip, for the intervals and for models with inner splits.
     balance : "none" or "balanced"
         "balanced" sets class weights inversely proportional to the class frequencies in the training set.
+    by_group : bool
+        Standardise the columns of each group by its own rows: of training groups by their training rows, of test groups
+        by their test rows alone. No labels are used.
     on_fold : callable, optional
         Called with each fold's result when it is done.
     keep_models : bool
@@ -132,7 +136,9 @@ def cross_validate(
     """
     results, baseline = [], []
     models: list[Any] = []
-    sample = Sample.of(X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance)
+    sample = Sample.of(
+        X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance, by_group=by_group
+    )
     blank = Sample.of(np.zeros((len(y), 1)), y, n_classes)
     for number, fold in enumerate(folds, 1):
         result, model = _run_fold(make_model, number, fold, sample)
@@ -186,7 +192,7 @@ def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult
     """Predict a fold's test clips with its fitted model, and score the predictions."""
     started = time.perf_counter()
     rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
-    predictions, probabilities = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)
+    predictions, probabilities = predict(model, sample.take(rows), sample.clip_of[rows], sample.n_classes)
     return FoldResult(
         number=number,
         n_train=len(fold.train),

@@ -32,6 +32,15 @@ class Sample:
     augmented: np.ndarray
     groups: np.ndarray
     balance: Literal["none", "balanced"]
+    by_group: bool = False  #: whether rows are standardised by the other rows of their group that take part
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Give the features of some rows, standardised by group if wanted: all of a training or of a test set."""
+        if not self.by_group:
+            return self.X[rows]
+        from audiofw.learn.preprocessing import standardise_groups  # scikit-learn takes its time to import
+
+        return standardise_groups(self.X[rows], self.groups[self.clip_of[rows]])
 
     @classmethod
     def of(
@@ -44,6 +53,7 @@ class Sample:
         augmented: np.ndarray | None = None,
         groups: Groups = None,
         balance: Literal["none", "balanced"] = "none",
+        by_group: bool = False,
     ) -> Sample:
         """Fill in defaults: one row per clip, none augmented, each clip a group of its own."""
         known = read_groups(groups)
@@ -55,6 +65,7 @@ class Sample:
             augmented=np.zeros(len(X), bool) if augmented is None else augmented,
             groups=np.arange(len(y)) if known is None else known,
             balance=balance,
+            by_group=by_group,
         )
 
 
@@ -114,7 +125,7 @@ def _out_of_fold(make_model: Callable[[], Any], sample: Sample, clips: np.ndarra
     for number in np.unique(part) if len(np.unique(part)) > 1 else []:
         model = _fit_new(make_model, sample, clips[part != number], where)
         rows = rows_of(clips[part == number], sample.clip_of, without=sample.augmented)
-        proba[part == number] = predict(model, sample.X[rows], sample.clip_of[rows], sample.n_classes)[1]
+        proba[part == number] = predict(model, sample.take(rows), sample.clip_of[rows], sample.n_classes)[1]
     return proba
 
 
@@ -133,7 +144,7 @@ def _fit_new(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, w
 def _fit(model: Any, sample: Sample, clips: np.ndarray, where: str) -> None:
     rows = rows_of(clips, sample.clip_of)
     of_row = sample.clip_of[rows]
-    X, y, weights, groups = sample.X[rows], sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
+    X, y, weights, groups = sample.take(rows), sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
     if (pooling := _learning_pooling(model, X)) is not None:
         with _blame("pooling", f"{type(pooling).__name__} failed{where}"):
             pool = getattr(pooling, "fit_transform", lambda X, y: pooling.fit(X, y).transform(X))

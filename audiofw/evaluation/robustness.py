@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from audiofw.data.splits import Fold
 from audiofw.errors import DataError
 from audiofw.evaluation.changes import changed_units
 from audiofw.evaluation.cross_validate import Evaluation, Pooled, pool, test_fold
-from audiofw.evaluation.fit import Sample
 from audiofw.evaluation.intervals import score_interval
 from audiofw.extraction.extract import Table
 from audiofw.extraction.recording import Unit
@@ -76,7 +76,8 @@ def _warn_of_lost(name: str, table: Table) -> None:
 
 def _test_again(evaluation: Evaluation, folds: Sequence[Fold], table: Table, kept: np.ndarray) -> Pooled:
     """Predict with each fold's model those of its test clips that have features; ``kept`` holds their indices."""
-    sample = Sample.of(table.X, evaluation.y, evaluation.n_classes, clip_of=kept[table.clip_of])
+    rows = {"X": table.X, "clip_of": kept[table.clip_of], "augmented": np.zeros(len(table.X), bool)}
+    sample = replace(evaluation.sample, **rows)
     parts = [Fold(fold.train, fold.test[np.isin(fold.test, kept)]) for fold in folds]
     results = [
         test_fold(model, number, part, sample)

@@ -72,6 +72,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     AudiofwError
         For problems that the user can solve: data, options, plugins.
     """
+    if config.normalize == "group":
+        check_groups(dataset.clips, choices["pooling"])
     planned, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
     findings = look_for_leaks(dataset.clips, planned, config)
 
@@ -88,6 +90,12 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     if not config.audit:  # which reports this, too
         warn_of_shared_groups(folds, known(clips, "group"))
     evaluation = evaluate(make, folds, rows, y, clips, classes, config, watch)
+    plain = (
+        evaluation
+        if config.normalize != "group"
+        else evaluate(make, folds, rows, y, clips, classes, replace(config, normalize="none"))
+    )  # for clips that come alone
+    plain_metrics = summarise(plain, classes=classes, score=config.score, coverage=config.coverage)
 
     findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     metrics = {
@@ -99,6 +107,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
+        "ungrouped": None if plain is evaluation else plain_metrics["scores"][config.score],
     }
     result = Result(main_value(metrics), metrics, table.failures, folder, missing=unmeasured(metrics["robustness"]))
     try:
@@ -108,7 +117,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         return replace(result, missing=[*result.missing, f"results not saved: {error}"])
     missing = [*result.missing]
     if config.bundle.enabled:
-        run_ended = Finished(config, choices, clips, classes, unit, evaluation, metrics)
+        run_ended = Finished(config, choices, clips, classes, unit, plain, {**metrics, **plain_metrics})
         missing += leave_bundle(folder, run_ended, make)
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
@@ -149,6 +158,17 @@ def rehearse(config: Config, choices: Choices) -> None:
         raise ConfigError(f"{copies} needs an augmentation, e.g. augmentation=waveform")
 
 
+def check_groups(clips: Sequence[Clip], pooling: Choice) -> None:
+    """Refuse ``normalize=group`` without groups of several clips, or with a pooling that is fitted on clips."""
+    groups = known(clips, "group")
+    if groups is None or None in groups:
+        raise ConfigError("normalize=group needs the group of every clip: set data.pattern with (?P<group>…)")
+    if len(set(groups)) == len(groups):
+        raise ConfigError("normalize=group: every group has a single clip, which cannot be normalised by itself")
+    if pooling.learns:
+        raise ConfigError(f"normalize=group: not with pooling={pooling.name}, which is fitted on clips")
+
+
 def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
     """Audit the clips and their split; raise an error at a warning if ``audit=raise``."""
     if not config.audit:
@@ -170,6 +190,10 @@ def make_model(config: Config, choices: Choices, widths: Sequence[int] = ()) -> 
         from audiofw.learn.blocks import in_blocks
 
         make = partial(in_blocks, make, [member.name for member in feature.members_], widths, feature.join)
+    if config.normalize == "columns":
+        from audiofw.learn.preprocessing import standardised
+
+        make = partial(standardised, make)
     if config.calibration != "none":  # scikit-learn takes its time to import
         from audiofw.learn.calibration import calibrated
 
@@ -209,6 +233,7 @@ def evaluate(
             augmented=rows.augmented,
             groups=known(clips, "group"),
             balance=config.balance,
+            by_group=config.normalize == "group",
             on_fold=on_fold,
             keep_models=config.robustness,
         )
@@ -251,6 +276,8 @@ def seen_by_classifier(unit: Unit, table: Table, evaluation: Evaluation) -> tupl
     """Return the features of each clip's first row for the last classifier, their names, and that classifier."""
     first = np.flatnonzero(np.diff(table.clip_of, prepend=-1))
     X, model = table.X if len(first) == len(table.X) else table.X[first], evaluation.models[-1]
+    if evaluation.sample.by_group:
+        X = evaluation.sample.take(first)  # it begins with the rows of the table
     if unit.pooling.learns:
         pooling, model = model
         X = pool_matrices(pooling, X)

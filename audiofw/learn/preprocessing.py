@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectorMixin, f_classif
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 ALIKE = 10.0  # columns share a scale if no standard deviation exceeds this many times the median
@@ -61,6 +63,25 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = np.asarray(validate_data(self, X, dtype="numeric", reset=False), np.float64)
         return np.clip((X - self.mean_) * self.factor_, -self.limit, self.limit)
+
+
+def standardise_groups(X: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Standardise the columns of each group of rows by that group's own rows.
+
+    Parameters
+    ----------
+    X : np.ndarray [shape=(n, d)]
+    groups : np.ndarray [shape=(n,)]
+        The rows of a group that has only one become 0.
+
+    Returns
+    -------
+    np.ndarray [shape=(n, d), dtype=float32]
+    """
+    made = np.empty(X.shape, np.float32)
+    for group in np.unique(groups):
+        made[groups == group] = Standard().fit_transform(X[groups == group])
+    return made
 
 
 class Best(SelectorMixin, BaseEstimator):
@@ -133,6 +154,13 @@ class Directions(TransformerMixin, BaseEstimator):
         """Project the rows onto the components."""
         check_is_fitted(self)
         return self.pca_.transform(validate_data(self, X, reset=False))
+
+
+def standardised(make: Callable[[], Any]) -> Pipeline:
+    """Put `Standard` before the classifier that ``make`` creates."""
+    model = make()
+    steps = model.steps if isinstance(model, Pipeline) else [("model", model)]
+    return Pipeline([("normalize", Standard()), *steps])
 
 
 def prepare(*, select: int | None, pca: int | None, seed: int, scale: bool | None = True) -> list[tuple[str, Any]]:

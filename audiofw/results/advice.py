@@ -21,7 +21,7 @@ class Advice(NamedTuple):
 
 def advise_on_metrics(metrics: Mapping[str, Any]) -> list[Advice]:
     """List what the audit found, a score no better than the baseline, few groups and unusable clips; warnings first."""
-    found = (_on_audit, _on_score, _on_labels, _on_groups, _on_failures)
+    found = (_on_audit, _on_score, _on_normalising, _on_labels, _on_groups, _on_failures)
     return warnings_first([advice for each in found for advice in each(metrics)])
 
 
@@ -59,6 +59,19 @@ def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
             "The score is not significantly better than the baseline, which always predicts the most frequent "
             f"{'set of labels' if several else 'class'}.",
             "Collect more clips, or try other features: audiofw -m feature=mel,mfcc,stft",
+        )
+
+
+def _on_normalising(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    if without := metrics.get("ungrouped"):
+        low, high = without["interval"] or (None, None)
+        interval = f" ({low:.3f} – {high:.3f})" if low is not None else ""
+        yield Advice(
+            "warning",
+            "The clips of each group were normalised by that group's own clips (normalize=group), which is impossible "
+            "for a single clip of a new group, such as another speaker. Without it, "
+            f"{metrics['score']} is {without['pooled']:.3f}{interval}; the saved model works without it.",
+            "Use this score only if you will have several clips of each new group, and predict them together.",
         )
 
 

@@ -69,6 +69,7 @@ EFFECTS: dict[Effect, set[str]] = {
         "data.unit",
         "data.unlabelled",
         "data.widen",
+        "normalize",
         "pad.to",
         "pad.value",
         "seed",
