@@ -11,7 +11,7 @@ import numpy as np
 
 from audiofw.data.splits import Fold, Groups, read_groups
 from audiofw.evaluation.fit import Sample, fit_clips, predict, rows_of, thresholds_of
-from audiofw.evaluation.scores import Scores, scores
+from audiofw.evaluation.scores import Positive, Scores, scores
 from audiofw.learn.steps import last_step
 
 
@@ -95,6 +95,7 @@ def cross_validate(
     groups: Groups = None,
     balance: Literal["none", "balanced"] = "none",
     by_group: bool = False,
+    positive: Positive = 1,
     on_fold: Callable[[FoldResult], None] | None = None,
     keep_models: bool = False,
 ) -> Evaluation:
@@ -122,6 +123,8 @@ def cross_validate(
     by_group : bool
         Standardise the columns of each group by its own rows: of training groups by their training rows, of test groups
         by their test rows alone. No labels are used.
+    positive : int or tuple of int
+        The classes of ``f1``, see `audiofw.evaluation.scores.scores`.
     on_fold : callable, optional
         Called with each fold's result when it is done.
     keep_models : bool
@@ -137,9 +140,10 @@ def cross_validate(
     results, baseline = [], []
     models: list[Any] = []
     sample = Sample.of(
-        X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance, by_group=by_group
-    )
-    blank = Sample.of(np.zeros((len(y), 1)), y, n_classes)
+        X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance, by_group=by_group,
+        positive=positive,
+    )  # fmt: skip
+    blank = Sample.of(np.zeros((len(y), 1)), y, n_classes, positive=positive)
     for number, fold in enumerate(folds, 1):
         result, model = _run_fold(make_model, number, fold, sample)
         results.append(result)
@@ -147,7 +151,7 @@ def cross_validate(
         models = [*models, model] if keep_models else [model]
         if on_fold:
             on_fold(result)
-    pooled, fold_of = pool(results, y, n_classes), _number_folds(folds, len(y))
+    pooled, fold_of = pool(results, y, n_classes, positive), _number_folds(folds, len(y))
     return Evaluation(
         sample=sample,
         y=y,
@@ -158,7 +162,7 @@ def cross_validate(
         fold_of=fold_of,
         scores=pooled.scores,
         folds=tuple(results),
-        baseline=pool(baseline, y, n_classes),
+        baseline=pool(baseline, y, n_classes, positive),
         baseline_folds=tuple(baseline),
         models=tuple(models),
     )
@@ -199,7 +203,7 @@ def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult
         test=fold.test,
         predictions=predictions,
         probabilities=probabilities,
-        scores=scores(sample.y[fold.test], predictions, probabilities, sample.n_classes),
+        scores=scores(sample.y[fold.test], predictions, probabilities, sample.n_classes, positive=sample.positive),
         fit_seconds=0.0,
         predict_seconds=time.perf_counter() - started,
         thresholds=thresholds_of(model),
@@ -207,7 +211,7 @@ def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult
     )
 
 
-def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled:
+def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int, positive: Positive = 1) -> Pooled:
     """Combine the folds' predictions for each clip; see `Evaluation`."""
     votes, times, predictions = np.zeros((len(y), n_classes)), np.zeros(len(y), int), np.full(y.shape, -1)
     given = np.zeros((len(y), n_classes))
@@ -224,7 +228,8 @@ def pool(results: Sequence[FoldResult], y: np.ndarray, n_classes: int) -> Pooled
         probabilities = np.divide(votes, times[:, None], out=np.full(votes.shape, np.nan), where=times[:, None] > 0)
     tested = times > 0
     proba = None if probabilities is None else probabilities[tested]
-    return Pooled(predictions, probabilities, scores(y[tested], predictions[tested], proba, n_classes))
+    found = scores(y[tested], predictions[tested], proba, n_classes, positive=positive)
+    return Pooled(predictions, probabilities, found)
 
 
 def _number_folds(folds: Sequence[Fold], n_clips: int) -> np.ndarray:

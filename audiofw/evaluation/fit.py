@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from audiofw.contract.blame import blame
 from audiofw.data.splits import Groups, read_groups
 from audiofw.errors import ConfigError, PluginError, first_line
+from audiofw.evaluation.scores import Positive
 from audiofw.evaluation.thresholds import choose_thresholds
 from audiofw.learn.steps import fit, last_step, takes
 from audiofw.learn.stratify import stratify
@@ -32,6 +33,7 @@ class Sample:
     augmented: np.ndarray
     groups: np.ndarray
     balance: Literal["none", "balanced"]
+    positive: Positive = 1  #: the classes of ``f1``
     by_group: bool = False  #: whether rows are standardised by the other rows of their group that take part
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -54,6 +56,7 @@ class Sample:
         groups: Groups = None,
         balance: Literal["none", "balanced"] = "none",
         by_group: bool = False,
+        positive: Positive = 1,
     ) -> Sample:
         """Fill in defaults: one row per clip, none augmented, each clip a group of its own."""
         known = read_groups(groups)
@@ -66,6 +69,7 @@ class Sample:
             groups=np.arange(len(y)) if known is None else known,
             balance=balance,
             by_group=by_group,
+            positive=positive,
         )
 
 

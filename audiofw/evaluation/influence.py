@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audiofw.evaluation.label_scores import influence_auc, influence_labels
-from audiofw.evaluation.scores import scores_of
+from audiofw.evaluation.scores import Positive, scores_of
 
 
 class Influence(NamedTuple):
@@ -44,7 +44,7 @@ def influences(
     n_classes: int,
     *,
     names: Iterable[str] | None = None,
-    positive: int = 1,
+    positive: Positive = 1,
 ) -> dict[str, Influence]:
     """Compute scores, each with the influence of every clip.
 
@@ -90,22 +90,22 @@ def _spread_over_clips(slope: _Counts, y_true: np.ndarray, y_pred: np.ndarray) -
 # --- scores of labels -------------------------------------------------------------------------------------
 
 
-def _differentiate(counts: _Counts, positive: int) -> dict[str, tuple[float, _Counts]]:
+def _differentiate(counts: _Counts, positive: Positive) -> dict[str, tuple[float, _Counts]]:
     """Map each score of labels to its value and its derivatives with respect to the counts."""
     f1, slope = _f1_of_each(counts)
     present = counts.true + counts.predicted > 0
     macro = _weigh(f1, slope, present / present.sum())
-    one = np.arange(f1.size) == positive
+    of_f1 = np.isin(np.arange(f1.size), positive) & present
     scores = {
         "accuracy": _accuracy(counts),
         "balanced_accuracy": _balanced_accuracy(counts),
         "f1_macro": macro,
         "f1_weighted": _f1_weighted(counts, f1, slope),
     }
-    if f1.size != 2:
+    if isinstance(positive, int) and f1.size != 2:
         scores["f1"] = macro
-    elif present[positive]:
-        scores["f1"] = _weigh(f1, slope, one.astype(float))
+    elif of_f1.any():
+        scores["f1"] = _weigh(f1, slope, of_f1 / of_f1.sum())
     if (mcc := _mcc(counts)) is not None:
         scores["mcc"] = mcc
     return scores

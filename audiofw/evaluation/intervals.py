@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from audiofw.evaluation.influence import influences
-from audiofw.evaluation.scores import check_score, scores_of
+from audiofw.evaluation.scores import Positive, check_score, scores_of
 
 FEW_GROUPS = 5  # with fewer units, the interval is necessarily wide
 UNSEEN = {"log_loss": 1.0, "roc_auc": 0.5}  # weight of the worst unit for those not in the sample, by simulation
@@ -45,7 +45,7 @@ def score_intervals(
     n_classes: int,
     names: Iterable[str] | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
-    positive: int = 1,
+    positive: Positive = 1,
     level: float = 0.95,
 ) -> dict[str, Interval | None]:
     """Estimate confidence intervals of scores.
@@ -149,11 +149,13 @@ def _effective(sizes: np.ndarray) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def _trials(name: str, support: np.ndarray, positive: int) -> float:
+def _trials(name: str, support: np.ndarray, positive: Positive) -> float:
     """Number of trials for a flawless score: all clips, or fewer if rare classes count as much as others."""
     if name in ("accuracy", "f1_weighted", "f1_micro"):
         return float(support.sum())
-    if name == "f1" and support.size == 2:
+    if name == "f1" and isinstance(positive, tuple):
+        support = support[list(positive)]
+    elif name == "f1" and support.size == 2:
         return float(support[positive])
     present = support[support > 0]
-    return float(present.size**2 / (1 / present).sum())
+    return float(present.size**2 / (1 / present).sum()) if present.size else 0.0

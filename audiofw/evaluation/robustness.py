@@ -84,7 +84,7 @@ def _test_again(evaluation: Evaluation, folds: Sequence[Fold], table: Table, kep
         for number, (model, part) in enumerate(zip(evaluation.models, parts, strict=True), 1)
         if len(part.test)
     ]
-    return pool(results, evaluation.y, evaluation.n_classes)
+    return pool(results, evaluation.y, evaluation.n_classes, evaluation.sample.positive)
 
 
 def _line(name: str, pooled: Pooled | None, evaluation: Evaluation, score: str) -> dict[str, Any]:
@@ -95,6 +95,7 @@ def _line(name: str, pooled: Pooled | None, evaluation: Evaluation, score: str) 
     interval = score_interval(
         y[seen], pooled.predictions[seen], None if proba is None else proba[seen], score,
         n_classes=evaluation.n_classes,
+        positive=evaluation.sample.positive,
         groups=None if evaluation.groups is None else evaluation.groups[seen],
     )  # fmt: skip
     spread = None if interval is None else list(interval)

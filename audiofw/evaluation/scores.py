@@ -6,6 +6,7 @@ clips are of one class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,9 @@ HIGHER_IS_BETTER = GREATER_IS_BETTER | OF_LABELS
 NEED_PROBABILITIES = ("log_loss", "roc_auc", "map")
 
 Scores = dict[str, float | None]
+
+Positive = int | tuple[int, ...]
+"""The classes of ``f1``: those whose mean it is, or a single one of two classes; with more classes, all."""
 
 
 class ClassScores(NamedTuple):
@@ -65,7 +69,7 @@ def scores_of(y: np.ndarray) -> dict[str, bool]:
 
 
 def scores(
-    y_true: np.ndarray, y_pred: np.ndarray, proba: np.ndarray | None, n_classes: int, *, positive: int = 1
+    y_true: np.ndarray, y_pred: np.ndarray, proba: np.ndarray | None, n_classes: int, *, positive: Positive = 1
 ) -> Scores:
     """Compute all the scores in `GREATER_IS_BETTER`; of indicator matrices, those of `score_labels`.
 
@@ -77,15 +81,16 @@ def scores(
         Probabilities; each row sums to 1.
     n_classes : int
         In all of the data.
-    positive : int
-        With two classes, the one for ``f1``: by default the last in sorted order, as in scikit-learn.
+    positive : int or tuple of int
+        With two classes, the one for ``f1``: by default the last in sorted order, as in scikit-learn. Several: the
+        classes whose mean is ``f1``.
 
     Returns
     -------
     dict of str to float or None
         ``accuracy``, ``balanced_accuracy`` (unweighted average recall, of the classes in `y_true`), ``f1`` (of
-        `positive` for two classes, else ``f1_macro``), ``f1_macro`` and ``f1_weighted`` (of the classes in either),
-        ``mcc``, ``log_loss`` (nats), ``roc_auc`` (one against the rest, averaged over classes).
+        `positive`; by default of one of two classes, else ``f1_macro``), ``f1_macro`` and ``f1_weighted`` (of the
+        classes in either), ``mcc``, ``log_loss`` (nats), ``roc_auc`` (one against the rest, averaged over classes).
     """
     if y_true.ndim == 2:
         return score_labels(y_true, y_pred, proba)
@@ -98,14 +103,28 @@ def scores(
         "accuracy": metrics.accuracy_score(y_true, y_pred),
         # the same as balanced_accuracy_score, which warns about classes that are only in y_pred
         "balanced_accuracy": metrics.recall_score(y_true, y_pred, labels=present, average="macro", zero_division=0),
-        "f1": f1_of_each[positive] if n_classes == 2 else f1_macro,
+        "f1": f1_macro,
         "f1_macro": f1_macro,
         "f1_weighted": metrics.f1_score(y_true, y_pred, average="weighted", zero_division=0),
         "mcc": metrics.matthews_corrcoef(y_true, y_pred) if present.size > 1 else None,
         "log_loss": None if proba is None else metrics.log_loss(y_true, proba, labels=range(n_classes)),
         "roc_auc": None if proba is None or present.size < n_classes else _roc_auc(y_true, proba),
     }
+    if isinstance(positive, tuple) or n_classes == 2:
+        found = [i for i in np.atleast_1d(positive) if (y_true == i).any() or (y_pred == i).any()]
+        values["f1"] = f1_of_each[found].mean() if found else 0.0
     return {name: None if value is None else float(value) for name, value in values.items()}
+
+
+def positive_classes(classes: Sequence[str], negative: str | None) -> Positive:
+    """Choose the classes of ``f1``: all but the negative one, if it is among them.
+
+    Examples
+    --------
+    >>> positive_classes(["background", "robin", "wren"], "background"), positive_classes(["robin", "wren"], None)
+    ((1, 2), 1)
+    """
+    return tuple(i for i, name in enumerate(classes) if name != negative) if negative in classes else 1
 
 
 def _roc_auc(y_true: np.ndarray, proba: np.ndarray) -> float:
@@ -131,7 +150,7 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> 
     return confusion_matrix(y_true, y_pred, labels=range(n_classes))
 
 
-def score_counts(counts: np.ndarray, positive: int) -> dict[str, np.ndarray]:
+def score_counts(counts: np.ndarray, positive: Positive) -> dict[str, np.ndarray]:
     """Score many confusion matrices at once, shape (sets, classes, classes), like `scores`; NaN where undefined."""
     right = np.diagonal(counts, axis1=1, axis2=2)
     true, predicted, total = counts.sum(axis=2), counts.sum(axis=1), counts.sum(axis=(1, 2))
@@ -140,11 +159,17 @@ def score_counts(counts: np.ndarray, positive: int) -> dict[str, np.ndarray]:
     return {
         "accuracy": right.sum(axis=1) / total,
         "balanced_accuracy": np.nanmean(_divide(right, true), axis=1),
-        "f1": f1[:, positive] if f1.shape[1] == 2 else f1_macro,
+        "f1": f1_macro if isinstance(positive, int) and f1.shape[1] != 2 else _mean_of(f1[:, np.atleast_1d(positive)]),
         "f1_macro": f1_macro,
         "f1_weighted": np.nansum(f1 * true, axis=1) / total,
         "mcc": _matthews(right, true, predicted, total),
     }
+
+
+def _mean_of(columns: np.ndarray) -> np.ndarray:
+    """Average over the columns that are defined; NaN where none is."""
+    defined = np.isfinite(columns)
+    return _divide(np.where(defined, columns, 0.0).sum(axis=1), defined.sum(axis=1))
 
 
 def _matthews(right: np.ndarray, true: np.ndarray, predicted: np.ndarray, total: np.ndarray) -> np.ndarray:

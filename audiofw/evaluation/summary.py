@@ -52,7 +52,7 @@ def summarise(
     groups = None if evaluation.groups is None else evaluation.groups[tested]
     intervals = score_intervals(
         y_true, y_pred, None if proba is None else proba[tested],
-        n_classes=evaluation.n_classes, groups=groups, level=level,
+        n_classes=evaluation.n_classes, groups=groups, positive=evaluation.sample.positive, level=level,
     )  # fmt: skip
     each = {
         name: _summarise_score(name, value, intervals[name], evaluation) for name, value in evaluation.scores.items()
@@ -68,7 +68,8 @@ def summarise(
         "n_interval_over": int(tested.sum()) if groups is None else len(np.unique(groups)),
         "baseline": evaluation.baseline.scores,
         "classes": list(map(str, classes)),
-        "f1_of": str(classes[1]) if task == "single" and evaluation.n_classes == 2 else "mean over classes",
+        "f1_of": _f1_of(evaluation, classes),
+        "negative": _negative(evaluation, classes),
         **(
             summarise_labels(evaluation, classes)
             if task == "multilabel"
@@ -80,6 +81,22 @@ def summarise(
         "fit_seconds": [fold.fit_seconds for fold in evaluation.folds],
         "predict_seconds": [fold.predict_seconds for fold in evaluation.folds],
     }
+
+
+def _f1_of(evaluation: Evaluation, classes: Sequence[str]) -> str:
+    positive = evaluation.sample.positive
+    if evaluation.y.ndim == 2 or (isinstance(positive, int) and evaluation.n_classes > 2):
+        return "mean over classes"
+    which = [str(classes[i]) for i in np.atleast_1d(positive)]
+    return which[0] if len(which) == 1 else f"mean over classes without {_negative(evaluation, classes)}"
+
+
+def _negative(evaluation: Evaluation, classes: Sequence[str]) -> str | None:
+    """Name the class that is not one of those of ``f1``; None if all are, or one of two."""
+    positive = evaluation.sample.positive
+    if isinstance(positive, int):
+        return None
+    return str(next(name for i, name in enumerate(classes) if i not in positive))
 
 
 def _summarise_classes(

@@ -25,7 +25,7 @@ from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
 from audiofw.evaluation.fit import pool_matrices
 from audiofw.evaluation.robustness import measure_robustness
-from audiofw.evaluation.scores import check_score
+from audiofw.evaluation.scores import check_score, positive_classes
 from audiofw.evaluation.summary import main_value, summarise
 from audiofw.extraction.clips import known, split
 from audiofw.extraction.columns import name_columns
@@ -234,6 +234,7 @@ def evaluate(
             groups=known(clips, "group"),
             balance=config.balance,
             by_group=config.normalize == "group",
+            positive=positive_classes(classes, config.data.background),
             on_fold=on_fold,
             keep_models=config.robustness,
         )

@@ -18,7 +18,7 @@ import numpy as np
 
 from audiofw.data.labels import encode_several, name_prediction
 from audiofw.evaluation.intervals import score_interval
-from audiofw.evaluation.scores import score_counts, scores
+from audiofw.evaluation.scores import Positive, positive_classes, score_counts, scores
 from audiofw.evaluation.thresholds import choose_thresholds
 from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.significance import compare, contribute, same_clips, same_folds
@@ -57,6 +57,7 @@ def build_ensemble(
     score: str,
     *,
     groups: Sequence[str] | None = None,
+    positive: Positive = 1,
 ) -> Ensemble:
     """Select an ensemble, and score it on clips that were not used for the selection.
 
@@ -74,22 +75,22 @@ def build_ensemble(
         The score to optimise and to report; log loss is optimised instead of ``roc_auc``, and for several labels.
     groups : sequence [shape=(clips,)], optional
         For the interval, as in `audiofw.evaluation.intervals.score_intervals`.
-    seed : int
-        For the interval.
+    positive : int or tuple of int
+        As in `audiofw.evaluation.scores.scores`.
     """
-    across = average_across(proba, y, parts, score)
+    across = average_across(proba, y, parts, score, positive)
     predictions = across.argmax(axis=1) if y.ndim == 1 else label_across(proba, y, parts, across)
     n_classes = proba.shape[2]
     return Ensemble(
-        weights=select(proba, y, score),
+        weights=select(proba, y, score, positive),
         probabilities=across,
         predictions=predictions,
-        value=scores(y, predictions, across, n_classes)[score],
+        value=scores(y, predictions, across, n_classes, positive=positive)[score],
         folds=[
-            scores(y[fold], predictions[fold], across[fold], n_classes)[score]
+            scores(y[fold], predictions[fold], across[fold], n_classes, positive=positive)[score]
             for fold in (folds == number for number in np.unique(folds))
         ],
-        interval=score_interval(y, predictions, across, score, n_classes=n_classes, groups=groups),
+        interval=score_interval(y, predictions, across, score, n_classes=n_classes, groups=groups, positive=positive),
     )
 
 
@@ -119,7 +120,9 @@ def make_parts(folds: np.ndarray, groups: Sequence[str] | None, seed: int) -> np
     return part_of_unit[units] if n_units > 1 else None
 
 
-def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: str) -> np.ndarray:
+def average_across(
+    proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: str, positive: Positive = 1
+) -> np.ndarray:
     """Average each part's probabilities with weights selected on the other parts.
 
     Returns
@@ -130,7 +133,7 @@ def average_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, score: s
     averaged = np.empty(proba.shape[1:])
     for part in np.unique(parts):
         inside = parts == part
-        weights = select(proba[:, ~inside], y[~inside], score)
+        weights = select(proba[:, ~inside], y[~inside], score, positive)
         used = np.flatnonzero(weights)
         averaged[inside] = np.tensordot(weights[used], proba[used][:, inside].astype(float), axes=1)
     return averaged if y.ndim == 2 else averaged / averaged.sum(axis=1, keepdims=True)
@@ -146,7 +149,7 @@ def label_across(proba: np.ndarray, y: np.ndarray, parts: np.ndarray, averaged: 
     return predicted
 
 
-def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
+def select(proba: np.ndarray, y: np.ndarray, score: str, positive: Positive = 1) -> np.ndarray:
     """Select each run's weight in the average by greedy selection with replacement.
 
     Parameters
@@ -155,19 +158,21 @@ def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
     y : np.ndarray [shape=(clips,)]
     score : str
         The score to optimise; ties are decided by log loss.
+    positive : int or tuple of int
+        As in `audiofw.evaluation.scores.scores`.
 
     Returns
     -------
     np.ndarray [shape=(runs,)]
         Sums to 1; most are 0.
     """
-    best_first = _order(*_measure(proba, y, score))[:CANDIDATES]
+    best_first = _order(*_measure(proba, y, score, positive))[:CANDIDATES]
     candidates = proba[best_first]
-    counts = _start(candidates, y, score)
+    counts = _start(candidates, y, score, positive)
     total = np.tensordot(counts.astype(proba.dtype), candidates, axes=1)
-    best_counts, best_goodness = counts, _goodness(total[None] / counts.sum(), y, score)
+    best_counts, best_goodness = counts, _goodness(total[None] / counts.sum(), y, score, positive)
     for size in range(counts.sum() + 1, counts.sum() + STEPS + 1):
-        good, loss = _measure((total + candidates) / np.float32(size), y, score)
+        good, loss = _measure((total + candidates) / np.float32(size), y, score, positive)
         added = _order(good, loss)[0]
         total, counts = total + candidates[added], counts + (np.arange(counts.size) == added)
         if (good[added], -loss[added]) > best_goodness:
@@ -177,12 +182,12 @@ def select(proba: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
     return weights
 
 
-def _start(candidates: np.ndarray, y: np.ndarray, score: str) -> np.ndarray:
+def _start(candidates: np.ndarray, y: np.ndarray, score: str, positive: Positive) -> np.ndarray:
     """Start with the best candidate, or the best two, …: counts of shape (candidates,)."""
     first = candidates[:LARGEST_START]
     sizes = np.arange(1, len(first) + 1, dtype=np.float32)
     together = np.cumsum(first, axis=0) / sizes[:, None, None]
-    n_taken = _order(*_measure(together, y, score))[0] + 1
+    n_taken = _order(*_measure(together, y, score, positive))[0] + 1
     return (np.arange(len(candidates)) < n_taken).astype(int)
 
 
@@ -190,19 +195,19 @@ def _order(good: np.ndarray, loss: np.ndarray) -> np.ndarray:
     return np.lexsort((loss, -good))
 
 
-def _goodness(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[float, float]:
-    good, loss = _measure(proba, y, score)
+def _goodness(proba: np.ndarray, y: np.ndarray, score: str, positive: Positive) -> tuple[float, float]:
+    good, loss = _measure(proba, y, score, positive)
     return good[0], -loss[0]
 
 
-def _measure(proba: np.ndarray, y: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
+def _measure(proba: np.ndarray, y: np.ndarray, score: str, positive: Positive) -> tuple[np.ndarray, np.ndarray]:
     """Score several sets of probabilities, (sets, clips, classes): goodness and log loss, each of shape (sets,)."""
     own = proba[:, np.arange(len(y)), y] if y.ndim == 1 else np.where(y > 0, proba, 1 - proba).reshape(len(proba), -1)
     loss = -np.log(np.clip(own, np.finfo(np.float32).eps, 1)).mean(axis=1, dtype=float)
     if score in ("log_loss", "roc_auc") or y.ndim == 2:
         return -loss, loss
     confusions = _count(proba.argmax(axis=2), y, proba.shape[2])
-    good = np.nan_to_num(score_counts(confusions, positive=1)[score], nan=-np.inf)
+    good = np.nan_to_num(score_counts(confusions, positive)[score], nan=-np.inf)
     return good.round(12), loss  # rounded, so that log loss decides between equal scores
 
 
@@ -253,13 +258,15 @@ def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], scor
         else np.array([classes.index(label) for label in best.labels])
     )
     proba = np.stack([probabilities for _, probabilities in joining])
-    made = build_ensemble(proba, y, folds, parts, score, groups=groups)
+    negative = first.metrics.get("negative")
+    made = build_ensemble(proba, y, folds, parts, score, groups=groups, positive=positive_classes(classes, negative))
     used = [(row, float(weight)) for (row, _), weight in zip(joining, made.weights, strict=True) if weight > 0]
     predictions = best._replace(
         predicted=tuple(name_prediction(i, classes) for i in made.predictions), probabilities=made.probabilities
     )
     row = _make_row(made, used)
-    row = row._replace(comparison=_compare(contribute(predictions, classes, score, several=first.several), best, first))
+    contributions = contribute(predictions, classes, score, several=first.several, negative=negative)
+    row = row._replace(comparison=_compare(contributions, best, first))
     return row, [_say(len(used), len(joining), len(np.unique(folds)), len(np.unique(parts)))]
 
 

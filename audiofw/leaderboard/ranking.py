@@ -102,7 +102,9 @@ def _read_one(run: Run, score: str, *, probabilities: bool) -> Predictions | Non
     theirs = read_predictions(run, probabilities=probabilities or score in NEED_PROBABILITIES)
     if theirs is None:
         return None
-    contributions = contribute(theirs, run.metrics["classes"], score, several=run.several)
+    contributions = contribute(
+        theirs, run.metrics["classes"], score, several=run.several, negative=run.metrics.get("negative")
+    )
     return theirs._replace(contributions=contributions, probabilities=theirs.probabilities if probabilities else None)
 
 

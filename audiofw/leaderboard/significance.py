@@ -31,7 +31,7 @@ import numpy as np
 
 from audiofw.data.labels import encode_several
 from audiofw.evaluation.influence import influences
-from audiofw.evaluation.scores import HIGHER_IS_BETTER
+from audiofw.evaluation.scores import HIGHER_IS_BETTER, positive_classes
 from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.table import Comparison, Row, run_of
 
@@ -155,8 +155,20 @@ def _share_wider(widest: np.ndarray, gaps: np.ndarray, *, observed: bool) -> np.
 # --- the rows of a table ----------------------------------------------------------------------------------
 
 
-def contribute(tested: Predictions, classes: Sequence[str], score: str, *, several: bool = False) -> np.ndarray | None:
+def contribute(
+    tested: Predictions, classes: Sequence[str], score: str, *, several: bool = False, negative: str | None = None
+) -> np.ndarray | None:
     """Decompose a score into the contribution of each clip (pseudo-value divided by their number); higher is better.
+
+    Parameters
+    ----------
+    tested : Predictions
+    classes : sequence of str
+    score : str
+    several : bool
+        Whether clips have several labels.
+    negative : str, optional
+        The class that is not one of those of ``f1``.
 
     Returns
     -------
@@ -168,7 +180,8 @@ def contribute(tested: Predictions, classes: Sequence[str], score: str, *, sever
         encode_several(column, classes)[1] if several else np.array([number[name] for name in column])
         for column in (tested.labels, tested.predicted)
     )
-    found = influences(y_true, y_pred, tested.probabilities, len(classes), names=[score]).get(score)
+    positive = positive_classes(classes, negative)
+    found = influences(y_true, y_pred, tested.probabilities, len(classes), names=[score], positive=positive).get(score)
     if found is None:
         return None
     parts = found.value / len(y_true) + found.of_clips

@@ -111,6 +111,8 @@ def score_names(metrics: Mapping[str, Any]) -> dict[str, str]:
         return names
     if len(metrics["classes"]) == 2:
         return {**names, "f1": f"F1 of {metrics['f1_of']}"}
+    if negative := metrics.get("negative"):
+        return {**names, "f1": f"F1 without {negative}"}
     double = "f1_macro" if metrics["score"] == "f1" else "f1"
     return {name: label for name, label in names.items() if name != double}
 

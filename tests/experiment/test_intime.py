@@ -97,3 +97,22 @@ def test_an_option_out_of_range_is_refused(audiofw, scenes):
     for word in ("windows.min_overlap=0", "windows.min_overlap=2", "windows.background_ratio=-1", "data.unit=frames"):
         assert audiofw("data.source=sounds", "data.annotations=raven", word).code == 2
     assert audiofw("data.source=sounds", "data.annotations=raven", "data.unit=windows", "audio.duration=null").code == 2
+
+
+def test_background_is_not_among_the_classes_of_f1(audiofw, scenes):
+    words = [
+        "data.source=sounds",
+        "data.annotations=raven",
+        "data.unit=windows",
+        "score=f1",
+        "hydra.run.dir=run",
+        *FAST,
+    ]
+    outcome = audiofw(*words)
+    assert outcome.code == 0, outcome.err
+    assert "F1 without background" in outcome.out
+    found = metrics(scenes / "run")
+    assert found["negative"] == "background"
+    each = {row["class"]: row["f1"] for row in found["per_class"]}
+    assert found["value"] == pytest.approx((each["high"] + each["low"]) / 2)
+    assert audiofw(*words, "data.background=low").code == 0
