@@ -150,6 +150,10 @@ def find_clips(
     chosen = choose_columns(columns)
     skipped = read_skip_list(skip) if skip is not None else None
     path = _located(source, cache_dir)
+    if annotations is not None and not annotations.strip():
+        raise ConfigError(
+            "data.annotations is empty; set it to a label table, a folder of them or a pattern, or to null"
+        )
     listed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir, annotations)
     root, files, rows, passed, tables = listed
     flaws: Sequence[Flaw] = ()

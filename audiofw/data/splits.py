@@ -74,7 +74,7 @@ def make_splits(
     if several:
         _check_several(counts, len(y), classes)
     else:
-        _check_classes(counts, classes, names)
+        _check_classes(counts, classes, names if recordings is None else ())
         _check_stratified(splitter, y, counts, classes, names)
     _check_n_parts(splitter, len(y), groups)
     known = read_groups(groups)
@@ -105,9 +105,11 @@ def _check_classes(counts: np.ndarray, classes: Sequence[str], names: Sequence[s
     if present.size == 0:
         raise DataError("data: no clips to train on")
     if present.size == 1:
+        only = f"data: only one class, '{classes[int(present[0])]}' ({counts.sum()} clips), but a classifier needs two"
+        if not names:
+            raise DataError(f"{only}; data.unit=windows adds a class for what is between the labels")
         raise DataError(
-            f"data: only one class, '{classes[int(present[0])]}' ({counts.sum()} clips), but a classifier needs two; "
-            f"if the file name contains the label, as in {names[0]}, set e.g. "
+            f"{only}; if the file name contains the label, as in {names[0]}, set e.g. "
             f"data.pattern='{_label_pattern(names[0])}'; otherwise keep more classes with data.include or data.exclude"
         )
 
@@ -209,6 +211,11 @@ def _draw_whole(splitter: Any, y: np.ndarray, groups: np.ndarray | None, recordi
         )
     Y = y if y.ndim == 2 else np.eye(int(y.max()) + 1, dtype=np.int8)[y]
     if (pairs := _stratify(splitter, Y, groups, recordings)) is not None:
+        if not all(len(part) for pair in pairs for part in pair):
+            raise DataError(
+                f"split: all clips of a recording stay on one side, and {len(names)} recordings are too few for parts "
+                "of these sizes; set split.test_size=0.5, or add recordings"
+            )
         return [_read_fold(type(splitter).__name__, pair) for pair in pairs]
     folds = _draw(splitter, first, None if groups is None else groups[first])  # it is not stratified: any y will do
     return [Fold(*(np.flatnonzero(np.isin(number, part)) for part in fold)) for fold in folds]

@@ -369,3 +369,20 @@ def test_clips_that_are_whole_recordings_are_drawn_as_ever():
         for each in (None, names)
     )
     np.testing.assert_array_equal(plain[0].test, told[0].test)
+
+
+def test_two_recordings_are_too_few_for_a_small_test_set():
+    two = ["a.wav"] * 30 + ["b.wav"] * 30
+    splitter = ms.StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=0)
+    with pytest.raises(
+        DataError, match=r"2 recordings are too few for parts of these sizes; set split\.test_size=0\.5"
+    ):
+        make_splits(splitter, OF_WINDOWS, groups=None, classes="abc", names=two, recordings=two)
+    halves = ms.StratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=0)
+    (fold,) = make_splits(halves, OF_WINDOWS, groups=None, classes="abc", names=two, recordings=two)
+    assert fold.test.size == 30
+
+
+def test_one_class_in_recordings_is_refused_with_its_own_remedy():
+    with pytest.raises(DataError, match=r"only one class, 'a' \(60 clips\).*; data\.unit=windows adds a class"):
+        make_splits(ms.KFold(5), np.zeros(60, int), groups=None, classes="a", names=RECORDINGS, recordings=RECORDINGS)

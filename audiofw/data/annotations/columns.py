@@ -24,7 +24,7 @@ GUESSES = {
     "group": ("group", "speaker", "speaker_id", "src_file", "site"),
     "fold": ("fold", "split"),
     "start": ("start", "begin", "onset", "start_time", "begin_time", "time_start", "t_start", "tmin"),
-    "end": ("end", "stop", "end_time", "stop_time", "time_end", "t_end", "tmax"),
+    "end": ("end", "stop", "end_time", "stop_time", "finish", "time_end", "t_end", "tmax"),
     "low": ("low", "low_freq", "low_frequency", "freq_low", "min_freq", "fmin", "lower_freq"),
     "high": ("high", "high_freq", "high_frequency", "freq_high", "max_freq", "fmax", "upper_freq"),
     "duration": ("duration", "dur"),
