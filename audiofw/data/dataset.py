@@ -214,10 +214,10 @@ def _listed_files(
             root, files = listed_recordings(path, columns)
             return Listed(root, files, {}, Counter(), [path])
         listed = read_manifest(path, of_rows)
-        return Listed(*listed, find_tables(annotations, path.parent) if annotations else None)
+        return Listed(*listed, find_tables(annotations, path.parent, columns) if annotations else None)
     root = path if path.is_dir() else _unpacked(path, limits, cache_dir)
     found, passed = find_sound(root, path)
-    tables = find_tables(annotations, root) if annotations else manifests_in_time(root, found, columns)
+    tables = find_tables(annotations, root, columns) if annotations else manifests_in_time(root, found, columns)
     if tables:  # a manifest that is one of them does not list clips
         found = {name: file for name, file in found.items() if file not in tables}
         of_rows = {}

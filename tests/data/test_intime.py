@@ -1,6 +1,7 @@
 """Data sets whose labels have times: tables of every kind, layouts of public data, what does not fit."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,28 @@ def shown(dataset: Dataset):
     return [(clip.name, clip.label) for clip in dataset.clips]
 
 
+PRAAT = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+10
+<exists>
+1
+"IntervalTier"
+"calls"
+0
+10
+3
+0
+1
+""
+1
+2
+"wren"
+2
+10
+""
+"""
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
 
 
@@ -142,7 +165,7 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_else_is_lost(recorded,
     found = find_clips(root, annotations=str(table), cut=EVENTS)
     assert [name for name, _ in shown(found)] == ["a.wav@1-2", "a.wav@1.5-3", "a.wav@9-10"]
     for line in (
-        "labels.csv: line 3: overlaps another 'wren', ",
+        "labels.csv: line 3: overlaps another 'wren', line 2; both are used",
         "labels.csv: line 4: ends at 11 s, but a.wav at 10 s; used up to there",
         "labels.csv: line 5: starts at 12 s, but a.wav ends at 10 s",
         "labels.csv: line 6: no recording 'b.wav' in ",
@@ -174,6 +197,27 @@ def test_tables_that_match_nothing_are_an_error_that_says_so(recorded, tmp_path)
         find_clips(root, annotations=str(tmp_path / "labels"), cut=EVENTS)
     with pytest.raises(ConfigError, match=r"data\.annotations=nowhere: no label table found"):
         find_clips(root, annotations="nowhere", cut=EVENTS)
+
+
+def test_other_texts_in_a_folder_of_tables_are_ignored_with_a_warning(recorded, caplog):
+    caplog.set_level(logging.WARNING)
+    root = recorded("a.wav")
+    write(root / "a.txt", "1\t2\twren\n")
+    write(root / "README.txt", "Recorded in May.\nBy us.\n")
+    write(root / "weather.csv", "day,rain\n1,2\n")
+    write(root / ".cache/b.txt", "1\t2\twren\n")
+    assert shown(find_clips(root, annotations=str(root), cut=EVENTS)) == [("a.wav@1-2", "wren")]
+    assert "README.txt: no columns for start and end; ignored, and 1 more files" in caplog.text
+    with pytest.raises(ConfigError, match=r"weather\.csv: no column found for the start"):
+        find_clips(root, annotations=str(root / "weather.csv"), cut=EVENTS)
+
+
+def test_tables_in_an_archive_are_found(recorded, tmp_path):
+    root = recorded("a.wav", "b.wav")
+    write(root / "labels/a.TextGrid", PRAAT)
+    archive = shutil.make_archive(str(tmp_path / "birds"), "zip", tmp_path, "birds")
+    found = find_clips(archive, annotations="birds/labels", cut=EVENTS, cache_dir=tmp_path / "cache")
+    assert shown(found) == [("birds/a.wav@1-2", "wren")]
 
 
 def test_a_damaged_recording_costs_its_own_labels_only(recorded):

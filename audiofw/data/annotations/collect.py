@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiofw.data.annotations.match import Recordings
-from audiofw.data.annotations.read import SUFFIXES, read_annotations
-from audiofw.data.annotations.rows import Annotation, Flaw
+from audiofw.data.annotations.read import SUFFIXES, is_label_table, read_annotations
+from audiofw.data.annotations.rows import Annotation, Flaw, place
 from audiofw.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,10 @@ class Labelled(NamedTuple):
     notes: list[str]  #: rows that are used, but look wrong
 
 
-def find_tables(spec: str, root: Path) -> list[Path]:
+def find_tables(spec: str, root: Path, chosen: Mapping[str, str]) -> list[Path]:
     """List the label tables that ``data.annotations`` names: a file, all tables below a folder, or a glob pattern.
+
+    Other texts in a folder, such as a README, are ignored with a warning.
 
     Raises
     ------
@@ -38,14 +40,26 @@ def find_tables(spec: str, root: Path) -> list[Path]:
         If there is none.
     """
     text = os.path.expanduser(spec)  # noqa: PTH111  # leaves an unknown "~nobody" as it is
-    for place in (Path(text), root / text):
-        if place.is_file():
-            return [place.absolute()]
-        if place.is_dir():
-            found = [path for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-            return _some([path for path in found if not _is_hidden(path.relative_to(place))], spec, root)
+    for named in (Path(text), root / text):
+        if named.is_file():
+            return [named.absolute()]
+        if named.is_dir():
+            return _some(_tables_below(named, chosen), spec, root)
     matches = glob.glob(text, recursive=True) or glob.glob(str(root / text), recursive=True)  # noqa: PTH207
     return _some([Path(each).absolute() for each in sorted(matches) if Path(each).is_file()], spec, root)
+
+
+def _tables_below(folder: Path, chosen: Mapping[str, str]) -> list[Path]:
+    texts = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    texts = [path for path in texts if not _is_hidden(path.relative_to(folder))]
+    tables = [path for path in texts if is_label_table(path, chosen)]
+    if others := [path for path in texts if path not in set(tables)]:
+        log.warning("%s: no columns for start and end; ignored%s", others[0], _and_more(len(others) - 1))
+    return tables
+
+
+def _and_more(count: int) -> str:
+    return f", and {count} more files" if count else ""
 
 
 def _is_hidden(path: Path) -> bool:
@@ -167,9 +181,13 @@ def _overlaps(rows: Iterable[Annotation]) -> Iterator[str]:
     for row in rows:
         before = last.get(row.label)
         if before and before.end is not None and row.start is not None and row.start < before.end:
-            yield f"{row.where}: overlaps another {row.label!r}, {before.where}; both are used"
+            yield f"{row.where}: overlaps another {row.label!r}, {_seen_from(row, before)}; both are used"
         if before is None or (row.end or 0.0) >= (before.end or 0.0):
             last[row.label] = row
+
+
+def _seen_from(row: Annotation, other: Annotation) -> str:
+    return place(None if other.source == row.source else other.source, other.line)
 
 
 def say(labelled: Labelled, on_error: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiofw.data.annotations import elan, textgrid
 from audiofw.data.annotations.audacity import is_label_track, read_audacity
-from audiofw.data.annotations.columns import check_columns, find_columns, read_row
+from audiofw.data.annotations.columns import check_columns, find_columns, has_times, read_row
 from audiofw.data.annotations.raven import is_selection_table, read_raven
 from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.data.annotations.text import Table, read_table, read_text
@@ -48,6 +48,14 @@ def read_annotations(path: Path, chosen: Mapping[str, str] | None = None) -> Ite
         return read_audacity(path, text)
     table = read_table(path, text)
     return read_raven(path, table, chosen) if is_selection_table(table.header) else read_csv(path, table, chosen)
+
+
+def is_label_table(path: Path, chosen: Mapping[str, str]) -> bool:
+    """Whether a file is a label table: of Praat or ELAN, a label track, or a table with start and end."""
+    if path.suffix.lower() in (textgrid.SUFFIX, elan.SUFFIX):
+        return True
+    text = read_text(path)
+    return is_label_track(text) or has_times(read_table(path, text).header, chosen)
 
 
 def read_csv(path: Path, table: Table, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:

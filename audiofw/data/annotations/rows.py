@@ -47,7 +47,9 @@ class Flaw(NamedTuple):
 
 def place(source: Path | None, line: int | str | None) -> str:
     """Say where a row stands: ``table.txt: line 3``."""
-    return f"{source}" if line is None else f"{source}: {f'line {line}' if isinstance(line, int) else line}"
+    parts = [f"{source}"] if source else []
+    parts += [f"line {line}" if isinstance(line, int) else line] if line is not None else []
+    return ": ".join(parts)
 
 
 def read_number(text: str, column: str) -> float:
