@@ -86,6 +86,13 @@ class ConfigError(AudiofwError):
         super().__init__(*reason, option=option or (first and first[0]), **carried)
 
 
+class ScoreError(AudiofwError):
+    """A run is complete and saved, and its score is worse than ``min_score``."""
+
+    exit_code = 3
+    begins_with = ()
+
+
 class RemoteTraceback(Exception):  # noqa: N818  # concurrent.futures' name for it
     """The cause of an error from another process, with the original traceback as text."""
 

@@ -9,6 +9,8 @@
     @pytest.mark.parametrize("check", contract_checks("audiofw-loudness"), ids=str)
     def test_the_contract(check):
         check()
+
+PYTEST_DONT_REWRITE: a test file imports this module before it lists it, of which pytest would warn.
 """
 
 from __future__ import annotations

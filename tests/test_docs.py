@@ -163,8 +163,14 @@ def test_a_preset_of_ones_own_is_found(audiofw):
 
 def registered(code: str) -> list[tuple[str, str]]:
     """List the kind and name of each plugin that the code registers."""
-    found = re.findall(r"def register_(\w+)s\(register\):\n((?:    register\(.*\n)+)", code)
-    return [(kind, name) for kind, body in found for name in re.findall(r"register\((\w+)[,)]", body)]
+    found = re.findall(r"def (register_\w+s)\(register\):\n((?:    register\(.*\n)+)", code)
+    kinds = {kind.hook: kind.name for kind in KINDS.values()}
+    return [
+        (kinds[hook], name)
+        for hook, body in found
+        if hook in kinds
+        for name in re.findall(r"register\((\w+)[,)]", body)
+    ]
 
 
 PLUGINS = [(block.code, registered(block.code)) for block in blocks("python", holding="@hookimpl")]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.hookspecs import KINDS, RESULT_KINDS
 from audiofw.contract.schema import MEASURES, NOTHING, Effect, check, section_options
 from audiofw.system.reading import flatten
 
@@ -158,6 +158,7 @@ class Config:
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
     score: str = field(metadata=MEASURES)
+    min_score: float | None = field(metadata=NOTHING)
     coverage: Annotated[float, Interval(gt=0, lt=1)] = field(metadata=MEASURES)
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)]
     n_jobs: Workers | Annotated[int, Interval(ge=-1024, le=-1)] = field(metadata=NOTHING)
@@ -209,6 +210,8 @@ def effect_of(key: str) -> Effect:
     key : str
         As on the command line: ``cache.max_gb``. Plugins and their options change predictions.
     """
+    if key.partition(".")[0] in set(KINDS) - set(RESULT_KINDS):
+        return "nothing"
     effect: Effect = "predictions"
     options = section_options(Config)
     for name in key.split("."):

@@ -186,6 +186,28 @@ def register_augmentations(register: Register) -> None:
 
 
 @hookspec
+def register_trackers(register: Register) -> None:
+    """Register trackers: functions ``(event, *, …)`` that are called when something happens in a run or a sweep.
+
+    ``event`` is an `audiofw.contract.events.Event`: ``event.name`` is ``run_begins``, ``fold_done``, ``run_ends``,
+    ``run_fails`` or ``sweep_ends``. What the function returns is ignored. If it raises, the user is warned, and the run
+    goes on as if it had not.
+
+    Examples
+    --------
+    >>> from audiofw import hookimpl
+    >>> @hookimpl
+    ... def register_trackers(register):
+    ...     register(marks)
+    >>> def marks(event, *, file: str = "marks.txt"):
+    ...     "Appends each run's score to a file."
+    ...     if event.name == "run_ends":
+    ...         with open(file, "a") as marks:
+    ...             marks.write(f"{event.folder}: {event.metrics['value']}\\n")
+    """
+
+
+@hookspec
 def register_trusted_types(register: Trust) -> None:
     """Allow classes of the plugin in model bundles: ``register("my_package.models.MyClassifier", …)``.
 
@@ -222,6 +244,8 @@ class Kind(NamedTuple):
         Whether a function may also take ``make``, to create other plugins of its kind.
     combines
         Whether several can be chosen at once: ``feature=mel+mfcc``.
+    observes
+        Whether it is only told of results, and cannot change any.
     """
 
     name: str
@@ -232,6 +256,7 @@ class Kind(NamedTuple):
     optional: bool = False
     makes: bool = False
     combines: bool = False
+    observes: bool = False
 
     @property
     def all_offers(self) -> tuple[str, ...]:
@@ -247,9 +272,13 @@ KINDS = {
         Kind("model", "register_models", offers=("seed", "n_jobs"), makes=True),
         Kind("split", "register_splits", offers=("seed", "groups", "folds")),
         Kind("augmentation", "register_augmentations", offers=("y", "sr", "rng"), needs=("y", "rng"), optional=True),
+        Kind("tracking", "register_trackers", offers=("event",), needs=("event",), optional=True, observes=True),
     )
 }
 """All kinds by name, which is also the name of the config group."""
+
+RESULT_KINDS = tuple(name for name, kind in KINDS.items() if not kind.observes)
+"""The kinds whose plugins results depend on."""
 
 HOOKS = (*(kind.hook for kind in KINDS.values()), TRUSTED_TYPES)
 """All hooks in the order in which they are called; each takes ``register``."""

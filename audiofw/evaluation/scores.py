@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.errors import ConfigError, nearest
+from audiofw.errors import ConfigError, ScoreError, nearest
 from audiofw.evaluation.label_scores import score_labels
 
 GREATER_IS_BETTER = {
@@ -181,3 +181,12 @@ def _matthews(right: np.ndarray, true: np.ndarray, predicted: np.ndarray, total:
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
+
+
+def refuse_low(score: str, value: float, least: float | None) -> None:
+    """Raise ScoreError if a score is worse than the least one; for a score to be minimised, that is the largest."""
+    if least is None:
+        return
+    greater = HIGHER_IS_BETTER[score]
+    if (value < least) if greater else (value > least):
+        raise ScoreError(f"{score} {value:.3f} is {'below' if greater else 'above'} min_score={least:g}")

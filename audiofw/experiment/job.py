@@ -13,8 +13,11 @@ from audiofw.contract.blame import named
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, DataError
+from audiofw.evaluation.cross_validate import FoldResult
+from audiofw.evaluation.scores import refuse_low
 from audiofw.experiment.run import Result, Watch, rehearse, run, run_code
 from audiofw.experiment.supervisor import session_start
+from audiofw.experiment.tracking import Tell, describe_fold, list_files, track_run
 from audiofw.experiment.tune.part import Pruned, TrialRole
 from audiofw.experiment.tune.trial import narrow, watch
 from audiofw.extraction.clips import find
@@ -43,11 +46,14 @@ def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequenc
     ------
     DataError
         After printing, if something that was asked for could not be written.
+    ScoreError
+        After printing, if the score is worse than ``min_score``.
     """
     result, dataset = run_found(config, choices, folder, overrides)
     print_summary(result.metrics, dataset, result.failures, choices, folder)
     if result.missing:
         raise DataError("; ".join(result.missing))
+    refuse_low(config.score, result.score, config.min_score)
     return result.score
 
 
@@ -124,18 +130,34 @@ def _run_noted(
     clear_results(folder)
     record = begin_job(folder, job, overrides, config.score)
     remember_sources()
+    tell = track_run(config, choices, dataset, folder)
+    tell("run_begins")
     try:
         with named({kind: choice.name for kind, choice in choices.items()}):
-            result = run(config, choices, dataset, folder, watcher)
+            result = run(config, choices, dataset, folder, _watch_both(tell, watcher))
     except Pruned as pruned:
         end_job(folder, record, reason=str(pruned), pruned=True)
+        tell("run_fails", reason=str(pruned))
         raise
     except BaseException as error:  # the record must be true after Ctrl-C, too
         with suppress(DataError):
             end_job(folder, record, reason=describe_error(error))
+        tell("run_fails", reason=describe_error(error))
         raise
     try:
         end_job(folder, record, value=result.score, missing="; ".join(result.missing) or None)
     except DataError as error:
-        return replace(result, missing=[*result.missing, str(error)])
+        result = replace(result, missing=[*result.missing, str(error)])
+    tell("run_ends", metrics=result.metrics, files=list_files(folder))
     return result
+
+
+def _watch_both(tell: Tell, watcher: Watch | None) -> Watch:
+    """Tell the tracker of each fold, then whoever watches, who may end the run."""
+
+    def watch_fold(result: FoldResult, n_folds: int) -> None:
+        tell("fold_done", fold=describe_fold(result, n_folds))
+        if watcher:
+            watcher(result, n_folds)
+
+    return watch_fold

@@ -40,6 +40,11 @@ def supervise(words: Sequence[str]) -> int:
     -------
     int
         The child's exit code; 1 if it was 0 and a job failed.
+
+    Raises
+    ------
+    ScoreError
+        If the best score is worse than ``min_score``.
     """
     os.environ[START] = datetime.now().astimezone().isoformat()
     with tempfile.TemporaryDirectory() as scratch:
@@ -48,7 +53,10 @@ def supervise(words: Sequence[str]) -> int:
         while code and note.exists() and (lost := _lost(note)):
             code = _run_child(_again(words, note, lost, code), note)
         failures = _show(Path(note.read_text())) if note.exists() else 0
-    return 128 - code if code < 0 else code or int(failures > 0)
+        code = 128 - code if code < 0 else code or int(failures > 0)
+        if code == 0 and note.exists():
+            _refuse_low(Path(note.read_text()))
+    return code
 
 
 def _lost(note: Path) -> list[Path]:
@@ -100,11 +108,27 @@ def _refresh(note: Path) -> None:
 
 
 def _show(folder: Path) -> int:
-    from audiofw.report.leaderboard import show_leaderboard
+    """Print a sweep's leaderboard, tell its tracker, and count the jobs that failed."""
+    if not any(folder.rglob("result.json")):  # it was rejected before any job
+        return 0
+    from audiofw.experiment.tracking import track_sweep
+    from audiofw.report.leaderboard import as_json, count_failures, present_leaderboard
 
-    return (
-        show_leaderboard(folder) if any(folder.rglob("result.json")) else 0
-    )  # otherwise it was rejected before any job
+    board = present_leaderboard(folder)
+    track_sweep(folder)("sweep_ends", leaderboard=as_json(board))
+    return count_failures(board)
+
+
+def _refuse_low(folder: Path) -> None:
+    from audiofw.evaluation.scores import refuse_low
+    from audiofw.experiment.tracking import read_config_of_sweep
+    from audiofw.leaderboard.ranking import rank
+    from audiofw.leaderboard.runs import read_runs
+
+    least = read_config_of_sweep(folder).get("min_score")
+    board = rank(read_runs([folder]), ensemble=False) if least is not None else None
+    if board and board.rows and board.rows[0].value is not None:
+        refuse_low(board.score, board.rows[0].value, least)
 
 
 def is_supervised() -> bool:

@@ -19,7 +19,7 @@ from audiofw.contract.registry import PATH_VARIABLE, load_menus, owner_of
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.kit import checks
 from audiofw.kit.checks import Trial
-from audiofw.kit.round_trip import survives_saving
+from audiofw.kit.round_trip import survives_saving, takes_every_event
 from audiofw.kit.sounds import make_clips
 
 Test = Callable[[Trial], str]
@@ -52,6 +52,7 @@ TESTS: dict[str, dict[str, Test]] = {
         "all clips, 1 Hz to 384 kHz": checks.changes_any_clip,
         "twice": checks.draws_from_the_generator,
     },
+    "tracking": {"every event": takes_every_event},
 }
 """The checks of each kind, in addition to those of all kinds."""
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from audiofw.config.options import effect_of
 from audiofw.config.overrides import as_typed
-from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.hookspecs import KINDS, RESULT_KINDS
 from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.runs import Run, as_number
 
@@ -61,7 +61,7 @@ def find_columns(runs: Sequence[Run]) -> list[str]:
 
 def _find_options(runs: Sequence[Run]) -> list[str]:
     runs = [run for run in runs if run.options]
-    kinds: list[str] = [kind for kind in KINDS if _differ(run.options.get(f"{kind}.name") for run in runs)]
+    kinds: list[str] = [kind for kind in RESULT_KINDS if _differ(run.options.get(f"{kind}.name") for run in runs)]
     keys = dict.fromkeys(key for run in runs for key in run.options)
     return [*kinds, *(key for key in keys if _matters(key) and _differs_within(key, runs))]
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.hookspecs import RESULT_KINDS
 from audiofw.errors import DataError
 from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.cautions import find_cautions, warnings_of
@@ -31,12 +31,23 @@ FACTS = ("n_clips", "n_tested", "n_folds", "n_failures", "n_columns", "extract_s
 
 
 def show_leaderboard(folder: Path) -> int:
-    """Print a sweep's leaderboard, and write ``leaderboard.csv`` and ``report.html``.
+    """Print a sweep's leaderboard, and write ``leaderboard.csv`` and ``report.html``; see `present_leaderboard`.
 
     Returns
     -------
     int
         Number of runs that failed, or could not save all of their results.
+    """
+    return count_failures(present_leaderboard(folder))
+
+
+def count_failures(board: Leaderboard) -> int:
+    """Count the runs that failed, or could not save all of their results."""
+    return len(board.failures) + len(_incomplete(board))
+
+
+def present_leaderboard(folder: Path) -> Leaderboard:
+    """Print a sweep's leaderboard, and write ``leaderboard.csv`` and ``report.html``.
 
     Raises
     ------
@@ -49,7 +60,7 @@ def show_leaderboard(folder: Path) -> int:
     write_leaderboard_table(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
     report = _write_report(folder, board)
     console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
-    return len(board.failures) + len(_incomplete(board))
+    return board
 
 
 def _next_steps(folder: Path, board: Leaderboard, report: Path | None) -> Iterator[str]:
@@ -230,7 +241,7 @@ def as_json(board: Leaderboard) -> dict[str, Any]:
 
 def _records(board: Leaderboard) -> list[dict[str, Any]]:
     """List the ranked runs, the ensemble, and the runs without a rank."""
-    columns = list(dict.fromkeys([*KINDS, *board.columns]))
+    columns = list(dict.fromkeys([*RESULT_KINDS, *board.columns]))
     weights = {run.folder: weight for run, weight in board.ensemble.members} if board.ensemble else {}
     ranked = [
         {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.contract.hookspecs import KINDS
+from audiofw.contract.hookspecs import KINDS, RESULT_KINDS
 from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.report.facts import Facts, dig
 from audiofw.report.figures import Matrix
@@ -27,7 +27,7 @@ def of_run(
         "scores": scores,
         "axis": next(row.ends for row in scores if HIGHER_IS_BETTER[row.key]),
         "fold_numbers": range(max((len(row.folds) for row in scores), default=0)),
-        "plugins": {kind: dig(config, kind, "name") or "?" for kind in KINDS},
+        "plugins": {kind: dig(config, kind, "name") or "?" for kind in RESULT_KINDS},
         "source": dig(config, "data", "source") or facts.folder.name,
         "per_class": [{**row, "clips": counts[row["class"]]} for row in metrics["per_class"]],
         "most_clips": max([1, *counts.values()]),

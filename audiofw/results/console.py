@@ -13,6 +13,7 @@ from rich.table import Table
 
 from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.config.overrides import command_line
+from audiofw.contract.hookspecs import RESULT_KINDS
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.evaluation.scores import OF_TASK
@@ -180,7 +181,7 @@ def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
 
 def _next_steps(choices: Mapping[str, Choice], folder: Path) -> Iterator[str]:
     """Say how to use the model, if the run has saved one, and where the results are."""
-    chosen = [part for choice in choices.values() for part in choice.parts()]
+    chosen = [part for kind, choice in choices.items() if kind in RESULT_KINDS for part in choice.parts()]
     owners = [choice.plugin.owner for choice in (*chosen, *choices["model"].members())]
     yield from predict_step(folder, owners)
     if (folder / REPORT).is_file():

@@ -42,13 +42,18 @@ def save_results(
     DataError
         For the first file that cannot be written.
     """
-    chosen = {kind: {"name": choice.name, **choice.options} for kind, choice in choices.items()}
     config_file, versions_file, predictions_file, failures_file, metrics_file = (folder / name for name in RESULTS)
-    write_text(config_file, OmegaConf.to_yaml({**asdict(config), **chosen}))
+    write_text(config_file, OmegaConf.to_yaml(config_values(config, choices)))
     write_json(versions_file, versions(choices))
     write_rows(predictions_file, _predictions(clips, evaluation, metrics["classes"]))
     write_rows(failures_file, [Failure._fields, *failures])
     write_json(metrics_file, metrics)
+
+
+def config_values(config: Config, choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """Give the whole config as plain values, with a section for each plugin."""
+    chosen = {kind: {"name": choice.name, **choice.options} for kind, choice in choices.items()}
+    return {**asdict(config), **chosen}
 
 
 def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequence[str]) -> Iterable[Sequence[Any]]:

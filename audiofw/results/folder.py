@@ -17,6 +17,8 @@ RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "m
 """What `audiofw.results.files.save_results` writes, in this order."""
 OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, FOLDER})
 """Everything that a run writes into its folder, besides its log and Hydra's files."""
+SAVED = (*RESULTS, REPORT, FOLDER)
+"""What of it is of use to others."""
 LOCK = ".run.lock"
 HYDRAS = ".hydra"
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from audiofw.bundle.files import FOLDER
 from audiofw.config.options import Config, effect_of, option_values
+from audiofw.contract.hookspecs import RESULT_KINDS
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
 from audiofw.errors import AudiofwError, first_line, one_line
@@ -69,7 +70,7 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
     """
     facts = {
         "config": {key: value for key, value in option_values(config) if _identifies(key)},
-        "plugins": {kind: choice.identity for kind, choice in choices.items()},
+        "plugins": {kind: choices[kind].identity for kind in choices if kind in RESULT_KINDS},
         "data": _data(dataset),
         "code": code,
         "libraries": versions_of(FIGURES),

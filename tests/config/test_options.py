@@ -34,6 +34,7 @@ EFFECTS: dict[Effect, set[str]] = {
         "tune.prune",
         "tune.sampler",
         "tune.storage",
+        "min_score",
     },
     "measures": {"coverage", "robustness", "score"},
     "predictions": {
@@ -124,6 +125,7 @@ WITHOUT_EFFECT = [
     "data.max_unpacked_gb=3",
     "data.on_error=raise",
     "data.on_plugin_error=skip",
+    "min_score=0.1",
     "n_jobs=1",
     "report.audio=false",
     "sweep.rerun=all",

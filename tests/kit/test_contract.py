@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import ConfigError
 from audiofw.kit.contract import contract_checks, plugins_of
 from audiofw.kit.cost import measure_cost
@@ -14,7 +15,7 @@ HEAD = """import numpy as np
 from audiofw import hookimpl
 
 @hookimpl
-def register_{kind}s(register):
+def {hook}(register):
     register(mine{facts})
 
 """
@@ -24,6 +25,7 @@ BODIES = {
     "model": '"Mine."\nfrom sklearn.naive_bayes import GaussianNB\nreturn GaussianNB()',
     "split": '"Mine."\nfrom sklearn.model_selection import KFold\nreturn KFold(2, shuffle=True, random_state=seed)',
     "augmentation": '"Mine."\nreturn y * np.float32(rng.uniform(0.5, 1))',
+    "tracking": '"Mine."\nassert event.name',
 }
 ASKS = {
     "feature": "y, sr",
@@ -31,6 +33,7 @@ ASKS = {
     "model": "seed",
     "split": "seed",
     "augmentation": "y, sr, rng",
+    "tracking": "event",
 }
 
 
@@ -39,7 +42,7 @@ def write(tmp_path: Path):
     """Write a plugin file of one kind, with a body that is wrong in some way."""
 
     def write(kind: str, body: str | None = None, *, options: str = "", facts: str = "", top: str = "") -> Path:
-        head = HEAD.format(kind=kind, facts=facts) + textwrap.dedent(top)
+        head = HEAD.format(hook=KINDS[kind].hook, facts=facts) + textwrap.dedent(top)
         code = f"{head}\ndef mine({ASKS[kind]}{options}):\n" + textwrap.indent(body or BODIES[kind], "    ") + "\n"
         (tmp_path / "mine.py").write_text(code)
         return tmp_path / "mine.py"
@@ -243,11 +246,23 @@ def test_a_name_stands_for_every_plugin_that_has_it_and_a_kind_for_one():
     assert {check.who for check in contract_checks("feature=stft", "split=kfold")} == {"feature=stft", "split=kfold"}
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('event.metrics["value"]', "FAILED mine.py:11: KeyError: 'value'"),
+        ('if event.name == "sweep_ends":\n    1 / 0', "FAILED mine.py:12: ZeroDivisionError"),
+        ('if event.name == "run_fails":\n    event.reason.nothing', "FAILED mine.py:12: AttributeError"),
+    ],
+)
+def test_a_tracker_has_to_take_every_event(write, body, said):
+    assert result(write("tracking", f'"M."\n{body}'), "every event").startswith(said)
+
+
 @pytest.mark.parametrize("kind", BODIES)
 def test_the_cost_of_what_works_on_clips_is_measured_beside_a_built_in_one(write, kind):
     (plugin,), menus = plugins_of(write(kind))
     cost = measure_cost(plugin, menus)
-    if kind in ("model", "split"):
+    if kind in ("model", "split", "tracking"):
         assert cost is None
     else:
         assert np.isfinite([cost.seconds, cost.its_seconds]).all()

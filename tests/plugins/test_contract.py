@@ -37,13 +37,13 @@ def bound(plugin: Plugin, sr: int | None = None, **options) -> Choice:
 
 
 def need_library(who: str) -> None:
-    needed = {"model=catboost": "catboost", "feature=embedding": "onnxruntime"}
+    needed = {"model=catboost": "catboost", "feature=embedding": "onnxruntime", "tracking=mlflow": "mlflow"}
     if who in needed:
         pytest.importorskip(needed[who], reason="an extra; .[test] has it")
 
 
 SCRATCH = tempfile.TemporaryDirectory()
-OPTIONS = {}
+OPTIONS = {"tracking=mlflow": {"uri": f"sqlite:///{SCRATCH.name}/mlflow.db"}}
 if find_spec("onnxruntime"):
     NETWORK = str(nets.write_onnx(Path(SCRATCH.name) / "net.onnx"))
     OPTIONS["feature=embedding"] = {"model": NETWORK, "sample_rate": SR, "window": nets.WIDE / SR}
