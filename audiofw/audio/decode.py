@@ -15,7 +15,7 @@ import soundfile
 
 from audiofw.audio.containers import read_header
 from audiofw.audio.spliced import open_spliced
-from audiofw.audio.streams import find_streams, states_length
+from audiofw.audio.streams import find_streams, start_near, states_length
 from audiofw.errors import DataError
 
 BLOCK = 2**20  # samples read at once, over all channels
@@ -129,7 +129,7 @@ class Reader:
         end = math.inf if frames is None else start + frames
         at, failure = start, None
         if self.hint is None or start < self.hint or start == 0:
-            for block, failure in _read(self._file, size, start, end, lead):  # noqa: B007
+            for block, failure in self._from(size, start, end, lead):  # noqa: B007
                 at += len(block)
                 if len(block):
                     yield block
@@ -145,6 +145,18 @@ class Reader:
         if at < end:
             self._note_end(at, failure)
         self._note_header()
+
+    def _from(
+        self, size: int, start: int, end: float, lead: int
+    ) -> Iterator[tuple[np.ndarray, soundfile.LibsndfileError | None]]:
+        """Read blocks from a frame, in a long MP3 file without visiting all before."""
+        near = start_near(self.path, start, lead) if lead and start and self._file.format == "MP3" else None
+        if near is None:
+            yield from _read(self._file, size, start, end, lead)
+            return
+        pieces, skipped = near
+        with _Sound(open_spliced(self.path, pieces)) as part:
+            yield from _read(part, size, start - skipped, end - skipped, lead=start)
 
     def _beyond(self, size: int, at: int, end: float, lead: int) -> Iterator[np.ndarray]:
         """Read the part of a compressed file beyond the length in its header, or libsndfile's estimate."""

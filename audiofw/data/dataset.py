@@ -171,7 +171,7 @@ def find_clips(
         recordings = {name: piece.recording for name, piece in made.items()}
         names = leave_out(made, skipped, passed, recordings) if skipped else list(made)
         found = _stretches({name: made[name] for name in names}, files)
-        for doubt in all_doubts([clip.label for clip in found.values()], task):
+        for doubt in all_doubts([clip.label for clip in found.values() if clip.label], task):
             log.warning("%s: %s", path, doubt)
     read = split_labels if task == "multilabel" else None
     labels = of_classes({name: clip.label for name, clip in found.items()}, include, exclude, passed, read)
