@@ -11,6 +11,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from benchmarks.intervals import Scene, simulate, truth
 from benchmarks.leaderboard import Sweeps, before, corrected_t_test, holm, mcnemar, measure
+from benchmarks.mixtures import LOUDER, Sound, mix, pair, write_mixtures
 
 
 def hits(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,3 +53,36 @@ def test_simulated_groups_have_the_accuracy_that_is_their_truth():
     scene = Scene(n_groups=4000, size=5, spread=0.5)
     y, predicted, _, _ = simulate(scene, np.random.default_rng(0))
     assert (y == predicted).mean() == pytest.approx(truth(scene)["accuracy"], abs=0.01)
+
+
+def sounds_of(classes: str, each: int = 4) -> list[Sound]:
+    chance = np.random.default_rng(0)
+    return [
+        Sound(label, str(i % 2), chance.normal(size=800 + i).astype(np.float32), 8000)
+        for label in classes
+        for i in range(each)
+    ]
+
+
+def test_mixtures_are_of_two_classes_and_one_fold_and_every_sound_is_in_two():
+    sounds = sounds_of("abcd", 6)
+    pairs = pair(sounds, np.random.default_rng(1))
+    assert all(a.label != b.label and a.fold == b.fold for a, b in pairs)
+    used = [id(sound) for two in pairs for sound in two]
+    assert sorted(used) == sorted([id(sound) for sound in sounds] * 2)
+
+
+def test_a_mixture_is_the_sum_of_its_sounds_within_the_stated_levels():
+    a, b = sounds_of("ab", 1)
+    y = mix(a, b, np.random.default_rng(2))
+    assert len(y) == max(len(a.y), len(b.y))
+    (of_a, of_b), rest, _, _ = np.linalg.lstsq(np.stack([np.pad(x.y, (0, len(y) - len(x.y))) for x in (a, b)], 1), y)
+    assert rest.sum() < 1e-9 * np.sum(y**2)
+    assert abs(20 * np.log10(of_a / of_b)) <= LOUDER + 0.5
+
+
+def test_the_table_lists_both_labels_and_the_fold(tmp_path):
+    write_mixtures(sounds_of("ab"), tmp_path)
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert lines[:2] == ["path,label,fold", "000.wav,a;b,0"]
+    assert len(list(tmp_path.glob("*.wav"))) == len(lines) - 1 == 8
