@@ -4,7 +4,8 @@
 
 ESC-10 is tested in its own five folds, spoken digits on each speaker in turn, by a model trained on the others. Every
 score is out of fold, with its 95 % interval (digits: over speakers). In the rows "labels shuffled", the
-labels are permuted among the clips: a score above chance would show a leak.
+labels are permuted among the clips: a score above chance would show a leak. Rows with a pretrained network need its
+file in the folder of ``--networks``, see docs/embeddings.md; without it, they are left out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ["feature=ripples", "pooling=functionals", "audio.duration=10"]
+WIDE = [
+    *["feature=ripples+wide:ripples", "audio.duration=3", "feature.wide.audio.duration=5"],
+    "feature.wide.audio.sample_rate=44100",
+]
+NETWORKS = re.compile("yamnet|birdnet|speech_embedding")
 ROWS: dict[str, list[str]] = {
     "defaults": [],
     "quick": ["+experiment=quick"],
@@ -49,6 +55,27 @@ ROWS: dict[str, list[str]] = {
     "quick, mel instead of ripples": ["+experiment=quick", "feature=mel"],
     "quick, mfcc instead of ripples": ["+experiment=quick", "feature=mfcc"],
     "descriptors, stats, lightgbm": ["feature=descriptors", "pooling=stats", "model=lightgbm"],
+    "ripples and mfcc": ["feature=ripples+mfcc", "feature.mfcc.pooling=stats", "audio.duration=10"],
+    "ripples and mfcc, columns joined": [
+        *["feature=ripples+mfcc", "feature.mfcc.pooling=stats", "audio.duration=10", "feature.join=columns"],
+    ],
+    "ripples of 3 s at 22 kHz and of 5 s at 44 kHz": WIDE,
+    "ripples of 3 s at 22 kHz and of 5 s at 44 kHz, columns joined": [*WIDE, "feature.join=columns"],
+    "yamnet": ["feature=yamnet", "audio.duration=10"],
+    "yamnet, labels shuffled": ["feature=yamnet", "audio.duration=10"],
+    "yamnet, stats": ["feature=yamnet", "pooling=stats", "audio.duration=10"],
+    "birdnet": ["feature=birdnet", "audio.duration=10"],
+    "speech_embedding": ["feature=speech_embedding", "audio.duration=10"],
+    "ripples and yamnet": ["feature=ripples+yamnet", "audio.duration=10"],
+    "ripples and yamnet, labels shuffled": ["feature=ripples+yamnet", "audio.duration=10"],
+    "ripples and yamnet, columns joined": ["feature=ripples+yamnet", "audio.duration=10", "feature.join=columns"],
+    "ripples and birdnet": ["feature=ripples+birdnet", "audio.duration=10"],
+    "ripples and speech_embedding": ["feature=ripples+speech_embedding", "audio.duration=10"],
+    "ripples and speech_embedding, columns joined": [
+        *["feature=ripples+speech_embedding", "audio.duration=10", "feature.join=columns"],
+    ],
+    "ripples, yamnet and birdnet": ["feature=ripples+yamnet+birdnet", "audio.duration=10"],
+    "quick, each speaker normalised": ["+experiment=quick", "normalize=group"],
     "mfcc, stats, lightgbm": ["feature=mfcc", "pooling=stats", "model=lightgbm", "audio.focus=start"],
 }
 SETS = {  # pattern of the clips' names, and the split to use
@@ -64,12 +91,20 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="; ".join(ROWS))
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.md")
+    parser.add_argument("--networks", type=Path, help="folder with the files of pretrained networks")
     args = parser.parse_args()
+    if args.networks:
+        os.environ["AUDIOFW_NETWORKS"] = str(args.networks)
     with tempfile.TemporaryDirectory(prefix="audiofw-accuracy-") as scratch:
         folders = {name: unpack(getattr(args, name), Path(scratch) / name) for name in SETS}
         rows = []
-        for name in args.only:
-            rows.append([name, *(shown(score(folders[data], data, name)) for data in SETS)])
+        for name in (name for name in args.only if args.networks or not NETWORKS.search(name)):
+            sets = {
+                data: data != "esc10" or "normalize=group" not in ROWS[name] for data in SETS
+            }  # which has no groups
+            rows.append(
+                [name, *(shown(score(folders[data], data, name)) if fits else "–" for data, fits in sets.items())]
+            )
             sys.stderr.write(" | ".join(rows[-1]) + "\n")
             args.out.write_text(
                 page(rows), encoding="utf-8"
