@@ -277,7 +277,7 @@ def test_help_shows_menus_and_config_without_heavy_imports():
     assert done.stderr.strip() == "[]"
     (models,) = re.findall(r"^model: (.*)$", done.stdout, re.MULTILINE)
     assert {"lightgbm", "svm", "vote", "xgboost"} <= set(models.split(", "))
-    assert "sample_rate: 22050" in done.stdout
+    assert "sample_rate: auto" in done.stdout
 
 
 def test_help_lists_every_command(audiofw):
