@@ -41,6 +41,8 @@ def take_plugin_folders(words: Sequence[str]) -> list[str]:
 
 
 _TEXT = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_KEYS))}))=(?P<value>.+)", re.DOTALL)
+_FILE = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(KINDS)})\.[\w.]+)=(?P<value>.+)", re.DOTALL)
+_HARMLESS = re.compile(r"[A-Za-z0-9_./\\:-]+")
 _SWITCH = re.compile(rf"^(\+{{0,2}}(?:{'|'.join(SWITCHES)}))=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
 _OFF = re.compile(rf"^({'|'.join(kind.name for kind in KINDS.values() if kind.optional)})=null$")
 _LIST = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_LISTS))}))=(?P<value>\[.*\])", re.DOTALL)
@@ -56,10 +58,11 @@ def quote_text(words: Sequence[str]) -> list[str]:
     alone: what is quoted already, ``null``, and explicit sweeps: ``choice(a.zip,b.zip)``. Hydra cannot assign a value
     to a section, so ``bundle=false`` becomes ``bundle.enabled=false``; nor null to a config group, so
     ``augmentation=null`` becomes ``~augmentation``. The items of a list of text stay text, be they ``Grünfink``,
-    ``true``, ``nan`` or ``007``; and ``1e2`` becomes ``100``, since Hydra would take it for a float.
+    ``true``, ``nan`` or ``007``; so do options of plugins that name an existing file. ``1e2`` becomes ``100``, since
+    Hydra would take it for a float.
     """
     words = [_OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word)) for word in words]
-    return [_plain_text(word) or _plain_list(word) or _whole_numbers(word) for word in words]
+    return [_plain_text(word) or _plain_file(word) or _plain_list(word) or _whole_numbers(word) for word in words]
 
 
 def as_typed(word: str) -> str:
@@ -88,6 +91,14 @@ def _plain_text(word: str) -> str | None:
     if not (match := _TEXT.fullmatch(word)):
         return None
     return word if _HYDRAS_OWN.fullmatch(match["value"]) else f"{match['key']}={_quoted(match['value'])}"
+
+
+def _plain_file(word: str) -> str | None:
+    """Quote the path of an existing file, ``feature.model=My Net (1).onnx``, unless Hydra reads it as it is."""
+    match = _FILE.fullmatch(word)
+    if not match or _HYDRAS_OWN.fullmatch(match["value"]) or _HARMLESS.fullmatch(match["value"]):
+        return None
+    return f"{match['key']}={_quoted(match['value'])}" if Path(match["value"]).expanduser().is_file() else None
 
 
 def _plain_list(word: str) -> str | None:

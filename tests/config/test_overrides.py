@@ -185,3 +185,23 @@ def test_whole_numbers_in_sweeps_and_lists_may_have_exponents_and_text_keeps_the
         "model.a='1e2'",
         "x.y=a1e2",
     ]
+
+
+@pytest.mark.parametrize("name", ["My Net (1).onnx", "a,b.onnx", "Grün=1.onnx", "it's.onnx", "[x].onnx", "plain.onnx"])
+def test_a_plugins_option_may_name_a_file_with_any_characters(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"network")
+    words = quote_text([f"feature.model={name}", f"feature.net.model={name}", f"+feature.front={name}"])
+    parsed = OverridesParser.create().parse_overrides(words)
+    assert [override.value() for override in parsed] == [name] * 3
+    assert [as_typed(word) for word in words] == [
+        f"feature.model={name}",
+        f"feature.net.model={name}",
+        f"+feature.front={name}",
+    ]
+
+
+def test_what_names_no_file_is_left_to_hydra(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["feature.n_mels=32,64", "model.members=[svm,lda]", "feature.model=gone (1).onnx"]
+    assert quote_text(words) == words
