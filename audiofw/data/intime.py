@@ -109,7 +109,7 @@ def _take_unlabelled(labelled: Labelled, files: Mapping[str, Path], cut: Cut, pa
 def _split(row: Annotation, task: str, separator: str | None) -> list[Annotation]:
     """Divide a row with several labels."""
     label = composed(row.label)
-    if task == "single":
+    if task == "single" or not label:
         return [row._replace(label=label)]
     return [row._replace(label=each) for each in split_labels(join_labels(label.split(separator or JOINT)))]
 

@@ -48,7 +48,7 @@ def events_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> list[Part
     """
     found: dict[tuple[float | None, float | None, str], Part] = {}
     for row in rows:
-        if row.label != cut.annotated:
+        if row.label and row.label != cut.annotated:
             start, end = _widened(row, seconds, cut.duration) if cut.widen else (row.start, row.end)
             found.setdefault((start, end, row.label), Part(start, end, (row.label,), (row,)))
     return list(found.values())
@@ -66,7 +66,8 @@ def windows_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> tuple[li
     """Cut a recording into windows.
 
     A window has the labels of which an event overlaps it by ``min_overlap`` of the shorter of the two. If it has none,
-    but an event reaches into it, it is left out; and so is one without labels outside the annotated stretches.
+    but an event, or something without a label, reaches into it, it is left out; and so is one without labels outside
+    the annotated stretches.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def windows_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> tuple[li
         for start, end in spans:
             for i in range(bisect_right(starts, start - size), bisect_left(starts, end)):
                 overlap = min(end, starts[i] + size) - max(start, starts[i])
-                if overlap >= cut.min_overlap * min(size, end - start) - TOUCH:
+                if label and overlap >= cut.min_overlap * min(size, end - start) - TOUCH:
                     overlaps[i][label] = overlaps[i].get(label, 0.0) + overlap
                 elif overlap > TOUCH:
                     scraps[i] = True

@@ -334,3 +334,12 @@ def test_a_manifest_with_times_finds_recordings_in_the_root(recorded, tmp_path):
 )
 def test_all_of_a_recording_has_one_group(groups, recordings, expected):
     assert keep_together(groups, recordings) == expected
+
+
+@pytest.mark.parametrize("task", ["single", "multilabel"])
+def test_where_a_label_was_forgotten_there_is_no_background(recorded, task):
+    root = recorded("a.wav")
+    write(root / "a.txt", "0\t2\twren\n5\t5.5\t\n")
+    found = find_clips(root, annotations=str(root), cut=WINDOWS, task=task)
+    assert [clip.start for clip in found.clips] == [0.0, 2.0, 6.0, 8.0]
+    assert [(flaw.line, flaw.reason) for flaw in found.flaws] == [(2, "the label is empty")]

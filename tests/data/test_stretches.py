@@ -119,3 +119,10 @@ def test_a_label_of_the_whole_recording_is_that_of_every_window():
 def test_without_a_hop_windows_overlap_by_half():
     parts, _ = windows_of([], 4.0, WINDOWS._replace(hop=None))
     assert [part.start for part in parts] == [0.0, 1.0, 2.0]
+
+
+def test_what_has_no_label_is_not_background_either():
+    parts, scraps = windows_of(rows((3.5, 4.5, ""), (6.0, 8.0, "a")), 8.0, WINDOWS._replace(hop=2.0))
+    assert spans(parts) == [(0.0, 2.0), (6.0, 8.0, "a")]
+    assert scraps == 2
+    assert spans(events_of(rows((3.5, 4.5, ""), (6.0, 8.0, "a")), 8.0, EVENT)) == [(6.0, 8.0, "a")]

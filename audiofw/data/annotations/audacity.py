@@ -37,13 +37,11 @@ def read_audacity(path: Path, text: str) -> Iterator[Annotation | Flaw]:
     return iter(found)
 
 
-def _label(path: Path, number: int, cells: list[str]) -> Annotation:
+def _label(path: Path, number: int, cells: list[str]) -> Annotation | Flaw:
     start, end = (_cell(cells, i, name) for i, name in enumerate(("start", "end")))
     check_times(start, end)
-    label = "\t".join(cells[2:]).strip()
-    if not label:
-        raise DataError("the label is empty")
-    return Annotation("", start, end, label, source=path, line=number)
+    row = Annotation("", start, end, "\t".join(cells[2:]).strip(), source=path, line=number)
+    return row if row.label else Flaw(path, number, "the label is empty", row)
 
 
 def _with_frequencies(row: Annotation | Flaw, cells: list[str]) -> Annotation | Flaw:

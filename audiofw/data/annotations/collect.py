@@ -23,7 +23,8 @@ SLACK = 0.05  # seconds by which programs round an end beyond that of the record
 class Labelled(NamedTuple):
     """What label tables say of some recordings."""
 
-    rows: dict[str, list[Annotation]]  #: of each recording with a table or a row, sorted by time; may be empty
+    rows: dict[str, list[Annotation]]  #: of each recording with a table or a row, sorted by time; may be empty.
+    #: A row with an empty label says that something unknown is there; it is also a flaw.
     seconds: dict[str, float]  #: the length of each of them
     flaws: list[Flaw]  #: rows and tables that cannot be used
     notes: list[str]  #: rows that are used, but look wrong
@@ -113,17 +114,17 @@ def _sort_out(
 ) -> None:
     """Read one table into ``rows``; a table without names of recordings is of the one that it is named after."""
     found = list(read_annotations(table, chosen))
-    own = [row for row in found if isinstance(row, Annotation) and not row.recording]
+    flaws += [row for row in found if isinstance(row, Flaw)]
+    usable = [each for row in found if (each := row.unlabelled if isinstance(row, Flaw) else row)]
+    own = [row for row in usable if not row.recording]
     if own or not found:
         try:
             rows.setdefault(recordings.beside(table), []).extend(own)
         except DataError as error:
             flaws.append(Flaw(table, None, f"{error}; its {len(own)} labels are not used"))
     find = _remembered(recordings.find)
-    for row in found:
-        if isinstance(row, Flaw):
-            flaws.append(row)
-        elif row.recording:
+    for row in usable:
+        if row.recording:
             name = find(row.recording)
             if isinstance(name, DataError):
                 flaws.append(Flaw(table, row.line, str(name)))
@@ -178,7 +179,7 @@ def _within(row: Annotation, seconds: float, name: str, labelled: Labelled) -> A
 def _overlaps(rows: Iterable[Annotation]) -> Iterator[str]:
     """Note the rows that begin before an earlier one of the same label has ended."""
     last: dict[str, Annotation] = {}
-    for row in rows:
+    for row in (row for row in rows if row.label):
         before = last.get(row.label)
         if before and before.end is not None and row.start is not None and row.start < before.end:
             yield f"{row.where}: overlaps another {row.label!r}, {_seen_from(row, before)}; both are used"

@@ -134,9 +134,10 @@ def check_columns(path: Path, header: Sequence[str], used: Used) -> None:
 def read_row(path: Path, line: int, cells: Sequence[str], used: Used) -> Annotation | Flaw:
     """Read one row; one that cannot be used is a flaw, with the reason."""
     try:
-        return _annotation(path, line, cells, used)
+        row = _annotation(path, line, cells, used)
     except DataError as error:
         return Flaw(path, line, str(error))
+    return row if row.label else Flaw(path, line, f"column {used['label'].name!r}: the label is empty", row)
 
 
 def _annotation(path: Path, line: int, cells: Sequence[str], used: Used) -> Annotation:
@@ -148,8 +149,6 @@ def _annotation(path: Path, line: int, cells: Sequence[str], used: Used) -> Anno
     if start is not None and end is not None:
         end = end if until == "end" else start + end
         check_times(start, end)
-    if not text["label"]:
-        raise DataError(f"column {used['label'].name!r}: the label is empty")
     low, high = (_number(text, used, key) if text.get(key) else None for key in ("low", "high"))
     facts = {key: text[key] for key in ("group", "fold") if text.get(key)}
     return Annotation(text.get("path", ""), start, end, text["label"], low, high, path, line, **facts)

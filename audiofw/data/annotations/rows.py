@@ -38,6 +38,7 @@ class Flaw(NamedTuple):
     source: Path
     line: int | str | None
     reason: str  #: names the column
+    unlabelled: Annotation | None = None  #: the stretch of a row that lacks only its label: something is there
 
     @property
     def where(self) -> str:
