@@ -7,17 +7,20 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 from audiofw.config.overrides import take_plugin_folders
 from audiofw.errors import AudiofwError, ConfigError, PluginError, nearest
 from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
-from audiofw.system.logs import Terminal
+from audiofw.system import progress
+from audiofw.system.logs import VERBOSITY, Terminal
 from audiofw.version import __version__
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name for it
+FLAGS_OF_VERBOSITY = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 FLAGS_WITHOUT_VALUE = ("-m", "--multirun", "-r", "--run", "--plan")
 
 
@@ -36,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost LightGBM 20 × on a busy machine
     traceback_wanted = os.environ.get(TRACEBACK_VARIABLE) == "1"
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        with _verbosity(take_plugin_folders(words)) as rest:
+            return _dispatch(rest)
     except AudiofwError as error:
         if traceback_wanted:
             raise
@@ -46,6 +51,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("audiofw: stopped\n")
         return 130
+
+
+@contextmanager
+def _verbosity(words: list[str]) -> Iterator[list[str]]:
+    """Take ``-q`` and ``-v`` from a command line, and let this process and its children heed the last of them."""
+    first = next((i for i, word in enumerate(words) if word not in FLAGS_OF_VERBOSITY), len(words))
+    n = first if words[first:] and words[first] in COMMANDS else len(words)  # a command has flags of its own
+    asked = [FLAGS_OF_VERBOSITY[word] for word in words[:n] if word in FLAGS_OF_VERBOSITY]
+    before = os.environ.get(VERBOSITY)
+    if asked:
+        os.environ[VERBOSITY] = asked[-1]
+    try:
+        yield [word for i, word in enumerate(words) if i >= n or word not in FLAGS_OF_VERBOSITY]
+    finally:
+        os.environ.pop(VERBOSITY, None)
+        if before is not None:
+            os.environ[VERBOSITY] = before
 
 
 def _remedy(error: AudiofwError) -> str:
@@ -69,9 +91,9 @@ COMMANDS = {
 
 
 def _dispatch(words: list[str]) -> int:
-    words = take_plugin_folders(words)
     if words and words[0] in COMMANDS:
         logging.basicConfig(format="%(message)s", handlers=[Terminal()])
+        logging.getLogger(progress.__name__).setLevel(logging.INFO)
         return int(import_module(COMMANDS[words[0]]).main(words[1:]))
     if "--version" in words:
         sys.stdout.write(f"audiofw {__version__}\n")

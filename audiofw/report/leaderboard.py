@@ -20,6 +20,7 @@ from audiofw.leaderboard.table import Row, name_by_options, run_of, show_option
 from audiofw.report.facts import owners
 from audiofw.results.console import NAMES, predict_step
 from audiofw.system.atomic import write_whole
+from audiofw.system.logs import is_quiet
 from audiofw.system.paths import from_here
 from audiofw.system.spreadsheet import records_text
 from audiofw.system.tables import new_table, open_console, show_size
@@ -59,7 +60,8 @@ def present_leaderboard(folder: Path) -> Leaderboard:
     print_leaderboard(board, console)
     write_leaderboard_table(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
     report = _write_report(folder, board)
-    console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
+    if not is_quiet():
+        console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
     return board
 
 
@@ -89,7 +91,10 @@ def write_leaderboard_csv(folder: Path) -> None:
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
     """Print the best run, the ranking with its notes, and the failed runs with their reasons."""
     if board.rows:
-        console.print(_headline(board), "", sep="\n", soft_wrap=True)
+        console.print(_headline(board), *([] if is_quiet() else [""]), sep="\n", soft_wrap=True)
+    if is_quiet():
+        return
+    if board.rows:
         table = _rank_table(board)
         if console.measure(table, options=console.options.update(max_width=10_000)).maximum > console.width:
             table = _rank_table(board, costs=False)  # rather than break names; leaderboard.csv has them

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from audiofw.bundle.files import FACTS, FOLDER
@@ -20,8 +22,11 @@ from audiofw.evaluation.scores import OF_TASK
 from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
 from audiofw.results.folder import REPORT
+from audiofw.system.logs import is_quiet, note_printed
 from audiofw.system.paths import from_here
 from audiofw.system.tables import new_table, open_console
+
+log = logging.getLogger(__name__)
 
 NAMES = {
     "accuracy": "accuracy",
@@ -48,8 +53,26 @@ def print_summary(
     choices: Mapping[str, Choice],
     folder: Path,
 ) -> None:
-    """Print the scores and the baseline's, the scores by class, what limits them, and what to do next."""
-    console = open_console()
+    """Print the scores and the baseline's, the scores by class, what limits them, and what to do next.
+
+    With ``-q`` it is the main score only. What is printed is in the log file, too.
+    """
+    console = open_console(record=True)
+    if is_quiet():
+        console.print(_headline(metrics), soft_wrap=True)
+    else:
+        _print_all(console, metrics, dataset, failures, choices, folder)
+    note_printed(log, console.export_text().rstrip())
+
+
+def _print_all(
+    console: Console,
+    metrics: Mapping[str, Any],
+    dataset: Dataset,
+    failures: Sequence[Failure],
+    choices: Mapping[str, Choice],
+    folder: Path,
+) -> None:
     console.print(_headline(metrics), _setup(metrics, choices), sep="\n", soft_wrap=True)
     console.print("", _score_table(metrics), "", sep="\n")
     if len(metrics["classes"]) <= MOST_CLASSES:

@@ -6,10 +6,16 @@ from rich.console import Console
 from rich.table import Table
 
 
-def open_console() -> Console:
-    """Open stdout for tables; in a pipe they are as wide as needed, so that nothing is cut off."""
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=1000)
+def open_console(*, record: bool = False) -> Console:
+    """Open stdout for tables; in a pipe they are as wide as needed, so that nothing is cut off.
+
+    Parameters
+    ----------
+    record : bool
+        Whether ``export_text`` of the console is to return what has been printed.
+    """
+    console = Console(highlight=False, markup=False, record=record)
+    return console if console.is_terminal else Console(highlight=False, markup=False, record=record, width=1000)
 
 
 def new_table(*columns: str, right: int = 0) -> Table:
