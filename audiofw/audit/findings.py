@@ -196,7 +196,9 @@ def _copies(
     words = "are equal in every sample" if kind == "identical" else "are near-duplicates (by audio fingerprint)"
     across = int(leaked(sets, folds, len(clips)).sum())
     where = f"; {_amount(across, 'test clip')} with a duplicate in the training set" if folds else ""
-    names = [clips[i].name for i in sets[0][:2]]
+    first, second, *_ = sets[0]
+    second = next((i for i in sets[0] if clips[i].path != clips[first].path), second)
+    names = clips[first].name, clips[second].name
     return Finding(
         kind,
         "warning" if across or not folds else "note",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiofw.audio.stretch import stretch_name
-from audiofw.data.annotations.collect import Labelled
+from audiofw.data.annotations.collect import BEYOND, Labelled
 from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.data.labels import JOINT, Facts, composed, join_labels, normalised, split_labels
 from audiofw.data.select import spread_evenly
@@ -82,6 +82,11 @@ def pieces(
 
 def _nothing(labelled: Labelled) -> str:
     first = f", e.g. {labelled.flaws[0].where}: {labelled.flaws[0].reason}" if labelled.flaws else ""
+    if labelled.flaws and all(flaw.reason.startswith(BEYOND) for flaw in labelled.flaws):
+        return (
+            f"all rows of the label tables start after their recordings{first}; if the times are not of these "
+            "files, write data.columns.start= without a value"
+        )
     return f"no row of the label tables gives a clip{first}; see data.annotations and data.columns"
 
 

@@ -42,6 +42,7 @@ def test_stretches_of_a_copied_recording_are(recorded):
     (finding,) = found([*recorded("one.wav", 1), *recorded("again.wav", 1)])
     assert finding.kind == "identical"
     assert len(finding.sets) == 9
+    assert "e.g. one.wav@0-3 and again.wav@0-3" in finding.message
 
 
 def test_one_stretch_with_two_labels_is_a_contradiction(recorded):

@@ -111,9 +111,11 @@ def test_a_manifest_without_times_is_what_it_was(recorded):
     assert [(clip.name, clip.start, clip.group) for clip in clips] == [("a.wav", None, None), ("b.wav", None, None)]
 
 
-def test_times_can_be_switched_off(recorded):
+def test_times_of_other_files_are_suspected_and_can_be_switched_off(recorded):
     root = recorded("a.wav", "b.wav")
     table = write(root / "all.csv", "file,label,start,end\na.wav,wren,100,101\nb.wav,robin,200,201\n")
+    with pytest.raises(DataError, match=r"all rows .* start after their recordings, .*data\.columns\.start= without"):
+        find_clips(table)
     assert shown(find_clips(table, columns={"start": ""})) == [("a.wav", "wren"), ("b.wav", "robin")]
 
 

@@ -16,6 +16,7 @@ from audiofw.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
+BEYOND = "starts at"  # the end of its recording, or later
 MOST_SHOWN = 10  # rows that are named one by one
 SLACK = 0.05  # seconds by which programs round an end beyond that of the recording
 
@@ -168,7 +169,7 @@ def _within(row: Annotation, seconds: float, name: str, labelled: Labelled) -> A
         return row
     assert row.source is not None
     if row.start >= seconds:
-        reason = f"starts at {row.start:g} s, but {name} ends at {seconds:g} s"
+        reason = f"{BEYOND} {row.start:g} s, but {name} ends at {seconds:g} s"
         labelled.flaws.append(Flaw(row.source, row.line, reason))
         return None
     if row.end > seconds + SLACK:

@@ -1,6 +1,7 @@
 """Label tables as Raven, Audacity, Praat, ELAN, Kaleidoscope, BirdNET and people write them."""
 
 import logging
+import sys
 
 import pytest
 
@@ -315,3 +316,10 @@ def test_an_unreadable_table_is_refused_in_one_line(read, tmp_path):
         read(b"\xff\xfea", "t.csv")
     with pytest.raises(DataError, match=r"gone\.csv: cannot be read: No such file"):
         read_annotations(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize(("module", "name", "text"), [("praatio", "rec.TextGrid", PRAAT), ("pympi", "rec.eaf", ELAN)])
+def test_a_missing_extra_is_named(read, monkeypatch, module, name, text):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(DataError, match=r"pip install 'audiofw\[annotations\]'"):
+        read(text, name)
