@@ -161,6 +161,8 @@ def _label_table(metrics: Mapping[str, Any]) -> Table:
 
 def _confidence(metrics: Mapping[str, Any]) -> list[str]:
     """Say how accurate the most confident predictions are, and how large prediction sets are."""
+    if has_several(metrics):
+        return ["prediction sets (conformal): not available, since clips may have several labels"]
     if not (confidence := metrics["confidence"]):
         return []
     half, sets = min(confidence["curve"], key=lambda point: abs(point["coverage"] - 0.5)), confidence["sets"]
