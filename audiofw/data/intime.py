@@ -70,8 +70,8 @@ def pieces(
         raise ConfigError("data.unit=windows needs audio.duration: the length of each window in seconds")
     _take_unlabelled(labelled, files, cut, passed)
     found: list[Piece] = []
-    for recording, rows in labelled.rows.items():
-        rows = [each for row in rows for each in _split(row, task, separator)]
+    for recording in sorted(labelled.rows):
+        rows = [each for row in labelled.rows[recording] for each in _split(row, task, separator)]
         parts = _parts(rows, labelled.seconds[recording], cut, passed)
         found += _labelled(recording, rows, parts, cut, task, known[0][recording], known[1].get(recording, {}))
     found = _thinned(found, _name_of_background(cut, task), cut.background_ratio, passed)

@@ -140,7 +140,7 @@ def test_several_labels_of_a_window_are_one_text_where_that_is_the_task(recorded
     events = find_clips(table, cut=EVENTS, task="multilabel")
     assert shown(events) == [("a.wav@0-2", "robin;wren"), ("a.wav@1-4", "robin;tit")]
     single = find_clips(table, cut=EVENTS)
-    assert shown(single) == [("a.wav@0-2", "wren"), ("a.wav@0-2#2", "robin"), ("a.wav@1-4", "robin;tit")]
+    assert shown(single) == [("a.wav@0-2", "robin"), ("a.wav@0-2#2", "wren"), ("a.wav@1-4", "robin;tit")]
 
 
 def test_a_recording_without_a_table_is_said_and_left_out_or_background(recorded, caplog):
@@ -345,3 +345,17 @@ def test_where_a_label_was_forgotten_there_is_no_background(recorded, task):
     found = find_clips(root, annotations=str(root), cut=WINDOWS, task=task)
     assert [clip.start for clip in found.clips] == [0.0, 2.0, 6.0, 8.0]
     assert [(flaw.line, flaw.reason) for flaw in found.flaws] == [(2, "the label is empty")]
+
+
+def test_clips_are_in_the_order_of_recordings_and_of_time_whatever_that_of_the_rows(recorded):
+    root = recorded("b.wav", "a.wav", "c.wav")
+    lines = ["b.wav,9,9.5,tit", "a.wav,1,2,wren", "b.wav,1,2,wren", "b.wav,1,2,tit"]
+    orders = []
+    for rows in (lines, lines[::-1]):
+        table = write(root / "labels.csv", "\n".join(["file,start,end,label", *rows, ""]))
+        orders.append(shown(find_clips(root, annotations=str(table), cut=EVENTS)))
+    assert orders[0] == orders[1] == [
+        ("a.wav@1-2", "wren"), ("b.wav@1-2", "tit"), ("b.wav@1-2#2", "wren"), ("b.wav@9-9.5", "tit")
+    ]  # fmt: skip
+    every = find_clips(root, annotations=str(table), cut=WINDOWS._replace(unlabelled="background")).clips
+    assert list(dict.fromkeys(clip.recording for clip in every)) == ["a.wav", "b.wav", "c.wav"]

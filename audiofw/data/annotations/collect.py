@@ -159,7 +159,7 @@ def _check(name: str, path: Path, rows: list[Annotation], labelled: Labelled) ->
         return
     labelled.seconds[name] = seconds
     kept = [row for row in (_within(row, seconds, name, labelled) for row in rows) if row]
-    labelled.rows[name] = sorted(kept, key=lambda row: (row.start or 0.0, row.end or seconds))
+    labelled.rows[name] = sorted(kept, key=lambda row: (row.start or 0.0, row.end or seconds, row.label))
     labelled.notes.extend(_overlaps(labelled.rows[name]))
 
 
