@@ -1,6 +1,6 @@
 """Several labels per clip: clips of ESC-10 mixed two by two, audiofw's models beside scikit-learn's one-vs-rest.
 
-    python benchmarks/mixtures.py ESC10.ZIP FOLDER [--models lda logistic_regression svm lightgbm]
+    python benchmarks/mixtures.py ESC10.ZIP FOLDER [--models lda logistic_regression svm lightgbm vote]
 
 Every clip is mixed twice, each time with one of another class and of the same fold, so that no source is on both sides
 of a split. ``FOLDER`` gets the mixtures and ``table.csv`` (path, label, fold). All models are given the same rows of
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--models", nargs="+", default=["lda", "logistic_regression", "svm", "lightgbm"])
+    parser.add_argument("--models", nargs="+", default=["lda", "logistic_regression", "svm", "lightgbm", "vote"])
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     table = args.folder / "table.csv"

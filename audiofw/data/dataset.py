@@ -21,6 +21,7 @@ from audiofw.data.annotations.rows import Flaw
 from audiofw.data.archive import ACCEPTED, is_archive
 from audiofw.data.intime import Piece, keep_together, pieces
 from audiofw.data.labels import (
+    JOINT,
     Facts,
     all_doubts,
     check_separator,
@@ -154,7 +155,9 @@ def find_clips(
         raise ConfigError(
             "data.annotations is empty; set it to a label table, a folder of them or a pattern, or to null"
         )
-    listed = _listed_files(path, chosen, Limits(max_unpacked_gb, max_ratio, max_entries), cache_dir, annotations)
+    joint = (separator or JOINT) if task == "multilabel" else None
+    limits = Limits(max_unpacked_gb, max_ratio, max_entries)
+    listed = _listed_files(path, chosen, limits, cache_dir, annotations, joint)
     root, files, rows, passed, tables = listed
     flaws: Sequence[Flaw] = ()
     if tables is None:
@@ -206,14 +209,19 @@ class Listed(NamedTuple):
 
 
 def _listed_files(
-    path: Path, columns: dict[str, str], limits: Limits, cache_dir: Path | None, annotations: str | None
+    path: Path,
+    columns: dict[str, str],
+    limits: Limits,
+    cache_dir: Path | None,
+    annotations: str | None,
+    joint: str | None,
 ) -> Listed:
     of_rows = {} if annotations else columns  # data.columns is about the label tables
     if path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
         if annotations is None and is_in_time(path, columns):
             root, files = listed_recordings(path, columns)
             return Listed(root, files, {}, Counter(), [path])
-        listed = read_manifest(path, of_rows)
+        listed = read_manifest(path, of_rows, joint)
         return Listed(*listed, find_tables(annotations, path.parent, columns) if annotations else None)
     root = path if path.is_dir() else _unpacked(path, limits, cache_dir)
     found, passed = find_sound(root, path)
@@ -221,7 +229,7 @@ def _listed_files(
     if tables:  # a manifest that is one of them does not list clips
         found = {name: file for name, file in found.items() if file not in tables}
         of_rows = {}
-    files, rows = apply_metadata(root, found, of_rows, passed, path)
+    files, rows = apply_metadata(root, found, of_rows, passed, path, joint)
     return Listed(root, files, rows, passed, tables or None)
 
 

@@ -43,8 +43,12 @@ def choose_columns(columns: Mapping[str, str | None] | None) -> dict[str, str]:
     return {key: column for key, column in (columns or {}).items() if column is not None}
 
 
-def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[Path, dict[str, Path], dict[str, Facts], Counter[str]]:
+def read_manifest(
+    path: Path, chosen: dict[str, str], joint: str | None = None
+) -> tuple[Path, dict[str, Path], dict[str, Facts], Counter[str]]:
     """Read a manifest given as ``data.source``: the root of the names, its files, wherever they are, and their facts.
+
+    With ``joint``, which separates several labels, the labels of a clip that is listed several times are joined.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def read_manifest(path: Path, chosen: dict[str, str]) -> tuple[Path, dict[str, P
     header, table = _table(path)
     used = _used_columns(path, header, chosen, must=("path",))
     root, located = locate(path, [row.get(used["path"], "") for row in table], chosen.get("root"))
-    rows = _rows(path, table, used, root, passed, lambda said: located.get(said, root / said))
+    rows = _rows(path, table, used, root, passed, lambda said: located.get(said, root / said), joint=joint)
     return root, _files(rows), _known(rows), passed
 
 
@@ -101,9 +105,14 @@ def _below(folder: Path, wanted: Iterable[str]) -> dict[str, Path]:
 
 
 def apply_metadata(
-    root: Path, files: dict[str, Path], chosen: dict[str, str], passed: Counter[str], source: Path
+    root: Path,
+    files: dict[str, Path],
+    chosen: dict[str, str],
+    passed: Counter[str],
+    source: Path,
+    joint: str | None = None,
 ) -> tuple[dict[str, Path], dict[str, Facts]]:
-    """Return a folder's audio files, and their facts from the manifests in it.
+    """Return a folder's audio files, and their facts from the manifests in it; see `read_manifest` for ``joint``.
 
     A manifest with labels decides which files are clips; one without labels only adds to what the folders say.
 
@@ -126,7 +135,7 @@ def apply_metadata(
         if "path" not in used:
             log.warning("%s: ignored, since it has no column for the path; columns: %s", path, listing(header))
             continue
-        rows = _rows(path, table, used, root, passed, partial(_listed_file, path.parent), within=root)
+        rows = _rows(path, table, used, root, passed, partial(_listed_file, path.parent), within=root, joint=joint)
         known |= _known(rows)
         if "label" in used:
             labelled = True
@@ -201,7 +210,9 @@ def _rows(
     root: Path,
     passed: Counter[str],
     found: Callable[[str], Path],
+    *,
     within: Path | None = None,
+    joint: str | None = None,
 ) -> Rows:
     """Resolve the rows of a manifest; rows whose file does not exist are counted in ``passed``."""
     rows: Rows = {}
@@ -214,6 +225,9 @@ def _rows(
         if said and file.is_file():
             facts = {field: value for field in FIELDS if field in used and (value := row.get(used[field], ""))}
             before = rows.setdefault(clip_name(file, root), (file, facts))[1]
+            if joint is not None and "label" in used:
+                facts = _joined(before, facts, joint)
+                before.update(label=facts.get("label", ""))
             _check_agreement(f"{path}: {said!r} is listed twice", before, facts)
         else:
             missing.append(said)
@@ -221,10 +235,18 @@ def _rows(
     return rows
 
 
+def _joined(before: Facts, facts: Facts, joint: str) -> Facts:
+    """Add the labels of an earlier row of the same clip."""
+    labels = dict.fromkeys(filter(None, [before.get("label"), facts.get("label")]))
+    return {**facts, "label": joint.join(labels)}
+
+
 def _check_agreement(twice: str, *both: Facts) -> None:
     if both[0] != both[1]:
         said = " and as ".join(listing(facts.values()) or "nothing" for facts in both)
-        raise DataError(f"{twice}, as {said}; keep one row per clip")
+        several = both[0].get("label") != both[1].get("label")
+        or_more = ", or set task=multilabel if a clip may have several labels" if several else ""
+        raise DataError(f"{twice}, as {said}; keep one row per clip{or_more}")
 
 
 def _files(rows: Rows) -> dict[str, Path]:

@@ -251,3 +251,27 @@ def test_a_folder_named_background_holds_clips_of_none_of_several_labels(tmp_pat
     assert [clip.label for clip in find_clips(tmp_path, task="multilabel").clips] == ["dog", "", "dog"]
     assert "1 of 3 clips have no label: they count as none of the classes" in caplog.text
     assert {clip.label for clip in find_clips(tmp_path).clips} == {"dog", "background", "background,dog"}
+
+
+def test_a_table_may_have_a_row_for_each_of_several_labels(tmp_path: Path):
+    fill(tmp_path, "1.wav", "2.wav", "3.wav")
+    table = write(
+        tmp_path / "t.csv", "path,label,group\n1.wav,dog,a\n1.wav,cat;bird,a\n1.wav,dog,a\n2.wav,,b\n3.wav,cat,b\n"
+    )
+    found = find_clips(table, task="multilabel")
+    assert [clip.label for clip in found.clips] == ["bird;cat;dog", "", "cat"]
+    with pytest.raises(DataError, match=r"listed twice, .*or set task=multilabel if a clip may have several labels"):
+        find_clips(table)
+
+
+def test_rows_of_a_clip_must_agree_in_all_but_the_labels(tmp_path: Path):
+    fill(tmp_path, "1.wav")
+    table = write(tmp_path / "t.csv", "path,label,group\n1.wav,dog,a\n1.wav,cat,b\n")
+    with pytest.raises(DataError, match=r"'1\.wav' is listed twice"):
+        find_clips(table, task="multilabel")
+
+
+def test_a_table_without_labels_leaves_those_of_folders(tmp_path: Path):
+    fill(tmp_path, "dog,cat/1.wav", "dog/2.wav")
+    write(tmp_path / "metadata.csv", 'file_name,group\n"dog,cat/1.wav",a\ndog/2.wav,b\n')
+    assert [clip.label for clip in find_clips(tmp_path, task="multilabel").clips] == ["cat;dog", "dog"]
