@@ -120,7 +120,7 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     """
     config, choices = compose(_words(overrides))
     folder = Path(path) if path is not None else Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
-    with claimed(folder):
+    with claimed(folder, "path=FOLDER"):
         remove_hydras(folder)
         result, _ = run_found(config, choices, folder, list(overrides))
     for one in result.missing:

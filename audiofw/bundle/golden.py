@@ -8,8 +8,6 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +18,8 @@ from audiofw.audio.load import load_stretch
 from audiofw.bundle.model import Model
 from audiofw.errors import DataError
 from audiofw.parallel.executors import Lost, outcome
+from audiofw.system.atomic import write_whole
+from audiofw.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from audiofw.data.dataset import Clip
@@ -109,11 +109,11 @@ def replay(model: Model, sounds: Sequence[bytes]) -> list[Any]:
 def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
     """Extract the features of golden clips, like those of any file: an array for each, or Lost."""
     unit = replace(model.unit, offset=0.0, channel="mix")  # they are mono
-    with TemporaryDirectory() as scratch:
-        file = Path(scratch) / "golden.flac"
+    with scratch_folder() as scratch:
+        file = scratch / "golden.flac"
         made = []
         for sound in sounds:
-            file.write_bytes(sound)
+            write_whole(file, sound)
             made.append(outcome(unit, file))
     return made
 

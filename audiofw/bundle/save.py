@@ -32,6 +32,7 @@ from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.fit import fit_clips
 from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
+from audiofw.system.faults import explain
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
 
 
@@ -63,7 +64,7 @@ def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> 
     except AudiofwError as error:
         return [f"no model saved: {error} (with bundle=false, none is wanted)"]
     except OSError as error:
-        return [f"no model saved: {folder / FOLDER}: {error.strerror or error}"]
+        return [f"no model saved: {explain(error, folder / FOLDER)}"]
     return []
 
 

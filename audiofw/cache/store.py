@@ -39,6 +39,7 @@ from audiofw.cache.folder import (
     write_file,
 )
 from audiofw.system.atomic import read_whole
+from audiofw.system.faults import warn_of_cache
 from audiofw.system.hashing import digest_bytes, digest_part
 
 log = logging.getLogger(__name__)
@@ -144,9 +145,7 @@ class Cache:
         with self._lock:
             first, self._stopped = not self._stopped, True
         if first:
-            reason = error.strerror or error
-            remedy = "continuing without storing features; AUDIOFW_CACHE sets another folder"
-            log.warning("%s: %s; %s", error.filename if error.errno == errno.EEXIST else self.folder, reason, remedy)
+            warn_of_cache(error, Path(error.filename) if error.errno == errno.EEXIST else self.folder.parent)
 
     def obstructed(self, entry: str, error: OSError) -> None:
         """Remove a link or an empty folder at an entry's path, or warn once that something else is there."""

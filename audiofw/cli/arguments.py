@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from audiofw.errors import ConfigError
+from audiofw.errors import AudiofwError, ConfigError, DataError
+from audiofw.system.faults import FAULTS, reason, remedy
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -15,6 +18,10 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog}: {message}; see {self.prog} --help")
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse would ignore that it cannot be written."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
@@ -26,6 +33,16 @@ def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
         default=tolerance,
         help=f"largest difference in a probability that is accepted; default: {tolerance:g}",
     )
+
+
+def output_error(flag: str, file: Path, error: OSError) -> AudiofwError:
+    """Build the error for a file that cannot be written: the machine's fault, or a wrong name."""
+    said = f"{flag} {file}: cannot write: {reason(error)}"
+    if error.errno in FAULTS:
+        return DataError(f"{said}; {remedy(error, file, flag)}")
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(f"{said}; create the folder {file.parent} first")
+    return ConfigError(f"{said}; name a file, e.g. {flag} {file / 'results.csv'}" if file.is_dir() else said)
 
 
 def whole_number(text: str) -> int:

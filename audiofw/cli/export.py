@@ -7,8 +7,8 @@ from pathlib import Path
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.load import read_model
 from audiofw.bundle.onnx.export import TOLERANCE, to_onnx
-from audiofw.cli.arguments import OneLineParser, add_bundle
-from audiofw.errors import ConfigError, PluginError
+from audiofw.cli.arguments import OneLineParser, add_bundle, output_error
+from audiofw.errors import PluginError
 from audiofw.system.atomic import write_whole
 from audiofw.system.tables import open_console
 
@@ -43,7 +43,7 @@ def _export(bundle: str, output: Path, tolerance: float) -> int:
     try:
         write_whole(output, made.data)
     except OSError as error:
-        raise ConfigError(f"--output {output}: cannot write: {error.strerror}") from error
+        raise output_error("--output", output, error) from error
     console = open_console()
     console.print(f"{output}: {found}", soft_wrap=True)
     audio = f"{model.facts['feature']['name']} + {model.facts['pooling']['name']}"

@@ -13,10 +13,12 @@ from importlib import import_module
 from pathlib import Path
 
 from audiofw.config.overrides import take_plugin_folders
-from audiofw.errors import AudiofwError, ConfigError, PluginError, nearest
+from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, nearest
 from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
 from audiofw.system import progress
+from audiofw.system.faults import STDOUT, explain, find_fault, reason
 from audiofw.system.logs import VERBOSITY, Terminal
+from audiofw.system.streams import named_stdout, silence_stdout
 from audiofw.version import __version__
 
 TRACEBACK_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name for it
@@ -41,16 +43,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     traceback_wanted = os.environ.get(TRACEBACK_VARIABLE) == "1"
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _verbosity(take_plugin_folders(words)) as rest:
-            return _dispatch(rest)
+        with named_stdout():
+            _check_working_folder()
+            with _verbosity(take_plugin_folders(words)) as rest:
+                return _dispatch(rest)
     except AudiofwError as error:
         if traceback_wanted:
             raise
-        sys.stderr.write(f"audiofw: {error}{_remedy(error)}\n")
-        return error.exit_code
+        return _refuse(f"{error}{_remedy(error)}", error.exit_code)
+    except OSError as error:
+        if traceback_wanted or not find_fault(error):
+            raise
+        if error.filename == STDOUT:
+            silence_stdout()
+            if isinstance(error, BrokenPipeError):  # e.g. `| head`: the reader has had enough
+                return 0
+        return _refuse(explain(error), 1)
     except KeyboardInterrupt:
-        sys.stderr.write("audiofw: stopped\n")
-        return 130
+        return _refuse("stopped", 130)
+
+
+def _check_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise DataError(f"the working folder cannot be used: {reason(error)}; change to another one (cd)") from error
+
+
+def _refuse(said: str, code: int) -> int:
+    sys.stderr.write(f"audiofw: {said}\n")
+    return code
 
 
 @contextmanager

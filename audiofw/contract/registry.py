@@ -22,7 +22,7 @@ from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Plugin
 from audiofw.errors import PluginError
 from audiofw.system.importing import import_file, import_once
-from audiofw.system.paths import bundled
+from audiofw.system.paths import bundled, located
 
 PATH_VARIABLE = "AUDIOFW_PLUGINS_PATH"
 """The environment variable that lists plugin folders, separated as in ``PATH``."""
@@ -126,7 +126,7 @@ def origin_of(plugin: Plugin) -> Origin:
 
 def _folders_in_environment() -> list[Path]:
     paths = os.environ.get(PATH_VARIABLE, "").split(os.pathsep)
-    return [Path(path) for path in paths if path]
+    return [located(path) for path in paths if path]
 
 
 def _plugin_files(folder: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from sys import float_info
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from audiofw.errors import ConfigError, nearest
+from audiofw.system.paths import located
 
 MISSING = "???"  # omegaconf.MISSING; importing it would cost every prediction a tenth of a second
 PLAIN = (int, float, bool, str)
@@ -124,7 +125,7 @@ def to_path(annotation: Any, value: Any) -> Any:
     """Convert the text of an option that names a file, annotated as ``Path``, to a Path; return others unchanged."""
     origin, args = get_origin(annotation), get_args(annotation)
     if annotation is Path and value is not None:
-        return Path(value).expanduser()
+        return located(value)
     if origin is Annotated:
         return to_path(args[0], value)
     if origin is list and isinstance(value, (list, tuple)):

@@ -37,7 +37,7 @@ from audiofw.data.stretches import Cut
 from audiofw.data.timed import is_in_time, listed_recordings, manifests_in_time
 from audiofw.data.unpack import unpack_archive
 from audiofw.errors import ConfigError, DataError, nearest
-from audiofw.system.paths import cache_root
+from audiofw.system.paths import cache_root, located
 
 log = logging.getLogger(__name__)
 
@@ -241,8 +241,7 @@ def _located(source: str | os.PathLike[str], cache_dir: Path | None) -> Path:
         return demo_archive(cache_dir or cache_root())
     if not text.strip():
         raise ConfigError(f"data.source is empty; set it to {ACCEPTED}, a folder, a CSV manifest or 'demo'")
-    # os.path.expanduser leaves an unknown "~nobody" as it is, where Path.expanduser would raise
-    path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
+    path = located(text).absolute()
     if not path.exists():
         raise DataError(_no_such_source(text, path))
     return path

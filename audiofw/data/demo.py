@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from audiofw.system.faults import writing_to
+
 VERSION = 2  # raise it whenever the sounds change
 SAMPLE_RATE = 22050
 SOURCES, TAKES = 20, 2
@@ -44,7 +46,8 @@ def demo_archive(cache_root: Path) -> Path:
         cache_root.mkdir(parents=True, exist_ok=True)
         part = archive.with_suffix(f".{secrets.token_hex(4)}")
         try:
-            _write_zip(part)
+            with writing_to(archive):
+                _write_zip(part)
             part.replace(archive)
         finally:
             part.unlink(missing_ok=True)

@@ -7,11 +7,12 @@ import shutil
 import sys
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from audiofw.audio.discover import sound_below
 from audiofw.errors import AudiofwError
+from audiofw.system.faults import writing_to
+from audiofw.system.scratch import scratch_folder
 
 STDIN = "-"
 NO_SOUND = "no sound in this folder"
@@ -81,9 +82,9 @@ def _in_folder(folder: Path) -> Iterator[Sound]:
 
 def _from_stdin() -> Iterator[Sound]:
     """Copy stdin to a temporary file: decoders need to seek, and memory should not grow with its length."""
-    with TemporaryDirectory() as scratch:
-        path = Path(scratch) / "stdin"
-        with path.open("wb") as file:
+    with scratch_folder() as scratch:
+        path = scratch / "stdin"
+        with writing_to(path), path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield Sound(STDIN, path)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from audiofw.data.archive import Member, too_many
 from audiofw.errors import DataError
+from audiofw.system.tables import show_size
 
 GB = 10**9
 RATIO_FLOOR = 100 * 10**6  # silence compresses a thousandfold, and below 100 MB a high ratio is harmless
@@ -88,6 +89,6 @@ def check_room(files: Iterable[Member], archive: Path, store: Path) -> None:
     free = shutil.disk_usage(store).free
     if need > free:
         raise DataError(
-            f"{archive}: needs {need / GB:.1f} GB in {store}, which has {free / GB:.1f} GB free; "
+            f"{archive}: needs {show_size(need)} in {store}, which has {show_size(free)} free; "
             "free some space, or set AUDIOFW_CACHE to a folder on a larger disk"
         )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from audiofw.data.labels import composed, join_labels, listing
 from audiofw.errors import ConfigError, nearest
+from audiofw.system.paths import located
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def read_skip_list(skip: str | os.PathLike[str]) -> SkipList:
     """
     if not os.fspath(skip).strip():
         raise ConfigError("data.skip is empty; set it to a text file with one clip name per line, or to null")
-    file = Path(os.path.expanduser(skip)).absolute()  # noqa: PTH111  # Path.expanduser raises for "~nobody"
+    file = located(skip).absolute()
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:

@@ -18,13 +18,15 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from audiofw.cache.fileindex import Content, FileIndex
 from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
 from audiofw.data.limits import Limits, check_members, check_room
 from audiofw.errors import DataError, first_line
+from audiofw.system.atomic import write_whole
+from audiofw.system.faults import reason, remedy, warn_of_cache
 from audiofw.system.hashing import content_hash
 from audiofw.system.locks import alone, is_free
 from audiofw.system.paths import cache_root
@@ -96,8 +98,10 @@ def _content(archive: Path, index: FileIndex) -> Content:
 
 
 def _remember(index: FileIndex) -> None:
-    with suppress(OSError):  # without the index, the next run hashes again
+    try:
         index.save()
+    except OSError as error:  # the next run hashes again
+        warn_of_cache(error)
 
 
 def _changed(archive: Path) -> DataError:
@@ -119,7 +123,7 @@ def _unpack_to(home: Path, archive: Path, limits: Limits, index: FileIndex, cont
             digests = _write_all(files, archive, part / FILES, total)
         if not index.still(archive, content):
             raise _changed(archive)
-        (part / MARKER).write_text(json.dumps({"digests": digests}, ensure_ascii=False), encoding="utf-8")
+        write_whole(part / MARKER, json.dumps({"digests": digests}, ensure_ascii=False).encode())
         _settle(part, home, index)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -239,5 +243,5 @@ def _explained(archive: Path, store: Path) -> Iterator[None]:
         if str(error.filename) == str(archive):
             raise unreadable(archive, error) from error
         raise DataError(
-            f"{archive}: cannot be unpacked into {store} ({first_line(error)}); set AUDIOFW_CACHE to another folder"
+            f"{archive}: cannot be unpacked into {store}: {reason(error)}; {remedy(error, cache_root())}"
         ) from error

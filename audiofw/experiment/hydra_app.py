@@ -8,8 +8,9 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from inspect import signature
 from pathlib import Path
@@ -33,13 +34,15 @@ from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options, show_value
-from audiofw.errors import AudiofwError, ConfigError, nearest
+from audiofw.errors import AudiofwError, ConfigError, DataError, nearest
 from audiofw.experiment.hydra_copies import shallow_copies
 from audiofw.experiment.supervisor import is_supervised, report_folder
 from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
-from audiofw.results.folder import HYDRAS, LOCK, RECORD, claimed, only_user
-from audiofw.system.paths import bundled
+from audiofw.results.folder import HYDRAS, LOCK, RECORD, RUN_FOLDER, SWEEP_FOLDER, claimed, only_user
+from audiofw.system.faults import STDOUT, explain, find_fault
+from audiofw.system.logs import warn_of_logs
+from audiofw.system.paths import STARTED_IN, bundled
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
     register()
     try:
         with (
-            _holding_folders(),
+            _holding_folder(),
             _command_line(["audiofw", *quote_text(words)]),
             shallow_copies(),
             _without_hydras_lines(),
@@ -186,17 +189,32 @@ def task(cfg: DictConfig) -> float:
         from audiofw.experiment.job import run_alone, run_in_sweep  # an invalid config should not wait for numpy
 
         if hydra_config.mode == RunMode.MULTIRUN:
-            return run_in_sweep(config, choices, folder, overrides, part, label(hydra_config))
-        return run_alone(config, choices, folder, overrides)
+            score = run_in_sweep(config, choices, folder, overrides, part, label(hydra_config))
+            warn_of_logs(f"{label(hydra_config)}: ")
+            return score
+        score = run_alone(config, choices, folder, overrides, Path(hydra_config.runtime.cwd))
+        warn_of_logs()
+        return score
     except Pruned:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as raised:
+        error = without_fault(raised, folder, RUN_FOLDER)
         if hydra_config.mode == RunMode.MULTIRUN:
             raise note_failure(folder, overrides, error, label(hydra_config)) from error
         if isinstance(error, AudiofwError):
             remove_refused_folder(folder)
             raise Refused(error) from error
         raise
+
+
+def without_fault(error: BaseException, folder: Path | None, option: str) -> BaseException:
+    """Turn a fault of the machine, such as a full disk, into an error of one line; other errors are returned."""
+    fault = None if isinstance(error, (AudiofwError, JobError)) else find_fault(error)
+    if not fault or fault.filename == STDOUT:  # which is not in the folder
+        return error
+    plain = DataError(explain(fault, folder, option))
+    plain.__cause__ = error
+    return plain
 
 
 def share_cores(config: Config, launcher: DictConfig) -> Config:
@@ -214,34 +232,73 @@ class Announce(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder."""
-        _claim(claimed(Path(config.hydra.run.dir)))
+        _check_job_name(config)
+        _pin_paths(config)
+        _claim(Path(config.hydra.run.dir), RUN_FOLDER, claimed)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder and report it."""
-        _claim(only_user(Path(config.hydra.sweep.dir)))
+        _check_job_name(config)
+        _pin_paths(config)
+        _claim(Path(config.hydra.sweep.dir), SWEEP_FOLDER, only_user)
         if is_supervised():
             report_folder(Path(config.hydra.sweep.dir))
 
 
-HELD: ContextVar[ExitStack] = ContextVar("HELD")  # the folders that a command has claimed
+def _pin_paths(config: DictConfig) -> None:
+    """Record where the command was started, if Hydra will change the working folder of its jobs."""
+    if config.hydra.job.chdir:
+        os.environ[STARTED_IN] = str(Path.cwd())
+        tempfile.gettempdir()  # a relative TMPDIR is resolved once
+
+
+def _check_job_name(config: DictConfig) -> None:
+    name = str(config.hydra.job.name)
+    if set(name) & {"/", "\\", "\0"}:
+        raise Refused(ConfigError(f"hydra.job.name={name}: names the log file; use a name without slashes"))
+
+
+@dataclasses.dataclass
+class Held:
+    """The folder that a command has claimed, and the option that chooses it."""
+
+    stack: ExitStack
+    folder: Path | None = None
+    option: str = ""
+
+
+HELD: ContextVar[Held] = ContextVar("HELD")
 
 
 @contextmanager
-def _holding_folders() -> Iterator[None]:
-    """Release the folders that a command has claimed at its end."""
-    with ExitStack() as held:
+def _holding_folder() -> Iterator[None]:
+    """Release the folder that a command has claimed at its end; a fault of the machine becomes an error of one line."""
+    with ExitStack() as stack:
+        held = Held(stack)
         token = HELD.set(held)
         try:
             yield
+        except Exception as error:
+            plain = without_fault(error, held.folder, held.option)
+            if plain is error:
+                raise
+            remove_unbegun(held.folder)
+            raise plain from error
         finally:
             HELD.reset(token)
+            os.environ.pop(STARTED_IN, None)
 
 
-def _claim(folder: AbstractContextManager[None]) -> None:
+def _claim(folder: Path, option: str, claim: Callable[[Path, str], AbstractContextManager[None]]) -> None:
+    held = HELD.get()
+    held.folder, held.option = folder, option
     try:
-        HELD.get().enter_context(folder)
-    except AudiofwError as error:  # Hydra turns other errors in callbacks into warnings
-        raise Refused(error) from error
+        held.stack.enter_context(claim(folder, option))
+    except Exception as error:  # Hydra turns errors in callbacks into warnings
+        plain = without_fault(error, folder, option)
+        if not isinstance(plain, AudiofwError):
+            raise
+        raise Refused(plain) from error
 
 
 class JobError(Exception):
@@ -301,16 +358,26 @@ def settle_rate(config: Config, feature: Choice) -> Config:
     return config
 
 
+def remove_unbegun(folder: Path | None) -> None:
+    """Remove the folders of jobs that did not begin, since Hydra could not write all of its files."""
+    for hydras in list(folder.rglob(HYDRAS)) if folder else []:
+        if not (hydras.parent / RECORD).exists():
+            remove_refused_folder(hydras.parent)
+    if folder and folder.exists():
+        remove_refused_folder(folder)
+
+
 def remove_refused_folder(folder: Path) -> None:
     """Remove the folder of a rejected run if only Hydra wrote into it, and empty parent folders."""
     close_log()
-    if {item.name for item in folder.iterdir()} <= {HYDRAS, LOCK, RECORD, "audiofw.log"}:
-        shutil.rmtree(folder, ignore_errors=True)
-        for parent in [folder, *folder.parents]:
-            if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):
-                break
-            if parent.exists():
-                parent.rmdir()
+    with suppress(OSError):  # the disk may be why it was rejected
+        if {item.name for item in folder.iterdir()} <= {HYDRAS, LOCK, RECORD, "audiofw.log", "multirun.yaml"}:
+            shutil.rmtree(folder, ignore_errors=True)
+            for parent in [folder, *folder.parents]:
+                if parent == Path.cwd() or (parent.exists() and any(parent.iterdir())):
+                    break
+                if parent.exists():
+                    parent.rmdir()
 
 
 def plain_error(error: Exception, menus: Menus, words: Sequence[str]) -> AudiofwError:

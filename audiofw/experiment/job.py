@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import chdir, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,8 +39,18 @@ log = logging.getLogger(__name__)
 Choices = Mapping[str, Choice]
 
 
-def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> float:
+def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequence[str], home: Path) -> float:
     """Run the job of a plain run, print its results and return its main score.
+
+    Parameters
+    ----------
+    config : Config
+    choices : mapping of str to Choice
+    folder : Path
+        Of the results.
+    overrides : sequence of str
+    home : Path
+        Where the command was started, and the next one will be.
 
     Raises
     ------
@@ -50,11 +60,19 @@ def run_alone(config: Config, choices: Choices, folder: Path, overrides: Sequenc
         After printing, if the score is worse than ``min_score``.
     """
     result, dataset = run_found(config, choices, folder, overrides)
-    print_summary(result.metrics, dataset, result.failures, choices, folder)
-    if result.missing:
-        raise DataError("; ".join(result.missing))
+    try:
+        with chdir(home):
+            print_summary(result.metrics, dataset, result.failures, choices, folder)
+    finally:  # even if stdout cannot be written
+        if result.missing:
+            raise DataError(join_missing(result.missing))
     refuse_low(config.score, result.score, config.min_score)
     return result.score
+
+
+def join_missing(missing: Sequence[str]) -> str:
+    """Join what is missing into one line; a remedy that several have in common is given once."""
+    return "; ".join(dict.fromkeys(part for one in missing for part in one.split("; ")))
 
 
 def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> tuple[Result, Dataset]:
@@ -145,7 +163,7 @@ def _run_noted(
         tell("run_fails", reason=describe_error(error))
         raise
     try:
-        end_job(folder, record, value=result.score, missing="; ".join(result.missing) or None)
+        end_job(folder, record, value=result.score, missing=join_missing(result.missing) or None)
     except DataError as error:
         result = replace(result, missing=[*result.missing, str(error)])
     tell("run_ends", metrics=result.metrics, files=list_files(folder))

@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 
 from audiofw.errors import AudiofwError
+from audiofw.system.atomic import write_whole
+from audiofw.system.scratch import scratch_folder
 
 NOTE = "AUDIOFW_SWEEP_NOTE"  # names the file into which the child writes its sweep's folder
 REFRESH_SECONDS = 30.0  # between updates of leaderboard.csv while the sweep runs
@@ -47,8 +48,8 @@ def supervise(words: Sequence[str]) -> int:
         If the best score is worse than ``min_score``.
     """
     os.environ[START] = datetime.now().astimezone().isoformat()
-    with tempfile.TemporaryDirectory() as scratch:
-        note = Path(scratch) / "sweep"
+    with scratch_folder() as scratch:
+        note = scratch / "sweep"
         code = _run_child(words, note)
         while code and note.exists() and (lost := _lost(note)):
             code = _run_child(_again(words, note, lost, code), note)
@@ -143,7 +144,7 @@ def session_start() -> str:
 
 def report_folder(folder: Path) -> None:
     """Report the sweep's folder to the supervisor, and exit with it, in case it is killed."""
-    Path(os.environ[NOTE]).write_text(str(folder.resolve()))
+    write_whole(os.environ[NOTE], str(folder.resolve()).encode())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

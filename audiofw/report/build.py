@@ -38,6 +38,7 @@ from audiofw.report.recordings import (
 from audiofw.report.render import render
 from audiofw.results.files import write_json, write_text
 from audiofw.results.folder import IMPORTANCE
+from audiofw.system.faults import explain
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -109,8 +110,14 @@ def write_after_run(
     except Exception as error:
         if not isinstance(error, (AudiofwError, OSError)):  # a bug, which must not go unnoticed
             log.warning("a bug in the report:", exc_info=True)
-        return [f"no report: {type(error).__name__}: {first_line(error)} (to try again: audiofw report {folder})"]
+        return [f"no report: {_describe(error, folder)} (to try again: audiofw report {folder})"]
     return []
+
+
+def _describe(error: Exception, folder: Path) -> str:
+    if isinstance(error, OSError):
+        return explain(error, folder)
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def write_report(

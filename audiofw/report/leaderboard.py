@@ -20,6 +20,7 @@ from audiofw.leaderboard.table import Row, name_by_options, run_of, show_option
 from audiofw.report.facts import owners
 from audiofw.results.console import NAMES, predict_step
 from audiofw.system.atomic import write_whole
+from audiofw.system.faults import reason
 from audiofw.system.logs import is_quiet
 from audiofw.system.paths import from_here
 from audiofw.system.spreadsheet import records_text
@@ -57,9 +58,11 @@ def present_leaderboard(folder: Path) -> Leaderboard:
     """
     board = rank(read_runs([folder]))
     console = open_console()
-    print_leaderboard(board, console)
-    write_leaderboard_table(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
-    report = _write_report(folder, board)
+    try:
+        print_leaderboard(board, console)
+    finally:  # even if stdout cannot be written
+        write_leaderboard_table(board, folder / FILE, remedy="audiofw leaderboard FOLDER --csv FILE")
+        report = _write_report(folder, board)
     if not is_quiet():
         console.print("", *_next_steps(folder, board, report), sep="\n", soft_wrap=True)
     return board
@@ -223,8 +226,8 @@ def write_leaderboard_table(board: Leaderboard, file: Path, remedy: str = "--csv
     try:
         write_whole(file, records_text(_records(board)).encode())
     except OSError as error:
-        reason = error.strerror or error
-        raise DataError(f"{file}: cannot write the leaderboard: {reason}; choose another file with {remedy}") from error
+        said = f"{reason(error)}; choose another file with {remedy}"
+        raise DataError(f"{file}: cannot write the leaderboard: {said}") from error
 
 
 def as_json(board: Leaderboard) -> dict[str, Any]:

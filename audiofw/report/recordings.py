@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -20,8 +21,11 @@ from audiofw.data.select import spread_evenly
 from audiofw.errors import AudiofwError
 from audiofw.extraction.recording import DECODING
 from audiofw.report.facts import Facts
+from audiofw.system.faults import find_fault
 from audiofw.system.paths import bundled
 from audiofw.system.reading import read_yaml
+
+log = logging.getLogger(__name__)
 
 MOST_CLASSES = 12  # whose sounds are shown
 MOST_EXAMPLES = 24  # in all
@@ -61,6 +65,8 @@ def find_again(facts: Facts) -> Recordings:
         with _inside(facts.cwd):
             found = find(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
     except AudiofwError as error:
+        if find_fault(error):  # rather than that they are gone
+            log.warning("the report cannot show recordings: %s", error)
         return Recordings({}, None, str(error))
     return Recordings({clip.name: clip for clip in found.clips}, config)
 

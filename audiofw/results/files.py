@@ -21,6 +21,7 @@ from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.extraction.failures import Failure
 from audiofw.results.folder import RESULTS
 from audiofw.system.atomic import write_whole
+from audiofw.system.faults import reason, remedy
 from audiofw.system.spreadsheet import csv_text
 from audiofw.system.versions import FIGURES, versions_of
 from audiofw.version import __version__
@@ -97,7 +98,7 @@ def write_text(file: Path, text: str) -> None:
     try:
         write_whole(file, text.encode())
     except OSError as error:
-        raise DataError(f"{file}: cannot be written: {error.strerror or error}") from error
+        raise DataError(f"{file}: cannot be written: {reason(error)}; {remedy(error, file)}") from error
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:

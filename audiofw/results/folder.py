@@ -10,6 +10,7 @@ from pathlib import Path
 from audiofw.bundle.files import FOLDER
 from audiofw.errors import ConfigError, DataError
 from audiofw.system.atomic import is_temporary
+from audiofw.system.faults import reason, remedy
 from audiofw.system.locks import sole
 
 IMPORTANCE, REPORT, RECORD = "importance.json", "report.html", "result.json"
@@ -21,11 +22,19 @@ SAVED = (*RESULTS, REPORT, FOLDER)
 """What of it is of use to others."""
 LOCK = ".run.lock"
 HYDRAS = ".hydra"
+RUN_FOLDER, SWEEP_FOLDER = "hydra.run.dir=FOLDER", "hydra.sweep.dir=FOLDER"
+"""The options that choose where a run or sweep writes."""
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path, option: str = RUN_FOLDER) -> Iterator[None]:
     """Create a run's folder and claim it; its content is not changed yet.
+
+    Parameters
+    ----------
+    folder : Path
+    option : str
+        What chooses another folder, for errors.
 
     Raises
     ------
@@ -34,14 +43,14 @@ def claimed(folder: Path) -> Iterator[None]:
     DataError
         If another run is using it, or it cannot be created.
     """
-    with only_user(folder):
+    with only_user(folder, option):
         refuse_strangers_in(folder)
         yield
 
 
 @contextmanager
-def only_user(folder: Path) -> Iterator[None]:
-    """Create a folder and keep other processes from claiming it.
+def only_user(folder: Path, option: str) -> Iterator[None]:
+    """Create a folder and keep other processes from claiming it; see `claimed`.
 
     Raises
     ------
@@ -51,7 +60,8 @@ def only_user(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be created: {error.strerror or error}") from error
+        said = f"{reason(error)}; {remedy(error, folder, option)}"
+        raise DataError(f"{folder}: cannot be created: {said}") from error
     with sole(folder / LOCK, f"{folder}: another process is writing its results here; choose another folder"):
         yield
 
@@ -103,4 +113,5 @@ def _remove(item: Path) -> None:
         else:
             item.unlink()
     except OSError as error:
-        raise DataError(f"{item}: from an earlier run, cannot be removed: {error.strerror or error}") from error
+        said = f"{reason(error)}; {remedy(error, item)}"
+        raise DataError(f"{item}: from an earlier run, cannot be removed: {said}") from error

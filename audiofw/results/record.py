@@ -26,6 +26,7 @@ from audiofw.errors import AudiofwError, first_line, one_line
 from audiofw.results.files import write_json
 from audiofw.results.folder import OWNED, RECORD, clear_results
 from audiofw.system.atomic import is_alive, write_whole
+from audiofw.system.faults import warn_of_cache
 from audiofw.system.hashing import digest_json
 from audiofw.system.paths import cache_root
 from audiofw.system.versions import FIGURES, versions_of
@@ -214,9 +215,9 @@ def _pointer(job: str) -> Path:
 
 
 def _point(job: str, folder: Path) -> None:
-    """Let later sweeps find this run; if the cache cannot be written, they just will not."""
+    """Let later sweeps find this run; if the cache cannot be written, they run the job again."""
     try:
         _pointer(job).parent.mkdir(parents=True, exist_ok=True)
         write_whole(_pointer(job), str(folder.resolve()).encode())
     except OSError as error:
-        log.debug("%s: cannot be written: %s", _pointer(job), error)
+        warn_of_cache(error)

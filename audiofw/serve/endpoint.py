@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from starlette.requests import ClientDisconnect
 
 from audiofw.errors import DataError
 from audiofw.serve.service import Service, TooMuchError, UploadLimits
+from audiofw.system.faults import explain, find_fault, writing_to
+from audiofw.system.scratch import scratch_folder
 from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -50,20 +51,24 @@ def make_endpoint(service: Service) -> FastAPI:
     @app.post("/predict")
     async def predict(request: Request) -> JSONResponse:
         try:
-            with tempfile.TemporaryDirectory(prefix="audiofw-upload-") as folder:
-                path = await _receive(request, Path(folder), service.limits)
+            with scratch_folder("audiofw-upload-") as folder:
+                path = await _receive(request, folder, service.limits)
                 answer = await run_in_threadpool(service, path)
             return JSONResponse(answer._asdict())
         except ClientDisconnect:
             return _refuse(400, "the connection was closed during the upload")
         except DataError as error:
             return _refuse(_status(error), str(error))
+        except OSError as error:
+            fault = find_fault(error)
+            log.error("a request failed: %s", explain(fault) if fault else error, exc_info=not fault)
+            return _refuse(507 if fault else 500, "the server cannot store the upload; see its log")
         except Exception:  # a bug, in audiofw or a plugin: answer in JSON all the same
             log.exception("a request failed")
             return _refuse(500, "internal error; see the server's log")
 
     @app.get("/predict")
-    def explain() -> JSONResponse:
+    def refuse_reading() -> JSONResponse:
         return _refuse(405, NOTHING_SENT)
 
     return app
@@ -84,7 +89,7 @@ async def _receive(request: Request, folder: Path, limits: UploadLimits) -> Path
         path = await _receive_form(request, folder, limits)
     else:
         path = folder / "sound"
-        with path.open("wb") as file:
+        with writing_to(path), path.open("wb") as file:
             async for chunk in _bounded(request, limits, 0):
                 file.write(chunk)
     if not path.stat().st_size:
@@ -103,7 +108,7 @@ async def _receive_form(request: Request, folder: Path, limits: UploadLimits) ->
         if not sent:
             raise NoSoundError(NOTHING_SENT)
         path = folder / f"sound{_plain_suffix(sent[0].filename or '')}"
-        with path.open("wb") as file:
+        with writing_to(path), path.open("wb") as file:
             await run_in_threadpool(shutil.copyfileobj, sent[0].file, file)
     finally:
         await form.close()

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from audiofw.errors import ConfigError
 from audiofw.serve.service import Service
+from audiofw.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -82,8 +82,8 @@ def make_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
 def quiet_gradio() -> Iterator[None]:
     """Keep Gradio off the network, and its uploads in a temporary folder."""
     before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="audiofw-serve-", ignore_cleanup_errors=True) as folder:
-        os.environ |= {**QUIET, "GRADIO_TEMP_DIR": folder}
+    with scratch_folder("audiofw-serve-") as folder:
+        os.environ |= {**QUIET, "GRADIO_TEMP_DIR": str(folder)}
         try:
             yield
         finally:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from audiofw.bundle.model import Model
 from audiofw.bundle.timeline import UNKNOWN
 from audiofw.data.labels import name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
+from audiofw.system.atomic import write_whole
+from audiofw.system.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -142,9 +144,11 @@ class Service:
         PluginError
             If a plugin fails, which would fail on every recording.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            noise = Path(folder) / "noise.wav"
-            soundfile.write(noise, 0.1 * np.random.default_rng(0).standard_normal(22050), 22050)
+        with scratch_folder() as folder:
+            noise = folder / "noise.wav"
+            sound = io.BytesIO()  # libsndfile would not say why it cannot write a file
+            soundfile.write(sound, 0.1 * np.random.default_rng(0).standard_normal(22050), 22050, format="WAV")
+            write_whole(noise, sound.getvalue())
             try:
                 self.model.predict_proba([noise])
             except (DataError, ClipError) as error:

@@ -36,9 +36,11 @@ def write_whole(file: str | Path, data: bytes) -> None:
     try:
         _write_new(temporary, data)
         os.replace(temporary, file)  # noqa: PTH105
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             Path(temporary).unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = os.fsdecode(file), None  # the temporary name means nothing to users
         raise
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+STARTED_IN = "AUDIOFW_STARTED_IN"
+"""Environment variable with the folder where a command was started, while jobs run in others (hydra.job.chdir)."""
 HELD_OUT = "held_out"
 """Subfolder of a search with the winner's run on the held-out clips."""
 
@@ -22,10 +24,18 @@ def cache_root() -> Path:
     Set by the environment variable ``AUDIOFW_CACHE``; by default in the platform's cache folder.
     """
     if chosen := os.environ.get("AUDIOFW_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        return located(chosen).absolute()
     import platformdirs  # not needed for --help
 
     return platformdirs.user_cache_path("audiofw", appauthor=False)
+
+
+def located(path: str | os.PathLike[str]) -> Path:
+    """Expand ``~`` in a user's path; if jobs run in another folder than the command, the path is made absolute.
+
+    An unknown ``~nobody`` is left as it is.
+    """
+    return Path(os.environ.get(STARTED_IN, ""), os.path.expanduser(path))  # noqa: PTH111  # Path's raises for "~nobody"
 
 
 def from_here(path: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audiofw.system.atomic import write_whole
+from audiofw.system.faults import warn_of_cache
 from audiofw.system.hashing import digest_bytes
 from audiofw.system.paths import cache_root
 
@@ -197,7 +198,7 @@ class SourceIndex:
         return self._known[name]
 
     def save(self) -> None:
-        """Save new entries, if the cache folder can be written."""
+        """Save new entries; if the cache folder cannot be written, the next process parses again."""
         if not self._changed:
             return
         try:
@@ -205,7 +206,7 @@ class SourceIndex:
             write_whole(self._file, json.dumps({"reader": self._reader, "sources": self._known}).encode())
             self._changed = False
         except OSError as error:
-            log.debug("%s: %s", self._file, error)
+            warn_of_cache(error)
 
     def _load(self) -> dict[str, Source]:
         try:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from audiofw.system.streams import silence_stdout
+
+
+class Results(Console):
+    """A console that stops printing, rather than the program, when nobody reads any more: ``| head``."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on."""
+        self.quiet = True
+        silence_stdout()
+
 
 def open_console(*, record: bool = False) -> Console:
     """Open stdout for tables; in a pipe they are as wide as needed, so that nothing is cut off.
@@ -14,8 +25,8 @@ def open_console(*, record: bool = False) -> Console:
     record : bool
         Whether ``export_text`` of the console is to return what has been printed.
     """
-    console = Console(highlight=False, markup=False, record=record)
-    return console if console.is_terminal else Console(highlight=False, markup=False, record=record, width=1000)
+    console = Results(highlight=False, markup=False, record=record)
+    return console if console.is_terminal else Results(highlight=False, markup=False, record=record, width=1000)
 
 
 def new_table(*columns: str, right: int = 0) -> Table:

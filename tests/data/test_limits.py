@@ -146,7 +146,7 @@ def test_lying_size_in_a_zip_is_refused(tmp_path: Path, cache: Path):
 
 def test_full_disk_is_foreseen(tmp_path: Path, cache: Path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
-    with pytest.raises(DataError, match=r"has 0\.0 GB free; free some space, or set AUDIOFW_CACHE"):
+    with pytest.raises(DataError, match=r"needs 4\.1 kB in .* has 0 bytes free; free some space, or set AUDIOFW_CACHE"):
         unpack_archive(make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND}), cache_dir=cache)
 
 

@@ -32,8 +32,8 @@ def full_disk(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("model.skops", "no model saved: run/model: No space left on device"),
-        ("bundle.json", "no model saved: run/model: No space left on device"),
+        ("model.skops", "no model saved: run/model/model.skops: No space left on device; free some space"),
+        ("bundle.json", "no model saved: run/model/bundle.json: No space left on device"),
         ("predictions.csv", "run/predictions.csv: cannot be written: No space left on device"),
         ("metrics.json", "run/metrics.json: cannot be written: No space left on device"),
         ("report.html", "no report: DataError: run/report.html: cannot be written: No space left on device"),

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from audiofw.bundle.load import load_model
+from audiofw.cli.arguments import output_error
 from audiofw.cli.predict.formats import RESUMED, writing
 from audiofw.cli.predict.options import read_options
 from audiofw.cli.predict.records import Clips, Timeline
-from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, resume_output
+from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, keep_whole, resume_output
 from audiofw.data.inputs import count, find_sounds
-from audiofw.errors import ConfigError, DataError
+from audiofw.errors import DataError
+from audiofw.system.faults import place_of, reason, remedy
 from audiofw.system.hashing import digest_json
 from audiofw.system.locks import sole
+from audiofw.system.streams import Named
 
 
 def main(argv: list[str]) -> int:
@@ -32,12 +34,8 @@ def main(argv: list[str]) -> int:
     options = read_options(argv)
     model = load_model(options.bundle)
     results = Timeline(model, options) if options.window else Clips(model, options)
-    try:
-        with _opened(options, results.columns, digest_json(model.facts)) as (stream, done, journal):
-            return _run(options, results, stream, done, journal)
-    except BrokenPipeError:  # e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    with _opened(options, results.columns, digest_json(model.facts)) as (stream, done, journal):
+        return _run(options, results, stream, done, journal)
 
 
 Opened = tuple[TextIO, Done, Journal]
@@ -51,17 +49,22 @@ def _opened(options: argparse.Namespace, columns: Sequence[str], model: str) -> 
             sys.stdout.reconfigure(errors="backslashreplace")  # a label that the terminal cannot show
         yield sys.stdout, NOTHING, Journal()
         return
-    opened = None
+    output, opened, before = options.output, None, options.output.exists()
     try:
-        with _alone(options.output), _begun(options, columns, model) as opened:
+        with _alone(output), _begun(options, columns, model) as opened:
             yield opened
     except BrokenPipeError:
         raise
     except OSError as error:
-        reason = f"cannot write: {error.strerror or error}"
+        where = place_of(error, output)
+        if where not in map(str, (output, output.resolve(), journal_of(output))):
+            raise  # of a recording, or of a temporary file
+        kept = keep_whole(output, options.format) if opened or not before else before
         if opened is None:
-            raise ConfigError(f"--output {options.output}: {reason}") from error
-        raise DataError(f"{error.filename or options.output}: {reason}") from error  # a full disk
+            raise output_error("--output", output, error) from error
+        go_on = f" (the results before that are kept: continue with --resume -o {output})" if kept else ""
+        said = f"{reason(error)}; {remedy(error, where, '--output')}"
+        raise DataError(f"{where}: cannot write: {said}{go_on}") from error
 
 
 def _alone(output: Path) -> AbstractContextManager[None]:
@@ -87,7 +90,8 @@ def _begun(options: argparse.Namespace, columns: Sequence[str], model: str) -> I
         output.open("a" if options.resume else "w", encoding="utf-8", newline="") as stream,
         journal_of(output).open("a", encoding="utf-8") if options.format in RESUMED else nullcontext() as notes,
     ):
-        yield stream, done, Journal(notes)
+        journal: Any = Named(notes, str(journal_of(output))) if notes else None
+        yield cast(TextIO, Named(stream, str(output))), done, Journal(journal)
 
 
 def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO, done: Done, journal: Journal) -> int:

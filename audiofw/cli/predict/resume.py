@@ -12,6 +12,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
@@ -20,6 +21,7 @@ from audiofw.cli.predict.formats import RESUMED, Record
 from audiofw.data.inputs import STDIN, Sound
 from audiofw.errors import ConfigError
 from audiofw.system.atomic import write_whole
+from audiofw.system.faults import writing_to
 from audiofw.system.spreadsheet import read_rows
 
 FORMAT = 1
@@ -105,7 +107,13 @@ def begin(output: Path, options: argparse.Namespace, model: str) -> None:
         If it cannot be written.
     """
     if options.format in RESUMED:
-        _write_journal(output, _header(options, model), [])
+        try:
+            _write_journal(output, _header(options, model), [])
+            output.open("a").close()
+        except OSError:
+            if not output.exists():
+                journal_of(output).unlink(missing_ok=True)
+            raise
     else:
         journal_of(output).unlink(missing_ok=True)
 
@@ -241,8 +249,40 @@ def _filter(output: Path, format: str, names: frozenset[str]) -> None:
     """Keep the header and the rows of some recordings; the file is replaced atomically."""
     real = output.resolve()  # a link stays a link
     part = real.with_name(f".{real.name}.part")
-    with real.open("rb") as stream, part.open("wb") as kept:
-        for i, line in enumerate(_lines(stream, format)):
-            if (format == "csv" and i == 0) or _read_line(line, output, format)[0] in names:
-                kept.write(line)
-    os.replace(part, real)  # noqa: PTH105
+    try:
+        with writing_to(output), real.open("rb") as stream, part.open("wb") as kept:
+            for i, line in enumerate(_lines(stream, format)):
+                if (format == "csv" and i == 0) or _read_line(line, output, format)[0] in names:
+                    kept.write(line)
+        os.replace(part, real)  # noqa: PTH105
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        error.filename, error.filename2 = str(output), None
+        raise
+
+
+def keep_whole(output: Path, format: str) -> bool:
+    """Leave nothing half-written of an output that could not be written to its end.
+
+    The whole rows of a format that can be resumed are kept; otherwise the file is removed, unless it is a device.
+
+    Returns
+    -------
+    bool
+        Whether anything was kept.
+    """
+    real, end, rows = output.resolve(), 0, 0
+    with suppress(OSError):
+        if not real.is_file():
+            return False
+        if format in RESUMED:
+            with real.open("rb") as stream:
+                for line in _lines(stream, format):
+                    end, rows = end + len(line), rows + 1
+        if rows > (format == "csv"):  # besides the header
+            os.truncate(real, end)
+            return True
+        real.unlink()
+        journal_of(output).unlink(missing_ok=True)
+    return False

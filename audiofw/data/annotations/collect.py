@@ -13,6 +13,7 @@ from audiofw.data.annotations.match import Recordings
 from audiofw.data.annotations.read import SUFFIXES, is_label_table, read_annotations
 from audiofw.data.annotations.rows import Annotation, Flaw, place
 from audiofw.errors import ConfigError, DataError
+from audiofw.system.paths import located
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,13 @@ def find_tables(spec: str, root: Path, chosen: Mapping[str, str]) -> list[Path]:
     ConfigError
         If there is none.
     """
-    text = os.path.expanduser(spec)  # noqa: PTH111  # leaves an unknown "~nobody" as it is
-    for named in (Path(text), root / text):
+    text, below = str(located(spec)), root / os.path.expanduser(spec)  # noqa: PTH111  # leaves an unknown "~nobody"
+    for named in (Path(text), below):
         if named.is_file():
             return [named.absolute()]
         if named.is_dir():
             return _some(_tables_below(named, chosen), spec, root)
-    matches = glob.glob(text, recursive=True) or glob.glob(str(root / text), recursive=True)  # noqa: PTH207
+    matches = glob.glob(text, recursive=True) or glob.glob(str(below), recursive=True)  # noqa: PTH207
     return _some([Path(each).absolute() for each in sorted(matches) if Path(each).is_file()], spec, root)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from audiofw.extraction.table import units_of
 from audiofw.results.record import Record, describe_error, earlier_run, job_identity, settled_run
 from audiofw.system.paths import from_here
 from audiofw.system.reading import flatten
+from audiofw.system.scratch import scratch_folder
 
 ELSEWHERE = re.compile(
     r"[+~]*(hydra[./]launcher|hydra\.(run|sweep)\.(sub)?dir\b)"
@@ -94,7 +94,7 @@ def list_jobs(words: Sequence[str]) -> list[Job]:
         _check_sweeper(other[1])
     survey = Survey()
     kept = [word for word in words if not ELSEWHERE.match(word)]
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+    with scratch_folder() as scratch:
         here = [f"hydra.run.dir={scratch}", f"hydra.sweep.dir={scratch}", "hydra.sweep.subdir=${hydra.job.num}"]
         run_app([*kept, *here, "hydra/launcher=basic"], survey.take)
     return survey.jobs

@@ -9,7 +9,7 @@ from hydra.conf import HydraConf
 from hydra.types import RunMode
 
 from audiofw.errors import ConfigError
-from audiofw.system.paths import HELD_OUT
+from audiofw.system.paths import HELD_OUT, located
 
 TARGET = "hydra_plugins.audiofw.OptunaSweeper"  # does not exist as a file: Hydra requires this name space
 
@@ -38,4 +38,4 @@ def trial_role(hydra: HydraConf) -> TrialRole | None:
         return None
     if hydra.mode != RunMode.MULTIRUN:
         raise ConfigError("a search is a sweep: start it with -m, e.g. audiofw -m +tune=lightgbm")
-    return TrialRole(Path(hydra.sweep.dir), int(hydra.job.num), hydra.sweep.subdir == HELD_OUT)
+    return TrialRole(located(hydra.sweep.dir), int(hydra.job.num), hydra.sweep.subdir == HELD_OUT)

@@ -36,6 +36,8 @@ from audiofw.experiment.tune.study import (
     reasons,
     resume_study,
 )
+from audiofw.results.record import read_record
+from audiofw.system.atomic import write_whole
 from audiofw.system.paths import HELD_OUT
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ def _prepare(words: Sequence[str], config: DictConfig, loader: ConfigLoader, lau
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"score": score, "seed": config.seed, "fixed": _fixed(space)}
     study = open_study(folder, tune, maximise=HIGHER_IS_BETTER[score], facts=facts)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    write_whole(folder / "multirun.yaml", OmegaConf.to_yaml(config).encode())
     for line in say_conditions(space):
         log.info(line)
     if begun := len(own_trials(study)):
@@ -201,9 +203,20 @@ def _value(outcome: JobReturn | str) -> float | Pruned | str:
         return outcome
     value = returned(outcome)
     if outcome.status == JobStatus.COMPLETED:
-        sound = isinstance(value, (int, float)) and math.isfinite(value)
-        return float(value) if sound else f"its score is {value}"
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            return f"its score is {value}"
+        return _unsaved(outcome) or float(value)
     return value if isinstance(value, Pruned) else first_line(value)
+
+
+def _unsaved(outcome: JobReturn) -> str | None:
+    """Return why a job's results could not be saved; None if they were."""
+    assert outcome.hydra_cfg is not None
+    folder = Path(outcome.hydra_cfg.hydra.runtime.output_dir)
+    if (folder / "metrics.json").is_file():
+        return None
+    record = read_record(folder)
+    return (record and record.missing) or f"{folder}: its results are missing"
 
 
 def returned(outcome: JobReturn) -> Any:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiofw.config.options import Tune
-from audiofw.errors import ConfigError, PluginError, first_line
+from audiofw.errors import ConfigError, DataError, PluginError, first_line
 from audiofw.experiment.tune.part import TrialRole
 from audiofw.system.atomic import is_alive
+from audiofw.system.faults import explain, find_fault
+from audiofw.system.paths import located
 
 if TYPE_CHECKING:
     import optuna
@@ -66,6 +69,8 @@ def open_study(folder: Path, tune: Tune, *, maximise: bool, facts: Mapping[str, 
             load_if_exists=True,
         )
     except _storage_errors() as error:
+        if fault := find_fault(error):
+            raise DataError(explain(fault, tune.storage or folder / FILE, "hydra.sweep.dir=FOLDER")) from error
         raise ConfigError(f"tune.storage={tune.storage}: cannot be opened: {first_line(error)}") from error
     for key, value in facts.items():
         known = study.user_attrs.get(key, value)
@@ -89,7 +94,7 @@ def _storage(folder: Path, url: str | None) -> Any:
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     if url is not None:
-        return get_storage(url)
+        return get_storage(re.sub(r"(?<=^sqlite:///)(?!:memory:).+", lambda file: str(located(file[0])), url))
     file = str(folder / FILE)
     # on Windows, only administrators may create the links that Optuna uses for locking elsewhere
     lock = JournalFileOpenLock(file) if os.name == "nt" else None

@@ -1,0 +1,27 @@
+"""Temporary folders that are removed as far as possible: a file that cannot be removed costs nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def scratch_folder(prefix: str = "tmp") -> Iterator[Path]:
+    """Create a temporary folder below ``TMPDIR``, and remove it at the end.
+
+    `tempfile.TemporaryDirectory` recurses without end where a file in it may not be removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be created.
+    """
+    folder = tempfile.mkdtemp(prefix=prefix)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
