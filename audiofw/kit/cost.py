@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -29,23 +29,24 @@ class Cost(NamedTuple):
     its_seconds: float
 
 
-def measure_cost(plugin: Plugin, menus: Menus) -> Cost | None:
+def measure_cost(plugin: Plugin, menus: Menus, options: Mapping[str, Any] | None = None) -> Cost | None:
     """Measure what a plugin takes for one clip, on one thread; None for kinds that do not work on single clips."""
-    run = _runner(plugin, menus)
+    run = _runner(plugin, menus, options or {})
     if run is None:
         return None
     kind = plugin.kind.name if plugin.kind.name in BESIDE else "feature"
-    other = _runner(menus.find(kind, BESIDE[kind]), menus)
+    other = _runner(menus.find(kind, BESIDE[kind]), menus, {})
     assert other is not None  # both of its kinds work on clips
     with threadpool_limits(1):
         return Cost(_seconds(run), f"{kind}={BESIDE[kind]}", _seconds(other))
 
 
-def _runner(plugin: Plugin, menus: Menus) -> Callable[[], object] | None:
+def _runner(plugin: Plugin, menus: Menus, options: Mapping[str, Any]) -> Callable[[], object] | None:
     """Make a function that runs the plugin on one clip of three seconds."""
-    choice, (y, sr) = Trial(plugin, menus).choice, make_clips()["tone"]
+    trial, (y, sr) = Trial(plugin, menus, options), make_clips()["tone"]
+    choice = trial.choice
     if plugin.kind.name == "feature":
-        return lambda: choice(y.copy(), sr)
+        return lambda: trial(y)
     if plugin.kind.name == "augmentation":
         return lambda: choice(y.copy(), sr, np.random.default_rng(0))
     if plugin.kind.name == "pooling" and not choice.learns:

@@ -80,7 +80,7 @@ class ServedAnswer(NamedTuple):
     likeliest: str
     confidence: float | None  #: its probability; None if the model gives none
     probabilities: dict[str, float] | None  #: of all classes, the most probable first
-    seconds: float  #: length of the recording
+    duration: float  #: of the recording, in seconds
 
 
 @dataclass(eq=False)

@@ -40,8 +40,8 @@ def test_a_plugin_whose_library_is_not_installed_is_marked_with_the_command(audi
     outcome = audiofw("--plugins-dir", "mine", "plugins")
     (line,) = (line for line in outcome.out.splitlines() if " needy " in line)
     assert "not usable without nonsense_not_there: What needs a library." in line
-    assert outcome.out.endswith("nonsense_not_there is not installed: pip install nonsense_not_there\n")
-    assert outcome.out.count("not usable without") == 1
+    assert "\nnonsense_not_there is not installed: pip install nonsense_not_there\n" in outcome.out
+    assert outcome.out.count("not usable without nonsense_not_there") == 1
 
 
 def test_choosing_it_names_the_command(audiofw, mine, sounds):
@@ -109,8 +109,17 @@ def test_a_failing_check_is_in_the_table_and_below_it_with_line_and_remedy(audio
     assert outcome.code == 1
     assert "feature=needy  noise                      FAILED" in outcome.out
     assert "\nfeature=needy: noise\n  needy.py:11: returned an array of shape (22050,): return (rows, f" in outcome.out
-    assert "no help for kind: add it to a section 'Parameters'" in outcome.out
+    assert "no help for kind: add a section 'Parameters'" in outcome.out
     assert " checks passed, " in outcome.out.splitlines()[-1]
+
+
+def test_plugins_are_tested_with_options(audiofw):
+    outcome = audiofw("plugins", "test", "feature.n_mels=10", "mel")
+    assert outcome.code == 0, outcome.out
+    refused = audiofw("plugins", "test", "mel", "feature.n_mles=10")
+    assert refused.code == 1
+    assert "feature.mel.n_mles: unknown option (did you mean 'n_mels'?)" in refused.out
+    assert audiofw("plugins", "test", "feature.n_mels=10").code == 2
 
 
 def test_a_package_is_written_into_a_folder_of_its_own(audiofw, tmp_path):
@@ -130,7 +139,7 @@ def test_a_package_is_written_into_a_folder_of_its_own(audiofw, tmp_path):
         (["new", "Loud", "--kind", "feature"], "a plugin's name is made of small letters"),
         (
             ["new", "x", "--kind", "model", "--package", "audiofw-x", "--licence", "mit"],
-            "--licence mit: unknown; there are BSD-3-Clause, ISC, MIT",
+            "--licence mit: unknown; known: BSD-3-Clause, ISC, MIT",
         ),
         (["test"], "the following arguments are required: subject"),
         (["test", "nowhere.py"], "nowhere.py: file not found"),

@@ -67,7 +67,7 @@ def test_an_answer_has_the_likeliest_first_and_adds_up(ask):
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
     assert list(answer["probabilities"].values()) == sorted(answer["probabilities"].values(), reverse=True)
     assert answer["confidence"] == answer["probabilities"]["middle <b>"]
-    assert answer["seconds"] == 0.5
+    assert answer["duration"] == 0.5
 
 
 @pytest.mark.parametrize("format", ["FLAC", "OGG", "MP3"])

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Plugin
-from audiofw.errors import AudiofwError
+from audiofw.errors import AudiofwError, ConfigError
 from audiofw.system.progress import counting
 from audiofw.system.tables import new_table, open_console, show_time
 
 if TYPE_CHECKING:
     from audiofw.kit.contract import Check
+
+OPTION = re.compile(rf"(?P<kind>{'|'.join(KINDS)})\.(?P<name>\w+)=(?P<value>.*)", re.DOTALL)
 
 
 def add_parser(actions: Any) -> None:
@@ -30,7 +34,8 @@ def add_parser(actions: Any) -> None:
         description="Test plugins on silence, a single sample, NaN, five minutes, all rates, in threads and processes, "
         "and in a run whose model is saved and loaded again. The exit code is 1 if a check fails.",
     )
-    parser.add_argument("subject", nargs="+", help="a file, an installed package, or a plugin: loudness, feature=mel")
+    subjects = "files, installed packages, or plugins: loudness, feature=mel; and options of these: feature.n_mels=40"
+    parser.add_argument("subject", nargs="+", help=subjects)
     parser.set_defaults(run=run)
 
 
@@ -44,7 +49,10 @@ def run(options: argparse.Namespace) -> int:
     """
     from audiofw.kit.contract import contract_checks, plugins_of
 
-    checks, console = contract_checks(*options.subject), open_console()
+    subjects, given = _read_subjects(options.subject)
+    plugins, menus = plugins_of(*subjects)
+    by_plugin = {f"{each.kind.name}={each.name}": given.get(each.kind.name, {}) for each in plugins}
+    checks, console = contract_checks(*subjects, options=by_plugin), open_console()
     results = list(_try_all(checks))
     table = new_table("plugin", "check", "result", "")
     for check, passed, said in results:
@@ -54,10 +62,23 @@ def run(options: argparse.Namespace) -> int:
     failed = [(check, said) for check, passed, said in results if not passed]
     for check, said in failed:
         console.print(f"\n{check}\n  {said}", soft_wrap=True)
-    _print_costs(console, *plugins_of(*options.subject))
+    _print_costs(console, plugins, menus, by_plugin)
     count = f"{len(results) - len(failed)} of {len(results)} checks passed"
     console.print(f"\n{count}" + (f", {len(failed)} failed" if failed else ""))
     return int(bool(failed))
+
+
+def _read_subjects(words: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Tell subjects and options apart: the options by kind, as in ``feature.n_mels=40``."""
+    from yaml import safe_load  # type: ignore[import-untyped]
+
+    subjects = [word for word in words if not OPTION.fullmatch(word)]
+    if not subjects:
+        raise ConfigError("audiofw plugins test: give a file, an installed package, or a plugin besides its options")
+    given: dict[str, dict[str, Any]] = {}
+    for match in filter(None, map(OPTION.fullmatch, words)):
+        given.setdefault(match["kind"], {})[match["name"]] = safe_load(match["value"])
+    return subjects, given
 
 
 def _try_all(checks: Sequence[Check]) -> Iterator[tuple[Check, bool, str]]:
@@ -86,12 +107,14 @@ def _quiet() -> Iterator[None]:
         ours.setLevel(level)
 
 
-def _print_costs(console: Console, plugins: Sequence[Plugin], menus: Menus) -> None:
+def _print_costs(
+    console: Console, plugins: Sequence[Plugin], menus: Menus, options: Mapping[str, Mapping[str, Any]]
+) -> None:
     from audiofw.kit.cost import measure_cost
 
     for plugin in plugins:
         with suppress(AudiofwError), _quiet():  # its failures are listed
-            if cost := measure_cost(plugin, menus):
+            if cost := measure_cost(plugin, menus, options[f"{plugin.kind.name}={plugin.name}"]):
                 said = f"{plugin.kind.name}={plugin.name}: {_shown(cost.seconds)} for a clip of 3 s"
                 console.print(f"\n{said}; {cost.beside}: {_shown(cost.its_seconds)}", soft_wrap=True)
 
