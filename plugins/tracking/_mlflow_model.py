@@ -1,5 +1,6 @@
 """A model of audiofw as MLflow loads it; MLflow saves this file with the model, and runs it."""
 
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -13,10 +14,8 @@ class Classifier(PythonModel):
 
         self.model = audiofw.load_model(context.artifacts["bundle"])
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         """Return a data frame with ``label`` and ``p(class)`` for each path."""
-        import pandas as pd
-
         paths = list(model_input["path"])
         frame = pd.DataFrame({"path": paths, "label": self.model.predict(paths)})
         if getattr(self.model, "predict_proba", None):
