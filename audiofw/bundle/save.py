@@ -47,6 +47,7 @@ class Finished:
     unit: Unit
     evaluation: Evaluation
     metrics: Mapping[str, Any]
+    timeline: Mapping[str, Any] | None = None  #: how timelines are made by default
 
 
 def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> list[str]:
@@ -146,6 +147,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "widths": getattr(run.unit, "widths", ()),
         **{kind: _plugin(run.choices[kind]) for kind in KINDS},
         "made_of": sorted({tuple(origin) for origin in _origins(run.choices)}),
+        **({} if run.timeline is None else {"timeline": run.timeline}),
         "seed": config.seed,
         "code": row_code(),
         "score": {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from annotated_types import Interval
+from annotated_types import Interval, MaxLen
 
 from audiofw.contract.hookspecs import KINDS, RESULT_KINDS
 from audiofw.contract.schema import MEASURES, NOTHING, Effect, check, section_options
@@ -84,6 +84,15 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class TimelineOptions:
+    """Timelines of annotated recordings."""
+
+    enabled: bool = field(metadata=MEASURES)
+    tune: bool
+    windows: Annotated[list[Seconds], MaxLen(8)]
+
+
+@dataclass(frozen=True)
 class Pad:
     """How feature vectors of different length are padded."""
 
@@ -145,6 +154,7 @@ class Config:
     data: Data
     audio: Audio
     windows: Windows
+    timeline: TimelineOptions
     augmented_copies: Annotated[int, Interval(ge=0, le=100)] | None
     pad: Pad
     cache: CacheOptions = field(metadata=NOTHING)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from audiofw.audio.discover import AUDIO, find_sound
 from audiofw.audio.stretch import Stretch
 from audiofw.data.annotations.collect import collect, find_tables, say
-from audiofw.data.annotations.rows import Flaw
+from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.data.archive import ACCEPTED, is_archive
 from audiofw.data.intime import Piece, keep_together, pieces
 from audiofw.data.labels import (
@@ -69,6 +69,15 @@ class Clip(NamedTuple):
         return self.name.rpartition("@")[0] if self.is_stretch else self.name
 
 
+class Annotated(NamedTuple):
+    """A recording, and all that is labelled in it."""
+
+    path: Path
+    name: str  #: as in `Clip.recording`
+    seconds: float
+    rows: Sequence[Annotation]
+
+
 class Dataset(NamedTuple):
     """The clips of one data source, sorted by name."""
 
@@ -76,6 +85,7 @@ class Dataset(NamedTuple):
     clips: list[Clip]
     passed_over: dict[str, int]  #: files that are not clips: reason -> count
     flaws: Sequence[Flaw] = ()  #: rows of label tables that cannot be used
+    recordings: Sequence[Annotated] = ()  #: those with labels in time
 
 
 def find_clips(
@@ -160,6 +170,7 @@ def find_clips(
     listed = _listed_files(path, chosen, limits, cache_dir, annotations, joint)
     root, files, rows, passed, tables = listed
     flaws: Sequence[Flaw] = ()
+    annotated: list[Annotated] = []
     if tables is None:
         names = leave_out(files, skipped, passed) if skipped else list(files)
         facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator, background=cut.background)
@@ -171,6 +182,7 @@ def find_clips(
         made = pieces(labelled, files, cut, known, passed, task=task, separator=separator)
         say(labelled, on_error)
         flaws = labelled.flaws
+        annotated = [Annotated(files[n], n, labelled.seconds[n], rows) for n, rows in labelled.rows.items()]
         recordings = {name: piece.recording for name, piece in made.items()}
         names = leave_out(made, skipped, passed, recordings) if skipped else list(made)
         found = _stretches({name: made[name] for name in names}, files)
@@ -180,7 +192,7 @@ def find_clips(
     labels = of_classes({name: clip.label for name, clip in found.items()}, include, exclude, passed, read)
     kept = limit_each(labels, limit, passed, read)
     clips = [found[name]._replace(label=labels[name]) for name in kept]
-    return Dataset(root, clips, dict(sorted(passed.items())), flaws)
+    return Dataset(root, clips, dict(sorted(passed.items())), flaws, annotated)
 
 
 def _clip(path: Path, name: str, facts: Facts) -> Clip:

@@ -88,7 +88,7 @@ def windows_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> tuple[li
                     overlaps[i][label] = overlaps[i].get(label, 0.0) + overlap
                 elif overlap > TOUCH:
                     scraps[i] = True
-    known = _known(rows, seconds, cut.annotated)
+    known = known_stretches(rows, seconds, cut.annotated)
     parts = []
     for start, found, scrap in zip(starts, overlaps, scraps, strict=True):
         end = round(start + size, 6)
@@ -121,7 +121,7 @@ def _spans(rows: Iterable[Annotation], seconds: float, annotated: str | None) ->
     return spans
 
 
-def _known(rows: Iterable[Annotation], seconds: float, annotated: str | None) -> list[tuple[float, float]]:
+def known_stretches(rows: Iterable[Annotation], seconds: float, annotated: str | None) -> list[tuple[float, float]]:
     """List the stretches in which everything is labelled: all, unless some are declared."""
     if annotated is None:
         return [(0.0, seconds)]

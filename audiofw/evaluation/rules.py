@@ -39,7 +39,8 @@ class Track(NamedTuple):
     name: str
     moments: Moments
     truth: Events
-    seconds: float  #: length of the recording
+    seconds: float  #: length of the recording, or of the stretch of it that is scored
+    offset: float = 0.0  #: where that begins in the recording
 
 
 def choose_rule(

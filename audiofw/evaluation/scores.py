@@ -29,8 +29,18 @@ GREATER_IS_BETTER = {
 OF_LABELS = {"map": True, "roc_auc": True, "f1_micro": True, "f1_macro": True, "subset_accuracy": True}
 """All scores of several labels per clip."""
 
+OF_TIMELINES = {
+    "event_f1": True,
+    "event_f1_macro": True,
+    "event_f1_collar": True,
+    "segment_f1": True,
+    "frame_accuracy": True,
+    "psds": True,
+}
+"""All scores of annotated recordings as a whole, see `audiofw.evaluation.timelines`."""
+
 OF_TASK = {"single": GREATER_IS_BETTER, "multilabel": OF_LABELS}
-HIGHER_IS_BETTER = GREATER_IS_BETTER | OF_LABELS
+HIGHER_IS_BETTER = GREATER_IS_BETTER | OF_LABELS | OF_TIMELINES
 
 NEED_PROBABILITIES = ("log_loss", "roc_auc", "map")
 
@@ -57,7 +67,7 @@ def check_score(name: str, task: str | None = None) -> None:
     ConfigError
         If the task, or without one any task, has no such score; lists the available scores.
     """
-    known = HIGHER_IS_BETTER if task is None else OF_TASK[task]
+    known = HIGHER_IS_BETTER if task is None else OF_TASK[task] | OF_TIMELINES
     if name not in known:
         what = f"not a score of task={task}" if name in HIGHER_IS_BETTER else f"unknown score{nearest(name, known)}"
         raise ConfigError(f"score={name}: {what}; available: {', '.join(known)}")

@@ -27,6 +27,15 @@ from audiofw.evaluation.fit import pool_matrices
 from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score, positive_classes
 from audiofw.evaluation.summary import main_value, summarise
+from audiofw.experiment.timed import (
+    check_timeline_options,
+    clip_score,
+    is_timed,
+    make_timelines,
+    prepared,
+    save_timelines,
+    with_timelines,
+)
 from audiofw.extraction.clips import known, split
 from audiofw.extraction.columns import name_columns
 from audiofw.extraction.extract import Rows, Table, join
@@ -74,6 +83,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     """
     if config.normalize == "group":
         check_groups(dataset.clips, choices["pooling"])
+    check_timeline_options(config, dataset)
     planned, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
     findings = look_for_leaks(dataset.clips, planned, config)
 
@@ -89,17 +99,20 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     folds, classes, y = split(clips, choices["split"], config.seed, config.task)
     if not config.audit:  # which reports this, too
         warn_of_shared_groups(folds, known(clips, "group"))
-    evaluation = evaluate(make, folds, rows, y, clips, classes, config, watch)
+    timed = is_timed(config, dataset)
+    evaluation = evaluate(make, folds, rows, y, clips, classes, config, watch, keeps_models=timed)
     plain = (
         evaluation
         if config.normalize != "group"
-        else evaluate(make, folds, rows, y, clips, classes, replace(config, normalize="none"))
+        else evaluate(make, folds, rows, y, clips, classes, replace(config, normalize="none"), keeps_models=timed)
     )  # for clips that come alone
-    plain_metrics = summarise(plain, classes=classes, score=config.score, coverage=config.coverage)
+    plain_metrics = summarise(plain, classes=classes, score=clip_score(config), coverage=config.coverage)
 
     findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
+    timelines = make_timelines(config, dataset, clips, folds, classes, plain, unit, make)
+    of_clips = summarise(evaluation, classes=classes, score=clip_score(config), coverage=config.coverage)
     metrics = {
-        **summarise(evaluation, classes=classes, score=config.score, coverage=config.coverage),
+        **with_timelines(of_clips, timelines, config.score),
         "n_failures": len(table.failures),
         "n_from_cache": table.cached,
         "n_columns": count_columns(rows.X, evaluation.models[-1]),
@@ -107,18 +120,20 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
-        "ungrouped": None if plain is evaluation else plain_metrics["scores"][config.score],
+        "ungrouped": None if plain is evaluation else plain_metrics["scores"][clip_score(config)],
     }
     result = Result(main_value(metrics), metrics, table.failures, folder, missing=unmeasured(metrics["robustness"]))
     try:
         bad_rows = [Failure(flaw.where, str(flaw.source), flaw.reason) for flaw in dataset.flaws]
         save_results(folder, config, choices, clips, [*bad_rows, *table.failures], evaluation, metrics)
+        save_timelines(folder, timelines)
     except DataError as error:  # the scores can still be shown
         return replace(result, missing=[*result.missing, f"results not saved: {error}"])
     missing = [*result.missing]
     if config.bundle.enabled:
+        plain_metrics = with_timelines(plain_metrics, timelines, config.score)
         run_ended = Finished(config, choices, clips, classes, unit, plain, {**metrics, **plain_metrics})
-        missing += leave_bundle(folder, run_ended, make)
+        missing += leave_bundle(folder, prepared(run_ended, timelines), make)
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
 
@@ -214,6 +229,7 @@ def evaluate(
     classes: Sequence[str],
     config: Config,
     watch: Watch | None = None,
+    keeps_models: bool = False,
 ) -> Evaluation:
     """Fit and predict every fold, with a progress bar."""
 
@@ -236,7 +252,7 @@ def evaluate(
             by_group=config.normalize == "group",
             positive=positive_classes(classes, config.data.background),
             on_fold=on_fold,
-            keep_models=config.robustness,
+            keep_models=config.robustness or keeps_models,
         )
 
 
@@ -251,7 +267,7 @@ def try_changes(
         some, width = [clips[i] for i in numbers], width_of(table)
         return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
 
-    return measure_robustness(evaluation, folds, unit, extract_some, score=config.score, seed=config.seed)
+    return measure_robustness(evaluation, folds, unit, extract_some, score=clip_score(config), seed=config.seed)
 
 
 def count_columns(X: np.ndarray, model: Any) -> int:

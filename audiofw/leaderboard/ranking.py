@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audiofw.evaluation.scores import NEED_PROBABILITIES, check_score
+from audiofw.evaluation.scores import NEED_PROBABILITIES, OF_TIMELINES, check_score
 from audiofw.leaderboard.ensemble import average_rows
 from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 from audiofw.leaderboard.significance import compare_rows, contribute
@@ -55,7 +55,9 @@ def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True
     score, notes = _choose_score(finished, score)
     columns = find_columns(finished)
     rows, averaged = line_up(finished, score, columns), None
-    if len(rows) > 1:
+    if len(rows) > 1 and score in OF_TIMELINES:
+        notes.append(f"runs are not compared: {score} is of recordings as a whole, not of clips")
+    elif len(rows) > 1:
         tested = _read_all(rows, score, probabilities=ensemble)
         rows, more = compare_rows(rows, tested)
         notes += more

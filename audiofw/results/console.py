@@ -18,13 +18,13 @@ from audiofw.config.overrides import command_line
 from audiofw.contract.hookspecs import RESULT_KINDS
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
-from audiofw.evaluation.scores import OF_TASK
+from audiofw.evaluation.scores import OF_TASK, OF_TIMELINES
 from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
 from audiofw.results.folder import REPORT
 from audiofw.system.logs import is_quiet, note_printed
 from audiofw.system.paths import from_here
-from audiofw.system.tables import new_table, open_console
+from audiofw.system.tables import new_table, open_console, show_time
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,12 @@ NAMES = {
     "map": "mAP",
     "f1_micro": "F1 micro",
     "subset_accuracy": "subset accuracy",
+    "event_f1": "event F1 (IoU 0.5)",
+    "event_f1_macro": "event F1 macro",
+    "event_f1_collar": "event F1 (collars)",
+    "segment_f1": "segment F1 (1 s)",
+    "frame_accuracy": "frame accuracy",
+    "psds": "PSDS",
 }
 MOST_CLASSES = 40
 MOST_ADVICE = 3  # the report has all
@@ -77,6 +83,8 @@ def _print_all(
     console.print("", _score_table(metrics), "", sep="\n")
     if len(metrics["classes"]) <= MOST_CLASSES:
         console.print(_class_table(metrics), "", sep="\n")
+    if metrics.get("timeline"):
+        console.print(*_timelines(metrics["timeline"]), "", sep="\n")
     if metrics["robustness"]:
         console.print(_robustness_table(metrics), "", sep="\n")
     blocks = [_confidence(metrics), _advice(metrics, folder), _skipped(dataset, failures)]
@@ -130,7 +138,8 @@ def _score_table(metrics: Mapping[str, Any]) -> Table:
 def score_names(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Name the scores to show: F1 is that of one class if there are two, else it equals F1 macro and is left out."""
     of_task = OF_TASK["multilabel" if has_several(metrics) else "single"]
-    names = {name: NAMES[name] for name in of_task}
+    in_time = [name for name in OF_TIMELINES if name in metrics["scores"]]
+    names = {name: NAMES[name] for name in (*of_task, *in_time)}
     if has_several(metrics):
         return names
     if len(metrics["classes"]) == 2:
@@ -157,6 +166,24 @@ def _label_table(metrics: Mapping[str, Any]) -> Table:
         keys = ("average_precision", "roc_auc", "precision", "recall", "f1", "threshold")
         table.add_row(row["class"], *(_number(row[key]) for key in keys), str(row["support"]))
     return table
+
+
+def _timelines(timeline: Mapping[str, Any]) -> Iterator[str | Table]:
+    """Show each class's events in the recordings as a whole, and how they were found."""
+    yield (
+        f"{timeline['n_recordings']} recordings as a whole, {show_time(3600 * timeline['hours'])} with "
+        f"{timeline['n_events']} events, by models that heard none of them"
+    )
+    if len(timeline["per_class"]) <= MOST_CLASSES:
+        table = new_table("class", "precision", "recall", "event F1", "events", "false alarms/h at recall 0.8", right=5)
+        for row in timeline["per_class"]:
+            alarms = row["false_alarms"]["0.8"]
+            figures = (_number(row[key]) for key in ("precision", "recall", "f1"))
+            table.add_row(row["class"], *figures, str(row["support"]), "–" if alarms is None else f"{alarms:.1f}")
+        yield table
+    if timeline["tuned"]:
+        ways = {f"windows of {way['window']:g} s every {way['hop']:g} s" for way in timeline["by_fold"]}
+        yield f"chosen inside the training recordings: {', '.join(sorted(ways))}"
 
 
 def _confidence(metrics: Mapping[str, Any]) -> list[str]:

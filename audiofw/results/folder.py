@@ -13,10 +13,10 @@ from audiofw.system.atomic import is_temporary
 from audiofw.system.faults import reason, remedy
 from audiofw.system.locks import sole
 
-IMPORTANCE, REPORT, RECORD = "importance.json", "report.html", "result.json"
+IMPORTANCE, REPORT, RECORD, TIMELINES = "importance.json", "report.html", "result.json", "timelines.json"
 RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "metrics.json")
 """What `audiofw.results.files.save_results` writes, in this order."""
-OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, FOLDER})
+OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, TIMELINES, FOLDER})
 """Everything that a run writes into its folder, besides its log and Hydra's files."""
 SAVED = (*RESULTS, REPORT, FOLDER)
 """What of it is of use to others."""

@@ -73,6 +73,7 @@ def job_identity(config: Config, choices: Mapping[str, Choice], dataset: Dataset
         "config": {key: value for key, value in option_values(config) if _identifies(key)},
         "plugins": {kind: choices[kind].identity for kind in choices if kind in RESULT_KINDS},
         "data": _data(dataset),
+        **({"recordings": _annotations(dataset)} if dataset.recordings else {}),
         "code": code,
         "libraries": versions_of(FIGURES),
         "python": platform.python_version(),
@@ -94,6 +95,10 @@ def _data(dataset: Dataset) -> list[Any]:
         return [str(root.relative_to(cache_root())), [clip[1:] for clip in dataset.clips]]
     stats = [clip.path.stat() for clip in dataset.clips]
     return [(*clip[1:], s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
+
+
+def _annotations(dataset: Dataset) -> list[Any]:
+    return [[one.name, one.seconds, [row[1:6] for row in one.rows]] for one in dataset.recordings]
 
 
 def read_record(folder: Path) -> Record | None:

@@ -36,7 +36,7 @@ EFFECTS: dict[Effect, set[str]] = {
         "tune.storage",
         "min_score",
     },
-    "measures": {"coverage", "robustness", "score"},
+    "measures": {"coverage", "robustness", "timeline.enabled", "score"},
     "predictions": {
         "audio.channel",
         "audio.duration",
@@ -75,6 +75,8 @@ EFFECTS: dict[Effect, set[str]] = {
         "pad.value",
         "seed",
         "task",
+        "timeline.tune",
+        "timeline.windows",
         "tune.holdout",
         "tune.holdout_folds",
         "windows.background_ratio",
@@ -135,7 +137,7 @@ WITHOUT_EFFECT = [
     "tune.sampler=random",
     "tune.storage=sqlite:///a.db",
 ]
-MEASURES = ["score=mcc", "coverage=0.8", "robustness=true"]
+MEASURES = ["score=mcc", "coverage=0.8", "robustness=true", "timeline.enabled=false"]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def watch(part: TrialRole, config: Config) -> Watch | None:
     values: list[float] = []
 
     def tell(result: FoldResult, n_folds: int) -> None:
-        value = result.scores[config.score]
+        value = result.scores.get(config.score)  # None for a score of timelines
         if value is None or result.number == n_folds:  # after the last fold there is nothing to stop
             return
         values.append(value)
