@@ -36,6 +36,7 @@ from audiofw.report.recordings import (
     read_used_part,
 )
 from audiofw.report.render import render
+from audiofw.report.timelines import collect_timelines
 from audiofw.results.files import write_json, write_text
 from audiofw.results.folder import IMPORTANCE
 from audiofw.system.faults import explain
@@ -172,6 +173,7 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
         "metrics": facts.metrics,
         "version": __version__,
         "advice": advice.advise(facts, rows, reliable, counts),
+        "timelines": collect_timelines(facts, usable.values(), audio=audio, n_jobs=n_jobs),
         "matrix": matrix,
         "confusions": figures.confusions(facts),
         "curves": figures.curves(facts),

@@ -97,7 +97,7 @@ def mean_decibels(pictures: Sequence[np.ndarray]) -> np.ndarray:
     return total / count
 
 
-def picture(db: np.ndarray, sr: int, quality: int = 78) -> Picture:
+def picture(db: np.ndarray, sr: int, quality: int = 78, width: int = FRAMES) -> Picture:
     """Draw a spectrogram, low frequencies at the bottom, as a WebP image of a few kB."""
     from PIL import Image
 
@@ -105,8 +105,8 @@ def picture(db: np.ndarray, sr: int, quality: int = 78) -> Picture:
     pixels = _colours()[(255 * shade[::-1]).astype(np.uint8)]
     file = io.BytesIO()
     image = Image.fromarray(pixels)
-    image.resize((FRAMES, image.height), Image.Resampling.BILINEAR).save(file, "WEBP", quality=quality, method=4)
-    return Picture(_uri("image/webp", file.getvalue()), FRAMES, image.height, ticks(sr))
+    image.resize((width, image.height), Image.Resampling.BILINEAR).save(file, "WEBP", quality=quality, method=4)
+    return Picture(_uri("image/webp", file.getvalue()), width, image.height, ticks(sr))
 
 
 def ticks(sr: float, most: int = 4) -> tuple[tuple[str, float], ...]:
