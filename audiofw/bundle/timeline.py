@@ -50,14 +50,15 @@ def cells(
     over: deque[tuple[float, np.ndarray | str]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
     start, end, last = 0.0, 0.0, -1
     for number, end, verdict in heard:
-        over.append((end, verdict.reason if isinstance(verdict, Lost) else _shares(verdict, classes)))
+        over.append((end, verdict.reason if isinstance(verdict, Lost) else shares_of(verdict, classes)))
         start, last = number * hop, number
         yield _cell(over, start, min(start + min(hop, seconds), end))
     while last >= 0 and hop <= seconds and (start := (last := last + 1) * hop) < end - 1e-9:
         yield _cell(over, start, min(start + hop, end))
 
 
-def _shares(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
+def shares_of(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
+    """Give the class probabilities of a prediction, or 1 for its label."""
     return (classes == verdict.label).astype(float) if verdict.probabilities is None else verdict.probabilities
 
 

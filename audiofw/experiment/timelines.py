@@ -13,13 +13,14 @@ import numpy as np
 
 from audiofw.config.options import Config
 from audiofw.data.dataset import Annotated, Clip
+from audiofw.data.labels import JOINT
 from audiofw.data.splits import Fold
 from audiofw.data.stretches import known_stretches
 from audiofw.errors import DataError
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.detection import PLAIN, Moments, Rule, average
 from audiofw.evaluation.events import Events, make_events
-from audiofw.evaluation.fit import predict
+from audiofw.evaluation.fit import predict, thresholds_of
 from audiofw.evaluation.rules import Track
 from audiofw.evaluation.timelines import Heard, found_in, summarise_timelines
 from audiofw.extraction.over_time import Gap, Row, recipe_over_time, rows_over_time
@@ -54,10 +55,21 @@ class Listening:
         """Whether one class is active at a time."""
         return self.config.task == "single"
 
+    def labels_of(self, label: str) -> list[str]:
+        """List the labels that a row names: several only with ``task=multilabel``."""
+        if self.exclusive:
+            return [label]
+        return [part.strip() for part in label.split(self.config.data.separator or JOINT)]
+
     @property
     def plain(self) -> Rule:
         """The rule where none was chosen."""
         return PLAIN if self.exclusive else Rule(dict.fromkeys(self.classes, 0.5))
+
+    def rule_of(self, model: Any) -> Rule:
+        """The rule where none was chosen, with the thresholds that a model of several labels has."""
+        own = None if self.exclusive else thresholds_of(model)
+        return self.plain if own is None else Rule(dict(zip(self.classes, own.tolist(), strict=True)))
 
 
 class Way(NamedTuple):
@@ -121,8 +133,9 @@ def score_timelines(run: Listening, unit: Unit, parts: Sequence[Part], evaluatio
         counting("timelines", sum(len(part.test) for part in parts)) as advance,
     ):
         for number, (part, model) in enumerate(zip(parts, evaluation.models, strict=True), 1):
+            rule = run.rule_of(model)
             for one in (run.recordings[i] for i in part.test):
-                heard += [Heard(track, way.rule, number) for track in _tracks(run, unit, one, hear(one), way, model)]
+                heard += [Heard(track, rule, number) for track in _tracks(run, unit, one, hear(one), way, model)]
                 advance()
     return summed_up(run, heard, [way] * len(parts), tuned=False) if heard else None
 
@@ -213,9 +226,10 @@ def tracks_of(run: Listening, one: Annotated, moments: Moments) -> list[Track]:
     """Put scores beside the true events: of the whole recording, or of each stretch that was labelled completely."""
     data, index = run.config.data, {name: i for i, name in enumerate(run.classes)}
     rows = [
-        (row.start or 0.0, one.seconds if row.end is None else row.end, index[row.label])
+        (row.start or 0.0, one.seconds if row.end is None else row.end, index[label])
         for row in one.rows
-        if row.label in index and row.label != run.background
+        for label in run.labels_of(row.label)
+        if label in index and label != run.background
     ]
     if data.annotated is None:
         return [Track(one.name, moments, make_events(rows), one.seconds)]

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from audiofw.bundle.load import load_model
+from audiofw.bundle.model import Model
+from audiofw.cache.store import Cache, RecipeCache
 from audiofw.cli.arguments import output_error
-from audiofw.cli.predict.formats import RESUMED, writing
-from audiofw.cli.predict.options import read_options
+from audiofw.cli.predict.formats import OF_ONE, RESUMED, Record, writing
+from audiofw.cli.predict.options import read_options, settle
+from audiofw.cli.predict.partly import Partly
 from audiofw.cli.predict.records import Clips, Timeline
 from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, keep_whole, resume_output
+from audiofw.cli.predict.tables import table_text, write_tables
 from audiofw.data.inputs import count, find_sounds
 from audiofw.errors import DataError
+from audiofw.extraction.over_time import recipe_over_time
 from audiofw.system.faults import place_of, reason, remedy
 from audiofw.system.hashing import digest_json
 from audiofw.system.locks import sole
+from audiofw.system.paths import cache_root
 from audiofw.system.streams import Named
 
 
@@ -33,9 +39,26 @@ def main(argv: list[str]) -> int:
     """
     options = read_options(argv)
     model = load_model(options.bundle)
-    results = Timeline(model, options) if options.window else Clips(model, options)
-    with _opened(options, results.columns, digest_json(model.facts)) as (stream, done, journal):
-        return _run(options, results, stream, done, journal)
+    settle(options, model.facts.get("timeline"), [str(name) for name in model.classes_], model.thresholds)
+    with _features(options, model) as cache:
+        results = Timeline(model, options, cache) if options.window else Clips(model, options)
+        if options.folder and isinstance(results, Timeline):
+            return write_tables(options, results)
+        with _opened(options, results.columns, digest_json(model.facts)) as (stream, done, journal):
+            return _run(options, results, stream, done, journal)
+
+
+def _features(options: argparse.Namespace, model: Model) -> AbstractContextManager[RecipeCache | None]:
+    """Open the cache of features, if it is wanted."""
+    if not options.cache or not options.window or model.unit.pooling.learns:
+        return nullcontext()
+    return _opened_cache(recipe_over_time(model.unit, options.window, options.hop or options.window))
+
+
+@contextmanager
+def _opened_cache(recipe: Mapping[str, Any]) -> Iterator[RecipeCache]:
+    with Cache(cache_root() / "features") as cache:
+        yield cache.recipe_cache(recipe)
 
 
 Opened = tuple[TextIO, Done, Journal]
@@ -98,21 +121,34 @@ def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO,
     """Write each result as it is ready; the exit code is 1 if a recording could not be used."""
     failed = done.failed
     total = count(options.sounds)
+    partly = Partly(results.heard_of_each if isinstance(results, Clips) else None)
+    sounds = partly.watch(find_sounds(options.sounds, done.names))
     with (
         _bar(options, total and total - len(done.names)) as advance,
-        writing(options.format, stream, results.columns, results.flatten, done.begun) as write,
-        closing(results.records(journal.watch(find_sounds(options.sounds, done.names)), alone=total == 1)) as records,
+        writing(options.format, stream, results.columns, results.flatten, done.begun, _whole(options, results)) as put,
+        closing(results.records(journal.watch(sounds), alone=total == 1)) as records,
     ):
         for record in records:
             failed += "error" in record
-            write(record)
+            put(record)
             journal.wrote(record)
-            if "error" in record and options.format == "audacity":
+            if "error" in record and options.format in OF_ONE:
                 when = f" from {record['start']:g} s" if "start" in record else ""
                 sys.stderr.write(f"audiofw: {record['path']}{when}: {record['error']}\n")
             advance()
         journal.complete()
+    if line := partly.line():
+        sys.stderr.write(f"audiofw: {line}\n")
     return int(failed > 0)
+
+
+def _whole(options: argparse.Namespace, results: Clips | Timeline) -> Callable[[Sequence[Record]], str] | None:
+    """Give what makes a table of all records together, for formats that need them all."""
+    if options.format not in ("raven", "textgrid") or not isinstance(results, Timeline):
+        return None
+    return lambda records: table_text(
+        options.format, [one for one in records if "error" not in one], results.length, results.highest
+    )
 
 
 def _bar(options: argparse.Namespace, total: int | None) -> AbstractContextManager[Callable[[], Any]]:

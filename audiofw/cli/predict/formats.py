@@ -12,17 +12,26 @@ from audiofw.system.spreadsheet import row_writer
 Record = Mapping[str, Any]
 Flatten = Callable[[Record], Sequence[Any]]
 
+FORMATS = ("csv", "json", "jsonl", "table", "audacity", "raven", "textgrid")
+OF_ONE = ("audacity", "raven", "textgrid")  # formats whose tables do not name the recording, or count from one
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".txt": "table"}
 RESUMED = ("csv", "jsonl")  # formats in which each line is complete by itself
 
 
 @contextmanager
-def writing(format: str, stream: TextIO, columns: Sequence[str], flatten: Flatten, begun: bool) -> Iterator[Any]:
+def writing(
+    format: str,
+    stream: TextIO,
+    columns: Sequence[str],
+    flatten: Flatten,
+    begun: bool,
+    whole: Callable[[Sequence[Record]], str] | None = None,
+) -> Iterator[Any]:
     """Return a function that writes one record and flushes it.
 
     Parameters
     ----------
-    format : {"csv", "json", "jsonl", "table", "audacity"}
+    format : {"csv", "json", "jsonl", "table", "audacity", "raven", "textgrid"}
     stream : TextIO
     columns : sequence of str
         Of CSV and tables.
@@ -30,14 +39,21 @@ def writing(format: str, stream: TextIO, columns: Sequence[str], flatten: Flatte
         Gives a record's values for these columns.
     begun : bool
         Whether the header has been written already.
+    whole : callable, optional
+        Gives the text of all records together, for ``raven`` and ``textgrid``.
     """
-    write, end = {
-        "csv": _csv,
-        "table": _table,
-        "json": _json,
-        "jsonl": _jsonl,
-        "audacity": _audacity,
-    }[format](stream, columns, flatten, begun)
+    held: list[Record] = []
+    write, end = (
+        (held.append, "")
+        if whole
+        else {
+            "csv": _csv,
+            "table": _table,
+            "json": _json,
+            "jsonl": _jsonl,
+            "audacity": _audacity,
+        }[format](stream, columns, flatten, begun)
+    )
 
     def write_and_flush(record: Record) -> None:
         write(record)
@@ -46,8 +62,7 @@ def writing(format: str, stream: TextIO, columns: Sequence[str], flatten: Flatte
     try:
         yield write_and_flush
     finally:
-        if end:
-            stream.write(end)
+        stream.write(whole(held) if whole else end)
         stream.flush()
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from audiofw.cli.arguments import OneLineParser, seconds, share, whole_number, workers
-from audiofw.cli.predict.formats import SUFFIXES
+from audiofw.cli.predict.formats import FORMATS, OF_ONE, SUFFIXES
 from audiofw.data.inputs import is_one
 from audiofw.errors import ConfigError
+from audiofw.evaluation.detection import Rule, read_rule
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST_WINDOWS = 100  # that contain the same moment
 
@@ -39,25 +46,89 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
     add("sounds", metavar="FILE", nargs="+", help="a file, a folder, a quoted pattern, or - for stdin")
-    add("--format", choices=["csv", "json", "jsonl", "table", "audacity"], help="default: by --output's suffix, or csv")
+    add("--format", choices=FORMATS, help="default: by --output's suffix, or csv")
     add("--top", type=whole_number, metavar="N", help="only the N most probable classes")
     add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")
     add("--coverage", type=share, metavar="P", help="also prediction sets with this coverage (conformal), e.g. 0.9")
-    add("--window", type=seconds, metavar="S", help="label a recording over time, in windows of S seconds")
+    add(
+        "--window",
+        type=seconds,
+        metavar="S",
+        help="label a recording over time, in windows of S seconds; default: as the model was trained, if on windows",
+    )
     add("--hop", type=seconds, metavar="S", help="seconds from one window to the next; default: the window's length")
-    add("--threshold", type=share, metavar="P", help="with --window: no segment below this probability")
-    add("-o", "--output", type=Path, metavar="FILE", help="write to a file instead of stdout")
+    add("--threshold", type=share, metavar="P", help="over time: no segment below this probability")
+    add("--background", action="store_true", help="over time: also the segments of the model's background class")
+    add("--whole", action="store_true", help="one answer for each recording, though the model was trained on windows")
+    add("--scores", action="store_true", help="with -o FOLDER: also the class probabilities of each window, as CSV")
+    add("--cache", action="store_true", help="over time: keep features, so that predicting again takes a fraction")
+    add("-o", "--output", type=Path, metavar="FILE", help="write to a file, or one file per recording to a folder")
     add("--resume", action="store_true", help="continue --output: skip the recordings that it already contains")
     add("--n-jobs", type=workers, default=-1, metavar="N", help="number of workers; default: -1, all cores")
     options = parser.parse_intermixed_args(argv)
     suffix = options.output.suffix.lower() if options.output else ""
     options.format = options.format or SUFFIXES.get(suffix, "csv")
-    _check(options)
+    options.folder = options.output is not None and _is_folder(options)
     return options
 
 
-def _check(options: argparse.Namespace) -> None:
+def _is_folder(options: argparse.Namespace) -> bool:
+    """Whether the output is a folder: it exists as one, or has no suffix and is for a format of one recording."""
+    output = options.output
+    return output.is_dir() or (not output.exists() and not output.suffix and options.format in OF_ONE)
+
+
+def settle(
+    options: argparse.Namespace,
+    timeline: Mapping[str, Any] | None,
+    classes: Sequence[str],
+    thresholds: np.ndarray | None = None,
+) -> None:
+    """Complete the options by what the model says about timelines, and check them.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        As `read_options` gives them; updated, with ``rule`` and ``none``, the name of the background class.
+    timeline : mapping, optional
+        From the bundle.
+    classes : sequence of str
+        Of the model.
+    thresholds : np.ndarray [shape=(classes,)], optional
+        Of a model of several labels.
+
+    Raises
+    ------
+    ConfigError
+        For options that cannot be combined.
+    """
+    options.rule, options.none, options.exclusive = None, None, True
+    if timeline and not options.whole:
+        options.none, options.exclusive = timeline["background"], timeline["exclusive"]
+        own = None if thresholds is None else dict(zip(classes, thresholds.tolist(), strict=True))
+        options.rule = _rule(timeline["rule"], options, classes, own) if not options.window else None
+        options.hop = options.hop or (timeline["hop"] if not options.window else None)
+        options.window = options.window or timeline["window"]
+    check(options)
+
+
+def _rule(
+    facts: Mapping[str, Any], options: argparse.Namespace, classes: Sequence[str], own: Mapping[str, float] | None
+) -> Rule:
+    rule = read_rule(facts)
+    if options.threshold is None:
+        return rule if own is None else replace(rule, thresholds=own)
+    return replace(rule, thresholds=dict.fromkeys(classes, options.threshold))
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse options that cannot be combined."""
     for wrong, remedy in (
+        (options.whole and (options.window or options.hop), "--whole cannot be combined with --window and --hop"),
+        (options.scores and not options.folder, "--scores needs -o FOLDER, with one file per recording"),
+        (options.resume and options.folder, "--resume is for one output file, not for a folder"),
+        (options.folder and not options.window, f"--output {options.output}: a folder is for --window"),
+        (options.folder and options.format in ("jsonl", "table"), f"--format {options.format} is not for a folder"),
         (options.resume and not options.output, "--resume needs --output: the file to continue"),
         (options.hop and not options.window, "--hop needs --window: the length of each window"),
         (
@@ -65,15 +136,16 @@ def _check(options: argparse.Namespace) -> None:
             f"--hop {options.hop}: too short for --window {options.window}; at least a hundredth of it",
         ),
         (options.threshold is not None and not options.window, "--threshold needs --window"),
+        (options.background and not options.window, "--background needs --window"),
         (options.top and options.window, "--top cannot be combined with --window, which gives the best label only"),
         (
             options.coverage and options.window,
             "--coverage cannot be combined with --window, which gives the best label only",
         ),
-        (options.format == "audacity" and not options.window, "--format audacity needs --window"),
+        (options.format in OF_ONE and not options.window, f"--format {options.format} needs --window"),
         (
-            options.format == "audacity" and not is_one(options.sounds),
-            "--format audacity is for a single recording; give one file, or choose --format csv",
+            options.format in OF_ONE and not options.folder and not is_one(options.sounds),
+            f"--format {options.format} is for a single recording; give one file, -o FOLDER, or --format csv",
         ),
     ):
         if wrong:

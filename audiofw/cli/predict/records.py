@@ -12,13 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiofw.bundle.model import Model, Verdict
-from audiofw.bundle.timeline import UNKNOWN, Segment, cells, segments
+from audiofw.bundle.timeline import UNKNOWN, Segment, cells, segments, shares_of
+from audiofw.cache.store import RecipeCache
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
 from audiofw.errors import AudiofwError, ConfigError, DataError
+from audiofw.evaluation.detection import PLAIN, Found, Moments, Rule, average, detect
 from audiofw.extraction.over_time import Gap, rows_over_time
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
+
+Heard = tuple[int, float, Verdict | Lost]
+"""A window's number, its end in seconds, and its prediction."""
 
 Said = tuple[Record, AudiofwError | None]
 """A record, and why it has no answer, if so."""
@@ -71,6 +76,14 @@ class Clips:
         sure = [] if self._several else ["confidence"]
         self._head = ["path", "predicted", *sure, *(["labels"] if options.coverage is not None else [])]
         self.columns = [*self._head, *(best if self._top else shares), "error"]
+
+    @property
+    def heard_of_each(self) -> float | None:
+        """Seconds of each recording that the model hears; None for all."""
+        segments = self._model.unit.segments
+        if segments.duration is None or segments.hop is None:
+            return segments.duration
+        return segments.duration + (segments.most - 1) * segments.hop
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Predict the recordings in parallel; a single one needs no workers."""
@@ -151,16 +164,37 @@ class Timeline:
 
     columns = ("path", "start", "end", "label", "confidence", "error")
 
-    def __init__(self, model: Model, options: argparse.Namespace) -> None:
+    def __init__(self, model: Model, options: argparse.Namespace, cache: RecipeCache | None = None) -> None:
         self._model = model
         self._options = options
+        self._cache = cache
         self._seconds, self._hop = options.window, options.hop or options.window
+        self._windows: list[Heard] = []
+        self.classes = [str(name) for name in model.classes_]
+        self.length = 0.0  #: of the last recording, seconds
+        self.highest = (model.unit.sample_rate or 44100) / 2  #: frequency that the model can hear, Hz
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Predict one recording after the other, its windows in parallel."""
-        yield from refuse_hopeless(said for sound in sounds for said in self._said(sound))
+        yield from self.hopeful(said for sound in sounds for said in self.said(sound))
 
-    def _said(self, sound: Sound) -> Iterator[Said]:
+    def hopeful(self, said: Iterable[Said]) -> Iterator[Record]:
+        """Pass records on, see `refuse_hopeless`."""
+        return refuse_hopeless(said)
+
+    def window_scores(self) -> Iterator[tuple[float, float, np.ndarray]]:
+        """Give start, end and class probabilities of each window of the last recording; NaN if there are none."""
+        for number, end, verdict in self._windows:
+            yield number * self._hop, end, self._shares(verdict)
+
+    def _shares(self, verdict: Verdict | Lost) -> np.ndarray:
+        if isinstance(verdict, Lost):
+            return np.full(len(self.classes), np.nan)
+        return shares_of(verdict, self._model.classes_)
+
+    def said(self, sound: Sound) -> Iterator[Said]:
+        """Predict one recording: a record for each segment, and for each stretch that could not be used."""
+        self.length = 0.0
         unread = [] if sound.path else [Unread(None, None, sound.reason)]
         bugs: list[AudiofwError] = []
         if sound.path:
@@ -170,33 +204,80 @@ class Timeline:
             yield {"path": sound.name, **stretch.as_record()}, _error(sound.name, stretch.reason, bugs)
 
     def _segments(self, path: Path, unread: list[Unread], bugs: list[AudiofwError]) -> Iterator[Segment]:
-        options, classes = self._options, self._model.classes_
+        options = self._options
         with closing(self._heard(path, unread, bugs)) as heard:
-            stretches = cells(heard, classes, self._seconds, self._hop)
-            yield from segments(
-                stretches,
-                classes,
-                threshold=options.threshold or 0.0,
-                min_confidence=options.min_confidence,
-                thresholds=self._model.thresholds,
-            )
+            if options.rule is None and not options.scores:
+                yield from self._labelled(heard)
+                return
+            self._windows = list(heard)
+        if options.rule is None:
+            yield from self._labelled(self._windows)
+        else:
+            lost = (each for each in self._labelled(self._windows) if each.error)
+            yield from sorted([*lost, *self._events(options.rule)])
 
-    def _heard(
-        self, path: Path, unread: list[Unread], bugs: list[AudiofwError]
-    ) -> Generator[tuple[int, float, Verdict | Lost], None, None]:
+    def _labelled(self, heard: Iterable[Heard]) -> Iterator[Segment]:
+        """Merge neighbouring stretches with the same label."""
+        options, classes = self._options, self._model.classes_
+        found = segments(
+            cells(heard, classes, self._seconds, self._hop),
+            classes,
+            threshold=options.threshold or 0.0,
+            min_confidence=options.min_confidence,
+            thresholds=self._model.thresholds,
+        )
+        return (each for each in found if self._is_wanted(each.label))
+
+    def _is_wanted(self, label: str) -> bool:
+        return self._options.background or label != self._options.none
+
+    def _events(self, rule: Rule) -> Iterator[Segment]:
+        """Find events as was chosen when the model was trained, and the background between them if it is wanted."""
+        if not self._windows:
+            return
+        options, scores = self._options, np.array([self._shares(verdict) for _, _, verdict in self._windows])
+        ends = np.array([end for _, end, _ in self._windows])
+        moments = average(scores, ends, self._seconds, self._hop)
+        found = detect(moments, rule, self.classes, background=options.none, exclusive=options.exclusive)
+        for start, end, of, share in zip(*found.events, found.confidence, strict=True):
+            label = self.classes[of] if share >= options.min_confidence else UNKNOWN
+            yield Segment(float(start), float(end), label, float(share))
+        if options.background and options.none:
+            yield from self._between(moments, found)
+
+    def _between(self, moments: Moments, found: Found) -> Iterator[Segment]:
+        """Give the stretches outside all events, with the mean probability of the background."""
+        of = self.classes.index(self._options.none)
+        inside = np.isnan(moments.scores[:, of])
+        for start, end in zip(found.events.starts, found.events.ends, strict=True):
+            inside |= (moments.starts < end - 1e-9) & (moments.ends > start + 1e-9)
+        shares = np.where(inside, 0.0, 1.0)[:, None]
+        quiet = detect(moments._replace(scores=shares), PLAIN, [self._options.none])
+        for start, end in zip(quiet.events.starts, quiet.events.ends, strict=True):
+            within = (moments.starts >= start) & (moments.ends <= end)
+            yield Segment(float(start), float(end), self._options.none, float(moments.scores[within, of].mean()))
+
+    def _heard(self, path: Path, unread: list[Unread], bugs: list[AudiofwError]) -> Generator[Heard, None, None]:
         """Predict each window in order; unreadable stretches and a plugin's bug are appended to the two lists."""
         ends = deque[float]()
 
         def each() -> Iterator[np.ndarray | Lost]:
             end = None
-            rows = rows_over_time(path, self._model.unit, self._seconds, self._hop, n_jobs=self._options.n_jobs)
+            rows = rows_over_time(
+                path,
+                self._model.unit,
+                self._seconds,
+                self._hop,
+                n_jobs=self._options.n_jobs,
+                recipe_cache=self._cache,
+            )
             try:
                 with closing(rows):
                     for row in rows:
                         if isinstance(row, Gap):
                             unread.append(Unread(*row))
                         else:
-                            end = row.end
+                            self.length = end = row.end
                             ends.append(end)
                             yield row.made
             except DataError as error:

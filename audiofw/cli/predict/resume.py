@@ -25,7 +25,7 @@ from audiofw.system.faults import writing_to
 from audiofw.system.spreadsheet import read_rows
 
 FORMAT = 1
-OPTIONS = ("format", "top", "min_confidence", "coverage", "window", "hop", "threshold")
+OPTIONS = ("format", "top", "min_confidence", "coverage", "window", "hop", "threshold", "background", "whole")
 ANEW = "leave out --resume to start over"
 
 Stamp = tuple[int, int]  # size and time of the last change
@@ -188,7 +188,7 @@ def _check_header(output: Path, header: Mapping[str, Any], wanted: Mapping[str, 
     if header["model"] != wanted["model"]:
         raise ConfigError(f"{output}: cannot be resumed: started with another model; {ANEW}")
     theirs, ours = header["options"], wanted["options"]
-    if other := [name for name in OPTIONS if theirs.get(name) != ours[name]]:
+    if other := [name for name in OPTIONS if (theirs.get(name) or None) != (ours[name] or None)]:
         said = ", ".join(f"--{name.replace('_', '-')}" for name in other)
         raise ConfigError(f"{output}: cannot be resumed: started with another {said}; {ANEW}")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from audiofw.data.annotations.columns import check_times
-from audiofw.data.annotations.rows import Annotation, Flaw, read_number
+from audiofw.data.annotations.rows import Annotation, Flaw, one_cell, read_number
 from audiofw.errors import DataError
 
 FREQUENCIES = "\\"
@@ -54,3 +54,14 @@ def _with_frequencies(row: Annotation | Flaw, cells: list[str]) -> Annotation | 
 
 def _cell(cells: list[str], place: int, name: str) -> float:
     return read_number(cells[place] if place < len(cells) else "", name)
+
+
+def label_track(rows: Iterable[Annotation]) -> str:
+    """Write a label track, with the frequencies of rows that have them."""
+    lines = []
+    for row in rows:
+        lines.append(f"{row.start or 0.0:.6f}\t{row.end or 0.0:.6f}\t{one_cell(row.label)}\n")
+        if row.low is not None or row.high is not None:
+            low, high = (-1.0 if at is None else at for at in (row.low, row.high))
+            lines.append(f"{FREQUENCIES}\t{low:.6f}\t{high:.6f}\n")
+    return "".join(lines)

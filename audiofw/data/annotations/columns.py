@@ -150,8 +150,8 @@ def _annotation(path: Path, line: int, cells: Sequence[str], used: Used) -> Anno
         end = end if until == "end" else start + end
         check_times(start, end)
     low, high = (_number(text, used, key) if text.get(key) else None for key in ("low", "high"))
-    facts = {key: text[key] for key in ("group", "fold") if text.get(key)}
-    return Annotation(text.get("path", ""), start, end, text["label"], low, high, path, line, **facts)
+    group, fold = (text.get(key) or None for key in ("group", "fold"))
+    return Annotation(text.get("path", ""), start, end, text["label"], low, high, path, line, group, fold)
 
 
 def _number(text: Mapping[str, str], used: Used, key: str) -> float:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from audiofw.data.annotations.columns import check_columns, find_columns, read_row
-from audiofw.data.annotations.rows import Annotation, Flaw, read_number
+from audiofw.data.annotations.rows import Annotation, Flaw, one_cell, read_number
 from audiofw.data.annotations.text import Line, Table
 from audiofw.errors import DataError
 
 BEGIN, END, FILE_OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
+HEADER = (
+    *("Selection", "View", "Channel", BEGIN, END, "Low Freq (Hz)", "High Freq (Hz)"),
+    *("Begin File", "Annotation", "Score"),
+)
 SAME = ("Selection", "Begin File", BEGIN, END)
 """Rows that agree in these are views of one selection, such as its spectrogram and its waveform."""
 
@@ -66,3 +70,22 @@ def _selections(table: Table, label: int) -> list[Line]:
         else:
             found[(*key, cells[label])] = line, cells
     return list(found.values())
+
+
+def raven_table(rows: Iterable[Annotation], highest: float) -> str:
+    """Write a selection table, with a score for each row that has one.
+
+    Parameters
+    ----------
+    rows : iterable of Annotation
+    highest : float
+        Upper frequency of selections without one, in Hz: Raven draws boxes.
+    """
+    lines = ["\t".join(HEADER)]
+    for number, row in enumerate(rows, 1):
+        box = (f"{row.low or 0.0:.1f}", f"{highest if row.high is None else row.high:.1f}")
+        times = (f"{row.start or 0.0:.6f}", f"{row.end or 0.0:.6f}")
+        score = "" if row.score is None else f"{row.score:.4f}"
+        cells = (str(number), "Spectrogram 1", "1", *times, *box, one_cell(row.recording), one_cell(row.label), score)
+        lines.append("\t".join(cells))
+    return "".join(f"{line}\n" for line in lines)

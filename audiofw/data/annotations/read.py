@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from audiofw.data.annotations import elan, textgrid
+from audiofw.data.annotations import elan, records, textgrid
 from audiofw.data.annotations.audacity import is_label_track, read_audacity
 from audiofw.data.annotations.columns import check_columns, find_columns, has_times, read_row
 from audiofw.data.annotations.raven import is_selection_table, read_raven
@@ -13,7 +13,7 @@ from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.data.annotations.text import Table, read_table, read_text
 
 SUFFIXES = frozenset({".txt", ".csv", ".tsv", textgrid.SUFFIX, elan.SUFFIX})
-"""Of label tables, in lower case."""
+"""Of label tables, in lower case. A JSON file must be named: there are many others."""
 
 
 def read_annotations(path: Path, chosen: Mapping[str, str] | None = None) -> Iterator[Annotation | Flaw]:
@@ -44,6 +44,8 @@ def read_annotations(path: Path, chosen: Mapping[str, str] | None = None) -> Ite
     if path.suffix.lower() == elan.SUFFIX:
         return elan.read_elan(path, chosen)
     text = read_text(path)
+    if path.suffix.lower() == records.SUFFIX:
+        return records.read_records(path, text, chosen)
     if is_label_track(text):
         return read_audacity(path, text)
     table = read_table(path, text)

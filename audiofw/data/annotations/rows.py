@@ -25,6 +25,7 @@ class Annotation(NamedTuple):
     line: int | str | None = None  #: of the table, from 1; or how the format counts: ``tier words, interval 3``
     group: str | None = None
     fold: str | None = None
+    score: float | None = None  #: how sure a detector was
 
     @property
     def where(self) -> str:
@@ -44,6 +45,11 @@ class Flaw(NamedTuple):
     def where(self) -> str:
         """Where the row stands, as for an `Annotation`."""
         return place(self.source, self.line)
+
+
+def one_cell(text: str) -> str:
+    """Put a text on one line, without tabs."""
+    return " ".join(text.split())
 
 
 def place(source: Path | None, line: int | str | None) -> str:

@@ -19,7 +19,8 @@ from conftest import tone, write_wav
 from gates import PATIENCE, PYTHONPATH
 
 import audiofw as fw
-from audiofw.audio.load import load
+from audiofw.audio.load import load, load_stretch
+from audiofw.audio.stretch import as_stretch
 from audiofw.bundle.model import Verdict
 from audiofw.bundle.timeline import Cell, cells, segments
 from audiofw.extraction.over_time import windows
@@ -259,11 +260,11 @@ def test_what_is_done_is_not_done_again_and_errors_are_not_forgotten(audiofw, ru
     whole = Path("out.csv").read_bytes()
     write_wav(clips / "zz.wav", tone(900, 0.6))
     heard = []
-    listening = "audiofw.extraction.recording.load"
+    listening = "audiofw.extraction.recording.load_stretch"
 
-    def listen(path, **options):
-        heard.append(path.name)
-        return load(path, **options)
+    def listen(sound, *given, **options):
+        heard.append(as_stretch(sound).path.name)
+        return load_stretch(sound, *given, **options)
 
     monkeypatch.setattr(listening, listen)
     assert audiofw(*words, "--resume").code == 1

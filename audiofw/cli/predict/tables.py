@@ -1,0 +1,139 @@
+"""Timelines as one table for each recording, which audiofw, Raven, Audacity and Praat read again."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from audiofw.cli.predict.formats import Record
+from audiofw.cli.predict.records import Timeline
+from audiofw.data.annotations.audacity import label_track
+from audiofw.data.annotations.raven import raven_table
+from audiofw.data.annotations.rows import Annotation
+from audiofw.data.annotations.textgrid import textgrid_text
+from audiofw.data.inputs import STDIN, Sound, find_sounds
+from audiofw.errors import DataError
+from audiofw.system.atomic import write_whole
+from audiofw.system.spreadsheet import row_writer
+
+SUFFIXES = {
+    "raven": ".Table.1.selections.txt",
+    "audacity": ".txt",
+    "textgrid": ".TextGrid",
+    "csv": ".csv",
+    "json": ".json",
+}
+COLUMNS = ("path", "start", "end", "label", "confidence")
+
+
+def write_tables(options: argparse.Namespace, results: Timeline) -> int:
+    """Write one table for each recording into a folder; the exit code is 1 if one could not be used.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be written.
+    AudiofwError
+        If a plugin fails on every recording.
+    """
+    failed = False
+
+    def each(sounds: Iterable[Sound]) -> Iterable[tuple[Record, Any]]:
+        nonlocal failed
+        for sound in sounds:
+            records = list[Record]()
+            for record, error in results.said(sound):
+                failed = failed or error is not None
+                if error is None:
+                    records.append(record)
+                else:
+                    _say(record)
+                yield record, error
+            if sound.path:
+                _write(options, sound, records, results)
+
+    for _ in results.hopeful(each(find_sounds(options.sounds))):
+        pass
+    return int(failed)
+
+
+def _say(record: Record) -> None:
+    when = f" from {record['start']:g} s" if "start" in record else ""
+    sys.stderr.write(f"audiofw: {record['path']}{when}: {record['error']}\n")
+
+
+def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record], results: Timeline) -> None:
+    place = options.output / _relative(sound, options.sounds)
+    text = table_text(options.format, records, results.length, results.highest)
+    files = {place.with_name(place.name + SUFFIXES[options.format]): text}
+    if options.scores:
+        files[place.with_name(f"{place.name}.scores.csv")] = _scores(results)
+    for file, content in files.items():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, content.encode("utf-8", "replace"))
+        except OSError as error:
+            raise DataError(f"{file}: cannot be written: {error.strerror or error}") from error
+
+
+def _relative(sound: Sound, words: Sequence[str]) -> PurePath:
+    """Name a recording's table: as below the folder that it was found in, else as its file, without the suffix."""
+    if sound.name == STDIN or sound.path is None:
+        return PurePath("stdin")
+    for word in words:
+        if word != STDIN and Path(word).is_dir() and sound.path.is_relative_to(word):
+            return sound.path.relative_to(word).with_suffix("")
+    return PurePath(sound.path.stem)
+
+
+def table_text(format: str, records: Sequence[Record], seconds: float, highest: float) -> str:
+    """Write the events of one recording as a table.
+
+    Parameters
+    ----------
+    format : {"raven", "audacity", "textgrid", "csv", "json"}
+    records : sequence of mapping
+        With path, start, end, label and confidence.
+    seconds : float
+        Length of the recording.
+    highest : float
+        Highest frequency that the model can hear, in Hz.
+    """
+    rows = [
+        Annotation(PurePath(one["path"]).name, one["start"], one["end"], one["label"], score=one["confidence"])
+        for one in records
+    ]
+    if format == "raven":
+        return raven_table(rows, highest)
+    if format == "audacity":
+        return label_track(rows)
+    if format == "textgrid":
+        return textgrid_text(rows, seconds)
+    if format == "json":
+        return json.dumps(list(records), ensure_ascii=False, indent=1) + "\n"
+    return _csv([COLUMNS, *([one[name] for name in COLUMNS] for one in records)])
+
+
+def _scores(results: Timeline) -> str:
+    """List the class probabilities of each window; empty cells for one that could not be used."""
+    names = [f"p({name})" for name in results.classes]
+    rows = [
+        [round(start, 6), round(end, 6), *("" if np.isnan(share) else round(float(share), 6) for share in shares)]
+        for start, end, shares in results.window_scores()
+    ]
+    return _csv([["start", "end", *names], *rows])
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    stream = io.StringIO(newline="")
+    write = row_writer(stream)
+    for row in rows:
+        write(row)
+    return stream.getvalue()
