@@ -33,6 +33,14 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory):
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_machine(tmp_path_factory: pytest.TempPathFactory):
+    """Let all tests be run on the same machine: models that one saves are not strangers to another."""
+    folder = tmp_path_factory.mktemp("known")
+    with patch("audiofw.bundle.known.cache_root", lambda: folder):
+        yield
+
+
 @pytest.fixture
 def new_workers():
     """Give a test joblib workers of its own: those that stay from another have that one's environment."""

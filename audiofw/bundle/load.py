@@ -5,28 +5,33 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from annotated_types import Interval, MaxLen
 
 from audiofw.bundle.files import read_bundle
+from audiofw.bundle.known import is_known, make_known
 from audiofw.bundle.model import Model
 from audiofw.bundle.needed import find, read_needed
 from audiofw.bundle.trees import check_trees, walk
+from audiofw.bundle.trial import try_elsewhere
 from audiofw.bundle.trust import check_parts, only_trusted
 from audiofw.bundle.versions import version_differences
 from audiofw.config.options import Audio, Pad, Windows, build_section
-from audiofw.contract.combined import Member, combine_members
+from audiofw.contract.combined import OWN_AUDIO, Join, Member, combine_members
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Origin, load_menus
-from audiofw.errors import AudiofwError, DataError, PluginError, first_line
+from audiofw.contract.schema import Option, check
+from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, first_line
 from audiofw.extraction.joined import JoinedUnit
 from audiofw.extraction.padding import PadValue
 from audiofw.extraction.recording import Unit, row_code
@@ -38,6 +43,13 @@ log = logging.getLogger(__name__)
 FORMAT = 2  # 1: before the modules were put into packages, so the classes and plugins in it have other names
 MODEL = "model.skops"
 KINDS = ("feature", "pooling", "model")
+FACTS = (
+    Option("columns", Annotated[int, Interval(ge=1, le=10**8)] | None),
+    Option("widths", Annotated[list[Annotated[int, Interval(ge=1, le=10**8)]], MaxLen(100)] | None),
+    Option("classes", Annotated[list[str], MaxLen(10**6)]),
+    Option("conformity", Annotated[list[Annotated[float, Interval(ge=0, le=1)]], MaxLen(10**7)] | None),
+)
+"""What prediction takes from ``bundle.json``, apart from options, and its ranges."""
 
 
 def load_model(path: str | PathLike[str]) -> Model:
@@ -62,8 +74,8 @@ def load_model(path: str | PathLike[str]) -> Model:
 
     Notes
     -----
-    No code that a bundle contains or names is run. LightGBM, XGBoost and CatBoost parse their own formats in compiled
-    code, which a damaged or hostile file may crash: load bundles from strangers in a process that may die.
+    No code that a bundle contains or names is run. A bundle that was not written on this machine is first tried in a
+    process of its own, since a damaged or hostile file may crash the compiled code of the libraries that parse it.
 
     Examples
     --------
@@ -77,11 +89,23 @@ def load_model(path: str | PathLike[str]) -> Model:
     return read_model(*read_bundle(Path(path).expanduser()), where=str(path))
 
 
-def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
-    """Build the model from a bundle's content; see `load_model`."""
+def read_model(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str, *, tried: bool = False) -> Model:
+    """Build the model from a bundle's content; see `load_model`.
+
+    Parameters
+    ----------
+    facts, files
+        As `read_bundle` returns them.
+    where : str
+        Where they are from, for error messages.
+    tried : bool
+        Whether it may be loaded without being tried in another process.
+    """
     try:
         _check_format(facts["format"], where)
-        return _make(facts, files, where)
+        return _make(facts, files, where, tried or is_known(facts))
+    except ConfigError as error:
+        raise DataError(f"{where}: {error}") from error
     except KeyError as error:
         raise DataError(f"{where}: bundle.json lacks {error}: from another version of audiofw, or damaged") from error
     except (IndexError, TypeError, ValueError, AttributeError) as error:
@@ -97,7 +121,8 @@ def _check_format(found: Any, where: str) -> None:
         )
 
 
-def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> Model:
+def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str, tried: bool) -> Model:
+    check("", {option.name: facts.get(option.name) for option in FACTS}, FACTS)
     members = facts["feature"].get("members", [])
     saved = [facts[kind] for kind in KINDS] + [member[kind] for member in members for kind in ("feature", "pooling")]
     origins = [Origin(*plugin["origin"]) for plugin in saved if plugin and "origin" in plugin]
@@ -106,12 +131,19 @@ def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> M
     choices = {"feature": _features(facts["feature"], found), "pooling": found("pooling", facts["pooling"])}
     pad = build_section(Pad, "pad", facts["pad"])
     unit = unit_of(facts, choices, pad.value)
+    if not tried:
+        trusted_types(files[MODEL], f"{where}: {MODEL}", menus.trusted)
+        try_elsewhere(facts, files, where)
+        make_known(facts)
     held = load_estimator(files[MODEL], f"{where}: {MODEL}", menus.trusted)
     classes = np.array(held["encoder"].classes_, dtype=str)
     if classes.tolist() != facts["classes"]:
         raise DataError(f"{where}: bundle.json and {MODEL} list different classes, refused")
+    width = None if unit.pooling.learns else getattr(held["model"], "n_features_in_", facts["columns"])
+    if facts["columns"] != width:
+        raise DataError(f"{where}: bundle.json and {MODEL} have different numbers of columns, refused")
     _warn_of_differences(facts, menus, choices, where)
-    return Model(unit, held["model"], classes, facts["columns"], pad.value, facts)
+    return Model(unit, held["model"], classes, width, pad.value, facts)
 
 
 def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice], pad_value: PadValue) -> Unit:
@@ -126,6 +158,9 @@ def _features(said: Mapping[str, Any], found: Callable[..., Choice]) -> Choice:
     """Find the plugin of the feature, or of each of several."""
     if "members" not in said:
         return found("feature", said)
+    for member in said["members"]:
+        check(f"feature.{member['name']}.audio", member["audio"], OWN_AUDIO)
+    check("feature", {"join": said["join"]}, [Option("join", Join)])
     members = [
         Member(
             member["name"],
@@ -148,7 +183,13 @@ def _choose(menus: Menus, kind: str, said: Mapping[str, Any], files: Mapping[str
         }.get(origin.kind, "another version of audiofw has it")
         lost = "".join(f"; not loaded: {broken.reason}" for broken in menus.broken)
         raise PluginError(f"{kind}={said['name']}: the model needs this plugin, which is not installed: {remedy}{lost}")
-    return menus.choose(kind, {"name": said["name"], **_with_files(kind, said, files, where)})
+    choice = menus.choose(kind, {"name": said["name"], **_with_files(kind, said, files, where)})
+    known = {file.option for file in read_needed(said)}
+    for name, value in choice.arguments.items():
+        paths = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Path)]
+        if paths and name not in known:
+            raise ValueError(f"{kind}.{name} names a file without its digest")
+    return choice
 
 
 def _with_files(kind: str, said: Mapping[str, Any], files: Mapping[str, bytes], where: str) -> dict[str, Any]:
@@ -178,24 +219,36 @@ def load_estimator(data: bytes, where: str, plugins: set[str]) -> Any:
     """
     from skops.io import loads
 
+    trusted = trusted_types(data, where, plugins)
+    with _one_line(where), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about versions, which are compared in our own warning
+        held = loads(data, trusted=trusted)
+        check_trees(held, where)
+    return _calm(held)
+
+
+def trusted_types(data: bytes, where: str, plugins: set[str]) -> list[str]:
+    """List the types in a skops file, or refuse it; see `load_estimator`. Nothing in it is imported or created."""
     if not data.startswith(b"PK"):
         kind = "a pickle, which runs code when it is loaded" if data.startswith(b"\x80") else "not a skops file"
         raise DataError(f"{where}: {kind}, refused")
-    try:
+    with _one_line(where):
         check_parts(io.BytesIO(data), where)
         with ZipFile(io.BytesIO(data)) as file:
-            trusted = only_trusted(file, where, plugins)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about versions, which are compared in our own warning
-            held = loads(data, trusted=trusted)
-        check_trees(held, where)
+            return only_trusted(file, where, plugins)
+
+
+@contextmanager
+def _one_line(where: str) -> Iterator[None]:
+    """Convert the exceptions of loading, of which a damaged file may cause any, to a DataError."""
+    try:
+        yield
     except AudiofwError:
         raise
     except (ImportError, BadZipFile) as error:
         raise DataError(f"{where}: {first_line(error)}") from error
-    except Exception as error:  # a damaged file may fail in any way
+    except Exception as error:
         raise DataError(f"{where}: cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
-    return _calm(held)
 
 
 def _calm(held: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.bundle.golden import make_golden
+from audiofw.bundle.known import make_known
 from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
 from audiofw.bundle.model import Model
 from audiofw.bundle.needed import needed_files, remember
@@ -62,6 +63,7 @@ def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> 
         with named({kind: choice.name for kind, choice in run.choices.items()}):
             files = make_bundle(run, make_model)
         write_bundle(folder / FOLDER, files)
+        make_known(json.loads(files[FACTS]))
     except AudiofwError as error:
         return [f"no model saved: {error} (with bundle=false, none is wanted)"]
     except OSError as error:

@@ -12,6 +12,8 @@ import numpy as np
 
 from audiofw.errors import DataError
 
+OUT_OF_RANGE = "contains a decision tree with indices out of range: damaged or malicious, refused"
+
 
 def check_trees(model: Any, where: str) -> None:
     """Refuse a model with a tree whose indices are out of range.
@@ -37,9 +39,7 @@ def check_trees(model: Any, where: str) -> None:
         else:
             continue
         if not _leads_nowhere_else(*nodes, width=min(widths, default=0)):
-            raise DataError(
-                f"{where}: contains a decision tree with indices out of range: damaged or malicious, refused"
-            )
+            raise DataError(f"{where}: {OUT_OF_RANGE}")
 
 
 def walk(model: Any) -> Iterator[tuple[Any, tuple[int, ...]]]:

@@ -4,8 +4,8 @@ skops stores a model as a tree of named types and, unlike pickle, no code. What 
 *loader* that the file gives with it, so each loader has its own list here. Nothing in a file can extend these lists.
 
 So no code runs that a file names. One risk remains: LightGBM, XGBoost and CatBoost read models of their own formats in
-compiled code, and malicious bytes can crash that, and with it the process. scikit-learn's trees are checked before
-(`audiofw.bundle.trees`).
+compiled code, and malicious bytes can crash that. A bundle that is not known here is therefore tried in another process
+first (`audiofw.bundle.trial`). scikit-learn's trees are checked in any case (`audiofw.bundle.trees`).
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _info(options: argparse.Namespace, folder: Path, console: Console) -> int:
     )
     for other in sorted(_folders(folder.parent)):
         if other.name != folder.name:
-            kind = "unpacked archives" if other.name == "archives" else other.name
+            kind = {"archives": "unpacked archives", "bundles": "known models"}.get(other.name, other.name)
             table.add_row(kind, f"{_count(other)}", show_size(_size(other)))
     console.print(table)
     return 0

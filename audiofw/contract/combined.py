@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.plugin import Choice, Plugin, code_digest
@@ -27,8 +27,8 @@ JOIN: Join = "average"
 _NAME = re.compile(r"(?:\w+:)?\w+(?:\+(?:\w+:)?\w+)+|\w+:\w+")
 
 OWN_AUDIO = (
-    Option("sample_rate", Annotated[int, Ge(1)] | None, None),
-    Option("duration", Annotated[float, Gt(0)] | None, None),
+    Option("sample_rate", Annotated[int, Interval(ge=500, le=1_000_000)] | None, None),
+    Option("duration", Annotated[float, Interval(ge=0.001, le=86_400)] | None, None),
 )
 """Options of ``audio`` that a member may have of its own; null: those of the run."""
 
