@@ -168,7 +168,7 @@ class Config:
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
     score: str = field(metadata=MEASURES)
-    min_score: float | None = field(metadata=NOTHING)
+    min_score: Annotated[float, Interval(ge=-1000, le=1000)] | None = field(metadata=NOTHING)
     coverage: Annotated[float, Interval(gt=0, lt=1)] = field(metadata=MEASURES)
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)]
     n_jobs: Workers | Annotated[int, Interval(ge=-1024, le=-1)] = field(metadata=NOTHING)

@@ -147,7 +147,7 @@ def ends(annotation: Any) -> Iterator[Any]:
             inner = list(ends(get_args(kind)[0]))
             yield from ([value] * max(1, found.get("min_length", 1)) for value in inner)
             yield from ([value] * found["max_length"] for value in inner[-1:])
-        elif kind in (int, float):
+        elif kind in (int, float) and not list(unbounded(part)):
             small = 1 if kind is int else 1e-9
             yield kind(found["ge"] if "ge" in found else found["gt"] + small)
             yield kind(found["le"] if "le" in found else found["lt"] - small)
