@@ -177,6 +177,13 @@ def test_a_search_holds_out_clips_of_every_label(run, tmp_path, sweep_here):
     assert all(0 < row["support"] < held["n_tested"] for row in held["per_class"])
 
 
+def test_a_plan_estimates_from_jobs_of_the_same_task(run, audiofw, tmp_path):
+    assert run(*FAST, "model=lda").code == 0
+    words = ("--plan", f"data.source={tmp_path / 'mixtures' / 'table.csv'}", *RUN[1:-1], *FAST, "model=lda")
+    assert "time unknown: no earlier job with model=lda" not in audiofw(*words, "task=multilabel").out
+    assert "time unknown: no earlier job with model=lda" in audiofw(*words).out
+
+
 def test_the_audit_names_the_label_that_a_shortcut_tells(run, tmp_path, audiofw):
     table = write_mixtures(tmp_path / "mixtures")
     for row in rows_of(str(table)):

@@ -129,6 +129,7 @@ class Past(NamedTuple):
     columns: int
     fold_seconds: float  #: fitting and predicting one fold
     other_seconds: float  #: everything else except extraction: audit, intervals, figures
+    task: str = "single"
 
 
 def read_past() -> list[Past]:
@@ -156,6 +157,7 @@ def _read_past(pointer: Path) -> Past | None:
             columns=metrics["n_columns"],
             fold_seconds=folds / metrics["n_folds"],
             other_seconds=max(0.0, record.seconds - metrics["extract_seconds"] - folds),
+            task=config.get("task", "single"),
         )
     except (OSError, ValueError, LookupError, TypeError):  # deleted, or from another version
         return None

@@ -132,7 +132,7 @@ def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past
     model = job.work.choices["model"]
     columns = [width if isinstance(width := widths[key], int) else costs[key].columns for key in job.work.features]
     seconds = expected_seconds(
-        past,
+        [earlier for earlier in past if earlier.task == job.work.config.task],
         {"name": model.name, **model.options},
         clips=len(job.work.dataset.clips),
         columns=None if None in columns else sum(filter(None, columns)),
