@@ -130,6 +130,10 @@ def embedding(
         samples = (samples - np.float32(mean)) / np.float32(std)
     windows = _cut(np, samples, rate, window, hop)
     network = open_network(model, output=output, threads=threads, device=device, option="feature.model")
+    kind = network.input.dtype
+    if input == "waveform" and gain == 1 and kind.kind in "iu" and not network.input.scale:
+        full = np.iinfo(kind).max + 1
+        raise ConfigError(f"feature.gain=1: the network takes {kind}, and samples lie between -1 and 1: set {full}")
     made = network(windows.swapaxes(1, -1) if layout == "bands_time" else windows, batch=batch)
     frames = _as_frames(made, within)
     if not frames.any():

@@ -187,6 +187,14 @@ def test_a_window_that_the_network_does_not_take(network):
         embed(network, window=0.1)
 
 
+def test_a_network_of_integers_needs_a_gain(tmp_path):
+    network = nets.write_onnx(tmp_path / "net.onnx", kind="int16")
+    with pytest.raises(ConfigError, match=r"feature\.gain=1: the network takes int16, .*: set 32768"):
+        embed(network)
+    expected = nets.hidden(np.round(32768 * Y[None, 400:800]))[0]
+    assert np.allclose(embed(network, Y[400:800], gain=32768.0)[:, 0], expected, rtol=1e-4, atol=1e-2)
+
+
 def test_zeros_only_are_refused(clips, tmp_path):
     from onnx import numpy_helper
 
