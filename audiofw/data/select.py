@@ -164,7 +164,7 @@ def of_classes(
                 hint = nearest(label, classes)
                 raise ConfigError(f"data.{option}: no class {label!r}{hint}; classes: {listing(classes)}")
     kept = set(_as_labels(include) or classes) - set(_as_labels(exclude))
-    if not kept:
+    if classes and not kept:
         raise ConfigError("data.exclude excludes every class; keep at least two")
     left = labels if read is None else {name: join_labels(kept & {*read(text)}) for name, text in labels.items()}
     stay = {name: label for name, label in left.items() if label in kept or (read and (label or not labels[name]))}
