@@ -64,7 +64,7 @@ def test_it_keeps_the_contract(check: Check):
     elif "1 Hz to" in check.what:
         assert [sr for sr in RATES if sr >= 1000 and f"{sr} Hz" in remark] == []
     elif check.what == "names":
-        assert remark in ("", "numbered, as it has no names")
+        assert remark in ("", "numbered, since it has no names function")
     else:
         assert remark == ("300 s" if check.what == "five minutes" else "")  # none that an outsider's may have
 
