@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.audio.discover import AUDIO, find_sound
 from audiofw.audio.stretch import Stretch
-from audiofw.data.annotations.collect import collect, find_tables, say
+from audiofw.data.annotations.collect import Labelled, collect, say
 from audiofw.data.annotations.rows import Annotation, Flaw
-from audiofw.data.archive import ACCEPTED, is_archive
 from audiofw.data.intime import Piece, keep_together, pieces
 from audiofw.data.labels import (
     JOINT,
@@ -31,13 +29,11 @@ from audiofw.data.labels import (
     split_labels,
 )
 from audiofw.data.limits import Limits
-from audiofw.data.manifest import apply_metadata, choose_columns, read_manifest
-from audiofw.data.select import leave_out, limit_each, of_classes, read_skip_list
+from audiofw.data.manifest import choose_columns
+from audiofw.data.select import SkipList, leave_out, limit_each, of_classes, read_skip_list
+from audiofw.data.source import find_source, list_files
 from audiofw.data.stretches import Cut
-from audiofw.data.timed import is_in_time, listed_recordings, manifests_in_time
-from audiofw.data.unpack import unpack_archive
-from audiofw.errors import ConfigError, DataError, nearest
-from audiofw.system.paths import cache_root, located
+from audiofw.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -157,42 +153,55 @@ def find_clips(
     ConfigError
         If the pattern, a column or a class is invalid, or the skip list cannot be read.
     """
-    rule = compile_pattern(pattern)
-    chosen = choose_columns(columns)
-    skipped = read_skip_list(skip) if skip is not None else None
-    path = _located(source, cache_dir)
     if annotations is not None and not annotations.strip():
         raise ConfigError(
             "data.annotations is empty; set it to a label table, a folder of them or a pattern, or to null"
         )
+    rule, chosen = compile_pattern(pattern), choose_columns(columns)
+    skipped = read_skip_list(skip) if skip is not None else None
+    path = find_source(source, cache_dir)
     joint = (separator or JOINT) if task == "multilabel" else None
     limits = Limits(max_unpacked_gb, max_ratio, max_entries)
-    listed = _listed_files(path, chosen, limits, cache_dir, annotations, joint)
-    root, files, rows, passed, tables = listed
+    listed = list_files(path, chosen, limits, cache_dir, annotations, joint)
     flaws: Sequence[Flaw] = ()
-    annotated: list[Annotated] = []
-    if tables is None:
-        names = leave_out(files, skipped, passed) if skipped else list(files)
-        facts = label_clips(names, rows, rule, passed, path, task=task, separator=separator, background=cut.background)
-        found = {name: _clip(files[name], name, facts[name]) for name in sorted(facts)}
+    recordings: Sequence[Annotated] = ()
+    if listed.tables is None:
+        names = leave_out(listed.files, skipped, listed.passed) if skipped else list(listed.files)
+        facts = label_clips(
+            names, listed.rows, rule, listed.passed, path, task=task, separator=separator, background=cut.background
+        )
+        found = {name: _clip(listed.files[name], name, facts[name]) for name in sorted(facts)}
     else:
         check_separator(separator, task)
-        labelled = collect(tables, files, root, {key: name for key, name in chosen.items() if key != "root"})
-        known = facts_of_recordings(files, rows, rule, passed, path)
-        made = pieces(labelled, files, cut, known, passed, task=task, separator=separator)
+        labelled = collect(listed.tables, listed.files, listed.root, chosen)
+        known = facts_of_recordings(listed.files, listed.rows, rule, listed.passed, path)
+        made = pieces(labelled, listed.files, cut, known, listed.passed, task=task, separator=separator)
         say(labelled, on_error)
-        flaws = labelled.flaws
-        annotated = [Annotated(files[n], n, labelled.seconds[n], rows) for n, rows in labelled.rows.items()]
-        recordings = {name: piece.recording for name, piece in made.items()}
-        names = leave_out(made, skipped, passed, recordings) if skipped else list(made)
-        found = _stretches({name: made[name] for name in names}, files)
+        found = _stretches(_not_skipped(made, skipped, listed.passed), listed.files)
+        flaws, recordings = labelled.flaws, _annotated(labelled, listed.files, made, found)
         for doubt in all_doubts([clip.label for clip in found.values() if clip.label], task):
             log.warning("%s: %s", path, doubt)
     read = split_labels if task == "multilabel" else None
-    labels = of_classes({name: clip.label for name, clip in found.items()}, include, exclude, passed, read)
-    kept = limit_each(labels, limit, passed, read)
+    labels = of_classes({name: clip.label for name, clip in found.items()}, include, exclude, listed.passed, read)
+    kept = limit_each(labels, limit, listed.passed, read)
     clips = [found[name]._replace(label=labels[name]) for name in kept]
-    return Dataset(root, clips, dict(sorted(passed.items())), flaws, annotated)
+    return Dataset(listed.root, clips, dict(sorted(listed.passed.items())), flaws, recordings)
+
+
+def _not_skipped(made: Mapping[str, Piece], skipped: SkipList | None, passed: Counter[str]) -> dict[str, Piece]:
+    if skipped is None:
+        return dict(made)
+    recordings = {name: piece.recording for name, piece in made.items()}
+    return {name: made[name] for name in leave_out(made, skipped, passed, recordings)}
+
+
+def _annotated(
+    labelled: Labelled, files: Mapping[str, Path], made: Mapping[str, Piece], found: Mapping[str, Clip]
+) -> list[Annotated]:
+    """List the recordings with labels, without those of which all clips are skipped."""
+    gone = {piece.recording for piece in made.values()} - {clip.recording for clip in found.values()}
+    names = [name for name in sorted(labelled.rows) if name not in gone]
+    return [Annotated(files[name], name, labelled.seconds[name], labelled.rows[name]) for name in names]
 
 
 def _clip(path: Path, name: str, facts: Facts) -> Clip:
@@ -208,74 +217,3 @@ def _stretches(made: Mapping[str, Piece], files: Mapping[str, Path]) -> dict[str
         )
         for (name, piece), group in zip(made.items(), groups, strict=True)
     }
-
-
-class Listed(NamedTuple):
-    """The files of a data source, and what tables say of them."""
-
-    root: Path
-    files: dict[str, Path]  #: by name
-    rows: dict[str, Facts]  #: by manifests
-    passed: Counter[str]  #: ignored files by reason
-    tables: list[Path] | None  #: of labels in time; None if there are none
-
-
-def _listed_files(
-    path: Path,
-    columns: dict[str, str],
-    limits: Limits,
-    cache_dir: Path | None,
-    annotations: str | None,
-    joint: str | None,
-) -> Listed:
-    of_rows = {} if annotations else columns  # data.columns is about the label tables
-    if path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
-        if annotations is None and is_in_time(path, columns):
-            root, files = listed_recordings(path, columns)
-            return Listed(root, files, {}, Counter(), [path])
-        listed = read_manifest(path, of_rows, joint)
-        return Listed(*listed, find_tables(annotations, path.parent, columns) if annotations else None)
-    root = path if path.is_dir() else _unpacked(path, limits, cache_dir)
-    found, passed = find_sound(root, path)
-    tables = find_tables(annotations, root, columns) if annotations else manifests_in_time(root, found, columns)
-    if tables:  # a manifest that is one of them does not list clips
-        found = {name: file for name, file in found.items() if file not in tables}
-        of_rows = {}
-    files, rows = apply_metadata(root, found, of_rows, passed, path, joint)
-    return Listed(root, files, rows, passed, tables or None)
-
-
-def _located(source: str | os.PathLike[str], cache_dir: Path | None) -> Path:
-    text = os.fspath(source)
-    if text == "demo":
-        from audiofw.data.demo import demo_archive
-
-        return demo_archive(cache_dir or cache_root())
-    if not text.strip():
-        raise ConfigError(f"data.source is empty; set it to {ACCEPTED}, a folder, a CSV manifest or 'demo'")
-    path = located(text).absolute()
-    if not path.exists():
-        raise DataError(_no_such_source(text, path))
-    return path
-
-
-def _no_such_source(text: str, path: Path) -> str:
-    if "," in text:
-        several = ",".join(part.strip() for part in text.split(","))
-        return f"data.source: no such file or folder: {text}; to sweep, write data.source=choice({several})"
-    if "://" in text:
-        return f"data.source: {text} is a web address; download it first and use the file"
-    beside = path.parent
-    names = [entry.name for entry in beside.iterdir()] if beside.is_dir() else []
-    where = "" if beside.is_dir() else f"; the folder {beside} does not exist"
-    return f"data.source: no such file or folder: {text}{nearest(path.name, names) or where}"
-
-
-def _unpacked(path: Path, limits: Limits, cache_dir: Path | None) -> Path:
-    if not path.is_file():
-        raise DataError(f"{path}: neither a file nor a folder; use {ACCEPTED}, a folder or a CSV manifest")
-    if path.suffix.lower() in AUDIO:
-        raise DataError(f"{path}: a single recording; use the folder or archive that contains all of them")
-    if not is_archive(path):
-        raise DataError(f"{path}: not an archive, or damaged; use {ACCEPTED}, a folder, a CSV manifest or 'demo'")
-    return unpack_archive(path, **limits._asdict(), cache_dir=cache_dir)

@@ -255,6 +255,7 @@ def test_a_skip_list_names_a_stretch_or_a_whole_recording(recorded, tmp_path):
     found = find_clips(root, annotations=str(table), skip=str(skip), cut=EVENTS)
     assert [name for name, _ in shown(found)] == ["b.wav@0-1", "b.wav@2-3"]
     assert found.passed_over["listed in data.skip"] == 7
+    assert [recording.name for recording in found.recordings] == ["b.wav"]
 
 
 def test_classes_and_a_limit_are_of_stretches(recorded):

@@ -96,7 +96,7 @@ def collect(tables: Iterable[Path], files: Mapping[str, Path], root: Path, chose
     DataError, ConfigError
         If a table cannot be read, or lacks a column.
     """
-    recordings = Recordings(files, root)
+    recordings, chosen = Recordings(files, root), {key: name for key, name in chosen.items() if key != "root"}
     rows: dict[str, list[Annotation]] = {}
     flaws: list[Flaw] = []
     for table in tables:
