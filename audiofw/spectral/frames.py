@@ -241,19 +241,18 @@ def cut(y: Any, **options: Unpack[Framing]) -> Cut:
         raise ValueError(f"y has {len(y)} samples, fewer than one frame of {frames.n_fft}: use center=True")
     margin = frames.n_fft // 2 if frames.center else 0
     n_frames = 1 + (len(y) + 2 * margin - frames.n_fft) // frames.hop_length
-    _check_work(len(y), n_frames, frames)
+    check_overlap(len(y), frames.n_fft, frames.hop_length)
     if margin and frames.pad_mode != "constant":
         return Cut(np.pad(y, margin, mode=frames.pad_mode), frames, 0, n_frames)
     return Cut(y, frames, -margin, n_frames)
 
 
-def _check_work(n: int, n_frames: int, frames: Frames) -> None:
-    """Refuse frames that overlap so much that a long signal would take minutes and gigabytes."""
-    if n_frames * frames.n_fft > max(SMALL_WORK, MOST_OVERLAP * n):
-        least = -(-frames.n_fft // MOST_OVERLAP)
+def check_overlap(n: int, n_fft: int, hop_length: int) -> None:
+    """Refuse frames that overlap so much that a long signal of ``n`` samples would take minutes and gigabytes."""
+    if n // hop_length * n_fft > max(SMALL_WORK, MOST_OVERLAP * n):
         raise OverlapError(
-            f"hop_length={frames.hop_length} is too short for {n} samples with n_fft={frames.n_fft}: "
-            f"use {least} or more, or a shorter signal"
+            f"hop_length={hop_length} is too short for {n} samples with n_fft={n_fft}: "
+            f"use {-(-n_fft // MOST_OVERLAP)} or more, or a shorter signal"
         )
 
 

@@ -8,6 +8,8 @@ from annotated_types import Interval
 from audiofw import hookimpl
 from audiofw.errors import ClipError, ConfigError
 
+MOST_WINDOWS = 100  # that contain the same moment
+
 
 @hookimpl
 def register_features(register):
@@ -117,6 +119,8 @@ def embedding(
 
     if sr != sample_rate:
         raise ConfigError(f"feature.sample_rate={sample_rate}: the clip is at {sr} Hz; set audio.sample_rate=auto")
+    if hop and window and hop < window / MOST_WINDOWS:
+        raise ConfigError(f"feature.hop={hop}: too short for feature.window={window}; at least a hundredth of it")
     if not np.isfinite(y).all():
         raise ValueError("the samples are not finite everywhere")  # networks may hide it
     framing = {"n_fft": n_fft, "win_length": win_length, "hop_length": hop_length, "center": False}

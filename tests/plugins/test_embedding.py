@@ -40,6 +40,13 @@ def test_each_window_becomes_a_column_and_the_last_one_ends_with_the_clip(networ
     assert embed(network, hop=0.0125).shape == (nets.HIDDEN, 7)
 
 
+def test_windows_that_overlap_more_than_a_hundredfold_are_refused(network):
+    with pytest.raises(
+        ConfigError, match=r"feature\.hop=0\.001: too short for feature\.window=0\.5; at least a hundredth"
+    ):
+        embed(network, window=0.5, hop=0.001)
+
+
 def test_gain_mean_and_std_are_applied_before_the_network(network):
     made = embed(network, Y[:400], gain=4.0, mean=-0.5, std=2.0)
     assert np.allclose(made[:, 0], nets.hidden((4 * Y[None, :400] + 0.5) / 2)[0], atol=1e-5)

@@ -659,3 +659,18 @@ def test_import_and_default_mel_need_numpy_alone():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("seconds", "n_fft", "hop_length"), [(4000, 2048, 1), (4000, 65536, 512), (4000, 4096, 64)])
+def test_frames_that_overlap_too_much_are_refused_before_any_work(monkeypatch, seconds, n_fft, hop_length):
+    monkeypatch.setattr(mel, "mel_bands", lambda *_: pytest.fail("it began"))
+    y = np.zeros(seconds * 8000, np.float32)
+    with pytest.raises(
+        frames.OverlapError, match=rf"hop_length={hop_length} is too short .* use {n_fft // 16} or more"
+    ):
+        spectral.melspectrogram(y, sr=8000, n_fft=n_fft, hop_length=hop_length)
+
+
+@pytest.mark.parametrize(("seconds", "n_fft", "hop_length"), [(86_400, 2048, 128), (3, 2048, 1), (60, 4096, 64)])
+def test_frames_may_overlap_as_much_as_usual_for_any_length_and_more_for_short_clips(seconds, n_fft, hop_length):
+    frames.check_overlap(seconds * 22050, n_fft, hop_length)
