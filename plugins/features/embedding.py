@@ -48,7 +48,7 @@ def embedding(
     sha256: str | None = None,
     source: str | None = None,
 ):
-    """Embedding by a pretrained network, one column for each window; works best with pooling=stats and model=lda.
+    """Embedding by a pretrained network, one column for each window; works best with model=lda.
 
     You provide the network as a file; nothing is downloaded: ONNX (pip install 'audiofw[onnx]'), a zip of an ONNX file
     with its weights, or LiteRT (pip install 'audiofw[litert]'). feature=yamnet, birdnet and speech_embedding set these
