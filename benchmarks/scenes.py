@@ -26,7 +26,8 @@ import soundfile
 SR = 22050
 NAMED = re.compile(r"(?:\d+ - )?(?P<label>[^/]+)/(?P<fold>\d)-[^/]+\.ogg$")
 TRAINING_FOLDS = "123"
-TRIM_DB = 40.0  # what is quieter at a clip's ends is not part of the event
+QUIET_DB = 20.0  # what is so far below a clip's peak would not be heard in the noise
+PAUSE = 0.75  # seconds of quiet that divide a clip's sounds into several events, shorter than the gaps between clips
 LONGEST, SHORTEST = 5.0, 0.2  # seconds of an event
 GAP = (1.0, 6.0)  # seconds of noise between two events
 LEVEL = 0.02  # root mean square of the noise
@@ -77,14 +78,24 @@ def read_banks(archive: Path, classes: Sequence[str]) -> dict[str, Bank]:
             if found and (found["label"] in classes or list(classes) == ["all"]):
                 y, sr = soundfile.read(io.BytesIO(opened.read(name)), dtype="float32")
                 y = librosa.resample(y if y.ndim == 1 else y.mean(axis=1), orig_sr=sr, target_sr=SR)
-                y = librosa.effects.trim(y, top_db=TRIM_DB)[0][: round(LONGEST * SR)]
-                if y.size >= SHORTEST * SR:
-                    part = "train" if found["fold"] in TRAINING_FOLDS else "test"
-                    banks[part].setdefault(found["label"], []).append(y)
+                part = "train" if found["fold"] in TRAINING_FOLDS else "test"
+                banks[part].setdefault(found["label"], []).extend(divided(y))
     missing = set() if list(classes) == ["all"] else set(classes) - set(banks["train"])
     if missing or not banks["train"]:
         raise SystemExit(f"{archive}: no clips of {', '.join(sorted(missing)) or 'any class'}")
     return banks
+
+
+def divided(y: np.ndarray) -> list[np.ndarray]:
+    """Divide a clip where it is quiet for a while: an annotator would draw several boxes."""
+    spans: list[list[int]] = []
+    for start, end in librosa.effects.split(y, top_db=QUIET_DB).tolist():
+        if spans and start - spans[-1][1] < PAUSE * SR:
+            spans[-1][1] = end
+        else:
+            spans.append([start, end])
+    sounds = [y[start:end][: round(LONGEST * SR)] for start, end in spans]
+    return [sound for sound in sounds if sound.size >= SHORTEST * SR]
 
 
 def make_scene(bank: Bank, seconds: float, snr: float, rng: np.random.Generator) -> tuple[np.ndarray, list[Event]]:
