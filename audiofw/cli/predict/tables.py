@@ -56,7 +56,7 @@ def write_tables(options: argparse.Namespace, results: Timeline) -> int:
                 else:
                     _say(record)
                 yield record, error
-            if sound.path:
+            if results.length:  # an empty table would say that nothing was heard
                 _write(options, sound, records, results)
 
     for _ in results.hopeful(each(find_sounds(options.sounds))):

@@ -107,6 +107,7 @@ def test_what_cannot_be_read_is_a_line_and_the_others_have_their_tables(audiofw,
     (line,) = outcome.err.splitlines()
     assert line.startswith("audiofw: night/c.wav: not audio")
     assert (scene / "out/a/rec.Table.1.selections.txt").is_file()
+    assert not list((scene / "out").glob("c.*"))
 
 
 def test_features_that_were_kept_give_the_same_timeline(audiofw, trained, scene, monkeypatch):
