@@ -17,6 +17,7 @@ import soundfile
 import soxr
 
 from audiofw.audio.decode import MP3_LEAD, NoHeaderError, Reader, message
+from audiofw.audio.formats import HEAD, conversion, unread_format
 from audiofw.audio.stretch import Stretch, as_stretch
 from audiofw.errors import DataError
 
@@ -30,29 +31,6 @@ CANCELLING = (
     "its channels cancel each other (one may have inverted polarity); using the loudest channel instead of the mix, "
     "see audio.channel"
 )
-
-UNREAD = {
-    "3gp",
-    "aac",
-    "ac3",
-    "amr",
-    "ape",
-    "dsf",
-    "m4a",
-    "m4b",
-    "mka",
-    "mkv",
-    "mov",
-    "mp4",
-    "tta",
-    "webm",
-    "wma",
-    "wv",
-}
-"""Suffixes of formats that libsndfile cannot decode."""
-
-UNREAD_MARKS = ((4, b"ftyp", "mp4/m4a"), (0, b"\x30\x26\xb2\x75", "wma"), (0, b"\x1a\x45\xdf\xa3", "webm/mkv"))
-"""Signatures of such files, whatever their name: offset, bytes, format."""
 
 
 def load(
@@ -253,7 +231,7 @@ def diagnose(path: Path, error: Exception) -> str:
     """Explain why libsndfile cannot read a file, with a remedy."""
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(HEAD)
     except FileNotFoundError:
         return "no such file"
     except IsADirectoryError:
@@ -265,18 +243,10 @@ def diagnose(path: Path, error: Exception) -> str:
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the recording: run 'git lfs pull'"
     if isinstance(error, NoHeaderError):
-        return f"raw samples without a header: {_REMEDY}"
-    if unread := _unread_format(path, head):
-        return f"libsndfile cannot read {unread}: {_REMEDY}"
+        return f"raw samples without a header: {_RAW}"
+    if unread := unread_format(path, head):
+        return f"libsndfile cannot read {unread}: {conversion(path)}"
     return f"not audio, or damaged: {message(error)}"
 
 
-_REMEDY = "convert to wav or flac, e.g. with ffmpeg"
-
-
-def _unread_format(path: Path, head: bytes) -> str | None:
-    for at, mark, name in UNREAD_MARKS:
-        if head[at:].startswith(mark):
-            return name
-    suffix = path.suffix.lower().lstrip(".")
-    return suffix if suffix in UNREAD else None
+_RAW = "convert to wav or flac, e.g. with ffmpeg -f s16le -ar RATE -ac CHANNELS -i FILE out.flac"

@@ -33,7 +33,8 @@ FORMATS = {
 }
 
 
-REMEDY = "convert to wav or flac, e.g. with ffmpeg"
+REMEDY = "convert to wav or flac, e.g. with ffmpeg -i {path} {flac}"
+RAW = "convert to wav or flac, e.g. with ffmpeg -f s16le -ar RATE -ac CHANNELS -i FILE out.flac"
 
 
 def sound(seconds: float, sr: int, channels: int = 1) -> np.ndarray:
@@ -148,7 +149,7 @@ def test_file_without_permission_says_so(tmp_path):
         ("a.wav", b"<html>Not found</html>" * 50, "not audio, or damaged: Format not recognised"),
         ("a.mp3", b"abc" * 1000, "not audio, or damaged: no mp3 frame found"),
         ("a.wav", b"RIFF\0\0\0\0WAVE", "not audio, or damaged: Error in WAV file. No 'data' chunk marker"),
-        ("a.raw", b"\0\1" * 500, "raw samples without a header: " + REMEDY),
+        ("a.raw", b"\0\1" * 500, "raw samples without a header: " + RAW),
         ("a.wma", b"abc" * 1000, "libsndfile cannot read wma: " + REMEDY),
         ("a.aac", b"\xff\xf1" * 500, "libsndfile cannot read aac: " + REMEDY),
         (
@@ -166,7 +167,7 @@ def test_file_without_permission_says_so(tmp_path):
 def test_unreadable_content_gets_its_reason(tmp_path, name, content, expected):
     path = tmp_path / name
     path.write_bytes(content)
-    assert reason(path) == expected
+    assert reason(path) == expected.format(path=path, flac=path.with_suffix(".flac"))
 
 
 def test_no_samples_is_an_error(tmp_path):
