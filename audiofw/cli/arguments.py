@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,14 +17,48 @@ from audiofw.system.faults import FAULTS, reason, remedy
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all of audiofw's."""
+    """A parser whose errors are one line, like all of audiofw's.
+
+    An existing file whose name begins with a dash is a file, as in ``audiofw predict RUN *.wav``, unless a flag is so
+    called.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._flags: set[str] = set()
+        super().__init__(*args, **options)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """Add an argument; see `argparse.ArgumentParser.add_argument`."""
+        self._flags.update(names)
+        return super().add_argument(*names, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; see `argparse.ArgumentParser.parse_known_args`."""
+        return super().parse_known_args(self._with_files(sys.argv[1:] if args is None else args), namespace)
+
+    def _with_files(self, words: Sequence[str]) -> list[str]:
+        end = words.index("--") if "--" in words else len(words)
+        return [
+            f"./{word}"
+            if i < end and word.startswith("-") and word not in {"-", *self._flags} and _exists(word)
+            else word
+            for i, word in enumerate(words)
+        ]
 
     def error(self, message: str) -> NoReturn:
+        if re.search(r"arguments?: -|expected one argument", message):
+            message += "; a name that begins with a dash is written ./-name"
         raise ConfigError(f"{self.prog}: {message}; see {self.prog} --help")
 
     def print_help(self, file: Any = None) -> None:
         """Print the help; argparse would ignore that it cannot be written."""
         (file or sys.stdout).write(self.format_help())
+
+
+def _exists(word: str) -> bool:
+    with suppress(OSError, ValueError):
+        return os.path.lexists(word)
+    return False
 
 
 def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,6 +241,24 @@ def test_a_wrong_option_is_one_line(audiofw, run, clips, words, said):
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_begins_with_a_dash_is_a_file(audiofw, run, clips):
+    """As the shell writes ``*.wav``."""
+    one = next(clips.rglob("*.wav"))
+    for name in ("-x.wav", "-o.wav", "--top.wav", "-", "b.wav"):
+        shutil.copy(one, name)
+    names = ["--top.wav", "-o.wav", "-x.wav", "b.wav"]
+    outcome = audiofw("predict", str(run), *names)
+    assert outcome.code == 0, outcome.err
+    said = [row["path"].lstrip("'").removeprefix("./") for row in csv.DictReader(outcome.out.splitlines())]
+    assert said == names
+    assert not Path(".wav").exists()
+    assert audiofw("predict", str(run), "-o", "p.csv", "--", "-x.wav").code == 0
+    outcome = audiofw("predict", str(run), "b.wav", "-y.wav")
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == 1
+    assert "a name that begins with a dash is written ./-name" in outcome.err
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
