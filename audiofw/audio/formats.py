@@ -10,31 +10,11 @@ import shlex
 import struct
 from pathlib import Path
 
-from audiofw.system.paths import from_here
-
 HEAD = 4096  # bytes of a file that are enough to recognise it
 
 UNREAD = frozenset(
-    {
-        "3gp",
-        "aac",
-        "ac3",
-        "amr",
-        "ape",
-        "avi",
-        "dff",
-        "dsf",
-        "dts",
-        "flv",
-        "m4a",
-        "m4b",
-        "m4v",
-        "mka",
-        "mkv",
-        "mov",
-        "mp4",
-    }
-    | {"mpc", "mpg", "qcp", "ra", "rm", "sbc", "shn", "spx", "ts", "tta", "webm", "wma", "wmv", "wv"}
+    {"3gp", "aac", "ac3", "amr", "ape", "avi", "dff", "dsf", "dts", "flv", "m4a", "m4b", "m4v", "mka", "mkv", "mov"}
+    | {"mp4", "mpc", "mpg", "qcp", "ra", "rm", "sbc", "shn", "spx", "ts", "tta", "webm", "wma", "wmv", "wv"}
 )
 """Suffixes of formats that libsndfile cannot decode."""
 
@@ -129,9 +109,9 @@ def unread_format(path: Path, head: bytes) -> str | None:
 
 
 def conversion(path: Path) -> str:
-    """Write how to convert a file, with the command."""
+    """Write how to convert a file, with the command for its folder."""
     target = path.with_suffix(".wav" if path.suffix.lower() == ".flac" else ".flac")
-    words = ["ffmpeg", "-i", *map(from_here, (path, target))]
+    words = ["ffmpeg", "-i", *(f"./{file.name}" if file.name.startswith("-") else file.name for file in (path, target))]
     return f"convert to wav or flac, e.g. with {' '.join(map(shlex.quote, words))}"
 
 

@@ -27,6 +27,7 @@ Channel = Literal["mix", "loudest"] | int
 """The channel to use of a multichannel recording; see `load`."""
 
 CANCELLED = 10 ** (-20 / 10)  # power of a mix relative to its loudest channel; two uncorrelated channels give -3 dB
+LOUDEST = 1e12  # of a sample: far beyond 32-bit integers written as floats, and squared spectra do not overflow
 CANCELLING = (
     "its channels cancel each other (one may have inverted polarity); using the loudest channel instead of the mix, "
     "see audio.channel"
@@ -210,8 +211,11 @@ def check_samples(y: np.ndarray, silence: str) -> None:
     """Reject unusable samples; see `load`."""
     if not y.size:
         raise DataError("contains no samples")
-    if not np.isfinite(y).all():
+    peak = max(float(y.max()), -float(y.min()))
+    if not math.isfinite(peak):
         raise DataError("contains NaN or infinite samples")
+    if peak > LOUDEST:
+        raise DataError(f"contains samples of up to {peak:.1g}, where full scale is 1: damaged, or not plain samples")
     if silence == "refuse" and not y.any():
         raise DataError("silent: every sample is zero (audio.silence=keep accepts it)")
 

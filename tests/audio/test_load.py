@@ -167,7 +167,7 @@ def test_file_without_permission_says_so(tmp_path):
 def test_unreadable_content_gets_its_reason(tmp_path, name, content, expected):
     path = tmp_path / name
     path.write_bytes(content)
-    assert reason(path) == expected.format(path=path, flac=path.with_suffix(".flac"))
+    assert reason(path) == expected.format(path=name, flac=f"{path.stem}.flac")
 
 
 def test_no_samples_is_an_error(tmp_path):
