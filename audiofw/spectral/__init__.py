@@ -27,7 +27,7 @@ from audiofw.spectral.descriptors import (
 )
 from audiofw.spectral.filterbanks import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz
 from audiofw.spectral.fourier import fft_frequencies, spectrogram, stft
-from audiofw.spectral.frames import Framing
+from audiofw.spectral.frames import Framing, check_overlap
 from audiofw.spectral.mel import dct, melspectrogram, mfcc, onset_strength
 from audiofw.spectral.modulation import ripple_kinds, ripples
 from audiofw.spectral.temporal import delta, rms, spectral_flux, zero_crossing_rate
@@ -35,6 +35,7 @@ from audiofw.spectral.temporal import delta, rms, spectral_flux, zero_crossing_r
 __all__ = [
     "Framing",
     "amplitude_to_db",
+    "check_overlap",
     "chroma_filterbank",
     "chroma_stft",
     "dct",

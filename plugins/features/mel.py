@@ -73,7 +73,7 @@ def mel(
     engine
         Implementation: audiofw is several times faster and within 0.00005 dB; librosa is bit-identical to librosa.
     """
-    from audiofw.spectral.frames import check_overlap
+    from audiofw.spectral import check_overlap
 
     check_overlap(len(y), n_fft, hop_length)
     bands, to_db, extra = _choose(engine, dtype)
