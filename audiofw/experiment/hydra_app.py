@@ -41,7 +41,7 @@ from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
 from audiofw.results.folder import HYDRAS, LOCK, RECORD, RUN_FOLDER, SWEEP_FOLDER, claimed, only_user
 from audiofw.system.faults import STDOUT, explain, find_fault
-from audiofw.system.logs import warn_of_logs
+from audiofw.system.logs import note_printed, warn_of_logs
 from audiofw.system.paths import STARTED_IN, bundled
 
 log = logging.getLogger(__name__)
@@ -202,6 +202,7 @@ def task(cfg: DictConfig) -> float:
         if hydra_config.mode == RunMode.MULTIRUN:
             raise note_failure(folder, overrides, error, label(hydra_config)) from error
         if isinstance(error, AudiofwError):
+            note_printed(log, f"audiofw: {error}")  # as it will be
             remove_refused_folder(folder)
             raise Refused(error) from error
         raise

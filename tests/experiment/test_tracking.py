@@ -148,6 +148,7 @@ def test_a_gate_is_the_exit_code_of_a_run_that_is_saved(audiofw, words, tmp_path
     assert bool(outcome.err) == bool(said)
     assert outcome.out.startswith(("accuracy 1.000", "log loss"))
     assert (tmp_path / "run/model/bundle.json").exists()
+    assert said.strip() in (tmp_path / "run/audiofw.log").read_text()
     assert json.loads((tmp_path / "run/result.json").read_text())["status"] == "finished"
 
 
