@@ -1,8 +1,9 @@
-"""Scores of events are those of ``sed_eval``, and a day of them takes no time."""
+"""Scores of events are those of ``sed_scores_eval``, and a day of them takes no time."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,66 +22,75 @@ from audiofw.evaluation.events import (
     score_counts,
     segment_counts,
 )
+from audiofw.evaluation.psds import _writable_frame
 
 CLASSES = ["a", "b", "c"]
 
 
 def draw(seed, n=12, seconds=30.0):
-    """Some true events, and others that are partly the same ones moved a little."""
+    """Some true events, and others that are partly the same ones moved a little; those of a class do not touch."""
     rng = np.random.default_rng(seed)
-    starts = rng.uniform(0, seconds - 4, n)
-    truth = [(s, s + rng.uniform(0.2, 4), int(rng.integers(3))) for s in starts]
+    truth = [(s, s + rng.uniform(0.2, 4), int(rng.integers(3))) for s in rng.uniform(0, seconds - 4, n)]
     found = [(max(s + rng.normal(0, 0.2), 0), e + rng.normal(0, 0.3), c) for s, e, c in truth if rng.random() < 0.8]
     found = [(s, max(e, s + 0.1), int(rng.integers(3)) if rng.random() < 0.2 else c) for s, e, c in found]
     found += [(s, s + 1.0, int(rng.integers(3))) for s in rng.uniform(0, seconds - 2, 3)]
-    return Compared(make_events(truth), make_events(found), seconds)
+    return Compared(make_events(apart(truth)), make_events(apart(found)), seconds)
 
 
-def listed(events, file):
-    from dcase_util.containers import MetaDataContainer
+def apart(rows):
+    kept = []
+    for start, end, c in sorted(rows):
+        if all(start > before + 0.05 for _, before, other in kept if other == c):
+            kept.append((start, end, c))
+    return kept
 
-    rows = zip(*(column.tolist() for column in events), strict=True)
-    return MetaDataContainer(
-        [{"onset": s, "offset": e, "event_label": CLASSES[c], "filename": file} for s, e, c in rows]
-    )
+
+def as_scores(events, seconds):
+    """Write events as the reference takes them: scores of 1 or 0 between all their ends."""
+    start, end, number = (np.asarray(column) for column in events)
+    moments = np.unique(np.concatenate([[0.0, seconds], start, end]))
+    scores = [
+        [float(((start <= a) & (b <= end) & (number == c)).any()) for c in range(3)] for a, b in pairwise(moments)
+    ]
+    columns = {"onset": moments[:-1], "offset": moments[1:], **dict(zip(CLASSES, np.array(scores).T, strict=True))}
+    return _writable_frame()(columns)
 
 
-def evaluated(metric, recordings, **options):
-    for i, (truth, found, _) in enumerate(recordings):
-        metric.evaluate(listed(truth, f"{i}.wav"), listed(found, f"{i}.wav"), **options)
-    each = metric.results_class_wise_metrics()
-    return metric.results_overall_metrics()["f_measure"]["f_measure"], {
-        name: each[name]["f_measure"]["f_measure"] for name in CLASSES
+def as_reference_takes(recordings):
+    truth = {
+        str(i): [(s, e, CLASSES[c]) for s, e, c in zip(*(column.tolist() for column in each.truth), strict=True)]
+        for i, each in enumerate(recordings)
     }
+    found = {str(i): as_scores(each.found, each.seconds) for i, each in enumerate(recordings)}
+    return found, truth, {str(i): each.seconds for i, each in enumerate(recordings)}
+
+
+def each_f1(counts):
+    return dict(zip(CLASSES, (score_counts(row).f1 for row in counts), strict=True))
+
+
+def of_classes(result):
+    return {name: result[0][name] for name in CLASSES}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_event_f1_with_collars_is_that_of_sed_eval(seed):
-    sed_eval = pytest.importorskip("sed_eval")
+def test_event_f1_with_collars_is_that_of_sed_scores_eval(seed):
+    reference = pytest.importorskip("sed_scores_eval")
     recordings = [draw(seed), draw(seed + 100)]
-    metric = sed_eval.sound_event.EventBasedMetrics(
-        CLASSES,
-        t_collar=0.25,
-        percentage_of_length=0.4,
-        event_matching_type="optimal",
-        empty_system_output_handling="zero_score",
-    )
-    overall, each = evaluated(metric, recordings)
+    found, truth, _ = as_reference_takes(recordings)
+    collars = {"onset_collar": 0.25, "offset_collar": 0.25, "offset_collar_rate": 0.4}
     counts = event_counts(recordings, 3, partial(by_collar, onset=0.25, offset=0.4))
-    assert f1_of(counts) == pytest.approx(overall)
-    assert [score_counts(row).f1 for row in counts] == pytest.approx(list(each.values()))
+    assert each_f1(counts) == pytest.approx(of_classes(reference.collar_based.fscore(found, truth, 0.5, **collars)))
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("length", [1.0, 0.5])
-def test_segment_f1_is_that_of_sed_eval(seed, length):
-    sed_eval = pytest.importorskip("sed_eval")
+def test_segment_f1_is_that_of_sed_scores_eval(seed, length):
+    reference = pytest.importorskip("sed_scores_eval")
     recordings = [draw(seed), draw(seed + 100)]
-    metric = sed_eval.sound_event.SegmentBasedMetrics(CLASSES, time_resolution=length)
-    overall, each = evaluated(metric, recordings, evaluated_length_seconds=30.0)
-    counts = segment_counts(recordings, 3, length)
-    assert f1_of(counts) == pytest.approx(overall)
-    assert [score_counts(row).f1 for row in counts] == pytest.approx(list(each.values()))
+    found, truth, seconds = as_reference_takes(recordings)
+    expected = of_classes(reference.segment_based.fscore(found, truth, seconds, 0.5, segment_length=length))
+    assert each_f1(segment_counts(recordings, 3, length)) == pytest.approx(expected)
 
 
 def iou_of(a, b):
