@@ -39,6 +39,8 @@ FROM_PYTHON = [
     Model.predict_set,
     Model.least_probability,
     Model.labels,
+    Model.check_unknown,
+    Model.typicality,
     RunResult,
 ]
 
@@ -70,6 +72,7 @@ def pets(tmp_path_factory) -> Path:
     for label, frequency in {"cat": 900, "dog": 250}.items():
         for i in range(20):
             write_wav(folder / "pets" / label / f"{i}.wav", tone(frequency * (1 + 0.02 * i), 0.3, seed=i))
+    write_wav(folder / "hiss.wav", tone(0, 0.3, noise=0.2))
     words = [f"data.source={folder / 'pets'}", "feature=mfcc", "pooling=stats", "model=svm", "split=kfold"]
     with patch.dict(os.environ, {"AUDIOFW_CACHE": str(folder / "cache")}):
         fw.run([*words, "report=false", "audit=false"], path=folder / "run")

@@ -42,6 +42,7 @@ class GoldenAnswer(NamedTuple):
     label: str
     predicted: str
     probabilities: list[float] | None
+    distance: float | None = None  #: from the training clips; None if the run has not measured it
 
 
 def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
@@ -65,7 +66,9 @@ def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
                 log.warning("%s: not among the bundle's golden clips: %s", clip.name, verdict.reason)
             continue
         files[name] = data
-        answers.append(GoldenAnswer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities)))
+        answers.append(
+            GoldenAnswer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities), verdict.distance)
+        )
         if len(answers) == MOST_CLIPS:
             break
     text = json.dumps([answer._asdict() for answer in answers], indent=1, ensure_ascii=False)
@@ -123,7 +126,8 @@ class GoldenCheck(NamedTuple):
 
     answer: GoldenAnswer
     now: str
-    difference: float  #: the largest in a probability; infinite if it cannot be classified now, or gets another label
+    difference: float  #: the largest in a probability or distance; infinite if it cannot be classified now, or gets
+    #: another label
 
 
 def read_answers(files: Mapping[str, bytes]) -> list[GoldenAnswer]:
@@ -153,8 +157,10 @@ def check_golden(model: Model, files: Mapping[str, bytes]) -> list[GoldenCheck]:
 def _compare(answer: GoldenAnswer, verdict: Any) -> GoldenCheck:
     if isinstance(verdict, Lost):
         return GoldenCheck(answer, verdict.reason, math.inf)
-    if (verdict.probabilities is None) != (answer.probabilities is None):
+    now, saved = (verdict.probabilities, verdict.distance), (answer.probabilities, answer.distance)
+    if any((a is None) != (b is None) for a, b in zip(now, saved, strict=True)):
         return GoldenCheck(answer, verdict.label, math.inf)
-    if answer.probabilities is None:
-        return GoldenCheck(answer, verdict.label, 0.0 if verdict.label == answer.predicted else math.inf)
-    return GoldenCheck(answer, verdict.label, float(np.max(np.abs(verdict.probabilities - answer.probabilities))))
+    if answer.probabilities is None and verdict.label != answer.predicted:
+        return GoldenCheck(answer, verdict.label, math.inf)
+    differences = [np.max(np.abs(np.subtract(a, b))) for a, b in zip(now, saved, strict=True) if b is not None]
+    return GoldenCheck(answer, verdict.label, float(max(differences, default=0.0)))

@@ -143,7 +143,7 @@ def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str, trie
     if facts["columns"] != width:
         raise DataError(f"{where}: bundle.json and {MODEL} have different numbers of columns, refused")
     _warn_of_differences(facts, menus, choices, where)
-    return Model(unit, held["model"], classes, width, pad.value, facts)
+    return Model(unit, held["model"], classes, width, pad.value, facts, held.get("novelty"))
 
 
 def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice], pad_value: PadValue) -> Unit:

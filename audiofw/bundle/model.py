@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -18,6 +20,7 @@ from audiofw.data.labels import name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.evaluation.conformal import label_sets, threshold
 from audiofw.evaluation.fit import predict, thresholds_of
+from audiofw.evaluation.unknown import Reference, measure_distances, read_reference, typicality
 from audiofw.extraction.padding import Even, Gatherer, Matrices
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, outcome
@@ -27,6 +30,7 @@ Files = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
 LARGEST_BATCH = 64  # recordings that the classifier predicts at once
+UNKNOWN = "unknown"  # the answer for a recording of no class
 SWIFT, SLOW = 0.05, 0.2  # seconds per batch below which batches grow, and above which they shrink
 
 
@@ -35,6 +39,13 @@ class Verdict(NamedTuple):
 
     label: str  #: several as one text, see `audiofw.data.labels.join_labels`
     probabilities: np.ndarray | None  #: [shape=(classes,)]; None if the model gives none
+    distance: float | None = None  #: from the training clips, see `audiofw.learn.novelty`; None if not measured
+    typicality: float | None = None  #: share of the run's test clips that are at least as strange; None if not known
+
+    def label_or_unknown(self, unknown: float | None) -> str:
+        """The label; or `UNKNOWN` if the typicality is at most ``unknown``."""
+        strange = unknown is not None and self.typicality is not None and self.typicality <= unknown
+        return UNKNOWN if strange else self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +66,7 @@ class Model:
     width: int | None  #: of a feature vector; None with a pooling that learns, which takes two-dimensional features
     pad_value: Literal["zero", "floor"]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    novelty: Any = None  #: measures how far recordings are from the training clips; None if the run has not learnt it
 
     def __repr__(self) -> str:
         classes = ", ".join(map(str, self.classes_))
@@ -65,12 +77,20 @@ class Model:
         """The probability from which each label is predicted, of a model of several labels; else None."""
         return thresholds_of(self.classifier)
 
-    def predict(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
+    @cached_property
+    def reference(self) -> Reference | None:
+        """The distances and confidences of the run's test clips, out of fold; None if the run has not measured them."""
+        return read_reference(self.facts.get("unknown"))
+
+    def predict(self, files: Files, *, unknown: float | None = None, n_jobs: int = -1) -> np.ndarray:
         """Predict the class of each recording; several labels are one text, ``cat;dog``, and none is the empty text.
 
         Parameters
         ----------
         files : path, or sequence of paths
+        unknown : float, optional
+            Answer "unknown" for recordings unlike the training clips; this share of the known ones is lost, if they are
+            like the run's test clips. See `typicality`.
         n_jobs : int
             Number of workers; -1 uses all cores.
 
@@ -80,6 +100,8 @@ class Model:
 
         Raises
         ------
+        ConfigError
+            If the share is not between 0 and 1, or the run has tested too few clips for it.
         DataError
             For a file that cannot be used, with its name.
         PluginError
@@ -91,8 +113,67 @@ class Model:
         >>> model = audiofw.load_model("run")
         >>> model.predict("pets/cat/0.wav").tolist()
         ['cat']
+        >>> model.predict("hiss.wav", unknown=0.2).tolist()
+        ['unknown']
         """
-        return np.array([verdict.label for verdict in self._verdicts(files, n_jobs)])
+        if unknown is not None:
+            self.check_unknown(unknown)
+        return np.array([verdict.label_or_unknown(unknown) for verdict in self.verdicts(files, n_jobs=n_jobs)])
+
+    def check_unknown(self, share: float) -> None:
+        """Check whether a share of known clips to be lost can be used.
+
+        Raises
+        ------
+        ConfigError
+            If not; see `predict`.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> model.check_unknown(0.2)
+        """
+        if not 0 < share < 1:
+            raise ConfigError(f"unknown={share:g}: must be between 0 and 1")
+        if self.reference is None:
+            raise ConfigError(f"unknown={share:g}: the model has not learnt it; train again, with unknown=true")
+        if (n := len(self.reference.surprises)) < (least := math.ceil(1 / share - 1e-9) - 1):
+            raise ConfigError(f"unknown={share:g}: needs {least} test clips, and the run has tested {n}")
+
+    def typicality(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
+        """Compute how typical each recording is: the share of the run's test clips that are at least as strange.
+
+        Strange is what is far from the training clips and, with one label per clip, predicted with little confidence;
+        see `audiofw.evaluation.unknown`.
+
+        Parameters
+        ----------
+        files, n_jobs
+            As for `predict`.
+
+        Returns
+        -------
+        np.ndarray [shape=(files,)]
+
+        Raises
+        ------
+        ConfigError
+            If the run has not measured it.
+        DataError
+            For a file that cannot be used, with its name.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> known, hiss = model.typicality(["pets/cat/0.wav", "hiss.wav"])
+        >>> bool(hiss < known)
+        True
+        """
+        if self.reference is None:
+            raise ConfigError("typicality: the model has not learnt it; train again, with unknown=true")
+        return np.array([verdict.typicality for verdict in self.verdicts(files, n_jobs=n_jobs)])
 
     def predict_proba(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
         """Predict the probability of each class for each recording.
@@ -124,7 +205,7 @@ class Model:
         >>> model.classes_[probabilities.argmax(axis=1)].tolist()
         ['cat', 'dog']
         """
-        rows = [verdict.probabilities for verdict in self._verdicts(files, n_jobs)]
+        rows = [verdict.probabilities for verdict in self.verdicts(files, n_jobs=n_jobs)]
         if None in [row if row is None else True for row in rows]:
             raise PluginError("gives no probabilities: use predict", plugin=f"model={self.facts['model']['name']}")
         return np.array(rows)
@@ -196,7 +277,8 @@ class Model:
         chosen = label_sets(probabilities[None], least)[0]
         return [str(self.classes_[i]) for i in order if chosen[i]]
 
-    def _verdicts(self, files: Files, n_jobs: int) -> list[Verdict]:
+    def verdicts(self, files: Files, *, n_jobs: int = -1) -> list[Verdict]:
+        """Predict everything about each recording at once; see `predict`."""
         paths = [Path(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
         if not paths:
             raise DataError("no files to predict")
@@ -227,9 +309,25 @@ class Model:
         if "model" in self.facts:
             names["model"] = self.facts["model"]["name"]
         with named(names):
-            numbers, probabilities = predict(self.classifier, np.concatenate(made), clip_of, len(self.classes_))
+            X = np.concatenate(made)
+            numbers, probabilities = predict(self.classifier, X, clip_of, len(self.classes_))
+            distances, typical = self._measure(X, clip_of, probabilities)
         rows = [None] * len(made) if probabilities is None else probabilities
-        return [Verdict(name_prediction(n, self.classes_), row) for n, row in zip(numbers, rows, strict=True)]
+        labels = [name_prediction(n, self.classes_) for n in numbers]
+        return [Verdict(*each) for each in zip(labels, rows, distances, typical, strict=True)]
+
+    def _measure(
+        self, X: np.ndarray, clip_of: np.ndarray, probabilities: np.ndarray | None
+    ) -> tuple[Sequence[float | None], Sequence[float | None]]:
+        """Measure the distance and the typicality of each recording; None if they are not known."""
+        n = len(np.unique(clip_of))
+        if self.novelty is None:
+            return [None] * n, [None] * n
+        distances = measure_distances(self.novelty, self.classifier, X, clip_of)
+        if self.reference is None:  # the bundle is being made
+            return distances.tolist(), [None] * n
+        confidences = None if probabilities is None else probabilities.max(axis=1)
+        return distances.tolist(), typicality(self.reference, distances, confidences).tolist()
 
     def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Verdict | Lost]:
         """Classify recordings in order, as their feature vectors arrive; in batches if they arrive fast.

@@ -31,6 +31,8 @@ from audiofw.data.dataset import Clip
 from audiofw.errors import AudiofwError, PluginError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.fit import fit_clips
+from audiofw.evaluation.foreign import known_clips
+from audiofw.evaluation.unknown import fit_novelty, make_reference
 from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
@@ -80,15 +82,17 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
         If training on all clips fails, or the model cannot be saved, or could not be loaded again.
     """
     sample, classifier = run.evaluation.sample, run.evaluation.models[-1]
+    novelty, everything = run.evaluation.novelty, np.arange(len(sample.y))
     if run.config.bundle.refit:
-        classifier = fit_clips(make_model, sample, np.arange(len(sample.y)), where=" on all clips")
-    saved, trusted = dump_estimator(classifier, run.classes), load_menus(only=_origins(run.choices)).trusted
+        classifier = fit_clips(make_model, sample, everything, where=" on all clips")
+        novelty = novelty and fit_novelty(classifier, sample, everything)
+    saved, trusted = dump_estimator(classifier, run.classes, novelty), load_menus(only=_origins(run.choices)).trusted
     try:
         load_estimator(saved, f"model={run.choices['model'].name}", trusted)
     except AudiofwError as error:
         raise PluginError(str(error)) from error
     width = sample.X.shape[1] if sample.X.ndim > 1 else None
-    model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value)
+    model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value, novelty=novelty)
     files = {MODEL: saved, **make_golden(run.clips, model), **_carried(run)}
     facts = {**_facts(run, width), **_labels(model), "versions": versions_for(_modules(saved))}
     facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
@@ -102,8 +106,8 @@ def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
     return [origin_of(choice.plugin) for choice in chosen]
 
 
-def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
-    """Save a fitted classifier and its label encoder with skops.
+def dump_estimator(classifier: Any, classes: Sequence[str], novelty: Any = None) -> bytes:
+    """Save a fitted classifier, its label encoder and what measures distances with skops.
 
     Raises
     ------
@@ -113,9 +117,11 @@ def dump_estimator(classifier: Any, classes: Sequence[str]) -> bytes:
     import skops.io
     from sklearn.preprocessing import LabelEncoder
 
-    encoder = LabelEncoder().fit(list(classes))
+    held = {"model": classifier, "encoder": LabelEncoder().fit(list(classes))}
+    if novelty is not None:
+        held["novelty"] = novelty
     try:
-        return bytes(skops.io.dumps({"model": classifier, "encoder": encoder}, compression=ZIP_DEFLATED))
+        return bytes(skops.io.dumps(held, compression=ZIP_DEFLATED))
     except Exception as error:  # a plugin's class may fail in any way
         raise PluginError(
             f"{type(classifier).__name__} cannot be saved: {first_line(error)}", plugin="model"
@@ -160,9 +166,14 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
             "measured_on": _measured_on(run),
         },
         "conformity": (metrics["confidence"] or {}).get("conformity"),
+        "unknown": _reference(run.evaluation),
         "fitted_on": _fitted_on(run),
         "training": training_digest(run.clips),
     }
+
+
+def _reference(evaluation: Evaluation) -> dict[str, Any] | None:
+    return None if evaluation.distances is None else make_reference(*known_clips(evaluation))._asdict()
 
 
 def _labels(model: Model) -> dict[str, Any]:

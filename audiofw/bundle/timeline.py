@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.model import Verdict
+from audiofw.bundle.model import UNKNOWN, Verdict
 from audiofw.parallel.executors import Lost
-
-UNKNOWN = "unknown"
 
 
 class Segment(NamedTuple):
@@ -32,6 +30,7 @@ class Cell(NamedTuple):
     end: float
     shares: np.ndarray | None  #: [shape=(classes,)]; None if no window that contains it could be used
     reason: str = ""  #: why not
+    typicality: float | None = None  #: mean over these windows; None if it is not known
 
 
 def cells(
@@ -47,14 +46,18 @@ def cells(
     seconds, hop : float
         As for `windows`.
     """
-    over: deque[tuple[float, np.ndarray | str]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
+    over: deque[tuple[float, np.ndarray | str, float | None]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
     start, end, last = 0.0, 0.0, -1
     for number, end, verdict in heard:
-        over.append((end, verdict.reason if isinstance(verdict, Lost) else shares_of(verdict, classes)))
+        over.append((end, *_heard(verdict, classes)))
         start, last = number * hop, number
         yield _cell(over, start, min(start + min(hop, seconds), end))
     while last >= 0 and hop <= seconds and (start := (last := last + 1) * hop) < end - 1e-9:
         yield _cell(over, start, min(start + hop, end))
+
+
+def _heard(verdict: Verdict | Lost, classes: np.ndarray) -> tuple[np.ndarray | str, float | None]:
+    return (verdict.reason, None) if isinstance(verdict, Lost) else (shares_of(verdict, classes), verdict.typicality)
 
 
 def shares_of(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
@@ -62,11 +65,12 @@ def shares_of(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
     return (classes == verdict.label).astype(float) if verdict.probabilities is None else verdict.probabilities
 
 
-def _cell(over: Iterable[tuple[float, np.ndarray | str]], start: float, end: float) -> Cell:
-    here = [said for until, said in over if until > start + 1e-9]
+def _cell(over: Iterable[tuple[float, np.ndarray | str, float | None]], start: float, end: float) -> Cell:
+    here = [said for until, said, _ in over if until > start + 1e-9]
     shares = [said for said in here if not isinstance(said, str)]
     if shares:
-        return Cell(start, end, np.mean(shares, axis=0))
+        typical = [each for until, _, each in over if until > start + 1e-9 and each is not None]
+        return Cell(start, end, np.mean(shares, axis=0), typicality=float(np.mean(typical)) if typical else None)
     return Cell(start, end, None, next((said for said in here if isinstance(said, str)), ""))
 
 
@@ -77,6 +81,7 @@ def segments(
     threshold: float = 0.0,
     min_confidence: float = 0.0,
     thresholds: np.ndarray | None = None,
+    unknown: float | None = None,
 ) -> Iterator[Segment]:
     """Merge neighbouring stretches with the same label, or that could not be read for the same reason.
 
@@ -91,10 +96,14 @@ def segments(
     thresholds : np.ndarray [shape=(classes,)], optional
         Of a model of several labels: a segment for each label of at least this probability. They may overlap, and are
         given in the order of their ends.
+    unknown : float, optional
+        Stretches of at most this typicality become ``unknown``.
     """
     runs: dict[tuple[str, str], tuple[Segment, int]] = {}  # each with the number of stretches in its mean confidence
     for cell in stretches:
-        if thresholds is None or cell.shares is None:
+        if cell.typicality is not None and unknown is not None and cell.typicality <= unknown:
+            found = _label(cell, classes, threshold, np.inf)
+        elif thresholds is None or cell.shares is None:
             found = _label(cell, classes, threshold, min_confidence)
         else:
             found = _labels(cell, cell.shares, classes, np.maximum(thresholds, threshold))

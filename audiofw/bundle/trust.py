@@ -59,10 +59,10 @@ ESTIMATORS = _names(
     DecisionTreeClassifier DecisionTreeRegressor DummyClassifier ExtraTreeClassifier ExtraTreeRegressor
     ExtraTreesClassifier FastICA FeatureUnion FrozenEstimator GaussianMixture GaussianNB GaussianProcessClassifier
     GradientBoostingClassifier HistGradientBoostingClassifier IsotonicRegression KMeans KNeighborsClassifier
-    KernelCenterer KernelPCA LabelBinarizer LabelEncoder LinearDiscriminantAnalysis LinearSVC LogisticRegression
-    LogisticRegressionCV MLPClassifier MaxAbsScaler MinMaxScaler MiniBatchKMeans MultinomialNB NMF NearestCentroid
-    Normalizer NuSVC OneVsOneClassifier OneVsRestClassifier PCA PassiveAggressiveClassifier Perceptron Pipeline
-    PowerTransformer QuadraticDiscriminantAnalysis QuantileTransformer RadiusNeighborsClassifier
+    KernelCenterer KernelPCA LabelBinarizer LabelEncoder LinearDiscriminantAnalysis LinearSVC LocalOutlierFactor
+    LogisticRegression LogisticRegressionCV MLPClassifier MaxAbsScaler MinMaxScaler MiniBatchKMeans MultinomialNB
+    NMF NearestCentroid Normalizer NuSVC OneVsOneClassifier OneVsRestClassifier PCA PassiveAggressiveClassifier
+    Perceptron Pipeline PowerTransformer QuadraticDiscriminantAnalysis QuantileTransformer RadiusNeighborsClassifier
     RandomForestClassifier RidgeClassifier RidgeClassifierCV RobustScaler SGDClassifier SVC SelectFromModel
     SelectKBest SelectPercentile SimpleImputer StackingClassifier StandardScaler TruncatedSVD VarianceThreshold
     VotingClassifier

@@ -147,6 +147,14 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
+class UnknownOptions:
+    """Sounds of no class."""
+
+    enabled: bool
+    source: str | None
+
+
+@dataclass(frozen=True)
 class Config:
     """The options of an experiment, without those of its plugins."""
 
@@ -164,6 +172,7 @@ class Config:
     report: ReportOptions = field(metadata=NOTHING)
     audit: Literal["warn", "raise", False] = field(metadata=NOTHING)
     robustness: bool = field(metadata=MEASURES)
+    unknown: UnknownOptions = field(metadata=MEASURES)
     normalize: Literal["none", "columns", "group"]
     balance: Literal["none", "balanced"]
     calibration: Literal["none", "temperature", "sigmoid", "isotonic"]
@@ -186,6 +195,7 @@ TEXT_KEYS = (
     "data.background",
     *(f"data.columns.{option.name}" for option in section_options(Columns)),
     "tune.storage",
+    "unknown.source",
     "hydra.run.dir",
     "hydra.sweep.dir",
 )

@@ -52,8 +52,8 @@ def summarise_confidence(
     true = proba[np.arange(len(y)), y]
     return {
         "curve": coverage_curve(proba, y),
-        "sets": _measure_sets(proba, y, true, _deal(parts, groups), coverage),
-        "conformity": _kept(np.sort(true)).tolist(),
+        "sets": _measure_sets(proba, y, true, deal(parts, groups), coverage),
+        "conformity": thin_out(np.sort(true)).tolist(),
     }
 
 
@@ -124,7 +124,7 @@ def _measure_sets(
     }
 
 
-def _deal(parts: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+def deal(parts: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """Keep the folds, or divide a single one into parts, by clips or groups."""
     if len(np.unique(parts)) > 1:
         return parts
@@ -132,7 +132,7 @@ def _deal(parts: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     return np.random.default_rng(0).permutation(units.max() + 1)[units] % PARTS
 
 
-def _kept(ordered: np.ndarray) -> np.ndarray:
+def thin_out(ordered: np.ndarray) -> np.ndarray:
     """Thin out many values evenly, rounded down, so that the coverage is at least kept."""
     if len(ordered) <= MOST_KEPT:
         return ordered

@@ -12,6 +12,7 @@ import numpy as np
 from audiofw.data.splits import Fold, Groups, read_groups
 from audiofw.evaluation.fit import Sample, fit_clips, predict, rows_of, thresholds_of
 from audiofw.evaluation.scores import Positive, Scores, scores
+from audiofw.evaluation.unknown import fit_novelty, measure_distances
 from audiofw.learn.steps import last_step
 
 
@@ -28,6 +29,7 @@ class FoldResult(NamedTuple):
     predict_seconds: float
     thresholds: np.ndarray | None = None  # of each class, with several labels per clip, as is the next
     one_sided: np.ndarray | None = None  # mask of the classes that all or none of the training clips have
+    distances: np.ndarray | None = None  # from the training clips, if measured: see `audiofw.evaluation.unknown`
 
 
 class Pooled(NamedTuple):
@@ -62,6 +64,11 @@ class Evaluation:
         set of labels.
     models : tuple
         The fitted models: all if they were kept, else only the last fold's.
+    distances : np.ndarray [shape=(clips,)] or None
+        How far each clip is from the training clips, mean over the folds that tested it; NaN if none did. None if it
+        was not measured.
+    novelty : Novelty or None
+        What measured the distances in the last fold.
     """
 
     sample: Sample
@@ -76,6 +83,8 @@ class Evaluation:
     baseline: Pooled
     baseline_folds: tuple[FoldResult, ...]
     models: tuple[Any, ...]
+    distances: np.ndarray | None = None
+    novelty: Any = None
 
     @property
     def tested(self) -> np.ndarray:
@@ -98,6 +107,7 @@ def cross_validate(
     positive: Positive = 1,
     on_fold: Callable[[FoldResult], None] | None = None,
     keep_models: bool = False,
+    novelty: bool = False,
 ) -> Evaluation:
     """Fit a new model on each fold's training set and predict its test set.
 
@@ -129,6 +139,8 @@ def cross_validate(
         Called with each fold's result when it is done.
     keep_models : bool
         Keep every fold's fitted model instead of only the last.
+    novelty : bool
+        Also measure how far the test clips are from the training clips.
 
     Raises
     ------
@@ -139,6 +151,7 @@ def cross_validate(
     """
     results, baseline = [], []
     models: list[Any] = []
+    measure: Any = None
     sample = Sample.of(
         X, y, n_classes, clip_of=clip_of, augmented=augmented, groups=groups, balance=balance, by_group=by_group,
         positive=positive,
@@ -146,6 +159,8 @@ def cross_validate(
     blank = Sample.of(np.zeros((len(y), 1)), y, n_classes, positive=positive)
     for number, fold in enumerate(folds, 1):
         result, model = _run_fold(make_model, number, fold, sample)
+        if novelty:
+            measure, result = _measure_novelty(model, fold, sample, result)
         results.append(result)
         baseline.append(_run_baseline(number, fold, blank))
         models = [*models, model] if keep_models else [model]
@@ -165,7 +180,24 @@ def cross_validate(
         baseline=pool(baseline, y, n_classes, positive),
         baseline_folds=tuple(baseline),
         models=tuple(models),
+        distances=_mean_distances(results, len(y)) if novelty else None,
+        novelty=measure,
     )
+
+
+def _measure_novelty(model: Any, fold: Fold, sample: Sample, result: FoldResult) -> tuple[Any, FoldResult]:
+    novelty = fit_novelty(model, sample, fold.train)
+    rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
+    distances = measure_distances(novelty, model, sample.take(rows), sample.clip_of[rows])
+    return novelty, result._replace(distances=distances)
+
+
+def _mean_distances(results: Sequence[FoldResult], n_clips: int) -> np.ndarray:
+    total, times = np.zeros(n_clips), np.zeros(n_clips)
+    for result in results:
+        total[result.test] += result.distances
+        times[result.test] += 1
+    return np.divide(total, times, out=np.full(n_clips, np.nan), where=times > 0)
 
 
 def _run_baseline(number: int, fold: Fold, blank: Sample) -> FoldResult:

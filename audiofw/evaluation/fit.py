@@ -203,14 +203,14 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
         # LightGBM 4.6 invents column names for an array, and scikit-learn then warns when it predicts on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         if thresholds is not None:
-            shares = _mean_over_rows(_predict_each(model, X, n_classes), clip_of)
+            shares = mean_over_rows(_predict_each(model, X, n_classes), clip_of)
             return (shares >= thresholds).astype(np.intp), shares
         predictions = _predict(model, X, n_classes)
         probabilities = _predict_proba(model, X, n_classes)
     first = np.flatnonzero(np.diff(clip_of, prepend=-1))
     if len(first) == len(clip_of):
         return predictions, probabilities
-    means = _mean_over_rows(np.eye(n_classes)[predictions] if probabilities is None else probabilities, clip_of)
+    means = mean_over_rows(np.eye(n_classes)[predictions] if probabilities is None else probabilities, clip_of)
     return means.argmax(axis=1), None if probabilities is None else means
 
 
@@ -219,7 +219,7 @@ def thresholds_of(model: Any) -> np.ndarray | None:
     return getattr(last_step(model)[0], "thresholds_", None)
 
 
-def _mean_over_rows(shares: np.ndarray, clip_of: np.ndarray) -> np.ndarray:
+def mean_over_rows(shares: np.ndarray, clip_of: np.ndarray) -> np.ndarray:
     """Average the rows of each clip, which are consecutive."""
     first = np.flatnonzero(np.diff(clip_of, prepend=-1))
     if len(first) == len(clip_of):
@@ -238,6 +238,12 @@ def _predict_each(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
 def _learning_pooling(model: Any, X: np.ndarray) -> Any:
     """Return the pooling that a model begins with if it is fitted on two-dimensional features, else None."""
     return model[0] if X.dtype == object else None
+
+
+def classifier_rows(model: Any, X: np.ndarray) -> Any:
+    """Give the rows that a model's classifier takes: X, after the fitted pooling that it may begin with."""
+    pooling = _learning_pooling(model, X)
+    return X if pooling is None else pool_matrices(pooling, X)
 
 
 def pool_matrices(pooling: Any, matrices: np.ndarray) -> np.ndarray:

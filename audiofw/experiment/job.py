@@ -97,7 +97,7 @@ def run_in_sweep(
     dataset = find(config)
     if part:
         dataset, choices = narrow(part, config, dataset, choices)
-        config = replace(config, robustness=config.robustness and part.final)  # only for the winner of a search
+        config = config if part.final else without_measures(config)  # only for the winner of a search
     job = job_identity(config, choices, dataset, run_code())
     if (value := _take_over(job, config.sweep.rerun, folder, overrides, label)) is not None:
         return value
@@ -107,6 +107,11 @@ def run_in_sweep(
     for one in result.missing:
         log.error("%s: %s", label, one)
     return result.score
+
+
+def without_measures(config: Config) -> Config:
+    """Switch off what is measured besides the scores."""
+    return replace(config, robustness=False, unknown=replace(config.unknown, enabled=False, source=None))
 
 
 def _announce(config: Config, folder: Path, overrides: Sequence[str]) -> None:

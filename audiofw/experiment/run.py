@@ -20,10 +20,12 @@ from audiofw.config.options import Config
 from audiofw.contract.combined import Combined
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset
+from audiofw.data.inputs import find_sounds
 from audiofw.data.splits import Fold, warn_of_shared_groups
 from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
 from audiofw.evaluation.fit import pool_matrices
+from audiofw.evaluation.foreign import measure_unknown
 from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score, positive_classes
 from audiofw.evaluation.summary import main_value, summarise
@@ -48,6 +50,9 @@ from audiofw.system.sourcecode import digest_code
 
 Choices = Mapping[str, Choice]
 Watch = Callable[[FoldResult, int], None]
+
+LONGEST_NOISE = 5.0  # seconds of noise that a model is asked about
+NOISE_RATE = 44_100  # Hz, if the model has no rate of its own
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     if config.normalize == "group":
         check_groups(dataset.clips, choices["pooling"])
     check_timeline_options(config, dataset)
+    foreign = find_foreign(config)
     planned, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
     findings = look_for_leaks(dataset.clips, planned, config)
 
@@ -120,6 +126,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         "extract_seconds": seconds,
         "model_bytes": size_of(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
+        "unknown": try_foreign_sounds(plain, classes, foreign, unit, config, table),
         "ungrouped": None if plain is evaluation else plain_metrics["scores"][clip_score(config)],
     }
     result = Result(main_value(metrics), metrics, table.failures, folder, missing=unmeasured(metrics["robustness"]))
@@ -253,6 +260,7 @@ def evaluate(
             positive=positive_classes(classes, config.data.background),
             on_fold=on_fold,
             keep_models=config.robustness or keeps_models,
+            novelty=config.unknown.enabled,
         )
 
 
@@ -268,6 +276,40 @@ def try_changes(
         return extract(some, changed, config, on_error="skip", width=width, progress="robustness")
 
     return measure_robustness(evaluation, folds, unit, extract_some, score=clip_score(config), seed=config.seed)
+
+
+def find_foreign(config: Config) -> list[Clip]:
+    """List the recordings of ``unknown.source``, which belong to no class.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, or nothing would be measured on them.
+    """
+    if not (source := config.unknown.source):
+        return []
+    if not config.unknown.enabled:
+        raise ConfigError(f"unknown.source={source}: not with unknown.enabled=false, which measures nothing")
+    sounds = list(find_sounds([source]))
+    lost = [sound.reason or "no such file or folder" for sound in sounds if not (sound.path and sound.path.exists())]
+    if lost:
+        raise ConfigError(f"unknown.source={source}: {lost[0]}")
+    return [Clip(sound.path, sound.name, source) for sound in sounds if sound.path]
+
+
+def try_foreign_sounds(
+    evaluation: Evaluation, classes: Sequence[str], foreign: Sequence[Clip], unit: Unit, config: Config, table: Table
+) -> dict[str, Any] | None:
+    """Ask the last fold's model about noise and foreign sounds; see `measure_unknown`."""
+
+    def extract_usable(clips: Sequence[Clip]) -> Table:
+        lenient = {"on_error": "skip", "on_plugin_error": "skip", "progress": ""}
+        return extract(clips, unit, config if clips is foreign else uncached, width=width_of(table), **lenient)
+
+    uncached = replace(config, cache=replace(config.cache, enabled=False))
+    seconds = min(config.audio.duration or LONGEST_NOISE, LONGEST_NOISE)
+    sr = getattr(unit, "sample_rate", None) or NOISE_RATE
+    return measure_unknown(evaluation, classes, extract_usable, sr=sr, seconds=seconds, foreign=foreign)
 
 
 def count_columns(X: np.ndarray, model: Any) -> int:

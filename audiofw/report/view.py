@@ -42,6 +42,7 @@ def of_run(
         "robustness": _robustness(metrics, scores[0]),
         "coverage": _pairs((metrics.get("confidence") or {}).get("curve")),
         "sets": (metrics.get("confidence") or {}).get("sets"),
+        "unknown": metrics.get("unknown"),
     }
 
 

@@ -87,7 +87,7 @@ def _print_all(
         console.print(*_timelines(metrics["timeline"]), "", sep="\n")
     if metrics["robustness"]:
         console.print(_robustness_table(metrics), "", sep="\n")
-    blocks = [_confidence(metrics), _advice(metrics, folder), _skipped(dataset, failures)]
+    blocks = [_confidence(metrics), _unknown(metrics), _advice(metrics, folder), _skipped(dataset, failures)]
     for block in filter(None, blocks):
         console.print(*block, "", sep="\n", soft_wrap=True)
     console.print(*_next_steps(choices, folder), sep="\n", soft_wrap=True)
@@ -202,6 +202,27 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
         return [confident, f"{kind}: too few test clips, every set contains all classes"]
     size = f"{sets['mean_size']:.1f} classes on average"
     return [confident, f"{kind}: {size}, {sets['measured']:.1%} contain the true class"]
+
+
+def _unknown(metrics: Mapping[str, Any]) -> list[str]:
+    """Say which sounds of no class are taken for one of the classes, and how well foreign sounds are told apart."""
+    if not (unknown := metrics["unknown"]):
+        return []
+    lost = "" if unknown["lost"] is None else f", which loses {unknown['lost']:.1%} of known clips"
+    lines = [f"sounds of no class, with predict --unknown {unknown['share']:g}{lost}:"]
+    lines.append("  " + "; ".join(map(_answer_to, unknown["sounds"])))
+    if foreign := unknown["foreign"]:
+        auroc = f", AUROC {_number(foreign['auroc'])}" if foreign["n_used"] else ""
+        lines.append(f"  {_answer_to(foreign)} ({foreign['n_used']} of {foreign['n']} recordings{auroc})")
+    return lines
+
+
+def _answer_to(row: Mapping[str, Any]) -> str:
+    if not row["n_used"]:
+        return f"{row['sound']}: cannot be used"
+    if not row["accepted"]:
+        return f"{row['sound']}: unknown"
+    return f"{row['sound']}: {row['accepted']:.0%} accepted, mostly as {next(iter(row['answers'])) or 'none'}"
 
 
 def _robustness_table(metrics: Mapping[str, Any]) -> Table:

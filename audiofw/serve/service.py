@@ -14,8 +14,7 @@ import soundfile
 
 from audiofw.audio.decode import BLOCK, Reader
 from audiofw.audio.load import load, opened
-from audiofw.bundle.model import Model
-from audiofw.bundle.timeline import UNKNOWN
+from audiofw.bundle.model import UNKNOWN, Model
 from audiofw.data.labels import name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.system.atomic import write_whole

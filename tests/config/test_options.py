@@ -36,7 +36,7 @@ EFFECTS: dict[Effect, set[str]] = {
         "tune.storage",
         "min_score",
     },
-    "measures": {"coverage", "robustness", "timeline.enabled", "score"},
+    "measures": {"coverage", "robustness", "timeline.enabled", "score", "unknown.enabled", "unknown.source"},
     "predictions": {
         "audio.channel",
         "audio.duration",
@@ -137,7 +137,7 @@ WITHOUT_EFFECT = [
     "tune.sampler=random",
     "tune.storage=sqlite:///a.db",
 ]
-MEASURES = ["score=mcc", "coverage=0.8", "robustness=true", "timeline.enabled=false"]
+MEASURES = ["score=mcc", "coverage=0.8", "robustness=true", "timeline.enabled=false", "unknown.enabled=true"]
 
 
 @pytest.fixture
@@ -161,8 +161,12 @@ def test_options_without_effect_change_no_prediction_and_no_score(run):
     assert run("one", "bundle=false", "audit=false") == run("other", "bundle.enabled=true", *WITHOUT_EFFECT)
 
 
-def test_options_that_only_measure_change_no_prediction(run):
-    assert {word.partition("=")[0] for word in MEASURES} == EFFECTS["measures"]
-    (one, measured), (other, otherwise) = run("one", "bundle=false"), run("other", "bundle=false", *MEASURES)
+def test_options_that_only_measure_change_no_prediction(run, tmp_path):
+    words = [*MEASURES, f"unknown.source={tmp_path}"]
+    assert {word.partition("=")[0] for word in words} == EFFECTS["measures"]
+    (one, measured), (other, otherwise) = run("one", "bundle=false"), run("other", "bundle=false", *words)
     assert one == other
     assert measured != otherwise
+    without, nothing = run("without", "bundle=false", "unknown=false")
+    assert without == one
+    assert nothing == {**measured, "unknown": None}

@@ -49,6 +49,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     add("--format", choices=FORMATS, help="default: by --output's suffix, or csv")
     add("--top", type=whole_number, metavar="N", help="only the N most probable classes")
     add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")
+    add("--unknown", type=share, metavar="P", help="answer 'unknown' to other sounds; P of the known ones is lost")
     add("--coverage", type=share, metavar="P", help="also prediction sets with this coverage (conformal), e.g. 0.9")
     add(
         "--window",

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.model import Model, Verdict
-from audiofw.bundle.timeline import UNKNOWN, Segment, cells, segments, shares_of
+from audiofw.bundle.model import UNKNOWN, Model, Verdict
+from audiofw.bundle.timeline import Segment, cells, segments, shares_of
 from audiofw.cache.store import RecipeCache
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
@@ -58,6 +58,15 @@ def refuse_hopeless(said: Iterable[Said]) -> Iterator[Record]:
         raise bug
 
 
+def check_unknown(model: Model, options: argparse.Namespace) -> None:
+    """Refuse ``--unknown`` if the model cannot do it."""
+    if options.unknown is not None:
+        try:
+            model.check_unknown(options.unknown)
+        except ConfigError as error:
+            raise ConfigError(f"--{error}") from error
+
+
 class Clips:
     """One record per recording: its label and the class probabilities."""
 
@@ -65,7 +74,8 @@ class Clips:
         self._model = model
         self._n_jobs = options.n_jobs
         self._top = min(options.top or 0, len(model.classes_))
-        self._min_confidence = options.min_confidence
+        self._min_confidence, self._unknown = options.min_confidence, options.unknown
+        check_unknown(model, options)
         self._least = model.least_probability(options.coverage) if options.coverage is not None else None
         classes = [str(name) for name in model.classes_]
         shares = [f"p({name})" for name in classes]
@@ -74,7 +84,13 @@ class Clips:
         if self._several and self._min_confidence:
             raise ConfigError("--min-confidence: this model predicts several labels, each with its own threshold")
         sure = [] if self._several else ["confidence"]
-        self._head = ["path", "predicted", *sure, *(["labels"] if options.coverage is not None else [])]
+        self._head = [
+            "path",
+            "predicted",
+            *sure,
+            *(["typicality"] if self._unknown else []),
+            *(["labels"] if options.coverage is not None else []),
+        ]
         self.columns = [*self._head, *(best if self._top else shares), "error"]
 
     @property
@@ -107,9 +123,10 @@ class Clips:
         return self._record(name, verdict), None
 
     def _record(self, name: str, verdict: Verdict) -> Record:
-        label, shares = verdict
+        label, shares = verdict.label_or_unknown(self._unknown), verdict.probabilities
+        typical = {"typicality": round(verdict.typicality, 6)} if self._unknown and verdict.typicality else {}
         if shares is None:
-            return {"path": name, "predicted": label}
+            return {"path": name, "predicted": label, **typical}
         confidence = float(shares.max())
         order = (-shares).argsort(kind="stable")[: self._top] if self._top else range(len(shares))
         labels = {} if self._least is None else {"labels": self._model.labels(shares, self._least)}
@@ -117,6 +134,7 @@ class Clips:
             "path": name,
             "predicted": label if confidence >= self._min_confidence else UNKNOWN,
             **({} if self._several else {"confidence": round(confidence, 6)}),
+            **typical,
             **labels,
             "probabilities": {str(self._model.classes_[i]): round(float(shares[i]), 6) for i in order},
         }
@@ -173,6 +191,7 @@ class Timeline:
         self.classes = [str(name) for name in model.classes_]
         self.length = 0.0  #: of the last recording, seconds
         self.highest = (model.unit.sample_rate or 44100) / 2  #: frequency that the model can hear, Hz
+        check_unknown(model, options)
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Predict one recording after the other, its windows in parallel."""
@@ -225,6 +244,7 @@ class Timeline:
             threshold=options.threshold or 0.0,
             min_confidence=options.min_confidence,
             thresholds=self._model.thresholds,
+            unknown=options.unknown,
         )
         return (each for each in found if self._is_wanted(each.label))
 
@@ -240,10 +260,22 @@ class Timeline:
         moments = average(scores, ends, self._seconds, self._hop)
         found = detect(moments, rule, self.classes, background=options.none, exclusive=options.exclusive)
         for start, end, of, share in zip(*found.events, found.confidence, strict=True):
-            label = self.classes[of] if share >= options.min_confidence else UNKNOWN
+            sure = share >= options.min_confidence and not self._is_strange(start, end)
+            label = self.classes[of] if sure else UNKNOWN
             yield Segment(float(start), float(end), label, float(share))
         if options.background and options.none:
             yield from self._between(moments, found)
+
+    def _is_strange(self, start: float, end: float) -> bool:
+        """Whether the windows over an event are, on average, too unlike the training clips."""
+        over = [
+            verdict.typicality
+            for number, until, verdict in self._windows
+            if not isinstance(verdict, Lost) and number * self._hop < end and until > start
+        ]
+        typical = [each for each in over if each is not None]
+        unknown = self._options.unknown
+        return unknown is not None and bool(typical) and float(np.mean(typical)) <= unknown
 
     def _between(self, moments: Moments, found: Found) -> Iterator[Segment]:
         """Give the stretches outside all events, with the mean probability of the background."""

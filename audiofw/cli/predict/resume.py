@@ -25,7 +25,9 @@ from audiofw.system.faults import writing_to
 from audiofw.system.spreadsheet import read_rows
 
 FORMAT = 1
-OPTIONS = ("format", "top", "min_confidence", "coverage", "window", "hop", "threshold", "background", "whole")
+OPTIONS = (
+    *("format", "top", "min_confidence", "unknown", "coverage", "window", "hop", "threshold", "background", "whole"),
+)
 ANEW = "leave out --resume to start over"
 
 Stamp = tuple[int, int]  # size and time of the last change
