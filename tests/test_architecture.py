@@ -237,6 +237,7 @@ def calls(tmp_path_factory) -> Calls:
 HANDED_IN = {
     "evaluation.cross_validate.cross_validate": {"experiment.run.evaluate.<locals>.on_fold"},
     "evaluation.fit._fit_new": {"experiment.run.make_model"},
+    "evaluation.foreign._lines": {"experiment.run.try_foreign_sounds.<locals>.extract_usable"},
     "evaluation.robustness.measure_robustness": {"experiment.run.try_changes.<locals>.extract_some"},
     "extraction.extract.cached_or_made.<locals>.find_or_make": {"audit.run.probe_vector"},
     "extraction.recording.Unit.recipe": {"evaluation.changes.Changed.identity"},

@@ -103,7 +103,7 @@ def metrics(folder: Path) -> dict:
 
 
 def test_copies_of_training_clips_are_fitted_on_and_no_other(audiofw, levels):
-    outcome = audiofw(*WORDS, "augmentation=louder", "augmented_copies=2")
+    outcome = audiofw(*WORDS, "augmentation=louder", "augmented_copies=2", "unknown=false")
     assert outcome.code == 0, outcome.err
     pairs = seen(levels)
     assert [what for what, _ in pairs] == ["fit", "predict"] * 4
