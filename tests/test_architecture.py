@@ -300,4 +300,4 @@ def test_each_step_of_a_run_is_the_function_that_the_docs_name(calls):
 
 def test_the_traced_run_went_through_every_layer_of_a_run(calls):
     reached = {package_of(called) for _, called in calls.pairs}
-    assert set(HEIGHTS) - reached == {"cli", "errors", "kit", "networks", "serve", "testing", "version"}
+    assert set(HEIGHTS) - reached == {"cli", "kit", "networks", "serve", "testing", "version"}

@@ -114,7 +114,7 @@ def test_a_command_of_the_docs_composes(words, plugins_of_the_docs):
 def run_and_sounds(tmp_path_factory) -> Path:
     """Create everything that the docs' subcommands refer to: a run, a sweep, sounds."""
     folder = tmp_path_factory.mktemp("docs")
-    run = make_run(folder)
+    run = make_run(folder, "split=kfold")  # --unknown 0.05 needs 19 test clips
     for sweep in ("2026-01-31/12-00-00", "2026-02-01/09-30-00"):
         shutil.copytree(run, folder / "multirun" / sweep / "0")
     for name in ("clip.wav", "folder/a.wav", "more/b.flac", "archive/c.wav"):
