@@ -49,7 +49,6 @@ def attempt(audiofw, tmp_path, monkeypatch) -> Callable[..., Attempt]:
     """Make attempts at one command, each in a new folder with its own cache and temporary folder."""
     root = tmp_path.resolve() / "disk"
     monkeypatch.setattr(fileindex, "QUIET_NS", 0)  # so that indices are written for files that are new
-    monkeypatch.setattr(fileindex, "TICK_NS", 1)
 
     def make(words: Sequence[str], holds: Path | None = None, run: Callable[..., Outcome] = audiofw) -> Attempt:
         def once(disk: Disk | None = None) -> tuple[Outcome, Disk]:
@@ -201,6 +200,7 @@ def test_a_search(attempt, sweep_here, material):
         ("-o", "p.json"),
         ("-o", "p.txt"),
         ("-o", "p.csv", "--window", "0.1"),
+        ("-o", "p/", "--window", "0.1"),
         ("-o", "p.txt", "--window", "0.1", "--format", "table"),
     ],
     ids=" ".join,

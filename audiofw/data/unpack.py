@@ -81,6 +81,7 @@ def unpack_archive(
                 if not _complete(home, index):
                     _remove_leftovers(store, home.name if locked else None)
                     _unpack_to(home, archive, limits, index, content)
+        _remember(index)
     return home / FILES
 
 
@@ -93,7 +94,6 @@ def _content(archive: Path, index: FileIndex) -> Content:
     if content is None:
         archive.open("rb").close()  # raises the reason if it cannot be read
         raise _changed(archive)
-    _remember(index)
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import shutil
@@ -12,8 +13,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from disks import Disk, Place, watched
 from packing import SOUND, make_archive, make_odd_tar, make_tar, make_zip, names_in
 
+from audiofw.cache import fileindex
 from audiofw.data import limits, unpack
 from audiofw.data.archive import Member, is_archive, open_members
 from audiofw.data.limits import check_members
@@ -293,3 +296,18 @@ def test_comments_on_all_of_a_tar_are_short(tmp_path: Path, cache: Path):
     (tmp_path / "a.tar").write_bytes(tarfile.TarInfo("1.wav").tobuf() + info.tobuf() + padded + bytes(1024))
     with pytest.raises(DataError, match="a name of impossible length"):
         unpack_archive(tmp_path / "a.tar", cache_dir=cache)
+
+
+def test_a_full_cache_is_one_line(audiofw, tmp_path: Path, monkeypatch):
+    """Even if the index of files cannot be written, either."""
+    path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
+    full = {"disk": Disk(str(tmp_path.resolve() / "cache"), code=errno.ENOSPC)}
+    monkeypatch.setenv("AUDIOFW_CACHE", full["disk"].root)
+    monkeypatch.setattr(fileindex, "QUIET_NS", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    full["disk"].at, full["disk"].lasts = Place("open", "archives/.files.index.#.tmp"), True
+    with watched(full["disk"]):
+        outcome = audiofw(f"data.source={path}", "hydra.run.dir=run")
+    assert outcome.code == 1
+    (line,) = outcome.err.splitlines()
+    assert "needs 4.1 kB in" in line
