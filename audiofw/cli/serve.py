@@ -20,7 +20,7 @@ JSON endpoint:
 def main(argv: list[str]) -> int:
     """Run ``audiofw serve RUN``."""
     options = _parser().parse_args(argv)
-    limits = UploadLimits(options.max_mb, options.max_seconds, options.min_confidence)
+    limits = UploadLimits(options.max_mb, options.max_seconds, options.min_confidence, options.unknown)
     serve(Service(load_model(options.run), limits), options.host, options.port)
     return 0
 
@@ -50,5 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="P",
         help="answer 'unknown' below this probability; default: %(default)g",
+    )
+    parser.add_argument(
+        "--unknown", type=share, metavar="P", help="answer 'unknown' to other sounds; P of the known ones is lost"
     )
     return parser

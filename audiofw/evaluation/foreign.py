@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from audiofw.evaluation.unknown import (
     typicality,
 )
 from audiofw.extraction.extract import Table
+from audiofw.system.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +75,13 @@ def measure_unknown(
     tested, groups = evaluation.tested, evaluation.groups
     parts = evaluation.fold_of[tested]
     reference = make_reference(distances, proba)
-    with TemporaryDirectory() as scratch:
-        made = list(write_sounds(Path(scratch), sr, seconds))
-        lines = _lines(made, evaluation, classes, extract, reference, auroc=False)
+    lines: list[dict[str, Any]] = []
+    try:
+        with scratch_folder() as folder:
+            made = list(write_sounds(folder, sr, seconds))
+            lines = _lines(made, evaluation, classes, extract, reference, auroc=False)
+    except (OSError, soundfile.SoundFileError) as error:  # a full disk
+        log.warning("sounds of no class: not measured, %s", error)
     found = _lines(foreign, evaluation, classes, extract, reference, auroc=True) if foreign else [None]
     return {
         "share": SHARE,
@@ -131,18 +135,16 @@ def _lines(
     auroc: bool,
 ) -> list[dict[str, Any]]:
     """Describe the answers for each kind of sound, in the order of the clips."""
+    kinds, model = list(dict.fromkeys(clip.label for clip in clips)), evaluation.models[-1]
+    counts = Counter(clip.label for clip in clips)
     try:
         table = extract(clips)
-    except AudiofwError as error:
+        said, proba = predict(model, table.X, table.clip_of, len(classes))
+        distances = measure_distances(evaluation.novelty, model, table.X, table.clip_of)
+    except AudiofwError as error:  # none can be used, or a plugin fails on what it was not made for
         log.debug("sounds of no class: %s", error)
-        table = Table(np.empty((0, 0)), np.empty(0, np.intp), np.empty(0, np.intp), [], 0)
-    kinds = list(dict.fromkeys(clip.label for clip in clips))
-    counts = Counter(clip.label for clip in clips)
-    if not len(table.kept):
         return [_line(kind, counts[kind], [], classes, None, np.empty(0)) for kind in kinds]
-    model, numbers = evaluation.models[-1], np.array([kinds.index(clips[i].label) for i in table.kept])
-    said, proba = predict(model, table.X, table.clip_of, len(classes))
-    distances = measure_distances(evaluation.novelty, model, table.X, table.clip_of)
+    numbers = np.array([kinds.index(clips[i].label) for i in table.kept])
     confidences = None if proba is None or said.ndim == 2 else proba.max(axis=1)
     typical = typicality(reference, distances, confidences)
     lines = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.bundle.model import Model
+from audiofw.bundle.model import UNKNOWN, Model
 from audiofw.data.labels import split_labels
 from audiofw.report import media
 from audiofw.serve.service import ServedAnswer, UploadLimits
@@ -76,15 +76,23 @@ def verdict(answer: ServedAnswer, limits: UploadLimits, *, several: bool = False
     sure = "" if answer.confidence is None else _sure(answer.confidence)
     if answer.label == answer.likeliest:
         return _message("sure", answer.label, sure)
+    if answer.confidence is None or answer.confidence >= limits.confidence:
+        return _strange(answer)
     why = f"most probable: {answer.likeliest}, {answer.confidence:.0%}; at least {limits.confidence:.0%} is required"
     return _message("unsure", "Unknown", why)
 
 
 def _several(answer: ServedAnswer) -> str:
     shares = answer.probabilities or {}
+    if answer.label == UNKNOWN:
+        return _strange(answer)
     if not (labels := split_labels(answer.label)):
         return _message("unsure", "None of the labels", f"most probable: {answer.likeliest}, {answer.confidence:.0%}")
     return _message("sure", ", ".join(labels), ", ".join(f"{_sure(shares[label])}" for label in labels))
+
+
+def _strange(answer: ServedAnswer) -> str:
+    return _message("unsure", "Unknown", f"unlike the training clips; most similar: {answer.likeliest}")
 
 
 def _sure(confidence: float) -> str:

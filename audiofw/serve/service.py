@@ -15,7 +15,6 @@ import soundfile
 from audiofw.audio.decode import BLOCK, Reader
 from audiofw.audio.load import load, opened
 from audiofw.bundle.model import UNKNOWN, Model
-from audiofw.data.labels import name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.system.atomic import write_whole
 from audiofw.system.scratch import scratch_folder
@@ -36,6 +35,7 @@ class UploadLimits:
     megabytes: float = 25.0
     seconds: float = 120.0
     confidence: float = 0.0  #: below this probability, the answer is "unknown"
+    unknown: float | None = None  #: up to this typicality, the answer is "unknown"
 
     @property
     def bytes(self) -> int:
@@ -75,11 +75,12 @@ class UploadLimits:
 class ServedAnswer(NamedTuple):
     """The prediction for one recording."""
 
-    label: str  #: the most probable class, or `UNKNOWN` if its probability is too low; or several labels as one text
+    label: str  #: the most probable class, `UNKNOWN` if it is improbable or the sound strange, or several labels
     likeliest: str
     confidence: float | None  #: its probability; None if the model gives none
     probabilities: dict[str, float] | None  #: of all classes, the most probable first
     duration: float  #: of the recording, in seconds
+    typicality: float | None = None  #: see `audiofw.evaluation.unknown`; None if the model has not learnt it
 
 
 @dataclass(eq=False)
@@ -115,18 +116,16 @@ class Service:
             raise DataError(_reason(error, path)) from error
 
     def _answer(self, path: Path, seconds: float) -> ServedAnswer:
-        if not self.gives_probabilities:
-            label = str(self.model.predict([path])[0])
-            return ServedAnswer(label, label, None, None, seconds)
-        row = self.model.predict_proba([path])[0]
+        verdict = self.model.verdicts([path])[0]
+        row, typical, label = verdict.probabilities, verdict.typicality, verdict.label_or_unknown(self.limits.unknown)
+        if row is None:
+            return ServedAnswer(label, verdict.label, None, None, seconds, typical)
         order = np.argsort(-row, kind="stable")
         probabilities = {str(self.model.classes_[i]): float(row[i]) for i in order}
         likeliest, confidence = next(iter(probabilities.items()))
-        if (thresholds := self.model.thresholds) is not None:
-            label = name_prediction(row >= thresholds, self.model.classes_)
-            return ServedAnswer(label, likeliest, confidence, probabilities, seconds)
-        sure = confidence >= self.limits.confidence
-        return ServedAnswer(likeliest if sure else UNKNOWN, likeliest, confidence, probabilities, seconds)
+        if self.model.thresholds is None and label != UNKNOWN:
+            label = likeliest if confidence >= self.limits.confidence else UNKNOWN
+        return ServedAnswer(label, likeliest, confidence, probabilities, seconds, typical)
 
     def load(self, path: Path) -> tuple[np.ndarray, int]:
         """Load a whole recording, ``y`` and ``sr``, at the model's sample rate."""
@@ -139,7 +138,7 @@ class Service:
         Raises
         ------
         ConfigError
-            If a minimum confidence is set, and the model has no probabilities.
+            If a minimum confidence is set, and the model has no probabilities; or if ``limits.unknown`` cannot be used.
         PluginError
             If a plugin fails, which would fail on every recording.
         """
@@ -155,6 +154,8 @@ class Service:
             except PluginError:
                 self.model.predict([noise])  # raises the error again, unless only probabilities are missing
                 self.gives_probabilities = False
+        if self.limits.unknown is not None:
+            self.model.check_unknown(self.limits.unknown)
         if self.limits.confidence and self.model.thresholds is not None:
             raise ConfigError("--min-confidence: this model predicts several labels, each with its own threshold")
         if self.limits.confidence and not self.gives_probabilities:

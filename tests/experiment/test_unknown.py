@@ -10,6 +10,7 @@ from conftest import tone, write_wav
 
 import audiofw as fw
 from audiofw.errors import ConfigError
+from audiofw.serve.service import Service, UploadLimits
 
 WORDS = ["feature=mfcc", "pooling=stats", "audio.duration=0.6", "split=kfold", "audit=false", "n_jobs=1"]
 UNKNOWN = ["--unknown", "0.05"]
@@ -169,3 +170,14 @@ def test_several_labels_are_rejected_by_distance(clips, tmp_path):
     labels = model.predict(files, unknown=0.05)
     assert labels[0] == "low"
     assert (labels[1:] == "unknown").mean() > 0.8
+
+
+def test_a_service_answers_unknown(run, clips):
+    service = Service(run.model, UploadLimits(unknown=0.05))
+    service.warm()
+    strange, known = service(clips / "clicks/0.wav"), service(clips / "tones/low/3.wav")
+    assert (strange.label, known.label) == ("unknown", "low")
+    assert strange.likeliest in ("high", "low")
+    assert strange.typicality <= 0.05 < known.typicality
+    with pytest.raises(ConfigError, match="needs 999 test clips"):
+        Service(run.model, UploadLimits(unknown=0.001)).warm()
