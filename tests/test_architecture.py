@@ -154,7 +154,8 @@ def test_the_lazy_names_are_public_and_resolve():
 
 def test_the_kernels_for_plugins_are_these():
     assert sorted(fw.spectral.__all__) == [
-        *("Framing", "amplitude_to_db", "chroma_filterbank", "chroma_stft", "dct", "delta", "feature_set"),
+        *("Framing", "amplitude_to_db", "check_overlap", "chroma_filterbank", "chroma_stft", "dct", "delta"),
+        "feature_set",
         *("fft_frequencies", "hz_to_mel", "mel_filterbank", "mel_frequencies", "mel_to_hz", "melspectrogram", "mfcc"),
         *("octaves_below_half", "onset_strength", "power_to_db", "ripple_kinds", "ripples", "rms"),
         *("spectral_bandwidth", "spectral_centroid", "spectral_contrast", "spectral_flatness", "spectral_flux"),

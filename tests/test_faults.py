@@ -54,7 +54,10 @@ def attempt(audiofw, tmp_path, monkeypatch) -> Callable[..., Attempt]:
         def once(disk: Disk | None = None) -> tuple[Outcome, Disk]:
             shutil.rmtree(root, ignore_errors=True)
             (root / "tmp").mkdir(parents=True)
-            shutil.copytree(holds, root / "work") if holds else (root / "work").mkdir()
+            if holds:
+                shutil.copytree(holds, root / "work")
+            else:
+                (root / "work").mkdir()
             monkeypatch.chdir(root / "work")
             monkeypatch.setenv("AUDIOFW_CACHE", str(root / "cache"))
             monkeypatch.setattr(tempfile, "tempdir", str(root / "tmp"))

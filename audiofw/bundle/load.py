@@ -40,7 +40,7 @@ from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # 1: before the modules were put into packages, so the classes and plugins in it have other names
+FORMAT = 3  # 1: before the modules were put into packages; 2: before labels in time, several labels and typicality
 MODEL = "model.skops"
 KINDS = ("feature", "pooling", "model")
 FACTS = (

@@ -81,7 +81,7 @@ def find(file: NeededFile, option: str, where: str, carried: Mapping[str, bytes]
         there = next((path for path in places if path.is_file()), None)
         other = f"; {there} has other content" if there else ""
         raise DataError(
-            f"{where}: {option}: the model needs the file {file.name} ({file.size / 1e6:.1f} MB, blake2b "
+            f"{where}: {option}: the model needs the file {file.name} ({file.size / 1e6:.1f} MB, digest "
             f"{file.digest[:12]}…){other}: put it beside the model or into the current folder"
         )
     return found

@@ -103,6 +103,19 @@ def in_blocks(
     join : {"average", "columns"}
         "average" fits a classifier on each feature, and averages the logarithms of their probabilities; "columns" fits
         one on all columns, after `Levelled`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.learn.blocks import in_blocks
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.array([[0.0, 9.0, 8.0], [0.1, 8.0, 9.0], [1.0, 1.0, 2.0], [1.1, 2.0, 1.0]])
+    >>> model = in_blocks(LogisticRegression, ["level", "pitch"], [1, 2], "average")
+    >>> model = model.fit(X, ["cat", "cat", "dog", "dog"])
+    >>> [name for name, _ in model.estimators]
+    ['level', 'pitch']
+    >>> model.predict(X[[0, 3]]).tolist()
+    ['cat', 'dog']
     """
     if join == "columns":
         model = make()

@@ -47,8 +47,10 @@ class Novelty(BaseEstimator):
         self.most = most
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Store the training rows, of which there must be at least two."""
+        """Store the training rows; a single one counts twice, since a density needs neighbours."""
         X = np.asarray(X)
+        if len(X) == 1:
+            X = np.repeat(X, 2, axis=0)
         if len(X) > self.most:
             X = X[np.linspace(0, len(X) - 1, self.most).round().astype(int)]
         with warnings.catch_warnings():

@@ -77,6 +77,14 @@ def standardise_groups(X: np.ndarray, groups: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n, d), dtype=float32]
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audiofw.learn.preprocessing import standardise_groups
+    >>> X = np.array([[1.0], [3.0], [100.0], [300.0]])
+    >>> standardise_groups(X, np.array(["Ann", "Ann", "Bob", "Bob"])).ravel().tolist()
+    [-1.0, 1.0, -1.0, 1.0]
     """
     made = np.empty(X.shape, np.float32)
     for group in np.unique(groups):

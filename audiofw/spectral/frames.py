@@ -248,7 +248,20 @@ def cut(y: Any, **options: Unpack[Framing]) -> Cut:
 
 
 def check_overlap(n: int, n_fft: int, hop_length: int) -> None:
-    """Refuse frames that overlap so much that a long signal of ``n`` samples would take minutes and gigabytes."""
+    """Refuse frames that overlap so much that a long signal of ``n`` samples would take minutes and gigabytes.
+
+    Raises
+    ------
+    OverlapError
+
+    Examples
+    --------
+    >>> from audiofw.spectral import check_overlap
+    >>> check_overlap(3600 * 22050, n_fft=2048, hop_length=512)
+    >>> check_overlap(3600 * 22050, n_fft=2048, hop_length=1)
+    Traceback (most recent call last):
+    audiofw.spectral.frames.OverlapError: hop_length=1 is too short for 79380000 samples with n_fft=2048: use 128 or more, or a shorter signal
+    """  # noqa: E501
     if n // hop_length * n_fft > max(SMALL_WORK, MOST_OVERLAP * n):
         raise OverlapError(
             f"hop_length={hop_length} is too short for {n} samples with n_fft={n_fft}: "
