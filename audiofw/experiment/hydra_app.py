@@ -240,6 +240,7 @@ class Announce(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder and report it."""
         _check_job_name(config)
+        _check_job_folders(config)
         _pin_paths(config)
         _claim(Path(config.hydra.sweep.dir), SWEEP_FOLDER, only_user)
         if is_supervised():
@@ -257,6 +258,19 @@ def _check_job_name(config: DictConfig) -> None:
     name = str(config.hydra.job.name)
     if set(name) & {"/", "\\", "\0"}:
         raise Refused(ConfigError(f"hydra.job.name={name}: names the log file; use a name without slashes"))
+
+
+def _check_job_folders(config: DictConfig) -> None:
+    """Refuse a sweep whose jobs would overwrite results, or whose leaderboard would miss some."""
+    sweep = config.hydra.sweep
+    subdir = str(OmegaConf.to_container(sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
+    if "${" not in subdir:
+        fault = "would be the folder of every job; name one for each, as in '${hydra.job.num}'"
+        raise Refused(ConfigError(f"hydra.sweep.subdir={subdir}: {fault}"))
+    if ".." in Path(subdir).parts or Path(subdir).is_absolute():
+        raise Refused(ConfigError(f"hydra.sweep.subdir={subdir}: must be inside the sweep's folder, hydra.sweep.dir"))
+    if (Path(sweep.dir) / RECORD).exists():
+        raise Refused(ConfigError(f"{sweep.dir}: is the folder of a run; choose another with {SWEEP_FOLDER}"))
 
 
 @dataclasses.dataclass

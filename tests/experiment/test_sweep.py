@@ -270,3 +270,22 @@ PARALLEL = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 def test_a_job_killed_under_joblib_costs_itself_alone(audiofw, tmp_path):
     assert audiofw("-m", *WORDS, "model.how=kill,well", "hydra.sweep.dir=s", *PARALLEL).code != 0
     assert {how: status for how, (status, _) in ends(tmp_path / "s").items()} == {"kill": "failed", "well": "finished"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["hydra.sweep.dir=s", "hydra.sweep.subdir=same"], "hydra.sweep.subdir=same: would be the folder of every job"),
+        (["hydra.sweep.dir=s", "hydra.sweep.subdir=../${hydra.job.num}"], "must be inside the sweep's folder"),
+        (["hydra.sweep.dir=s", "hydra.sweep.subdir=/tmp/${hydra.job.num}"], "must be inside the sweep's folder"),
+        (["hydra.sweep.dir=run"], "run: is the folder of a run; choose another with hydra.sweep.dir=FOLDER"),
+    ],
+)
+def test_a_sweep_that_would_overwrite_results_is_refused(sweep_here, tmp_path, words, said):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "result.json").write_text("{}")
+    outcome = sweep_here("data.source=sounds", "model.depth=1,2", *words)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert said in line
+    assert not list(tmp_path.rglob("leaderboard.csv"))
