@@ -73,7 +73,7 @@ def audit(
     seed : int
         Seed of the cross-validation in the shortcut test.
     read : callable, optional
-        Reads a whole clip, to compare the waveforms of short ones; by default with `audiofw.audio.load.load_stretch`.
+        Reads the probed part of a clip, to compare the waveforms of short ones; by default the whole clip.
     task : {"single", "multilabel"}
         Whether a clip may have several labels.
 
@@ -193,7 +193,11 @@ def _copies(
 ) -> Finding | None:
     if not sets:
         return None
-    words = "are equal in every sample" if kind == "identical" else "are near-duplicates (by audio fingerprint)"
+    words = (
+        "are equal in every sample that is used"
+        if kind == "identical"
+        else "are near-duplicates (by audio fingerprint)"
+    )
     across = int(leaked(sets, folds, len(clips)).sum())
     where = f"; {_amount(across, 'test clip')} with a duplicate in the training set" if folds else ""
     first, second, *_ = sets[0]

@@ -68,17 +68,23 @@ class UsedPart(NamedTuple):
             return self.segments.cut(y, sr)[0], sr
         return (y if self.segments.trim is None else trimmed(y, self.segments.trim)), sr
 
+    def read(self, sound: Path | Stretch) -> tuple[np.ndarray, int]:
+        """Read this part of a recording, as `probe` measures it; all of it if the part is empty."""
+        y, sr, *_ = load_whole(sound, self.channel)
+        cut, rate = self.cut(y, sr)
+        return (cut, rate) if cut.size else (y, sr)
+
 
 class Probe(NamedTuple):
     """The measurements of one recording."""
 
-    digest: str  #: equal for equal decoded audio at an equal rate
+    digest: str  #: equal if the used parts, decoded, and their rates are equal
     properties: Properties  #: of the whole recording
     used: Properties  #: of the part that a run uses
     clipped: float  #: share of clipped samples
     missing: float  #: seconds that the header declares and the file lacks
     cancels: bool  #: whether the channels cancel each other out when mixed
-    prints: np.ndarray  #: see `audiofw.audit.fingerprint.fingerprint`
+    prints: np.ndarray  #: of the used part: see `audiofw.audit.fingerprint.fingerprint`
 
 
 def probe(sound: Path | Stretch, part: UsedPart = UsedPart()) -> Probe:  # noqa: B008  # immutable
@@ -88,7 +94,7 @@ def probe(sound: Path | Stretch, part: UsedPart = UsedPart()) -> Probe:  # noqa:
     ----------
     sound : Path or Stretch
     part : UsedPart
-        The part that the run uses; by default all.
+        The part that the run uses, and the only one in which duplicates matter; by default all.
 
     Raises
     ------
@@ -100,9 +106,10 @@ def probe(sound: Path | Stretch, part: UsedPart = UsedPart()) -> Probe:  # noqa:
         size = as_stretch(sound).path.stat().st_size
         cut, rate = part.cut(y, sr)
         whole = _properties(y, sr, reader, size)
-        used = _properties(cut, rate, reader, size)._replace(sample_rate=float(rate)) if cut.size else whole
+        cut, rate = (cut, rate) if cut.size else (y, sr)
+        used = _properties(cut, rate, reader, size)._replace(sample_rate=float(rate))
         missing = reader.missing[1] - reader.missing[0] if reader.missing else 0.0
-        return Probe(_digest(y, sr), whole, used, _clipped_share(y), missing, cancels, fingerprint(y, sr))
+        return Probe(_digest(cut, rate), whole, used, _clipped_share(y), missing, cancels, fingerprint(cut, rate))
     except OSError as error:  # it was there a moment ago
         raise DataError(f"cannot be read: {error.strerror}") from error
     except MemoryError as error:

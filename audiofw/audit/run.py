@@ -46,7 +46,9 @@ def find_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> 
 
     A clip that cannot be read is ignored here: extraction reports it.
     """
-    return audit(clips, probe_all(clips, config, n_jobs=config.n_jobs), folds, seed=config.seed, task=config.task)
+    probes = probe_all(clips, config, n_jobs=config.n_jobs)
+    read = used_part_of(config).read
+    return audit(clips, probes, folds, seed=config.seed, read=read, task=config.task)
 
 
 def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[probe.Probe | None]:

@@ -525,6 +525,44 @@ def test_following_the_audits_advice_changes_the_audit(tmp_path, differs, advice
     assert differs not in told(tmp_path, advice)
 
 
+def pairs_of_copies(folder: Path, used: float, gain: float = 1.0) -> Path:
+    """Twelve clips of 3 s in two classes: those of a pair share the first second, or the rest if it alone is used."""
+    for i in range(12):
+        own, shared = sound(i, 3.0), gain ** (i % 2) * sound(100 + i // 2, 3.0)
+        first, rest = (shared, own) if used == 1 else (own, shared)
+        write(folder / "ab"[i // 2 % 2] / f"{i}.wav", np.concatenate([first[:SR], rest[SR:]]))
+    return folder
+
+
+@pytest.mark.parametrize(("gain", "said"), [(1.0, "equal in every sample"), (0.5, "near-duplicates")])
+def test_copies_in_the_used_part_are_found_whatever_follows_them(audiofw, tmp_path, gain, said):
+    folder = pairs_of_copies(tmp_path / "sounds", 1, gain)
+    assert (
+        f"12 clips in 6 sets are {said}"
+        in audiofw("audit", f"data.source={folder}", "audio.duration=1", "audio.focus=start").out
+    )
+    assert (
+        said
+        not in audiofw(
+            "audit", f"data.source={folder}", "audio.duration=1", "audio.focus=start", "audio.offset=1.5"
+        ).out
+    )
+
+
+def test_copies_in_an_unused_part_are_ignored(audiofw, tmp_path):
+    folder = pairs_of_copies(tmp_path / "sounds", 2)
+    assert "no findings" in audiofw("audit", f"data.source={folder}", "audio.duration=1", "audio.focus=start").out
+    assert "12 clips in 6 sets" in audiofw("audit", f"data.source={folder}", "audio.duration=null").out
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 0.3])
+def test_very_short_used_parts_are_copies_only_where_they_are_equal(tmp_path, seconds):
+    folder, part = pairs_of_copies(tmp_path, 1), UsedPart(segments=Segments(duration=seconds))
+    clips = find_clips(folder).clips
+    (found,) = find_duplicates(clips, [probe(clip.path, part) for clip in clips], read=part.read)
+    assert (found.kind, len(found.sets)) == ("identical", 6)
+
+
 def test_cut_recordings_and_cancelling_channels_are_found(tmp_path, clean):
     y = 0.1 * np.random.default_rng(0).standard_normal(SR)
     soundfile.write(tmp_path / "cut.wav", y, SR)
