@@ -132,6 +132,8 @@ def _unpack_to(home: Path, archive: Path, limits: Limits, index: FileIndex, cont
 def _complete(home: Path, index: FileIndex) -> bool:
     """Whether a folder holds the files that its marker lists, and nothing else, each with its content."""
     try:
+        if (home / FILES).is_symlink():
+            return False
         digests = json.loads((home / MARKER).read_text(encoding="utf-8"))["digests"]
         files = {path.relative_to(home / FILES).as_posix(): path for path in _files(home / FILES)}
         whole = files.keys() == digests.keys() and all(
@@ -156,11 +158,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _settle(part: Path, home: Path, index: FileIndex) -> None:
-    if home.exists() and not _complete(home, index):
+    if os.path.lexists(home) and not _complete(home, index):  # a dangling link is in the way, too
         log.warning("%s: incomplete; unpacking again", home)
         scrap = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
         home.rename(scrap)
-        shutil.rmtree(scrap, ignore_errors=True)
+        _remove(scrap)
     try:
         part.rename(home)
     except OSError:
@@ -174,7 +176,14 @@ def _remove_leftovers(store: Path, ours: str | None) -> None:
     for part in store.glob("*.part"):
         digest = part.name.split(".")[0]
         if digest == ours or is_free(store / f"{digest}.lock"):
-            shutil.rmtree(part, ignore_errors=True)
+            _remove(part)
+
+
+def _remove(part: Path) -> None:
+    if part.is_symlink() or part.is_file():  # not a folder of ours; what a link points to stays
+        part.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 # --- writing ---------------------------------------------------------------------------------------

@@ -86,6 +86,33 @@ def test_half_done_folder_is_unpacked_again(tmp_path: Path, cache: Path, harm: s
     assert not parts(cache)
 
 
+@pytest.mark.parametrize("target", ["missing", "file", "empty folder"])
+def test_link_in_the_place_of_the_folder_is_replaced(tmp_path: Path, cache: Path, target: str):
+    path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
+    folder = unpack_archive(path, cache_dir=cache)
+    shutil.rmtree(folder.parent)
+    if target == "file":
+        (tmp_path / target).write_text("mine")
+    elif target == "empty folder":
+        (tmp_path / target).mkdir()
+    folder.parent.symlink_to(tmp_path / target)
+    assert unpack_archive(path, cache_dir=cache) == folder
+    assert not folder.parent.is_symlink()
+    assert names_in(folder) == ["dog/1.wav"]
+    assert (tmp_path / target).exists() == (target != "missing")
+    assert not parts(cache)
+
+
+def test_link_in_the_place_of_the_files_is_not_followed(tmp_path: Path, cache: Path):
+    path = make_zip(tmp_path / "a.zip", {"dog/1.wav": SOUND})
+    folder = unpack_archive(path, cache_dir=cache)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert unpack_archive(path, cache_dir=cache) == folder
+    assert not folder.is_symlink()
+    assert names_in(folder) == names_in(tmp_path / "elsewhere") == ["dog/1.wav"]
+
+
 def test_interrupt_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
