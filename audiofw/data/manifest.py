@@ -200,6 +200,8 @@ def _used_columns(path: Path, header: list[str], chosen: dict[str, str], must: S
             raise ConfigError(
                 f"{path}: no column found for the {key}; set data.columns.{key} to one of {listing(header)}"
             )
+    if "path" in used and (again := next((name for name in header if name and header.count(name) > 1), None)):
+        raise DataError(f"{path}: two columns named {again!r}; rename or remove one")
     return used
 
 

@@ -193,7 +193,14 @@ def test_a_column_given_twice_is_refused(tmp_path: Path, header: str):
         find_clips(write(tmp_path / "l.csv", f"{header}\n1.wav,1.wav,dog\n"))
 
 
-def test_columns_that_are_not_used_may_be_given_twice(tmp_path: Path):
+def test_a_column_that_is_not_used_may_not_be_given_twice_either(tmp_path: Path):
     fill(tmp_path, "1.wav")
-    manifest = write(tmp_path / "l.csv", "file,label,note,note,Label\n1.wav,dog,a,b,x\n")
+    manifest = write(tmp_path / "l.csv", "file,label,note,note\n1.wav,dog,a,b\n")
+    with pytest.raises(DataError, match=r"l\.csv: two columns named 'note'; rename or remove one"):
+        find_clips(manifest)
+
+
+def test_columns_that_are_not_used_may_differ_in_case_only_or_have_no_name(tmp_path: Path):
+    fill(tmp_path, "1.wav")
+    manifest = write(tmp_path / "l.csv", "file,label,,,Label\n1.wav,dog,a,b,x\n")
     assert labels(find_clips(manifest, columns={"label": "label"})) == {"1.wav": "dog"}
