@@ -13,11 +13,12 @@ from pathlib import Path
 from sys import float_info
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from audiofw.errors import ConfigError, nearest
+from audiofw.errors import ConfigError, nearest, one_line
 from audiofw.system.paths import located
 
 MISSING = "???"  # omegaconf.MISSING; importing it would cost every prediction a tenth of a second
 PLAIN = (int, float, bool, str)
+MOST_SHOWN = 100  # characters of a value that an error shows
 
 
 Effect = Literal["predictions", "measures", "nothing"]
@@ -198,7 +199,9 @@ def check(where: str, values: Mapping[str, Any], options: Iterable[Option], *, o
         if key not in known and not open_ended:
             raise ConfigError(f"{prefix}{key}: unknown option{nearest(key, known)}; {_list(known)}")
         if key in known and not allows(known[key].annotation, value):
-            raise ConfigError(f"{prefix}{key}={show_value(value)}: must be {show_type(known[key].annotation)}")
+            raise ConfigError(
+                f"{prefix}{key}={one_line(show_value(value), MOST_SHOWN)}: must be {show_type(known[key].annotation)}"
+            )
 
 
 def _list(names: Iterable[str]) -> str:

@@ -109,6 +109,14 @@ def test_an_unknown_option_passes_where_options_are_open():
         check("model", {"gamma": 3, "depth": "deep"}, known, open_ended=True)
 
 
+def test_a_long_value_out_of_range_is_shortened():
+    with pytest.raises(ConfigError) as refused:
+        check("split", {"shares": [9.5] * 100_000}, [Option("shares", list[SHARE], [0.2])])
+    assert str(refused.value).startswith("split.shares=[9.5,9.5,9.5,")
+    assert str(refused.value).endswith("…: must be list of float > 0, ≤ 1")
+    assert len(str(refused.value)) < 200
+
+
 def test_a_value_out_of_range_is_named_with_its_range():
     with pytest.raises(ConfigError, match=r"split\.test_size=2: must be float > 0, ≤ 1"):
         check("split", {"test_size": 2}, [Option("test_size", SHARE, 0.2)])
