@@ -45,10 +45,12 @@ _FILE = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(KINDS)})\.[\w.]+)=(?P<value>
 _HARMLESS = re.compile(r"[A-Za-z0-9_./\\:-]+")
 _SWITCH = re.compile(rf"^(\+{{0,2}}(?:{'|'.join(SWITCHES)}))=(?=(true|false)(,(true|false))*$)", re.IGNORECASE)
 _OFF = re.compile(rf"^({'|'.join(kind.name for kind in KINDS.values() if kind.optional)})=null$")
+_NEEDED = re.compile(rf"^({'|'.join(kind.name for kind in KINDS.values() if not kind.optional)})=null$")
 _LIST = re.compile(rf"(?P<key>\+{{0,2}}(?:{'|'.join(map(re.escape, TEXT_LISTS))}))=(?P<value>\[.*\])", re.DOTALL)
 _ITEM = re.compile(r"""\s*'(?:[^'\\]|\\.)*'\s*|\s*"(?:[^"\\]|\\.)*"\s*|[^,]+""")
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d*)?[eE]\+?\d+(?![\w.])")
-_HYDRAS_OWN = re.compile(r"null|(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
+_QUOTED_OR_SWEPT = re.compile(r"(choice|shuffle|sort|glob)\(.*\)|'.*'|\".*\"", re.DOTALL)
+_HYDRAS_OWN = re.compile(f"null|{_QUOTED_OR_SWEPT.pattern}", re.DOTALL)
 
 
 def quote_text(words: Sequence[str]) -> list[str]:
@@ -57,11 +59,11 @@ def quote_text(words: Sequence[str]) -> list[str]:
     ``data.source=My Pets (1), new.zip`` and ``data.pattern=(?P<fold>\d)-`` would be syntax errors otherwise. Left
     alone: what is quoted already, ``null``, and explicit sweeps: ``choice(a.zip,b.zip)``. Hydra cannot assign a value
     to a section, so ``bundle=false`` becomes ``bundle.enabled=false``; nor null to a config group, so
-    ``augmentation=null`` becomes ``~augmentation``. The items of a list of text stay text, be they ``Grünfink``,
-    ``true``, ``nan`` or ``007``; so do options of plugins that name an existing file. ``1e2`` becomes ``100``, since
-    Hydra would take it for a float.
+    ``augmentation=null`` becomes ``~augmentation``; ``model=null`` is a name, so that it is refused as an unknown one.
+    The items of a list of text stay text, be they ``Grünfink``, ``true``, ``null`` or ``007``; so do options of plugins
+    that name an existing file. ``1e2`` becomes ``100``, since Hydra would take it for a float.
     """
-    words = [_OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word)) for word in words]
+    words = [_NEEDED.sub(r"\1='null'", _OFF.sub(r"~\1", _SWITCH.sub(r"\1.enabled=", word))) for word in words]
     return [_plain_text(word) or _plain_file(word) or _plain_list(word) or _whole_numbers(word) for word in words]
 
 
@@ -111,7 +113,7 @@ def _plain_list(word: str) -> str | None:
 
 def _quoted_items(items: str) -> str:
     found = [item.strip() for item in _ITEM.findall(items)]
-    return ",".join(item if _HYDRAS_OWN.fullmatch(item) else _quoted(item) for item in found if item)
+    return ",".join(item if _QUOTED_OR_SWEPT.fullmatch(item) else _quoted(item) for item in found if item)
 
 
 def _quoted(text: str) -> str:

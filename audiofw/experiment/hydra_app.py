@@ -467,6 +467,7 @@ _PLAINLY = {
     r" is not a valid bool \(type \w+\)": " is neither true nor false",
     r"Invalid value assigned: \w+ is not a ListConfig, (\w+, )?list,? or tuple\.": "must be a list, e.g. [a,b]",
     r"Invalid type assigned: \w+ is not a subclass of (\w+)\. value: .*": r"is a section; set its keys: \1.key=value",
+    r"field '\S+' is not Optional": "must not be null; give a value, or leave the option out",
     r"Cannot merge DictConfig with ListConfig": "is a section, not a list; set its keys one by one",
 }
 """OmegaConf's messages about values of the wrong type, in plainer words."""

@@ -81,8 +81,11 @@ def test_a_wrong_word_is_refused_in_one_line(audiofw, words, said):
         ("audio.trim=abc", "audio.trim: Value 'abc' is not a number"),
         ("data.limit=1.5", "data.limit: Value '1.5' is not a whole number"),
         ("robustness=maybe", "robustness: Value 'maybe' is neither true nor false"),
+        ("data.exclude=null", "data.exclude: must not be null; give a value, or leave the option out"),
+        ("seed=null", "seed: must not be null; give a value, or leave the option out"),
         ("data.include=dog", "data.include: must be a list, e.g. [a,b]"),
         ("bundle=maybe", "bundle: is a section; set its keys: bundle.key=value"),
+        ("model=null", "model=null: unknown model; available: "),
         ("pooling.parts=[100000]", "pooling.parts=[100000]: must be list of int ≥ 1, ≤ 100"),
     ],
 )

@@ -137,7 +137,22 @@ def test_these_sections_have_a_switch():
     assert {"bundle", "cache", "report"} <= set(SWITCHES)
 
 
-ITEMS = ["Grünfink", "true", "False", "nan", "inf", "None", "007", "1e3", "1_000", "0x10", "a b", "x (y)", "it's"]
+ITEMS = [
+    "Grünfink",
+    "true",
+    "False",
+    "nan",
+    "inf",
+    "None",
+    "null",
+    "007",
+    "1e3",
+    "1_000",
+    "0x10",
+    "a b",
+    "x (y)",
+    "it's",
+]
 
 
 @pytest.mark.parametrize("key", ["data.exclude", "data.include", "+data.exclude", "tune.holdout_folds"])
