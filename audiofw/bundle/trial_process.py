@@ -30,10 +30,22 @@ def main(words: list[str]) -> None:
     try:
         told = use_bundle(*read_bundle(Path(folder) / "model"), where)
     except AudiofwError as error:
-        told = {"error": str(error)}
+        told = {"error": _too_large(where) if _is_out_of_memory(error) else str(error)}
     except Exception as error:  # noqa: BLE001  # a damaged model may fail in any way
-        told = {"error": f"{where}: cannot be used ({type(error).__name__}: {first_line(error)}), refused"}
+        unusable = f"{where}: cannot be used ({type(error).__name__}: {first_line(error)}), refused"
+        told = {"error": _too_large(where) if _is_out_of_memory(error) else unusable}
     sys.stdout.write(f"\n{json.dumps(told)}\n")
+
+
+def _too_large(where: str) -> str:
+    return f"{where}: needs far more memory than its size explains: damaged or malicious, refused"
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error is or was raised from a MemoryError, which `audiofw.contract.blame` takes for a clip's fault."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__
+    return error is not None
 
 
 def limit_memory(memory: int) -> None:

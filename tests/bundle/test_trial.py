@@ -132,6 +132,12 @@ def test_a_bundle_that_needs_too_much_memory_costs_one_line(bundle, elsewhere, m
     refused(bundle, "refused")
 
 
+def test_a_booster_with_a_billion_classes_costs_one_line(bundle, elsewhere):
+    pytest.importorskip("resource")
+    edit_booster(bundle, "num_class=3", "num_class=1000000000")
+    refused(bundle, "needs far more memory than its size explains: damaged or malicious, refused")
+
+
 def test_a_model_that_predicts_other_than_its_golden_answers_is_loaded_with_a_warning(bundle, elsewhere, caplog):
     answers = json.loads((bundle / "golden.json").read_text())
     answers[0]["probabilities"] = answers[0]["probabilities"][::-1]
