@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from audiofw.data.archive import Member, too_many
-from audiofw.errors import DataError
+from audiofw.errors import DataError, one_line
 from audiofw.system.tables import show_size
 
 GB = 10**9
+LONGEST_NAME, LONGEST_PATH, DEEPEST = 255, 2048, 100  # bytes, bytes and folders: what file systems can hold
 RATIO_FLOOR = 100 * 10**6  # silence compresses a thousandfold, and below 100 MB a high ratio is harmless
 
 
@@ -31,7 +33,8 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
     Raises
     ------
     DataError
-        For a path outside the archive, a link or device, a duplicate name, an exceeded limit, or an empty archive.
+        For a path outside the archive, a link or device, a duplicate name, a name that file systems cannot hold, an
+        exceeded limit, or an empty archive.
     """
     files: dict[str, Member] = {}
     total = 0
@@ -45,6 +48,7 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
             raise DataError(f"{archive}: {member.name!r} is {member.kind}; pack plain files and folders only")
         if member.kind == "folder":
             continue
+        _check_length(name, archive)
         if name in files:
             raise DataError(f"{archive}: contains {member.name!r} twice; pack each file once")
         if member.size < 0:  # tarfile would seek back and list the same members forever
@@ -54,7 +58,35 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
         files[name] = member
     if not files:
         raise DataError(f"{archive}: an empty archive; pack the recordings again")
+    _check_folders(files, archive)
     return files
+
+
+def _check_length(name: str, archive: Path) -> None:
+    parts = [len(os.fsencode(part)) for part in name.split("/")]
+    if len(parts) > DEEPEST or sum(parts) + len(parts) > LONGEST_PATH:
+        raise DataError(f"{archive}: {_cut(name)} is in too many folders, one in another; pack it with fewer")
+    if max(parts) > LONGEST_NAME:
+        raise DataError(
+            f"{archive}: {_cut(name)} has a name of {max(parts)} bytes; shorten it to {LONGEST_NAME} and pack again"
+        )
+
+
+def _check_folders(files: Iterable[str], archive: Path) -> None:
+    """Refuse a file that has the name of a folder with files in it."""
+    folders = {parent for name in files for parent in _folders_of(name)}
+    if both := next((name for name in files if name in folders), None):
+        raise DataError(f"{archive}: {both!r} is both a file and a folder; rename one and pack again")
+
+
+def _folders_of(name: str) -> Iterator[str]:
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
+
+
+def _cut(name: str) -> str:
+    return repr(one_line(name, 100))
 
 
 def _clean_name(member: Member, archive: Path) -> str:

@@ -42,6 +42,33 @@ def test_path_that_leads_out_is_refused(tmp_path: Path, cache: Path, make, name:
     assert [name for name in names_in(tmp_path) if not name.endswith((".index", ".lock"))] == before
 
 
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["n" * 300 + ".wav"], r"'nnn.*…' has a name of 304 bytes; shorten it to 255 and pack again"),
+        (["dog/" + "ä" * 130 + ".wav"], r"'dog/ä.*…' has a name of 264 bytes; shorten it"),
+        (["n" * 300 + "/1.wav"], "has a name of 300 bytes"),
+        (["d/" * 1500 + "1.wav"], r"'d/d/.*…' is in too many folders, one in another; pack it with fewer"),
+        ([("d" * 200 + "/") * 25 + "1.wav"], "is in too many folders"),
+        (["dog/a", "dog/a/x.wav"], "'dog/a' is both a file and a folder; rename one and pack again"),
+        (["dog/a/b/x.wav", "dog/a"], "'dog/a' is both a file and a folder"),
+    ],
+)
+def test_name_that_no_folder_can_hold_is_refused(tmp_path: Path, cache: Path, make, names: list[str], says: str):
+    path = make(tmp_path / "a", {"dog/1.wav": SOUND, **dict.fromkeys(names, SOUND)})
+    with pytest.raises(DataError, match=says) as refused:
+        unpack_archive(path, cache_dir=cache)
+    assert len(str(refused.value)) < len(str(path)) + 250
+    assert not [name for name in names_in(cache) if name.endswith(".wav")]
+
+
+def test_longest_names_are_unpacked(tmp_path: Path, cache: Path):
+    names = ["n" * 251 + ".wav", "d/" * 99 + "1.wav"]
+    folder = unpack_archive(make_zip(tmp_path / "a", dict.fromkeys(names, SOUND)), cache_dir=cache)
+    assert names_in(folder) == sorted(names)
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 def test_links_are_refused(tmp_path: Path, cache: Path, kind: bytes):
     with pytest.raises(DataError, match=r"'dog/odd.wav' is a link; pack plain files"):
@@ -78,7 +105,7 @@ def test_names_that_differ_in_case_only_are_two_files(tmp_path: Path, cache: Pat
 
 
 def test_file_that_is_also_a_folder_is_refused(tmp_path: Path, cache: Path):
-    with pytest.raises(DataError, match="cannot be unpacked"):
+    with pytest.raises(DataError, match="'dog' is both a file and a folder"):
         unpack_archive(make_zip(tmp_path / "a.zip", {"dog": SOUND, "dog/1.wav": SOUND}), cache_dir=cache)
 
 
