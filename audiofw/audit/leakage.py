@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from audiofw.evaluation.intervals import (
+    Interval,
+    between_bounds,
+    clopper_pearson,
+    effective,
+    standard_error,
+    student,
+)
+
 Sets = tuple[tuple[int, ...], ...]
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 LEAST_COMPARED = 10  # leaked clips, and other clips of their classes: fewer are too few to compare
-RESAMPLES = 1000
+LEAST_UNITS = 3  # sets of duplicates, or clips without: an interval from fewer says nothing
+LEVEL = 0.95
+TOO_FEW = "too few sets of clips for an interval"
 
 
 def leaked(sets: Sets, folds: Folds, n_clips: int) -> np.ndarray:
@@ -30,7 +42,7 @@ def effect(y: np.ndarray, predictions: np.ndarray, mask: np.ndarray, sets: Sets 
     """Compare the accuracy on leaked clips with that on other clips of the same classes.
 
     Classes are weighted by their number of leaked clips, so that both accuracies are for the same mix of classes.
-    The interval is a bootstrap over sets of duplicates.
+    The interval is over sets of duplicates; fewer than three, on either side, have none.
 
     Parameters
     ----------
@@ -57,10 +69,11 @@ def effect(y: np.ndarray, predictions: np.ndarray, mask: np.ndarray, sets: Sets 
         units[list(places)] = len(y) + number
     counts = _count_right(np.searchsorted(shared, y[compared]), out, (y == predictions)[compared], units[compared])
     leaked_accuracy, other = _accuracies(counts.sum(axis=0))
-    low, high = _interval(counts)
+    interval = _interval(counts)
+    known = f"95% interval {100 * interval[0]:+.0f} to {100 * interval[1]:+.0f}" if interval else TOO_FEW
     return (
         f"accuracy {leaked_accuracy:.1%} on {out.sum()} of these clips, {other:.1%} on others of the same classes: "
-        f"{100 * (leaked_accuracy - other):+.0f} points (95% interval {100 * low:+.0f} to {100 * high:+.0f})"
+        f"{100 * (leaked_accuracy - other):+.0f} points ({known})"
     )
 
 
@@ -83,12 +96,37 @@ def _accuracies(counts: np.ndarray) -> tuple[Any, Any]:
     return (weight * of_out).sum(axis=-1) / total, (weight * of_rest).sum(axis=-1) / total
 
 
-def _interval(counts: np.ndarray) -> tuple[float, float]:
-    n_units, (_, n_kinds, n_classes) = len(counts), counts.shape
-    rng, flat, differences = np.random.default_rng(0), counts.reshape(n_units, -1), []
-    for _ in range(RESAMPLES // 50):
-        weights = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=50).astype(float)
-        ours, other = _accuracies((weights @ flat).reshape(50, n_kinds, n_classes))
-        differences.append(ours - other)
-    low, high = np.quantile(np.concatenate(differences), (0.025, 0.975))
-    return float(low), float(high)
+def _interval(counts: np.ndarray) -> Interval | None:
+    """Estimate the interval of the difference by the jackknife over units, with Student's t; None for too few units.
+
+    The leaked and the other side are taken as independent, which is cautious if a set of duplicates is on both.
+    """
+    n_out, right_out, n_rest, right_rest = np.moveaxis(counts, 1, 0)
+    weight = n_out.sum(axis=0) / n_out.sum()
+    sides = [
+        _width(n * weight / n.sum(axis=0), right * weight / n.sum(axis=0))
+        for n, right in ((n_out, right_out), (n_rest, right_rest))
+    ]
+    widths = [side for side in sides if side is not None]
+    if len(widths) < 2:
+        return None
+    leaked_accuracy, other = _accuracies(counts.sum(axis=0))
+    width = math.hypot(*(width for width, _ in widths))
+    return between_bounds(leaked_accuracy - other, width, -1.0, min(n for _, n in widths), LEVEL)
+
+
+def _width(shares: np.ndarray, right: np.ndarray) -> tuple[float, float] | None:
+    """Half the width of the interval of one side's accuracy, and the effective number of its units.
+
+    Both arguments are weighted, [shape=(units, classes)].
+    """
+    shares, right = shares.sum(axis=1), right.sum(axis=1)
+    shares, right = shares[shares > 0], right[shares > 0]
+    if shares.size < LEAST_UNITS:
+        return None
+    value, n = right.sum(), effective(shares)
+    error = standard_error(right - value * shares, shares, 0.0)
+    if error < 1e-9:  # all units are alike
+        low, high = clopper_pearson(value * n, n, LEVEL)
+        return max(value - low, high - value), n
+    return error * student((shares.size + n) / 2 - 1, LEVEL), n

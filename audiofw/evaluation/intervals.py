@@ -86,17 +86,17 @@ def score_intervals(
         return intervals
     support = y_true.sum(axis=0, dtype=int) if y_true.ndim == 2 else np.bincount(y_true, minlength=n_classes)
     for name, (value, of_clips) in found.items():
-        error = _standard_error(np.bincount(units, weights=of_clips), sizes / sizes.sum(), UNSEEN.get(name, 0.0))
-        width = error * _student((sizes.size + _effective(sizes)) / 2 - 1, level)
+        error = standard_error(np.bincount(units, weights=of_clips), sizes / sizes.sum(), UNSEEN.get(name, 0.0))
+        width = error * student((sizes.size + effective(sizes)) / 2 - 1, level)
         if name == "log_loss":
             intervals[name] = _on_log_scale(value, width)
         else:
-            n = min(_effective(sizes), len(y_true) if name == "subset_accuracy" else _trials(name, support, positive))
-            intervals[name] = _between_bounds(value, width, -1.0 if name == "mcc" else 0.0, n, level)
+            n = min(effective(sizes), len(y_true) if name == "subset_accuracy" else _trials(name, support, positive))
+            intervals[name] = between_bounds(value, width, -1.0 if name == "mcc" else 0.0, n, level)
     return intervals
 
 
-def _standard_error(of_units: np.ndarray, shares: np.ndarray, unseen: float) -> float:
+def standard_error(of_units: np.ndarray, shares: np.ndarray, unseen: float) -> float:
     """Jackknife standard error; 1 - share converts influences to leave-one-out changes.
 
     A few badly misclassified clips or groups can make up most of a log loss or an AUC, and are missing from many small
@@ -108,7 +108,7 @@ def _standard_error(of_units: np.ndarray, shares: np.ndarray, unseen: float) -> 
     return float(np.sqrt((n - 1) / n * squares.sum() + unseen * another))
 
 
-def _student(degrees: float, level: float) -> float:
+def student(degrees: float, level: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + level) / 2))
@@ -120,7 +120,7 @@ def _on_log_scale(value: float, width: float) -> Interval | None:
     return value * np.exp(-width / value), value * np.exp(width / value)
 
 
-def _between_bounds(value: float, width: float, least: float, n: float, level: float) -> Interval:
+def between_bounds(value: float, width: float, least: float, n: float, level: float) -> Interval:
     """Interval on the logit scale of a score from `least` to 1, or from n trials if units do not differ."""
     from scipy.special import expit, logit
 
@@ -144,7 +144,7 @@ def clopper_pearson(hits: float, n: float, level: float = 0.95) -> Interval:
     return float(low), float(high)
 
 
-def _effective(sizes: np.ndarray) -> float:
+def effective(sizes: np.ndarray) -> float:
     """Effective number of units (Kish), which is smaller if units differ in size."""
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 

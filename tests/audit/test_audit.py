@@ -481,6 +481,40 @@ def test_an_effect_that_cannot_be_told_is_not_told(counts):
     assert effect(*labelled(counts)) is None
 
 
+def interval_of(said: str | None) -> tuple[int, int]:
+    low, high = map(int, re.findall(r"interval ([+-]\d+) to ([+-]\d+)", said or "")[0])
+    return low, high
+
+
+def sets_of(size: int, n: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(range(i, i + size)) for i in range(0, size * n, size))
+
+
+def test_sets_that_are_all_right_leave_room_for_others_that_are_not():
+    y, predictions, mask = labelled([(0, True, 30, 30), (0, False, 40, 40)])
+    low, high = interval_of(effect(y, predictions, mask, sets_of(10, 3)))
+    assert low <= -100 * (1 - 0.025 ** (1 / 3)) * 0.8
+    assert high > 0
+
+
+@pytest.mark.parametrize("n_sets", [1, 2])
+def test_one_or_two_leaked_sets_have_no_interval(n_sets):
+    y, predictions, mask = labelled([(0, True, 20, 20), (0, False, 40, 0)])
+    said = effect(y, predictions, mask, sets_of(20 // n_sets, n_sets))
+    assert (said or "").endswith("+100 points (too few sets of clips for an interval)")
+
+
+def test_the_effects_interval_holds_the_truth_as_often_as_it_says():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        of_sets = np.repeat(rng.beta(4, 1, 5), 6)  # 80 % on average
+        right = np.concatenate([rng.random(30) < of_sets, rng.random(40) < 0.6])
+        y, mask = np.zeros(70, int), np.arange(70) < 30
+        low, high = interval_of(effect(y, np.where(right, 0, 1), mask, sets_of(6, 5)))
+        held += low <= 20 <= high
+    assert held / 400 >= 0.925
+
+
 def test_findings_get_their_effects():
     names = [f"{i}.wav" for i in range(80)]
     clips = clips_named(*names, groups=tuple("x" if i % 4 < 2 else f"g{i}" for i in range(80)))
