@@ -125,6 +125,24 @@ def one_line(error: BaseException | str, most: int | None = 300) -> str:
     return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
+def printable(name: str, keep: str = "") -> str:
+    r"""Make a path printable on one line, whatever bytes it contains: escape sequences could rewrite the terminal.
+
+    Parameters
+    ----------
+    name : str
+        A path, or a message with paths in it.
+    keep : str
+        Control characters to keep, such as `LAYOUT` in text of several lines.
+    """
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda match: match[0] if match[0] in keep else repr(match[0])[1:-1], text)
+
+
+LAYOUT = "\n\t"  #: control characters that a text of several lines may contain
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def refuse_unknown(where: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raise ConfigError for the first unknown name, suggesting the closest known one.
 

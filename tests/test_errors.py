@@ -7,7 +7,16 @@ import traceback
 
 import pytest
 
-from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError, RemoteTraceback
+from audiofw.errors import (
+    LAYOUT,
+    AudiofwError,
+    ClipError,
+    ConfigError,
+    DataError,
+    PluginError,
+    RemoteTraceback,
+    printable,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +90,9 @@ def test_a_pickled_error_keeps_what_it_carries_and_its_traceback_as_text(kind):
 
 def test_an_error_that_was_never_raised_travels_without_a_traceback():
     assert pickle.loads(pickle.dumps(DataError("empty"))).__cause__ is None
+
+
+def test_a_printable_name_is_one_line_without_control_characters():
+    assert printable("a\x1b[2J\x9b\n\r\tä ‍.wav") == r"a\x1b[2J\x9b\n\r\tä ‍.wav"
+    assert printable("not\udcffutf8") == r"not\xffutf8"
+    assert printable("a\x1b\nb", keep=LAYOUT) == "a\\x1b\nb"

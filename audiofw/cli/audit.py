@@ -5,7 +5,7 @@ from __future__ import annotations
 from audiofw.audit.findings import refuse
 from audiofw.audit.run import find_leaks, finding_line, finding_record
 from audiofw.config.options import Config
-from audiofw.data.inputs import printable
+from audiofw.errors import printable
 from audiofw.experiment.hydra_app import compose
 from audiofw.experiment.run import Choices
 from audiofw.extraction.clips import find, split

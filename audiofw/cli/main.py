@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from audiofw.config.overrides import take_plugin_folders
-from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, nearest
+from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, nearest, printable
 from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
 from audiofw.system import progress
 from audiofw.system.faults import STDOUT, explain, find_fault, reason
@@ -71,7 +71,7 @@ def _check_working_folder() -> None:
 
 
 def _refuse(said: str, code: int) -> int:
-    sys.stderr.write(f"audiofw: {said}\n")
+    sys.stderr.write(f"audiofw: {printable(said)}\n")
     return code
 
 

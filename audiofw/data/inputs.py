@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiofw.audio.discover import sound_below
-from audiofw.errors import AudiofwError
+from audiofw.errors import AudiofwError, printable
 from audiofw.system.faults import writing_to
 from audiofw.system.scratch import scratch_folder
 
@@ -87,9 +87,3 @@ def _from_stdin() -> Iterator[Sound]:
         with writing_to(path), path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield Sound(STDIN, path)
-
-
-def printable(name: str) -> str:
-    """Make a path printable on one line, whatever bytes it contains."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text.replace("\n", "\\n").replace("\r", "\\r")

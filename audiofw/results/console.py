@@ -18,6 +18,7 @@ from audiofw.config.overrides import command_line
 from audiofw.contract.hookspecs import RESULT_KINDS
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Dataset
+from audiofw.errors import printable
 from audiofw.evaluation.scores import OF_TASK, OF_TIMELINES
 from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
@@ -247,7 +248,7 @@ def _skipped(dataset: Dataset, failures: Sequence[Failure]) -> list[str]:
     lines = [f"ignored, {reason}: {count}" for reason, count in dataset.passed_over.items()]
     if failures:
         lines.append(f"skipped: {len(failures)} of {len(dataset.clips)} clips could not be used (failures.csv)")
-        lines += [f"  {failure.name}: {failure.reason}" for failure in failures[:MOST_FAILURES]]
+        lines += [f"  {printable(failure.name)}: {failure.reason}" for failure in failures[:MOST_FAILURES]]
         lines += [f"  … and {len(failures) - MOST_FAILURES} more"] if len(failures) > MOST_FAILURES else []
     return lines
 

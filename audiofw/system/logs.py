@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from audiofw.errors import LAYOUT, printable
 from audiofw.system.faults import explain
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,10 @@ class Terminal(logging.StreamHandler[Any]):
             more = copy.copy(record)
             more.msg, more.args = "further files with this warning are not shown here", ()
             super().emit(more)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Escape control characters in the names of files, which could rewrite the terminal."""
+        return printable(super().format(record), keep=LAYOUT)
 
     def _said(self, message: str) -> bool:
         """Whether a message has been written before; from now on it has."""

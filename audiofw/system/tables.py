@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from audiofw.errors import LAYOUT, printable
 from audiofw.system.streams import silence_stdout
 
 
 class Results(Console):
-    """A console that stops printing, rather than the program, when nobody reads any more: ``| head``."""
+    """A console that stops printing, rather than the program, when nobody reads any more: ``| head``.
+
+    Control characters in names of files and labels are escaped.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Convert what is printed, or is in a cell of a table."""
+        return super().render_str(printable(text, keep=LAYOUT), **options)
 
     def on_broken_pipe(self) -> None:
         """Print nothing from now on."""

@@ -97,6 +97,19 @@ def test_a_config_that_cannot_be_is_refused_in_one_line(word, said):
     assert refused.value.exit_code == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names cannot contain control characters")
+def test_names_with_escape_sequences_do_not_reach_the_terminal(audiofw, sounds, tmp_path):
+    odd = "\x1b[2J\x9b\n\r.wav"
+    said = one_line(audiofw(f"data.source=missing{odd}"))
+    assert r"missing\x1b[2J\x9b\n\r.wav" in said
+    folder = sounds()
+    (folder / "low" / odd).write_bytes(b"no sound")
+    done = audiofw(f"data.source={folder}", *PLAIN)
+    assert done.code == 0
+    assert r"low/\x1b[2J\x9b" in done.err + done.out
+    assert not set("\x1b\x9b\r") & set(done.err + done.out)
+
+
 def test_a_run_leaves_its_results(audiofw, sounds, tmp_path):
     outcome = audiofw(f"data.source={sounds()}", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err

@@ -23,6 +23,13 @@ def cut_files(folder: Path, n: int) -> None:
             path.write_bytes(path.read_bytes()[: 9000 + 2 * i])
 
 
+def test_control_characters_in_names_are_escaped_on_the_terminal():
+    stream = io.StringIO()
+    record = logging.LogRecord("audiofw", logging.WARNING, "", 0, "%s: odd", (Path("\x1b[2J.wav"),), None)
+    Terminal(stream).handle(record)
+    assert stream.getvalue() == "\\x1b[2J.wav: odd\n"
+
+
 def test_of_many_warnings_alike_a_few_are_shown_and_the_log_has_all(audiofw, tmp_path):
     cut_files(tmp_path / "sounds", 10)
     done = audiofw("data.source=sounds", "hydra.run.dir=run", "audit=false", "report=false", "bundle=false")

@@ -20,7 +20,7 @@ from audiofw.cli.predict.records import Clips, Timeline
 from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, keep_whole, resume_output
 from audiofw.cli.predict.tables import table_text, write_tables
 from audiofw.data.inputs import count, find_sounds
-from audiofw.errors import DataError
+from audiofw.errors import DataError, printable
 from audiofw.extraction.over_time import recipe_over_time
 from audiofw.system.faults import place_of, reason, remedy
 from audiofw.system.hashing import digest_json
@@ -134,7 +134,7 @@ def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO,
             journal.wrote(record)
             if "error" in record and options.format in OF_ONE:
                 when = f" from {record['start']:g} s" if "start" in record else ""
-                sys.stderr.write(f"audiofw: {record['path']}{when}: {record['error']}\n")
+                sys.stderr.write(f"audiofw: {record['path']}{when}: {printable(record['error'])}\n")
             advance()
         journal.complete()
     if line := partly.line():

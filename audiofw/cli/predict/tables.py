@@ -19,7 +19,7 @@ from audiofw.data.annotations.raven import raven_table
 from audiofw.data.annotations.rows import Annotation
 from audiofw.data.annotations.textgrid import textgrid_text
 from audiofw.data.inputs import STDIN, Sound, find_sounds
-from audiofw.errors import DataError
+from audiofw.errors import DataError, printable
 from audiofw.system.atomic import write_whole
 from audiofw.system.spreadsheet import row_writer
 
@@ -66,7 +66,7 @@ def write_tables(options: argparse.Namespace, results: Timeline) -> int:
 
 def _say(record: Record) -> None:
     when = f" from {record['start']:g} s" if "start" in record else ""
-    sys.stderr.write(f"audiofw: {record['path']}{when}: {record['error']}\n")
+    sys.stderr.write(f"audiofw: {record['path']}{when}: {printable(record['error'])}\n")
 
 
 def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record], results: Timeline) -> None:
