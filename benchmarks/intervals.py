@@ -5,6 +5,7 @@
 A simulated classifier is tested on n clips, or on groups of clips of varying difficulty. An interval is correct if it
 contains the classifier's score on very many clips. *before* is the percentile bootstrap of accuracy used earlier.
 *spread* is the variation between groups: 0, some (0.1 of a latent score's variance is between groups) or much (0.4).
+*Nested* groups have a single class each, as an animal has one species.
 *sizes* are equal, with 16 clips per group, or log-normal with σ = 0.7.
 """
 
@@ -38,6 +39,7 @@ class Scene(NamedTuple):
     uneven: float = 0.0  # standard deviation of the logarithm of the groups' sizes
     ease: float = 1.5
     n_classes: int = 3
+    nested: bool = False  # whether a group has a single class, as an animal has one species
 
 
 def simulate(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -48,6 +50,8 @@ def simulate(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
         sizes = np.maximum(3, np.round(scene.size * np.exp(logs))).astype(int)
     groups = np.repeat(np.arange(scene.n_groups), sizes)
     y, n = rng.integers(scene.n_classes, size=groups.size), groups.size
+    if scene.nested:
+        y = groups % scene.n_classes
     evidence = rng.standard_normal((n, scene.n_classes))
     evidence[np.arange(n), y] += scene.ease + scene.spread * rng.standard_normal(scene.n_groups)[groups]
     proba = np.exp(1.5 * evidence)
@@ -106,19 +110,28 @@ def plan() -> Iterator[tuple[str, Scene]]:
     for spread in (0.0, 0.33, 0.8):
         for uneven in (0.0, 0.7):
             yield from (("groups", Scene(n, 16, spread, uneven)) for n in (3, 4, 6, 8, 10, 20, 50))
+    for n_classes, n_each in ((5, 2), (10, 2), (5, 3), (10, 4), (5, 10)):
+        for spread in (0.0, 0.8):
+            yield "nested", Scene(n_classes * n_each, 16, spread, n_classes=n_classes, nested=True)
     for n_classes, ease in ((2, 0.7), (2, 2.0), (4, 1.7), (4, 3.2)):
         yield from (("clips", Scene(n, 1, ease=ease, n_classes=n_classes)) for n in (20, 50, 200, 1000))
 
 
 # --- the table --------------------------------------------------------------------------------------------
 
-LEAD = {"groups": ("groups", "spread", "sizes"), "clips": ("clips", "classes", "true accuracy")}
+LEAD = {
+    "groups": ("groups", "spread", "sizes"),
+    "nested": ("groups", "spread", "classes"),
+    "clips": ("clips", "classes", "true accuracy"),
+}
 SPREADS = {0.0: "none", 0.33: "some", 0.8: "much"}
 
 
 def lead(part: str, scene: Scene) -> tuple[str, str, str]:
     if part == "groups":
         return str(scene.n_groups), SPREADS[scene.spread], "uneven" if scene.uneven else "equal"
+    if part == "nested":
+        return str(scene.n_groups), SPREADS[scene.spread], str(scene.n_classes)
     return str(scene.n_groups), str(scene.n_classes), f"{truth(scene._replace(n_groups=1))['accuracy']:.2f}"
 
 

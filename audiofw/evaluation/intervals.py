@@ -3,12 +3,14 @@
 The variance of a score is the jackknife estimate from the influences of the units (clips or, if there are groups,
 groups). Intervals use Student's t instead of the normal distribution, so that three groups give a wide interval rather
 than a wrong one. The degrees of freedom are the number of units minus one; if units differ in size, halfway to their
-effective number. Bounded scores use the logit scale, and log loss the logarithmic scale, so that no interval leaves the
-range of its score. If all units are equal, for example if every clip is right, the Clopper-Pearson interval is used.
-`docs/evaluation.md` shows the simulated coverage.
+effective number. If each class has groups of its own, as a species has animals, scores computed from the classes take
+each class as a sample of its groups (Satterthwaite). Bounded scores use the logit scale, and log loss the logarithmic
+scale, so that no interval leaves the range of its score. If all units are equal, for example if every clip is right,
+the Clopper-Pearson interval is used. `docs/evaluation.md` shows the simulated coverage.
 
 References
 ----------
+Satterthwaite, F.: An approximate distribution of estimates of variance components. Biometrics Bulletin 2, 1946.
 MacKinnon, J., Nielsen, M., Webb, M.: Cluster-robust inference. Journal of Econometrics 232, 2023.
 Clopper, C., Pearson, E.: The use of confidence or fiducial limits. Biometrika 26, 1934.
 """
@@ -24,6 +26,8 @@ from audiofw.evaluation.influence import influences
 from audiofw.evaluation.scores import Positive, check_score, scores_of
 
 FEW_GROUPS = 5  # with fewer units, the interval is necessarily wide
+NESTED = 0.9  # share of the clips that are of their group's class, if each class has groups of its own
+OF_CLASSES = ("balanced_accuracy", "f1", "f1_macro", "f1_weighted", "mcc", "roc_auc")  # not sums over clips
 UNSEEN = {"log_loss": 1.0, "roc_auc": 0.5}  # weight of the worst unit for those not in the sample, by simulation
 
 Interval = tuple[float, float]
@@ -85,9 +89,15 @@ def score_intervals(
     if sizes.size < 2:
         return intervals
     support = y_true.sum(axis=0, dtype=int) if y_true.ndim == 2 else np.bincount(y_true, minlength=n_classes)
+    classes = None if groups is None or y_true.ndim == 2 else _class_of_units(units, y_true)
     for name, (value, of_clips) in found.items():
-        error = standard_error(np.bincount(units, weights=of_clips), sizes / sizes.sum(), UNSEEN.get(name, 0.0))
-        width = error * student((sizes.size + effective(sizes)) / 2 - 1, level)
+        of_units, unseen = np.bincount(units, weights=of_clips), UNSEEN.get(name, 0.0)
+        if classes is not None and name in OF_CLASSES:
+            error, degrees = _stratified_error(of_units, sizes, classes, unseen)
+        else:
+            error = standard_error(of_units, sizes / sizes.sum(), unseen)
+            degrees = (sizes.size + effective(sizes)) / 2 - 1
+        width = error * student(degrees, level)
         if name == "log_loss":
             intervals[name] = _on_log_scale(value, width)
         else:
@@ -106,6 +116,34 @@ def standard_error(of_units: np.ndarray, shares: np.ndarray, unseen: float) -> f
     squares = (of_units / (1 - shares)) ** 2
     another = squares.max() * ((n - 1) / (n + 1)) ** 2
     return float(np.sqrt((n - 1) / n * squares.sum() + unseen * another))
+
+
+def _class_of_units(units: np.ndarray, y_true: np.ndarray) -> np.ndarray | None:
+    """Return the class of each unit if units belong to classes, as animals to species; else None."""
+    counts = np.zeros((units.max() + 1, y_true.max() + 1))
+    np.add.at(counts, (units, y_true), 1.0)
+    own = counts.argmax(axis=1)
+    nested = counts.max(axis=1).sum() >= NESTED * counts.sum() and np.bincount(own).max() > 1
+    return own if nested else None
+
+
+def _stratified_error(
+    of_units: np.ndarray, sizes: np.ndarray, classes: np.ndarray, unseen: float
+) -> tuple[float, float]:
+    """Standard error, and its degrees of freedom after Satterthwaite, if each class has units of its own.
+
+    A class with a single unit is taken to vary as much as the others do.
+    """
+    places = [np.flatnonzero(classes == one) for one in np.unique(classes)]
+    several = [place for place in places if place.size > 1]
+    squares = np.array(
+        [standard_error(of_units[place], sizes[place] / sizes[place].sum(), unseen) ** 2 for place in several]
+    )
+    degrees = np.array([(place.size + effective(sizes[place])) / 2 - 1 for place in several])
+    total = squares.sum()
+    if total < 1e-18:
+        return 0.0, float(degrees.sum())
+    return float(np.sqrt(total * len(places) / len(several))), float(total**2 / (squares**2 / degrees).sum())
 
 
 def student(degrees: float, level: float) -> float:

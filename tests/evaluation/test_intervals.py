@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from audiofw.evaluation.influence import influences
 from audiofw.evaluation.intervals import clopper_pearson, score_interval, score_intervals
 from audiofw.evaluation.scores import GREATER_IS_BETTER, scores
+from benchmarks.intervals import Scene, simulate, truth
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -98,6 +99,19 @@ def share_held(n_groups: int, sizes: tuple[int, int], spread: float, times: int 
 @pytest.mark.parametrize(("sizes", "spread"), [((20, 20), 0.0), ((20, 20), 0.8), ((8, 60), 0.5)])
 def test_intervals_of_few_groups_hold_the_truth_as_often_as_they_say(n_groups, sizes, spread):
     assert 0.925 <= share_held(n_groups, sizes, spread) <= (0.995 if n_groups < 6 else 0.98)
+
+
+@pytest.mark.parametrize("score", ["balanced_accuracy", "f1_macro", "mcc", "roc_auc"])
+@pytest.mark.parametrize(("n_classes", "n_groups"), [(5, 8), (5, 10), (10, 20), (5, 15)])
+def test_intervals_of_groups_with_one_class_each_rest_on_the_groups_of_a_class(n_classes, n_groups, score):
+    scene = Scene(n_groups, 16, 0.33, n_classes=n_classes, nested=True)
+    rng, true, held = np.random.default_rng(0), truth(scene._replace(n_groups=1))[score], 0
+    for _ in range(200):
+        y, predicted, proba, groups = simulate(scene, rng)
+        y = np.where(rng.random(y.size) < 0.01, 0, y)  # some clips of an animal are of another species
+        low, high = score_interval(y, predicted, proba, score, n_classes=n_classes, groups=groups)
+        held += low <= true <= high
+    assert held / 200 >= 0.92
 
 
 @pytest.mark.parametrize(("n", "share"), [(20, 0.7), (20, 0.95), (50, 0.9), (200, 0.9), (200, 0.99)])
