@@ -145,7 +145,7 @@ def start_near(path: Path, at: int, lead: int) -> tuple[Stream, int] | None:
     at : int
         The first sample to be read.
     lead : int
-        Number of samples before it that are to be kept.
+        Number of samples to keep before it.
 
     Returns
     -------

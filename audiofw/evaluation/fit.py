@@ -140,7 +140,7 @@ def _fit_new(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, w
             from audiofw.learn.one_vs_rest import one_vs_rest
 
             model = one_vs_rest(model, sample.balance, pools=sample.X.dtype == object)
-    with _one_blas_thread():
+    with one_blas_thread():
         _fit(model, sample, clips, where)
     return model
 
@@ -158,7 +158,7 @@ def _fit(model: Any, sample: Sample, clips: np.ndarray, where: str) -> None:
         fit(classifier, X, y, weights, groups)
 
 
-def _one_blas_thread() -> threadpool_limits:
+def one_blas_thread() -> threadpool_limits:
     """Limit BLAS, not OpenMP, to one thread: on matrices of this size, more threads only wait for each other.
 
     Of 5 000 rows with 1 500 columns, `lda` takes 1.3 s with one thread and 4.2 s with two; at 20 000 rows, 4.6 and 8.8.
@@ -199,7 +199,7 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     if (pooling := _learning_pooling(model, X)) is not None:
         X, model = pool_matrices(pooling, X), model[1:]
     thresholds = thresholds_of(model)
-    with _blame("model", f"{_name(model)} failed"), _one_blas_thread(), warnings.catch_warnings():
+    with _blame("model", f"{_name(model)} failed"), one_blas_thread(), warnings.catch_warnings():
         # LightGBM 4.6 invents column names for an array, and scikit-learn then warns when it predicts on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         if thresholds is not None:

@@ -65,7 +65,7 @@ def measure_unknown(
     Returns
     -------
     dict or None
-        Ready for JSON. ``share``: the known clips that are to be lost; ``lost``: those that are, by the typicality
+        Ready for JSON. ``share``: the intended share of known clips lost; ``lost``: the measured one, by the typicality
         among the test clips of other folds; ``sounds``: a line for each kind of sound, see `_line`; ``foreign``: the
         same for the foreign sounds, with their ``auroc`` against the test clips. None if no distances were measured.
     """

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from audiofw.evaluation.conformal import deal, thin_out
-from audiofw.evaluation.fit import Sample, classifier_rows, mean_over_rows, rows_of
+from audiofw.evaluation.fit import Sample, classifier_rows, mean_over_rows, one_blas_thread, rows_of
 
 
 class Reference(NamedTuple):
@@ -31,7 +30,7 @@ def fit_novelty(model: Any, sample: Sample, clips: np.ndarray) -> Any:
     from audiofw.learn.novelty import Novelty  # scikit-learn takes its time to import
 
     rows = rows_of(clips, sample.clip_of, without=sample.augmented)
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         return Novelty().fit(_dense(classifier_rows(model, sample.take(rows))))
 
 
@@ -52,7 +51,7 @@ def measure_distances(novelty: Any, model: Any, X: np.ndarray, clip_of: np.ndarr
     np.ndarray [shape=(clips,)]
         Mean over the clip's rows.
     """
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         distances = novelty.measure(_dense(classifier_rows(model, X)))
     return mean_over_rows(distances[:, None], clip_of)[:, 0]
 

@@ -28,8 +28,9 @@ def read_textgrid(path: Path, chosen: Mapping[str, str]) -> Iterator[Annotation 
         For a tier that the file lacks.
     """
     grid = _opened(path)
+    wanted = chosen_tiers(path, grid.tierNames, chosen)
     for tier in grid.tiers:
-        if tier.name not in chosen_tiers(path, grid.tierNames, chosen):
+        if tier.name not in wanted:
             continue
         for number, entry in enumerate(tier.entries, 1):
             label = entry.label.strip()
