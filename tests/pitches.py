@@ -11,7 +11,7 @@ import soundfile
 from conftest import tone
 
 from audiofw.audio.load import load
-from audiofw.bundle.model import Verdict
+from audiofw.bundle.model import Prediction
 from audiofw.errors import DataError, PluginError
 
 SR = 22050
@@ -49,9 +49,9 @@ class ByPitch:
     def predict(self, files):
         return np.array([self.classes_[self._judge(file).argmax()] for file in files])
 
-    def verdicts(self, files):
+    def predictions(self, files):
         rows = self.predict_proba(files) if self.gives_probabilities else [None] * len(files)
-        return [Verdict(str(label), row) for label, row in zip(self.predict(files), rows, strict=True)]
+        return [Prediction(str(label), row) for label, row in zip(self.predict(files), rows, strict=True)]
 
     def _judge(self, file) -> np.ndarray:
         try:

@@ -60,14 +60,16 @@ def make_golden(clips: Sequence[Clip], model: Model) -> dict[str, bytes]:
         data = _shortened(clip, model)
         if data is None or sum(map(len, files.values())) + len(data) > MOST_BYTES:
             continue
-        verdict = replay(model, [data])[0]
-        if isinstance(verdict, Lost):
-            if not verdict.error.costs_a_clip:  # it did well on the whole clip
-                log.warning("%s: not among the bundle's golden clips: %s", clip.name, verdict.reason)
+        prediction = replay(model, [data])[0]
+        if isinstance(prediction, Lost):
+            if not prediction.error.costs_a_clip:  # it did well on the whole clip
+                log.warning("%s: not among the bundle's golden clips: %s", clip.name, prediction.reason)
             continue
         files[name] = data
         answers.append(
-            GoldenAnswer(name, clip.name, clip.label, verdict.label, _listed(verdict.probabilities), verdict.distance)
+            GoldenAnswer(
+                name, clip.name, clip.label, prediction.label, _listed(prediction.probabilities), prediction.distance
+            )
         )
         if len(answers) == MOST_CLIPS:
             break
@@ -104,9 +106,9 @@ def _listed(probabilities: np.ndarray | None) -> list[float] | None:
 
 
 def replay(model: Model, sounds: Sequence[bytes]) -> list[Any]:
-    """Classify golden clips: a Verdict for each, or Lost. They begin at the offset that the run used."""
+    """Classify golden clips: a Prediction for each, or Lost. They begin at the offset that the run used."""
     made = [model.fit_width(each) for each in make_rows(model, sounds)]
-    return [each if isinstance(each, Lost) else model.judge([each])[0] for each in made]
+    return [each if isinstance(each, Lost) else model.classify([each])[0] for each in made]
 
 
 def make_rows(model: Model, sounds: Sequence[bytes]) -> list[Any]:
@@ -150,17 +152,17 @@ def read_answers(files: Mapping[str, bytes]) -> list[GoldenAnswer]:
 def check_golden(model: Model, files: Mapping[str, bytes]) -> list[GoldenCheck]:
     """Classify a bundle's golden clips again, and compare with the saved predictions."""
     answers = read_answers(files)
-    verdicts = replay(model, [files[answer.file] for answer in answers])
-    return [_compare(answer, verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
+    predictions = replay(model, [files[answer.file] for answer in answers])
+    return [_compare(answer, prediction) for answer, prediction in zip(answers, predictions, strict=True)]
 
 
-def _compare(answer: GoldenAnswer, verdict: Any) -> GoldenCheck:
-    if isinstance(verdict, Lost):
-        return GoldenCheck(answer, verdict.reason, math.inf)
-    now, saved = (verdict.probabilities, verdict.distance), (answer.probabilities, answer.distance)
+def _compare(answer: GoldenAnswer, prediction: Any) -> GoldenCheck:
+    if isinstance(prediction, Lost):
+        return GoldenCheck(answer, prediction.reason, math.inf)
+    now, saved = (prediction.probabilities, prediction.distance), (answer.probabilities, answer.distance)
     if any((a is None) != (b is None) for a, b in zip(now, saved, strict=True)):
-        return GoldenCheck(answer, verdict.label, math.inf)
-    if answer.probabilities is None and verdict.label != answer.predicted:
-        return GoldenCheck(answer, verdict.label, math.inf)
+        return GoldenCheck(answer, prediction.label, math.inf)
+    if answer.probabilities is None and prediction.label != answer.predicted:
+        return GoldenCheck(answer, prediction.label, math.inf)
     differences = [np.max(np.abs(np.subtract(a, b))) for a, b in zip(now, saved, strict=True) if b is not None]
-    return GoldenCheck(answer, verdict.label, float(max(differences, default=0.0)))
+    return GoldenCheck(answer, prediction.label, float(max(differences, default=0.0)))

@@ -21,7 +21,7 @@ from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, Plug
 from audiofw.evaluation.conformal import label_sets, threshold
 from audiofw.evaluation.fit import predict, thresholds_of
 from audiofw.evaluation.unknown import Reference, measure_distances, read_reference, typicality
-from audiofw.extraction.padding import Even, Gatherer, Matrices
+from audiofw.extraction.padding import FeatureMatrices, FixedWidth, RowCollector
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, outcome
 from audiofw.parallel.workers import outcomes
@@ -34,7 +34,7 @@ UNKNOWN = "unknown"  # the answer for a recording of no class
 SWIFT, SLOW = 0.05, 0.2  # seconds per batch below which batches grow, and above which they shrink
 
 
-class Verdict(NamedTuple):
+class Prediction(NamedTuple):
     """The prediction for one recording."""
 
     label: str  #: several as one text, see `audiofw.data.labels.join_labels`
@@ -118,7 +118,7 @@ class Model:
         """
         if unknown is not None:
             self.check_unknown(unknown)
-        return np.array([verdict.label_or_unknown(unknown) for verdict in self.verdicts(files, n_jobs=n_jobs)])
+        return np.array([prediction.label_or_unknown(unknown) for prediction in self.predictions(files, n_jobs=n_jobs)])
 
     def check_unknown(self, share: float) -> None:
         """Check whether a share of known clips to be lost can be used.
@@ -173,7 +173,7 @@ class Model:
         """
         if self.reference is None:
             raise ConfigError("typicality: the model has not learnt it; train again, with unknown=true")
-        return np.array([verdict.typicality for verdict in self.verdicts(files, n_jobs=n_jobs)])
+        return np.array([prediction.typicality for prediction in self.predictions(files, n_jobs=n_jobs)])
 
     def predict_proba(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
         """Predict the probability of each class for each recording.
@@ -205,7 +205,7 @@ class Model:
         >>> model.classes_[probabilities.argmax(axis=1)].tolist()
         ['cat', 'dog']
         """
-        rows = [verdict.probabilities for verdict in self.verdicts(files, n_jobs=n_jobs)]
+        rows = [prediction.probabilities for prediction in self.predictions(files, n_jobs=n_jobs)]
         if None in [row if row is None else True for row in rows]:
             raise PluginError("gives no probabilities: use predict", plugin=f"model={self.facts['model']['name']}")
         return np.array(rows)
@@ -277,7 +277,7 @@ class Model:
         chosen = label_sets(probabilities[None], least)[0]
         return [str(self.classes_[i]) for i in order if chosen[i]]
 
-    def verdicts(self, files: Files, *, n_jobs: int = -1) -> list[Verdict]:
+    def predictions(self, files: Files, *, n_jobs: int = -1) -> list[Prediction]:
         """Predict everything about each recording at once; see `predict`."""
         paths = [Path(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
         if not paths:
@@ -290,19 +290,21 @@ class Model:
                     fitted.error.clip = str(path)
                     raise fitted.error
                 made.append(fitted)
-        return self.judge(made)
+        return self.classify(made)
 
     def fit_width(self, made: np.ndarray | Lost) -> np.ndarray | Lost:
         """Pad a recording's feature vectors, as the unit extracts them, to the width of the classifier."""
         if isinstance(made, Lost):
             return made
-        gather: Gatherer = Matrices() if self.width is None else Even(len(made), self.width, self.pad_value)
-        if gather.add(made, ""):
+        collector: RowCollector = (
+            FeatureMatrices() if self.width is None else FixedWidth(len(made), self.width, self.pad_value)
+        )
+        if collector.add(made, ""):
             wider = f"{made.shape[1]} features, more than the {self.width} that the model was trained on"
             return Lost.by(ClipError(wider))
-        return gather.stack()
+        return collector.stack()
 
-    def judge(self, made: Sequence[np.ndarray]) -> list[Verdict]:
+    def classify(self, made: Sequence[np.ndarray]) -> list[Prediction]:
         """Classify recordings; each is given by its feature vectors, as `fit_width` returns them."""
         clip_of = np.repeat(np.arange(len(made)), [len(rows) for rows in made])
         names = {"pooling": self.unit.pooling.name}
@@ -314,7 +316,7 @@ class Model:
             distances, typical = self._measure(X, clip_of, probabilities)
         rows = [None] * len(made) if probabilities is None else probabilities
         labels = [name_prediction(n, self.classes_) for n in numbers]
-        return [Verdict(*each) for each in zip(labels, rows, distances, typical, strict=True)]
+        return [Prediction(*each) for each in zip(labels, rows, distances, typical, strict=True)]
 
     def _measure(
         self, X: np.ndarray, clip_of: np.ndarray, probabilities: np.ndarray | None
@@ -329,7 +331,7 @@ class Model:
         confidences = None if probabilities is None else probabilities.max(axis=1)
         return distances.tolist(), typicality(self.reference, distances, confidences).tolist()
 
-    def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Verdict | Lost]:
+    def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Prediction | Lost]:
         """Classify recordings in order, as their feature vectors arrive; in batches if they arrive fast.
 
         Parameters
@@ -344,21 +346,21 @@ class Model:
             try:
                 batch.extend(islice(results, size))  # keeps what has arrived before an interrupt
             except KeyboardInterrupt:
-                yield from self._judge_each(batch)
+                yield from self._classify_each(batch)
                 raise
             if not batch:
                 return
-            yield from self._judge_each(batch)
+            yield from self._classify_each(batch)
             took = perf_counter() - started
             size = min(2 * size, LARGEST_BATCH) if took < SWIFT else max(size // 2, 1) if took > SLOW else size
 
-    def _judge_each(self, made: Sequence[np.ndarray | Lost]) -> list[Verdict | Lost]:
+    def _classify_each(self, made: Sequence[np.ndarray | Lost]) -> list[Prediction | Lost]:
         """Classify those that have features, all at once; if that fails, one by one, to find out which."""
         batch = [self.fit_width(each) for each in made]
         sound = [each for each in batch if not isinstance(each, Lost)]
         try:
-            verdicts: list[Any] = self.judge(sound) if sound else []
+            predictions: list[Any] = self.classify(sound) if sound else []
         except AudiofwError:
-            verdicts = [outcome(lambda rows: self.judge([rows])[0], rows) for rows in sound]
-        judged = iter(verdicts)
-        return [each if isinstance(each, Lost) else next(judged) for each in batch]
+            predictions = [outcome(lambda rows: self.classify([rows])[0], rows) for rows in sound]
+        classified = iter(predictions)
+        return [each if isinstance(each, Lost) else next(classified) for each in batch]

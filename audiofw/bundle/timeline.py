@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.model import UNKNOWN, Verdict
+from audiofw.bundle.model import UNKNOWN, Prediction
 from audiofw.parallel.executors import Lost
 
 
@@ -34,13 +34,13 @@ class Cell(NamedTuple):
 
 
 def cells(
-    heard: Iterable[tuple[int, float, Verdict | Lost]], classes: np.ndarray, seconds: float, hop: float
+    heard: Iterable[tuple[int, float, Prediction | Lost]], classes: np.ndarray, seconds: float, hop: float
 ) -> Iterator[Cell]:
     """Average the probabilities of all windows that contain the same stretch of time.
 
     Parameters
     ----------
-    heard : iterable of (int, float, Verdict or Lost)
+    heard : iterable of (int, float, Prediction or Lost)
         Each window's number, end and prediction.
     classes : np.ndarray [shape=(classes,)]
     seconds, hop : float
@@ -48,21 +48,25 @@ def cells(
     """
     over: deque[tuple[float, np.ndarray | str, float | None]] = deque(maxlen=max(1, math.ceil(seconds / hop - 1e-9)))
     start, end, last = 0.0, 0.0, -1
-    for number, end, verdict in heard:
-        over.append((end, *_heard(verdict, classes)))
+    for number, end, prediction in heard:
+        over.append((end, *_heard(prediction, classes)))
         start, last = number * hop, number
         yield _cell(over, start, min(start + min(hop, seconds), end))
     while last >= 0 and hop <= seconds and (start := (last := last + 1) * hop) < end - 1e-9:
         yield _cell(over, start, min(start + hop, end))
 
 
-def _heard(verdict: Verdict | Lost, classes: np.ndarray) -> tuple[np.ndarray | str, float | None]:
-    return (verdict.reason, None) if isinstance(verdict, Lost) else (shares_of(verdict, classes), verdict.typicality)
+def _heard(prediction: Prediction | Lost, classes: np.ndarray) -> tuple[np.ndarray | str, float | None]:
+    return (
+        (prediction.reason, None)
+        if isinstance(prediction, Lost)
+        else (shares_of(prediction, classes), prediction.typicality)
+    )
 
 
-def shares_of(verdict: Verdict, classes: np.ndarray) -> np.ndarray:
+def shares_of(prediction: Prediction, classes: np.ndarray) -> np.ndarray:
     """Give the class probabilities of a prediction, or 1 for its label."""
-    return (classes == verdict.label).astype(float) if verdict.probabilities is None else verdict.probabilities
+    return (classes == prediction.label).astype(float) if prediction.probabilities is None else prediction.probabilities
 
 
 def _cell(over: Iterable[tuple[float, np.ndarray | str, float | None]], start: float, end: float) -> Cell:

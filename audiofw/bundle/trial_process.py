@@ -79,7 +79,7 @@ def _classify_noise(model: Model) -> None:
         return
     noise = np.random.default_rng(0).standard_normal((ROWS, model.width), dtype=np.float32)
     scales = np.float32(10.0) ** np.linspace(-3, 6, ROWS, dtype=np.float32)
-    model.judge(list((noise * scales[:, None])[:, None]))
+    model.classify(list((noise * scales[:, None])[:, None]))
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from audiofw.parallel.executors import Lost
 PadValue = Literal["zero", "floor"]
 
 
-class Gatherer(Protocol):
+class RowCollector(Protocol):
     """Collects the rows of each clip, in order, and stacks them."""
 
     def add(self, rows: np.ndarray, name: str) -> Lost | None: ...
     def stack(self) -> np.ndarray: ...
 
 
-class Even:
+class FixedWidth:
     """Rows of fixed width, by default that of the first row; memory for one row per clip is allocated at once."""
 
     def __init__(self, count: int, width: int | None, pad_value: PadValue) -> None:
@@ -66,7 +66,7 @@ class Even:
         return self._X[: self._filled]
 
 
-class Longest:
+class LongestWidth:
     """Rows of any width, kept in a list until the longest is known."""
 
     def __init__(self, pad_value: PadValue) -> None:
@@ -86,7 +86,7 @@ class Longest:
         return X
 
 
-class Matrices:
+class FeatureMatrices:
     """Feature matrices ``(rows, frames)`` with any number of frames, for a pooling that learns."""
 
     def __init__(self) -> None:
@@ -106,11 +106,11 @@ class Matrices:
 
 def make_gatherer(
     count: int, width: int | None, pad_value: PadValue, *, to_longest: bool = False, matrices: bool = False
-) -> Gatherer:
+) -> RowCollector:
     """Create the collector for the rows of ``count`` clips; see the classes."""
     if matrices:
-        return Matrices()
-    return Longest(pad_value) if to_longest else Even(count, width, pad_value)
+        return FeatureMatrices()
+    return LongestWidth(pad_value) if to_longest else FixedWidth(count, width, pad_value)
 
 
 def _fill(line: np.ndarray, row: np.ndarray, pad_value: PadValue) -> None:

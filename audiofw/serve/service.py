@@ -116,10 +116,14 @@ class Service:
             raise DataError(_reason(error, path)) from error
 
     def _answer(self, path: Path, seconds: float) -> ServedAnswer:
-        verdict = self.model.verdicts([path])[0]
-        row, typical, label = verdict.probabilities, verdict.typicality, verdict.label_or_unknown(self.limits.unknown)
+        prediction = self.model.predictions([path])[0]
+        row, typical, label = (
+            prediction.probabilities,
+            prediction.typicality,
+            prediction.label_or_unknown(self.limits.unknown),
+        )
         if row is None:
-            return ServedAnswer(label, verdict.label, None, None, seconds, typical)
+            return ServedAnswer(label, prediction.label, None, None, seconds, typical)
         order = np.argsort(-row, kind="stable")
         probabilities = {str(self.model.classes_[i]): float(row[i]) for i in order}
         likeliest, confidence = next(iter(probabilities.items()))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiofw.bundle.model import Verdict
+from audiofw.bundle.model import Prediction
 from audiofw.bundle.timeline import cells
 from audiofw.evaluation.detection import PLAIN, Moments, Rule, average, detect, read_rule
 from audiofw.parallel.executors import Lost
@@ -39,7 +39,7 @@ def test_moments_are_the_stretches_of_a_timeline(shares, seconds, hop, short):
     ends = [i * hop + seconds for i in range(len(shares))]
     ends[-1] = max(ends[-1] - seconds + min(short, seconds), ends[-2] + 1e-3 if len(ends) > 1 else 0.01)
     heard = [
-        (i, end, Lost("?") if p is None else Verdict("", np.array([p, 1 - p])))
+        (i, end, Lost("?") if p is None else Prediction("", np.array([p, 1 - p])))
         for i, (p, end) in enumerate(zip(shares, ends, strict=True))
     ]
     expected = list(cells(heard, np.array(["a", "b"]), seconds, hop))

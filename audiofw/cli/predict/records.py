@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.model import UNKNOWN, Model, Verdict
+from audiofw.bundle.model import UNKNOWN, Model, Prediction
 from audiofw.bundle.timeline import Segment, cells, segments, shares_of
 from audiofw.cache.store import RecipeCache
 from audiofw.cli.predict.formats import Record
@@ -22,7 +22,7 @@ from audiofw.extraction.over_time import Gap, rows_over_time
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
 
-Heard = tuple[int, float, Verdict | Lost]
+Heard = tuple[int, float, Prediction | Lost]
 """A window's number, its end in seconds, and its prediction."""
 
 Said = tuple[Record, AudiofwError | None]
@@ -114,17 +114,17 @@ class Clips:
         with closing(
             outcomes(model.unit, paths(), n_jobs=n_jobs, processes=model.unit.holds_gil and not alone)
         ) as made:
-            yield from refuse_hopeless(self._said(names.popleft(), verdict) for verdict in model.stream(made))
+            yield from refuse_hopeless(self._said(names.popleft(), prediction) for prediction in model.stream(made))
 
-    def _said(self, name: str, verdict: Verdict | Lost) -> Said:
-        if isinstance(verdict, Lost):
-            verdict.error.clip = name
-            return {"path": name, "error": verdict.reason}, verdict.error
-        return self._record(name, verdict), None
+    def _said(self, name: str, prediction: Prediction | Lost) -> Said:
+        if isinstance(prediction, Lost):
+            prediction.error.clip = name
+            return {"path": name, "error": prediction.reason}, prediction.error
+        return self._record(name, prediction), None
 
-    def _record(self, name: str, verdict: Verdict) -> Record:
-        label, shares = verdict.label_or_unknown(self._unknown), verdict.probabilities
-        typical = {"typicality": round(verdict.typicality, 6)} if self._unknown and verdict.typicality else {}
+    def _record(self, name: str, prediction: Prediction) -> Record:
+        label, shares = prediction.label_or_unknown(self._unknown), prediction.probabilities
+        typical = {"typicality": round(prediction.typicality, 6)} if self._unknown and prediction.typicality else {}
         if shares is None:
             return {"path": name, "predicted": label, **typical}
         confidence = float(shares.max())
@@ -203,13 +203,13 @@ class Timeline:
 
     def window_scores(self) -> Iterator[tuple[float, float, np.ndarray]]:
         """Give start, end and class probabilities of each window of the last recording; NaN if there are none."""
-        for number, end, verdict in self._windows:
-            yield number * self._hop, end, self._shares(verdict)
+        for number, end, prediction in self._windows:
+            yield number * self._hop, end, self._shares(prediction)
 
-    def _shares(self, verdict: Verdict | Lost) -> np.ndarray:
-        if isinstance(verdict, Lost):
+    def _shares(self, prediction: Prediction | Lost) -> np.ndarray:
+        if isinstance(prediction, Lost):
             return np.full(len(self.classes), np.nan)
-        return shares_of(verdict, self._model.classes_)
+        return shares_of(prediction, self._model.classes_)
 
     def said(self, sound: Sound) -> Iterator[Said]:
         """Predict one recording: a record for each segment, and for each stretch that could not be used."""
@@ -255,7 +255,7 @@ class Timeline:
         """Find events as was chosen when the model was trained, and the background between them if it is wanted."""
         if not self._windows:
             return
-        options, scores = self._options, np.array([self._shares(verdict) for _, _, verdict in self._windows])
+        options, scores = self._options, np.array([self._shares(prediction) for _, _, prediction in self._windows])
         ends = np.array([end for _, end, _ in self._windows])
         moments = average(scores, ends, self._seconds, self._hop)
         found = detect(moments, rule, self.classes, background=options.none, exclusive=options.exclusive)
@@ -269,9 +269,9 @@ class Timeline:
     def _is_strange(self, start: float, end: float) -> bool:
         """Whether the windows over an event are, on average, too unlike the training clips."""
         over = [
-            verdict.typicality
-            for number, until, verdict in self._windows
-            if not isinstance(verdict, Lost) and number * self._hop < end and until > start
+            prediction.typicality
+            for number, until, prediction in self._windows
+            if not isinstance(prediction, Lost) and number * self._hop < end and until > start
         ]
         typical = [each for each in over if each is not None]
         unknown = self._options.unknown
@@ -315,10 +315,10 @@ class Timeline:
             except DataError as error:
                 unread.append(Unread(end, None, str(error)))
 
-        for number, verdict in enumerate(self._model.stream(each())):
-            if isinstance(verdict, Lost) and not verdict.error.costs_a_clip and not bugs:
-                bugs.append(verdict.error)
-            yield number, ends.popleft(), verdict
+        for number, prediction in enumerate(self._model.stream(each())):
+            if isinstance(prediction, Lost) and not prediction.error.costs_a_clip and not bugs:
+                bugs.append(prediction.error)
+            yield number, ends.popleft(), prediction
 
     def flatten(self, record: Record) -> list[Any]:
         """Give a record's values for the columns."""

@@ -22,7 +22,7 @@ from gates import PATIENCE, PYTHONPATH
 import audiofw as fw
 from audiofw.audio.load import load, load_stretch
 from audiofw.audio.stretch import as_stretch
-from audiofw.bundle.model import Verdict
+from audiofw.bundle.model import Prediction
 from audiofw.bundle.timeline import Cell, cells, segments
 from audiofw.extraction.over_time import windows
 from audiofw.parallel.executors import Lost
@@ -461,9 +461,10 @@ def test_resampling_by_blocks_is_that_of_the_whole(tmp_path, monkeypatch, sr):
 CLASSES = np.array(["a", "b"])
 
 
-def heard(*shares: float | None) -> list[tuple[int, float, Verdict | Lost]]:
+def heard(*shares: float | None) -> list[tuple[int, float, Prediction | Lost]]:
     return [
-        (i, i + 2.0, Lost("silent") if p is None else Verdict("a", np.array([p, 1 - p]))) for i, p in enumerate(shares)
+        (i, i + 2.0, Lost("silent") if p is None else Prediction("a", np.array([p, 1 - p])))
+        for i, p in enumerate(shares)
     ]
 
 
