@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from datetime import datetime
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options, show_value
 from audiofw.errors import AudiofwError, ConfigError, DataError, nearest
 from audiofw.experiment.hydra_copies import shallow_copies
-from audiofw.experiment.supervisor import is_supervised, report_folder
+from audiofw.experiment.supervisor import is_supervised, report_folder, session_start
 from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
 from audiofw.results.folder import HYDRAS, LOCK, RECORD, RUN_FOLDER, SWEEP_FOLDER, claimed, only_user
@@ -181,6 +182,7 @@ def task(cfg: DictConfig) -> float:
     try:
         if hydra_config.mode == RunMode.MULTIRUN:
             log.info("%s: %s", label(hydra_config), " ".join(map(as_typed, overrides)) or "default options")
+            refuse_shared_folder(folder, overrides)
         menus = load_menus()  # again: a launcher may have sent this job to another process
         menus.warn()
         config, choices = resolve(cfg, menus)
@@ -197,6 +199,9 @@ def task(cfg: DictConfig) -> float:
         return score
     except Pruned:
         raise
+    except SharedFolderError as shared:  # the record there is the other job's
+        log.error("%s failed: %s", label(hydra_config), shared)
+        raise JobError(str(shared)) from shared
     except (Exception, SystemExit) as raised:
         error = without_fault(raised, folder, RUN_FOLDER)
         if hydra_config.mode == RunMode.MULTIRUN:
@@ -314,6 +319,25 @@ def _claim(folder: Path, option: str, claim: Callable[[Path, str], AbstractConte
         if not isinstance(plain, AudiofwError):
             raise
         raise Refused(plain) from error
+
+
+class SharedFolderError(ConfigError):
+    """Two jobs of a sweep have the same folder."""
+
+
+def refuse_shared_folder(folder: Path, overrides: Sequence[str]) -> None:
+    """Raise SharedFolderError if another job of this sweep has written its results into the same folder."""
+    from audiofw.results.record import read_record
+
+    record = read_record(folder)
+    if record is None or record.overrides == list(overrides):
+        return
+    written = datetime.fromtimestamp((folder / RECORD).stat().st_mtime).astimezone().isoformat()
+    if written >= session_start():
+        other = " ".join(map(as_typed, record.overrides)) or "default options"
+        raise SharedFolderError(
+            f"{folder}: is also the folder of job {other}; name one for each job: hydra.sweep.subdir=${{hydra.job.num}}"
+        )
 
 
 class JobError(Exception):

@@ -289,3 +289,11 @@ def test_a_sweep_that_would_overwrite_results_is_refused(sweep_here, tmp_path, w
     (line,) = outcome.err.splitlines()
     assert said in line
     assert not list(tmp_path.rglob("leaderboard.csv"))
+
+
+def test_two_jobs_of_a_sweep_never_share_a_folder(audiofw, tmp_path):
+    outcome = audiofw("-m", *WORDS, "model.how=well,fail", "hydra.sweep.dir=s", "hydra.sweep.subdir=${seed}")
+    assert outcome.code == 1
+    assert "is also the folder of job" in outcome.err
+    assert "hydra.sweep.subdir=${hydra.job.num}" in outcome.err
+    assert {how: status for how, (status, _) in ends(tmp_path / "s").items()} == {"well": "finished"}
