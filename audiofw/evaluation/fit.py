@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from audiofw.contract.blame import blame
 from audiofw.data.splits import Groups, read_groups
@@ -18,8 +18,13 @@ from audiofw.evaluation.scores import Positive
 from audiofw.evaluation.thresholds import choose_thresholds
 from audiofw.learn.steps import fit, last_step, takes
 from audiofw.learn.stratify import stratify
+from audiofw.parallel.limits import one_thread
 
 N_INNER = 3  # splits of the training part, to choose thresholds on
+
+_PREDICTING = (
+    threading.Lock()
+)  # filters of warnings belong to the whole process, and a classifier need not be thread-safe
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,12 +163,12 @@ def _fit(model: Any, sample: Sample, clips: np.ndarray, where: str) -> None:
         fit(classifier, X, y, weights, groups)
 
 
-def one_blas_thread() -> threadpool_limits:
+def one_blas_thread() -> AbstractContextManager[None]:
     """Limit BLAS, not OpenMP, to one thread: on matrices of this size, more threads only wait for each other.
 
     Of 5 000 rows with 1 500 columns, `lda` takes 1.3 s with one thread and 4.2 s with two; at 20 000 rows, 4.6 and 8.8.
     """
-    return threadpool_limits(1, user_api="blas")
+    return one_thread("blas")
 
 
 def _name(model: Any) -> str:
@@ -199,7 +204,7 @@ def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> t
     if (pooling := _learning_pooling(model, X)) is not None:
         X, model = pool_matrices(pooling, X), model[1:]
     thresholds = thresholds_of(model)
-    with _blame("model", f"{_name(model)} failed"), one_blas_thread(), warnings.catch_warnings():
+    with _PREDICTING, _blame("model", f"{_name(model)} failed"), one_blas_thread(), warnings.catch_warnings():
         # LightGBM 4.6 invents column names for an array, and scikit-learn then warns when it predicts on an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         if thresholds is not None:

@@ -12,10 +12,9 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from audiofw.errors import ConfigError
 from audiofw.parallel.executors import ChunkResult, Processes, Threads, outcome
+from audiofw.parallel.limits import one_thread
 
 AHEAD = 4  # chunks in progress per worker: enough that a slow one does not leave the others idle
 MOST_WORKERS = 1024
@@ -76,7 +75,7 @@ def outcomes(
         Any other exception of the function: a bug.
     """
     n = count_workers(n_jobs)
-    with threadpool_limits(1):
+    with one_thread("blas", "openmp"):
         if n == 1:
             yield from (outcome(function, item) for item in items)
             return
