@@ -11,7 +11,7 @@ import soundfile
 from conftest import tone
 
 from audiofw.audio.load import load
-from audiofw.bundle.model import Prediction
+from audiofw.bundle.prediction import Prediction
 from audiofw.errors import DataError, PluginError
 
 SR = 22050

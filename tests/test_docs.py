@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import yaml
 from bundles import make_run
@@ -238,6 +240,27 @@ def test_the_notebook_of_the_docs_runs(sounds, tmp_path, monkeypatch):
     assert names["scores"].mean() > 0.9
 
 
+def test_the_microphone_of_the_docs_is_heard(run_and_sounds, tmp_path, monkeypatch, capsys):
+    shutil.copytree(run_and_sounds / "run", tmp_path / "outputs/2026-01-31/12-00-00")
+    monkeypatch.chdir(tmp_path)
+
+    class Microphone(nullcontext):
+        def __init__(self, samplerate: int, channels: int) -> None:
+            super().__init__(self)
+            self.left = np.tile(tone(900, 1.5, samplerate)[:, None], channels).astype(np.float32)
+
+        def read(self, n: int) -> tuple[np.ndarray, bool]:
+            if not len(self.left):
+                raise KeyboardInterrupt
+            block, self.left = self.left[:n], self.left[n:]
+            return block, False
+
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(InputStream=Microphone))
+    with pytest.raises(KeyboardInterrupt):
+        run_code("python.md", "sounddevice")
+    assert capsys.readouterr().out == "0.6 s: mid\n1.1 s: mid\n"
+
+
 def test_the_spectra_of_the_docs_are_librosas():
     import librosa
 
@@ -272,7 +295,7 @@ def test_what_audiofw_writes_for_a_new_plugin_is_what_the_docs_show(kind):
 
 def test_every_python_block_is_tried():
     tried = [*blocks("python", holding="@hookimpl"), *blocks("python", holding="audiofw.run(")]
-    tried += blocks("python", holding="audiofw.testing")
+    tried += blocks("python", holding="audiofw.testing") + blocks("python", holding="import sounddevice")
     assert len(blocks("python")) == len(tried) + len(blocks("python", holding="spectral.mfcc("))
 
 

@@ -37,6 +37,8 @@ FROM_PYTHON = [
     Model.predict,
     Model.predict_proba,
     Model.predict_set,
+    Model.timeline,
+    Model.listen,
     Model.least_probability,
     Model.labels,
     Model.check_unknown,

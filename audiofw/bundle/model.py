@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from os import PathLike
-from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
+from audiofw.bundle.labelling import Labeller, Way, check_times, choose_way, labelled_whole
+from audiofw.bundle.live import Answer, listen
+from audiofw.bundle.prediction import Prediction
+from audiofw.bundle.timeline import Segment
+from audiofw.cache.store import RecipeCache
 from audiofw.contract.blame import named
+from audiofw.data.given import NamedFile, Recordings, as_files
 from audiofw.data.labels import name_prediction
-from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
+from audiofw.errors import AudiofwError, ClipError, ConfigError, PluginError
 from audiofw.evaluation.conformal import label_sets, threshold
 from audiofw.evaluation.fit import predict, thresholds_of
 from audiofw.evaluation.unknown import Reference, measure_distances, read_reference, typicality
@@ -26,26 +31,9 @@ from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost, outcome
 from audiofw.parallel.workers import outcomes
 
-Files = str | PathLike[str] | Sequence[str | PathLike[str]]
-
-
+_PROCESSES = threading.Lock()  # one pool of worker processes serves all threads
 LARGEST_BATCH = 64  # recordings that the classifier predicts at once
-UNKNOWN = "unknown"  # the answer for a recording of no class
 SWIFT, SLOW = 0.05, 0.2  # seconds per batch below which batches grow, and above which they shrink
-
-
-class Prediction(NamedTuple):
-    """The prediction for one recording."""
-
-    label: str  #: several as one text, see `audiofw.data.labels.join_labels`
-    probabilities: np.ndarray | None  #: [shape=(classes,)]; None if the model gives none
-    distance: float | None = None  #: from the training clips, see `audiofw.learn.novelty`; None if not measured
-    typicality: float | None = None  #: share of the run's test clips that are at least as strange; None if not known
-
-    def label_or_unknown(self, unknown: float | None) -> str:
-        """The label; or `UNKNOWN` if the typicality is at most ``unknown``."""
-        strange = unknown is not None and self.typicality is not None and self.typicality <= unknown
-        return UNKNOWN if strange else self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +70,14 @@ class Model:
         """The distances and confidences of the run's test clips, out of fold; None if the run has not measured them."""
         return read_reference(self.facts.get("unknown"))
 
-    def predict(self, files: Files, *, unknown: float | None = None, n_jobs: int = -1) -> np.ndarray:
+    def predict(self, recordings: Recordings, *, unknown: float | None = None, n_jobs: int = -1) -> np.ndarray:
         """Predict the class of each recording; several labels are one text, ``cat;dog``, and none is the empty text.
 
         Parameters
         ----------
-        files : path, or sequence of paths
+        recordings : recording, or sequence of recordings
+            Each a path, samples with their rate as ``(y, sr)``, the bytes of a file, or a file opened in binary mode;
+            samples are [shape=(n,) or (channels, n)], as librosa loads them.
         unknown : float, optional
             Answer "unknown" for recordings unlike the training clips; this share of the known ones is lost, if they are
             like the run's test clips. See `typicality`.
@@ -96,14 +86,14 @@ class Model:
 
         Returns
         -------
-        np.ndarray [shape=(files,)] of str
+        np.ndarray [shape=(recordings,)] of str
 
         Raises
         ------
         ConfigError
             If the share is not between 0 and 1, or the run has tested too few clips for it.
         DataError
-            For a file that cannot be used, with its name.
+            For a recording that cannot be used, with its name, or something that is not a recording.
         PluginError
             For a plugin that fails on a file.
 
@@ -118,7 +108,9 @@ class Model:
         """
         if unknown is not None:
             self.check_unknown(unknown)
-        return np.array([prediction.label_or_unknown(unknown) for prediction in self.predictions(files, n_jobs=n_jobs)])
+        return np.array(
+            [prediction.label_or_unknown(unknown) for prediction in self.predictions(recordings, n_jobs=n_jobs)]
+        )
 
     def check_unknown(self, share: float) -> None:
         """Check whether a share of known clips to be lost can be used.
@@ -141,7 +133,7 @@ class Model:
         if (n := len(self.reference.surprises)) < (least := math.ceil(1 / share - 1e-9) - 1):
             raise ConfigError(f"unknown={share:g}: needs {least} test clips, and the run has tested {n}")
 
-    def typicality(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
+    def typicality(self, recordings: Recordings, *, n_jobs: int = -1) -> np.ndarray:
         """Compute how typical each recording is: the share of the run's test clips that are at least as strange.
 
         Strange is what is far from the training clips and, with one label per clip, predicted with little confidence;
@@ -149,19 +141,19 @@ class Model:
 
         Parameters
         ----------
-        files, n_jobs
+        recordings, n_jobs
             As for `predict`.
 
         Returns
         -------
-        np.ndarray [shape=(files,)]
+        np.ndarray [shape=(recordings,)]
 
         Raises
         ------
         ConfigError
             If the run has not measured it.
         DataError
-            For a file that cannot be used, with its name.
+            For a recording that cannot be used, with its name, or something that is not a recording.
 
         Examples
         --------
@@ -173,19 +165,19 @@ class Model:
         """
         if self.reference is None:
             raise ConfigError("typicality: the model has not learnt it; train again, with unknown=true")
-        return np.array([prediction.typicality for prediction in self.predictions(files, n_jobs=n_jobs)])
+        return np.array([prediction.typicality for prediction in self.predictions(recordings, n_jobs=n_jobs)])
 
-    def predict_proba(self, files: Files, *, n_jobs: int = -1) -> np.ndarray:
+    def predict_proba(self, recordings: Recordings, *, n_jobs: int = -1) -> np.ndarray:
         """Predict the probability of each class for each recording.
 
         Parameters
         ----------
-        files, n_jobs
+        recordings, n_jobs
             As for `predict`.
 
         Returns
         -------
-        np.ndarray [shape=(files, n_classes)]
+        np.ndarray [shape=(recordings, n_classes)]
             Columns in the order of ``classes_``; each row sums to 1, unless a recording may have several labels.
 
         Raises
@@ -193,7 +185,7 @@ class Model:
         PluginError
             If the model has no probabilities.
         DataError
-            For a file that cannot be used, with its name.
+            For a recording that cannot be used, with its name, or something that is not a recording.
 
         Examples
         --------
@@ -205,17 +197,17 @@ class Model:
         >>> model.classes_[probabilities.argmax(axis=1)].tolist()
         ['cat', 'dog']
         """
-        rows = [prediction.probabilities for prediction in self.predictions(files, n_jobs=n_jobs)]
+        rows = [prediction.probabilities for prediction in self.predictions(recordings, n_jobs=n_jobs)]
         if None in [row if row is None else True for row in rows]:
             raise PluginError("gives no probabilities: use predict", plugin=f"model={self.facts['model']['name']}")
         return np.array(rows)
 
-    def predict_set(self, files: Files, *, coverage: float = 0.9, n_jobs: int = -1) -> list[list[str]]:
+    def predict_set(self, recordings: Recordings, *, coverage: float = 0.9, n_jobs: int = -1) -> list[list[str]]:
         """Predict a set of labels for each recording that contains the true one with a given coverage (conformal).
 
         Parameters
         ----------
-        files, n_jobs
+        recordings, n_jobs
             As for `predict`.
         coverage : float
             Share of sets that contain the true label, for recordings like those that the run tested; see
@@ -231,7 +223,7 @@ class Model:
         ConfigError
             If the coverage is not between 0 and 1, the model has no probabilities, or it predicts several labels.
         DataError
-            For a file that cannot be used, with its name.
+            For a recording that cannot be used, with its name, or something that is not a recording.
 
         Examples
         --------
@@ -241,7 +233,158 @@ class Model:
         [['cat'], ['dog']]
         """
         least = self.least_probability(coverage)
-        return [self.labels(row, least) for row in self.predict_proba(files, n_jobs=n_jobs)]
+        return [self.labels(row, least) for row in self.predict_proba(recordings, n_jobs=n_jobs)]
+
+    def timeline(
+        self,
+        recordings: Recordings,
+        *,
+        window: float | None = None,
+        hop: float | None = None,
+        threshold: float | None = None,
+        min_confidence: float = 0.0,
+        unknown: float | None = None,
+        background: bool = False,
+        n_jobs: int = -1,
+    ) -> list[list[Segment]]:
+        """Label recordings over time, as ``audiofw predict --window`` does.
+
+        Parameters
+        ----------
+        recordings : recording, or sequence of recordings
+            As for `predict`; of any length.
+        window, hop : float, optional
+            Length of a window, and time from one to the next, in seconds; by default as the model was trained, if it
+            was on windows, and without overlap.
+        threshold : float, optional
+            No segment below this probability.
+        min_confidence : float
+            "unknown" below this probability.
+        unknown : float, optional
+            As for `predict`.
+        background : bool
+            Also the segments of the model's background class.
+        n_jobs : int
+            Number of workers, for the windows of a recording.
+
+        Returns
+        -------
+        list of list of Segment
+            For each recording: ``start`` and ``end`` in seconds, ``label``, its mean ``confidence``, and ``error``, why
+            there is none for a stretch that could not be used.
+
+        Raises
+        ------
+        ConfigError
+            Without a window, for a model that was not trained on windows; see also `predict`.
+        DataError
+            For a recording of which nothing can be used, with its name.
+        PluginError
+            For a plugin that fails.
+
+        Examples
+        --------
+        >>> import audiofw, numpy, soundfile
+        >>> cat, sr = soundfile.read("pets/cat/0.wav")
+        >>> dog, sr = soundfile.read("pets/dog/0.wav")
+        >>> model = audiofw.load_model("run")
+        >>> (segments,) = model.timeline((numpy.concatenate([cat, dog]), sr), window=0.3)
+        >>> [(one.start, one.end, one.label) for one in segments]
+        [(0.0, 0.3, 'cat'), (0.3, 0.6, 'dog')]
+        """
+        way = self._way(window, hop, threshold, min_confidence, unknown, background)
+        labeller = self.labeller(way, n_jobs=n_jobs)
+        with as_files(recordings) as sounds, _PROCESSES if self.unit.holds_gil else nullcontext():
+            return [labelled_whole(labeller, sound) for sound in sounds]
+
+    def listen(
+        self,
+        blocks: Iterable[np.ndarray],
+        sr: float,
+        *,
+        window: float | None = None,
+        hop: float | None = None,
+        unknown: float | None = None,
+    ) -> Iterator[Answer]:
+        """Label a stream as it comes in, such as a microphone's: one answer for each window, when it ends.
+
+        Each window is resampled by itself, so the answer is that of `predict` for a file with these samples.
+
+        Parameters
+        ----------
+        blocks : iterable of np.ndarray [shape=(n,) or (channels, n)]
+            Floating-point samples, in blocks of any length.
+        sr : float
+            Their sampling rate in Hz.
+        window, hop : float, optional
+            In seconds, as for `timeline`; without windows in training, a window has the length of a clip.
+        unknown : float, optional
+            As for `predict`.
+
+        Yields
+        ------
+        Answer
+            ``start`` and ``end`` in seconds since the first sample, ``label``, ``probabilities`` (None if the model has
+            none), and ``error``, why there is no label, e.g. for digital silence.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If the window's length is not known, or a block does not hold samples.
+        PluginError
+            For a plugin that fails.
+
+        Examples
+        --------
+        >>> import audiofw, soundfile
+        >>> model = audiofw.load_model("run")
+        >>> y, sr = soundfile.read("pets/cat/0.wav")
+        >>> blocks = (y[start : start + 1000] for start in range(0, len(y), 1000))
+        >>> [answer.label for answer in model.listen(blocks, sr, window=0.1)]
+        ['cat', 'cat', 'cat']
+        """
+        way = self._way(window or self._clip_length(), hop, None, 0.0, unknown, True)
+        return listen(self.unit, self._prediction_of, blocks, sr, way)
+
+    def _clip_length(self) -> float | None:
+        return None if "timeline" in self.facts else self.unit.segments.duration
+
+    def _prediction_of(self, made: np.ndarray | Lost) -> Prediction | Lost:
+        return self._classify_each([made])[0]
+
+    def _way(
+        self,
+        window: float | None,
+        hop: float | None,
+        threshold: float | None,
+        min_confidence: float,
+        unknown: float | None,
+        background: bool,
+    ) -> Way:
+        """Choose how recordings are labelled over time."""
+        if unknown is not None:
+            self.check_unknown(unknown)
+        check_times(window, hop)
+        way = choose_way(
+            self.facts.get("timeline"),
+            [str(name) for name in self.classes_],
+            self.thresholds,
+            window=window,
+            hop=hop,
+            threshold=threshold,
+            min_confidence=min_confidence,
+            unknown=unknown,
+            background=background,
+        )
+        if way is None:
+            raise ConfigError("window=None: the model was not trained on windows; give their length in seconds")
+        return way
+
+    def labeller(
+        self, way: Way, *, n_jobs: int = -1, cache: RecipeCache | None = None, keeps_windows: bool = False
+    ) -> Labeller:
+        """Make what labels recordings over time; see `audiofw.bundle.labelling.Labeller`."""
+        return Labeller(self.unit, self.stream, self.classes_, self.thresholds, way, n_jobs, cache, keeps_windows)
 
     def least_probability(self, coverage: float) -> float:
         """Find the lowest probability of a label in a prediction set; see `predict_set`.
@@ -277,20 +420,21 @@ class Model:
         chosen = label_sets(probabilities[None], least)[0]
         return [str(self.classes_[i]) for i in order if chosen[i]]
 
-    def predictions(self, files: Files, *, n_jobs: int = -1) -> list[Prediction]:
+    def predictions(self, recordings: Recordings, *, n_jobs: int = -1) -> list[Prediction]:
         """Predict everything about each recording at once; see `predict`."""
-        paths = [Path(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
-        if not paths:
-            raise DataError("no files to predict")
-        n_jobs = 1 if len(paths) == 1 else n_jobs
-        made = []
+        with as_files(recordings) as sounds, _PROCESSES if self.unit.holds_gil else nullcontext():
+            return self.classify(self._rows(sounds, 1 if len(sounds) == 1 else n_jobs))
+
+    def _rows(self, sounds: Sequence[NamedFile], n_jobs: int) -> list[np.ndarray]:
+        """Extract the feature vectors of each recording; the first that cannot be used raises its error."""
+        made, paths = [], [sound.path for sound in sounds]
         with closing(outcomes(self.unit, paths, n_jobs=n_jobs, processes=self.unit.holds_gil)) as results:
-            for path, result in zip(paths, results, strict=True):
+            for sound, result in zip(sounds, results, strict=True):
                 if isinstance(fitted := self.fit_width(result), Lost):
-                    fitted.error.clip = str(path)
+                    fitted.error.clip = sound.name
                     raise fitted.error
                 made.append(fitted)
-        return self.classify(made)
+        return made
 
     def fit_width(self, made: np.ndarray | Lost) -> np.ndarray | Lost:
         """Pad a recording's feature vectors, as the unit extracts them, to the width of the classifier."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.model import UNKNOWN, Prediction
+from audiofw.bundle.prediction import UNKNOWN, Prediction
 from audiofw.parallel.executors import Lost
 
 

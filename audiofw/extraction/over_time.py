@@ -72,7 +72,7 @@ def windows(
     """
     with opened(path) as file:
         sr = sample_rate or file.samplerate
-        yield from _cut(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
+        yield from cut_windows(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
         if file.missing:
             yield Gap(*file.missing, file.notes[0])
 
@@ -99,7 +99,13 @@ def _resampled(blocks: Iterator[np.ndarray], sr: int, target: int) -> Iterator[n
     yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
 
-def _cut(blocks: Iterator[np.ndarray], sr: int, seconds: float, hop: float) -> Iterator[Window]:
+def cut_windows(
+    blocks: Iterator[np.ndarray], sr: int, seconds: float, hop: float, *, rest: bool = True
+) -> Iterator[Window]:
+    """Cut a stream of samples into windows, each as soon as its last sample has come.
+
+    With ``rest``, what is left at the end is a shorter window, and no samples at all are an error.
+    """
     size, at, number, start = math.ceil(seconds * sr), 0, 0, 0  # the samples in memory begin at `at`
     held, end = np.zeros(0, dtype=np.float32), 0
     for block in blocks:
@@ -110,6 +116,8 @@ def _cut(blocks: Iterator[np.ndarray], sr: int, seconds: float, hop: float) -> I
             number, start = number + 1, round((number + 1) * hop * sr)
         drop = min(max(start - at, 0), held.size)
         at, held = at + drop, held[drop:]
+    if not rest:
+        return
     if start < at + held.size and end < at + held.size:  # include the end
         yield Window(number, (at + held.size) / sr, held[start - at :].copy(), sr)
     elif not number:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.bundle.model import UNKNOWN, Model
+from audiofw.bundle.model import Model
+from audiofw.bundle.prediction import UNKNOWN
 from audiofw.data.labels import split_labels
 from audiofw.report import media
 from audiofw.serve.service import ServedAnswer, UploadLimits

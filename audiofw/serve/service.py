@@ -14,7 +14,8 @@ import soundfile
 
 from audiofw.audio.decode import BLOCK, Reader
 from audiofw.audio.load import load, opened
-from audiofw.bundle.model import UNKNOWN, Model
+from audiofw.bundle.model import Model
+from audiofw.bundle.prediction import UNKNOWN
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
 from audiofw.system.atomic import write_whole
 from audiofw.system.scratch import scratch_folder

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiofw.bundle.model import Prediction
+from audiofw.bundle.prediction import Prediction
 from audiofw.bundle.timeline import cells
 from audiofw.evaluation.detection import PLAIN, Moments, Rule, average, detect, read_rule
 from audiofw.parallel.executors import Lost

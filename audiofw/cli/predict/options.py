@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiofw.bundle.labelling import MOST_WINDOWS, choose_way
 from audiofw.cli.arguments import OneLineParser, seconds, share, whole_number, workers
 from audiofw.cli.predict.formats import FORMATS, OF_ONE, SUFFIXES
 from audiofw.data.inputs import is_one
 from audiofw.errors import ConfigError
-from audiofw.evaluation.detection import Rule, read_rule
 
 if TYPE_CHECKING:
     import numpy as np
-
-MOST_WINDOWS = 100  # that contain the same moment
 
 EXAMPLES = """\
 audiofw predict outputs/2026-01-31/12-00-00 clip.wav folder/ 'more/*.flac' > predictions.csv
@@ -90,7 +87,7 @@ def settle(
     Parameters
     ----------
     options : argparse.Namespace
-        As `read_options` gives them; updated, with ``rule`` and ``none``, the name of the background class.
+        As `read_options` gives them; updated, with the ``way`` in which recordings are labelled over time, if they are.
     timeline : mapping, optional
         From the bundle.
     classes : sequence of str
@@ -103,23 +100,16 @@ def settle(
     ConfigError
         For options that cannot be combined.
     """
-    options.rule, options.none, options.exclusive = None, None, True
-    if timeline and not options.whole:
-        options.none, options.exclusive = timeline["background"], timeline["exclusive"]
-        own = None if thresholds is None else dict(zip(classes, thresholds.tolist(), strict=True))
-        options.rule = _rule(timeline["rule"], options, classes, own) if not options.window else None
-        options.hop = options.hop or (timeline["hop"] if not options.window else None)
-        options.window = options.window or timeline["window"]
+    options.way = choose_way(
+        None if options.whole else timeline,
+        classes,
+        thresholds,
+        **{name: getattr(options, name) for name in ("window", "hop", "threshold")},
+        **{name: getattr(options, name) for name in ("background", "min_confidence", "unknown")},
+    )
+    if options.way:
+        options.window, options.hop = options.way.window, options.way.hop
     check(options)
-
-
-def _rule(
-    facts: Mapping[str, Any], options: argparse.Namespace, classes: Sequence[str], own: Mapping[str, float] | None
-) -> Rule:
-    rule = read_rule(facts)
-    if options.threshold is None:
-        return rule if own is None else replace(rule, thresholds=own)
-    return replace(rule, thresholds=dict.fromkeys(classes, options.threshold))
 
 
 def check(options: argparse.Namespace) -> None:

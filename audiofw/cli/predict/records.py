@@ -7,23 +7,18 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from audiofw.bundle.model import UNKNOWN, Model, Prediction
-from audiofw.bundle.timeline import Segment, cells, segments, shares_of
+from audiofw.bundle.labelling import Unread
+from audiofw.bundle.model import Model
+from audiofw.bundle.prediction import UNKNOWN, Prediction
+from audiofw.bundle.timeline import Segment
 from audiofw.cache.store import RecipeCache
 from audiofw.cli.predict.formats import Record
 from audiofw.data.inputs import Sound
 from audiofw.errors import AudiofwError, ConfigError, DataError
-from audiofw.evaluation.detection import PLAIN, Found, Moments, Rule, average, detect
-from audiofw.extraction.over_time import Gap, rows_over_time
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
-
-Heard = tuple[int, float, Prediction | Lost]
-"""A window's number, its end in seconds, and its prediction."""
 
 Said = tuple[Record, AudiofwError | None]
 """A record, and why it has no answer, if so."""
@@ -149,21 +144,14 @@ class Clips:
         return [*labels, *given, record.get("error", "")]
 
 
-class Unread(NamedTuple):
-    """A stretch of a recording that could not be read; None for a bound that is not known."""
-
-    start: float | None  #: seconds
-    end: float | None
-    reason: str
-
-    def as_record(self) -> Record:
-        bounds = {"start": self.start, "end": self.end}
-        return {key: round(at, 6) for key, at in bounds.items() if at is not None} | {"error": self.reason}
+def _unread_record(stretch: Unread) -> Record:
+    bounds = {"start": stretch.start, "end": stretch.end}
+    return {key: round(at, 6) for key, at in bounds.items() if at is not None} | {"error": stretch.reason}
 
 
 def _as_record(segment: Segment) -> Record:
     if segment.error:
-        return Unread(segment.start, segment.end, segment.error).as_record()
+        return _unread_record(Unread(segment.start, segment.end, segment.error))
     start, end, label, confidence, _ = segment
     return {"start": round(start, 6), "end": round(end, 6), "label": label, "confidence": round(confidence, 6)}
 
@@ -183,12 +171,9 @@ class Timeline:
     columns = ("path", "start", "end", "label", "confidence", "error")
 
     def __init__(self, model: Model, options: argparse.Namespace, cache: RecipeCache | None = None) -> None:
-        self._model = model
-        self._options = options
-        self._cache = cache
-        self._seconds, self._hop = options.window, options.hop or options.window
-        self._windows: list[Heard] = []
-        self.classes = [str(name) for name in model.classes_]
+        self._labeller = model.labeller(options.way, n_jobs=options.n_jobs, cache=cache, keeps_windows=options.scores)
+        self.classes = self._labeller.names
+        self.window_scores = self._labeller.window_scores
         self.length = 0.0  #: of the last recording, seconds
         self.highest = (model.unit.sample_rate or 44100) / 2  #: frequency that the model can hear, Hz
         check_unknown(model, options)
@@ -201,124 +186,17 @@ class Timeline:
         """Pass records on, see `refuse_hopeless`."""
         return refuse_hopeless(said)
 
-    def window_scores(self) -> Iterator[tuple[float, float, np.ndarray]]:
-        """Give start, end and class probabilities of each window of the last recording; NaN if there are none."""
-        for number, end, prediction in self._windows:
-            yield number * self._hop, end, self._shares(prediction)
-
-    def _shares(self, prediction: Prediction | Lost) -> np.ndarray:
-        if isinstance(prediction, Lost):
-            return np.full(len(self.classes), np.nan)
-        return shares_of(prediction, self._model.classes_)
-
     def said(self, sound: Sound) -> Iterator[Said]:
         """Predict one recording: a record for each segment, and for each stretch that could not be used."""
         self.length = 0.0
         unread = [] if sound.path else [Unread(None, None, sound.reason)]
         bugs: list[AudiofwError] = []
         if sound.path:
-            for segment in self._segments(sound.path, unread, bugs):
+            for segment in self._labeller.label(sound.path, unread, bugs):
                 yield {"path": sound.name, **_as_record(segment)}, _error(sound.name, segment.error, bugs)
+            self.length = self._labeller.length
         for stretch in unread:
-            yield {"path": sound.name, **stretch.as_record()}, _error(sound.name, stretch.reason, bugs)
-
-    def _segments(self, path: Path, unread: list[Unread], bugs: list[AudiofwError]) -> Iterator[Segment]:
-        options = self._options
-        with closing(self._heard(path, unread, bugs)) as heard:
-            if options.rule is None and not options.scores:
-                yield from self._labelled(heard)
-                return
-            self._windows = list(heard)
-        if options.rule is None:
-            yield from self._labelled(self._windows)
-        else:
-            lost = (each for each in self._labelled(self._windows) if each.error)
-            yield from sorted([*lost, *self._events(options.rule)])
-
-    def _labelled(self, heard: Iterable[Heard]) -> Iterator[Segment]:
-        """Merge neighbouring stretches with the same label."""
-        options, classes = self._options, self._model.classes_
-        found = segments(
-            cells(heard, classes, self._seconds, self._hop),
-            classes,
-            threshold=options.threshold or 0.0,
-            min_confidence=options.min_confidence,
-            thresholds=self._model.thresholds,
-            unknown=options.unknown,
-        )
-        return (each for each in found if self._is_wanted(each.label))
-
-    def _is_wanted(self, label: str) -> bool:
-        return self._options.background or label != self._options.none
-
-    def _events(self, rule: Rule) -> Iterator[Segment]:
-        """Find events as was chosen when the model was trained, and the background between them if it is wanted."""
-        if not self._windows:
-            return
-        options, scores = self._options, np.array([self._shares(prediction) for _, _, prediction in self._windows])
-        ends = np.array([end for _, end, _ in self._windows])
-        moments = average(scores, ends, self._seconds, self._hop)
-        found = detect(moments, rule, self.classes, background=options.none, exclusive=options.exclusive)
-        for start, end, of, share in zip(*found.events, found.confidence, strict=True):
-            sure = share >= options.min_confidence and not self._is_strange(start, end)
-            label = self.classes[of] if sure else UNKNOWN
-            yield Segment(float(start), float(end), label, float(share))
-        if options.background and options.none:
-            yield from self._between(moments, found)
-
-    def _is_strange(self, start: float, end: float) -> bool:
-        """Whether the windows over an event are, on average, too unlike the training clips."""
-        over = [
-            prediction.typicality
-            for number, until, prediction in self._windows
-            if not isinstance(prediction, Lost) and number * self._hop < end and until > start
-        ]
-        typical = [each for each in over if each is not None]
-        unknown = self._options.unknown
-        return unknown is not None and bool(typical) and float(np.mean(typical)) <= unknown
-
-    def _between(self, moments: Moments, found: Found) -> Iterator[Segment]:
-        """Give the stretches outside all events, with the mean probability of the background."""
-        of = self.classes.index(self._options.none)
-        inside = np.isnan(moments.scores[:, of])
-        for start, end in zip(found.events.starts, found.events.ends, strict=True):
-            inside |= (moments.starts < end - 1e-9) & (moments.ends > start + 1e-9)
-        shares = np.where(inside, 0.0, 1.0)[:, None]
-        quiet = detect(moments._replace(scores=shares), PLAIN, [self._options.none])
-        for start, end in zip(quiet.events.starts, quiet.events.ends, strict=True):
-            within = (moments.starts >= start) & (moments.ends <= end)
-            yield Segment(float(start), float(end), self._options.none, float(moments.scores[within, of].mean()))
-
-    def _heard(self, path: Path, unread: list[Unread], bugs: list[AudiofwError]) -> Generator[Heard, None, None]:
-        """Predict each window in order; unreadable stretches and a plugin's bug are appended to the two lists."""
-        ends = deque[float]()
-
-        def each() -> Iterator[np.ndarray | Lost]:
-            end = None
-            rows = rows_over_time(
-                path,
-                self._model.unit,
-                self._seconds,
-                self._hop,
-                n_jobs=self._options.n_jobs,
-                recipe_cache=self._cache,
-            )
-            try:
-                with closing(rows):
-                    for row in rows:
-                        if isinstance(row, Gap):
-                            unread.append(Unread(*row))
-                        else:
-                            self.length = end = row.end
-                            ends.append(end)
-                            yield row.made
-            except DataError as error:
-                unread.append(Unread(end, None, str(error)))
-
-        for number, prediction in enumerate(self._model.stream(each())):
-            if isinstance(prediction, Lost) and not prediction.error.costs_a_clip and not bugs:
-                bugs.append(prediction.error)
-            yield number, ends.popleft(), prediction
+            yield {"path": sound.name, **_unread_record(stretch)}, _error(sound.name, stretch.reason, bugs)
 
     def flatten(self, record: Record) -> list[Any]:
         """Give a record's values for the columns."""

@@ -22,7 +22,7 @@ from gates import PATIENCE, PYTHONPATH
 import audiofw as fw
 from audiofw.audio.load import load, load_stretch
 from audiofw.audio.stretch import as_stretch
-from audiofw.bundle.model import Prediction
+from audiofw.bundle.prediction import Prediction
 from audiofw.bundle.timeline import Cell, cells, segments
 from audiofw.extraction.over_time import windows
 from audiofw.parallel.executors import Lost

@@ -120,7 +120,7 @@ def test_features_that_were_kept_give_the_same_timeline(audiofw, trained, scene,
 def test_a_threshold_and_a_window_of_ones_own_are_taken(audiofw, trained, scene):
     options = read_options(["run", "x.wav", "--threshold", "0.7"])
     settle(options, fw.load_model(trained).facts["timeline"], ["background", "high", "low"])
-    assert set(options.rule.thresholds.values()) == {0.7}
+    assert set(options.way.rule.thresholds.values()) == {0.7}
     outcome = audiofw("predict", str(trained), "night/a/rec.wav", "--window", "1", "--hop", "0.5", "--format", "json")
     rows = json.loads(outcome.out)
     assert {row["label"] for row in rows} == {"low", "high"}
