@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import unquote
 
 from audiofw.data.annotations.columns import check_times
 from audiofw.data.annotations.rows import Annotation, Flaw
-from audiofw.data.annotations.textgrid import chosen_tiers
-from audiofw.errors import DataError, one_line
+from audiofw.data.annotations.tiers import chosen_tiers, opening
+from audiofw.errors import DataError
 
 SUFFIX = ".eaf"
 
@@ -28,7 +27,10 @@ def read_elan(path: Path, chosen: Mapping[str, str]) -> Iterator[Annotation | Fl
     ConfigError
         For a tier that the file lacks.
     """
-    document = _opened(path)
+    with opening(path, "an ELAN document", "pympi"):
+        import pympi
+
+        document = pympi.Eaf(str(path), suppress_version_warning=True)
     media = [each.get("RELATIVE_MEDIA_URL") or each.get("MEDIA_URL", "") for each in document.media_descriptors]
     recording = PurePosixPath(unquote(media[0])).name if len(media) == 1 else ""
     for tier in chosen_tiers(path, list(document.tiers), chosen):
@@ -43,16 +45,3 @@ def read_elan(path: Path, chosen: Mapping[str, str]) -> Iterator[Annotation | Fl
                 yield Annotation(recording, start / 1000, end / 1000, label.strip(), source=path, line=where)
             except DataError as error:
                 yield Flaw(path, where, str(error))
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import pympi
-    except ImportError as error:
-        raise DataError(f"{path}: ELAN's documents need pympi: pip install 'audiofw[annotations]'") from error
-    try:
-        return pympi.Eaf(str(path), suppress_version_warning=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # pympi raises whatever its parser meets
-        raise DataError(f"{path}: not an ELAN document, or damaged: {one_line(error)}") from error

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from audiofw.data.annotations.rows import Annotation, Flaw, one_cell
-from audiofw.data.labels import listing
-from audiofw.errors import ConfigError, DataError, nearest, one_line
+from audiofw.data.annotations.tiers import chosen_tiers, opening
 
 SUFFIX = ".textgrid"
 SHORTEST = 1e-6  # seconds of an interval
@@ -27,7 +25,10 @@ def read_textgrid(path: Path, chosen: Mapping[str, str]) -> Iterator[Annotation 
     ConfigError
         For a tier that the file lacks.
     """
-    grid = _opened(path)
+    with opening(path, "a TextGrid", "praatio"):
+        from praatio import textgrid
+
+        grid = textgrid.openTextgrid(str(path), False, reportingMode="silence", duplicateNamesMode="rename")
     wanted = chosen_tiers(path, grid.tierNames, chosen)
     for tier in grid.tiers:
         if tier.name not in wanted:
@@ -39,29 +40,6 @@ def read_textgrid(path: Path, chosen: Mapping[str, str]) -> Iterator[Annotation 
             elif label:
                 where = f"tier {tier.name!r}, interval from {entry.start:g} s"
                 yield Annotation("", entry.start, entry.end, label, source=path, line=where)
-
-
-def _opened(path: Path) -> Any:
-    try:
-        from praatio import textgrid
-    except ImportError as error:
-        raise DataError(f"{path}: TextGrids need praatio: pip install 'audiofw[annotations]'") from error
-    try:
-        return textgrid.openTextgrid(str(path), False, reportingMode="silence", duplicateNamesMode="rename")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # praatio raises whatever its parser meets
-        raise DataError(f"{path}: not a TextGrid, or damaged: {one_line(error)}") from error
-
-
-def chosen_tiers(path: Path, tiers: tuple[str, ...] | list[str], chosen: Mapping[str, str]) -> list[str]:
-    """List the tiers to read: all, or the one that ``data.columns.label`` names."""
-    wanted = chosen.get("label")
-    if wanted and wanted not in tiers:
-        raise ConfigError(
-            f"{path}: no tier {wanted!r}{nearest(wanted, tiers)} for data.columns.label; tiers: {listing(tiers)}"
-        )
-    return [wanted] if wanted else list(tiers)
 
 
 def textgrid_text(rows: Iterable[Annotation], seconds: float) -> str:
