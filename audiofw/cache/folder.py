@@ -51,10 +51,11 @@ class Entry(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """Number of files removed, and their size on disk in bytes."""
+    """Number of files removed, their size on disk in bytes, and the files that the system refused to remove."""
 
     files: int
     size: int
+    refused: list[OSError]
 
 
 def entry_path(recipe_folder: str | Path, digest: str) -> str:
@@ -212,6 +213,8 @@ def clear_folder(folder: Path) -> Freed:
     """Remove all files of the cache, and the folder itself if nothing else is left in it."""
     freed = _remove(_as_entries(_all_files(folder), _ours))
     _remove_empty(folder)
+    if freed.refused:  # what is left is still a cache
+        return freed
     for name in (INDEX, SIZES, TAG):
         (folder / name).unlink(missing_ok=True)
     _remove_folder(folder)
@@ -278,12 +281,16 @@ def _surplus(stored: list[Entry], limit: float) -> Iterator[Entry]:
 
 
 def _remove(unwanted: Iterable[Entry]) -> Freed:
-    files = size = 0
+    files, size, refused = 0, 0, []
     for stored in list(unwanted):
-        with suppress(OSError):
+        try:
             Path(stored.path).unlink()
             files, size = files + 1, size + stored.size
-    return Freed(files, size)
+        except FileNotFoundError:  # another process was faster
+            pass
+        except OSError as error:
+            refused.append(error)
+    return Freed(files, size, refused)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ from audiofw.cache.folder import (
     remove_unused_entries,
 )
 from audiofw.cli.arguments import OneLineParser, amount
-from audiofw.errors import ConfigError
+from audiofw.errors import ConfigError, DataError
+from audiofw.system.faults import reason
 from audiofw.system.paths import cache_root
 from audiofw.system.tables import new_table, open_console, show_size
 
@@ -126,14 +127,18 @@ def _explain(options: argparse.Namespace, folder: Path, console: Console) -> int
 
 def _gc(options: argparse.Namespace, folder: Path, console: Console) -> int:
     """Remove leftovers of killed runs and, with the options, old or excess features."""
-    table = new_table("removed", "files", "size", right=2)
+    removed = {}
     if options.older_than is not None:
-        freed = remove_unused_entries(folder, time.time() - options.older_than * DAY)
-        table.add_row(f"unused for {options.older_than:g} days", *_show(freed))
+        since = time.time() - options.older_than * DAY
+        removed[f"unused for {options.older_than:g} days"] = remove_unused_entries(folder, since)
     if options.max_gb is not None:
-        table.add_row(f"beyond {options.max_gb:g} GB", *_show(evict_entries(folder, options.max_gb * GB)))
-    table.add_row("leftovers of killed runs", *_show(remove_leftovers(folder)))
+        removed[f"beyond {options.max_gb:g} GB"] = evict_entries(folder, options.max_gb * GB)
+    removed["leftovers of killed runs"] = remove_leftovers(folder)
+    table = new_table("removed", "files", "size", right=2)
+    for what, freed in removed.items():
+        table.add_row(what, *_show(freed))
     console.print(table)
+    _raise_refused(removed.values())
     return 0
 
 
@@ -149,9 +154,11 @@ def _clear(options: argparse.Namespace, folder: Path, console: Console) -> int:
     if not (options.yes or _agreed(folder)):
         console.print("nothing was removed")
         return 1
-    files, size = _show(clear_folder(folder))
-    kept = f"; other files in {folder} were kept" if folder.exists() else ""
+    freed = clear_folder(folder)
+    files, size = _show(freed)
+    kept = f"; other files in {folder} were kept" if folder.exists() and not freed.refused else ""
     console.print(f"removed {files} files, {size}{kept}", soft_wrap=True)
+    _raise_refused([freed])
     return 0
 
 
@@ -199,6 +206,15 @@ def _in_short(part: Any) -> str:
     options = part.get("options")
     chosen = options.items() if isinstance(options, Mapping) else ()
     return " ".join([str(part.get("name", "unknown")), *(f"{key}={value}" for key, value in chosen)])
+
+
+def _raise_refused(removed: Iterable[Freed]) -> None:
+    """Raise DataError for files that the system refused to remove."""
+    refused = [error for freed in removed for error in freed.refused]
+    if refused:
+        more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+        said = f"cannot be removed: {reason(refused[0])}; try again once that is mended"
+        raise DataError(f"{refused[0].filename}{more}: {said}")
 
 
 def _show(freed: Freed) -> tuple[str, str]:

@@ -585,7 +585,7 @@ def test_reading_marks_an_entry_as_used_at_most_once_an_hour(folder, clip):
 
 def test_unused_recipe_goes_with_its_last_vector(folder, tmp_path):
     fill(folder, tmp_path, 4)
-    assert cache_folder.remove_unused_entries(folder, time.time() - 2.5 * DAY) == (2, 2 * 4096)
+    assert cache_folder.remove_unused_entries(folder, time.time() - 2.5 * DAY) == (2, 2 * 4096, [])
     assert cache_folder.remove_unused_entries(folder, time.time()).files == 2
     cache_folder.remove_leftovers(folder)
     assert cache_folder.recipe_folders(folder) == []

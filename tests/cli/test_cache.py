@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -228,6 +229,24 @@ def test_clear_removes_all_that_is_ours_and_nothing_else(audiofw, filled, tmp_pa
     assert all(file.read_text() == "precious" for file in theirs)
     assert entries(filled) == []
     assert not (filled / cache_folder.INDEX).exists()
+
+
+@pytest.mark.parametrize("words", [["clear", "--yes"], ["gc", "--max-gb=0"]])
+def test_files_that_cannot_be_removed_are_an_error(audiofw, filled, monkeypatch, words):
+    held, unlink = entries(filled)[0], Path.unlink
+
+    def refuse(path: Path, **options: bool) -> None:
+        if path == held:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    outcome = audiofw("cache", *words)
+    assert outcome.code == 1
+    assert f"{held}: cannot be removed: Permission denied; try again" in outcome.err
+    assert entries(filled) == [held]
+    monkeypatch.undo()
+    assert audiofw("cache", *words).code == 0  # it is still marked as a cache
 
 
 def test_clear_leaves_no_empty_folder(audiofw, filled):
