@@ -122,6 +122,8 @@ def run_and_sounds(tmp_path_factory) -> Path:
     for name in ("clip.wav", "folder/a.wav", "more/b.flac", "archive/c.wav"):
         write_wav(folder / name, tone(900, 0.6))  # libsndfile checks the content, not the name
     write_wav(folder / "long.wav", tone(900, 4))
+    shutil.make_archive(str(folder / "pets"), "zip", folder / "sounds")
+    (folder / "more.csv").write_text("path\nclip.wav\n")
     return folder
 
 

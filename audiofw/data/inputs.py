@@ -1,4 +1,4 @@
-"""The recordings that ``audiofw predict`` processes: files, folders, glob patterns and stdin."""
+"""The recordings that ``audiofw predict`` processes: files, folders, archives, manifests, glob patterns and stdin."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.audio.discover import sound_below
+from audiofw.audio.discover import AUDIO, clip_name, sound_below
+from audiofw.data.archive import is_archive
+from audiofw.data.manifest import listed_files
+from audiofw.data.unpack import unpack_archive
 from audiofw.errors import AudiofwError, printable
 from audiofw.system.faults import writing_to
 from audiofw.system.scratch import scratch_folder
 
 STDIN = "-"
+MANIFESTS = (".csv", ".tsv")
 NO_SOUND = "no sound in this folder"
 
 
@@ -24,6 +28,7 @@ class Sound(NamedTuple):
     name: str
     path: Path | None
     reason: str = ""
+    below: str = ""  #: its path relative to the archive or manifest that it is from
 
 
 def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[Sound]:
@@ -32,7 +37,8 @@ def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[Sou
     Parameters
     ----------
     words : sequence of str
-        Files, folders (searched recursively), glob patterns such as ``more/**/*.flac``, and ``-`` for stdin.
+        Files, folders (searched recursively), archives (unpacked into the cache), CSV manifests, glob patterns such as
+        ``more/**/*.flac``, and ``-`` for stdin.
     done : container of str
         Names to skip.
     """
@@ -41,13 +47,29 @@ def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[Sou
 
 def count(words: Sequence[str]) -> int | None:
     """Count the recordings if no folder or pattern has to be searched; otherwise None."""
-    return len(words) if all(word == STDIN or Path(word).is_file() for word in words) else None
+    alone = (word == STDIN or (Path(word).is_file() and not _holds_several(Path(word))) for word in words)
+    return len(words) if all(alone) else None
 
 
 def is_one(words: Sequence[str]) -> bool:
     """Whether the words name a single recording, whether or not it exists."""
     word = words[0]
-    return len(words) == 1 and not Path(word).is_dir() and (Path(word).exists() or not glob.has_magic(word))
+    if len(words) != 1 or Path(word).is_dir() or (word != STDIN and _holds_several(Path(word))):
+        return False
+    return Path(word).exists() or not glob.has_magic(word)
+
+
+def _holds_several(path: Path) -> bool:
+    return _is_manifest(path) or _is_packed(path)
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() in MANIFESTS and path.is_file()
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is an archive; recordings, of which there may be thousands, are not opened."""
+    return bool(path.name) and path.suffix.lower() not in AUDIO and path.is_file() and is_archive(path)
 
 
 def _meant(word: str) -> Iterator[Sound]:
@@ -58,6 +80,10 @@ def _meant(word: str) -> Iterator[Sound]:
         yield Sound("", None, "an empty name")
     elif path.is_dir():
         yield from _in_folder(path)
+    elif _is_manifest(path):
+        yield from _in_manifest(path)
+    elif _is_packed(path):
+        yield from _in_archive(path)
     elif path.exists() or not glob.has_magic(word):
         yield Sound(printable(word), path)
     elif found := sorted(glob.glob(word, recursive=True)):  # noqa: PTH207  # the pattern may be absolute
@@ -78,6 +104,33 @@ def _in_folder(folder: Path) -> Iterator[Sound]:
         return
     if empty:
         yield Sound(printable(str(folder)), None, NO_SOUND)
+
+
+def _in_archive(archive: Path) -> Iterator[Sound]:
+    empty, name = True, printable(str(archive))
+    try:
+        folder = unpack_archive(archive)
+        for path in sound_below(folder):
+            empty, below = False, clip_name(path, folder)
+            yield Sound(f"{name}/{below}", path, below=below)
+    except AudiofwError as error:
+        yield Sound(name, None, str(error).removeprefix(f"{archive}: "))
+        return
+    if empty:
+        yield Sound(name, None, "no sound in this archive")
+
+
+def _in_manifest(table: Path) -> Iterator[Sound]:
+    try:
+        root, listed = listed_files(table)
+    except AudiofwError as error:
+        yield Sound(printable(str(table)), None, str(error).removeprefix(f"{table}: "))
+        return
+    for said, path in listed:
+        if path is None:
+            yield Sound(printable(said), None, f"listed in {table}, but missing")
+        else:
+            yield Sound(printable(str(path)), path, below=clip_name(path, root))
 
 
 def _from_stdin() -> Iterator[Sound]:

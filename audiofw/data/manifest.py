@@ -63,6 +63,31 @@ def read_manifest(
     return root, _files(rows), _known(rows), passed
 
 
+def listed_files(path: Path) -> tuple[Path, list[tuple[str, Path | None]]]:
+    """List the recordings of a table, each once, whatever else it says of them; None for one that is missing.
+
+    Returns
+    -------
+    root : Path
+        Where they were found.
+    files : list of (str, Path or None)
+        What the table calls each, and its file.
+
+    Raises
+    ------
+    DataError
+        For a table that cannot be used, or has no column for the path.
+    """
+    header, table = _table(path)
+    folded = {column.lower(): column for column in reversed(header)}
+    column = next((folded[guess] for guess in COLUMNS["path"] if guess in folded), None)
+    if column is None:
+        raise DataError(f"{path}: no column found for the path; name it path or file_name; columns: {listing(header)}")
+    said = [one for one in dict.fromkeys(row.get(column, "") for row in table) if one]
+    root, found = locate(path, said)
+    return root, [(one, found.get(one)) for one in said]
+
+
 def locate(path: Path, listed: Iterable[str], root: str | None = None) -> tuple[Path, dict[str, Path]]:
     """Find the files that a table lists.
 

@@ -20,7 +20,7 @@ EXAMPLES = """\
 audiofw predict outputs/2026-01-31/12-00-00 clip.wav folder/ 'more/*.flac' > predictions.csv
 audiofw predict RUN long.wav --window 3 --hop 1 --format audacity > labels.txt
 cat clip.wav | audiofw predict RUN - --format table --top 3
-audiofw predict RUN archive/ -o predictions.csv --resume
+audiofw predict RUN pets.zip new.csv archive/ -o predictions.csv --resume
 
 A recording that cannot be used gets a line with the reason, and the exit code is then 1. So does one on which a plugin
 fails; a plugin that fails on every recording, or on the first 32, ends the command with one line and exit code 1."""
@@ -42,7 +42,12 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
-    add("sounds", metavar="FILE", nargs="+", help="a file, a folder, a quoted pattern, or - for stdin")
+    add(
+        "sounds",
+        metavar="FILE",
+        nargs="+",
+        help="a file, a folder, an archive, a CSV manifest, a quoted pattern, or - for stdin",
+    )
     add("--format", choices=FORMATS, help="default: by --output's suffix, or csv")
     add("--top", type=whole_number, metavar="N", help="only the N most probable classes")
     add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")

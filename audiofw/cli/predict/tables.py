@@ -84,9 +84,11 @@ def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record],
 
 
 def _relative(sound: Sound, words: Sequence[str]) -> PurePath:
-    """Name a recording's table: as below the folder that it was found in, else as its file, without the suffix."""
+    """Name a recording's table, without the suffix: as below the folder or archive that it is in, else as its file."""
     if sound.name == STDIN or sound.path is None:
         return PurePath("stdin")
+    if sound.below and ".." not in PurePath(sound.below).parts:
+        return PurePath(sound.below).with_suffix("")
     for word in words:
         if word != STDIN and Path(word).is_dir() and sound.path.is_relative_to(word):
             return sound.path.relative_to(word).with_suffix("")

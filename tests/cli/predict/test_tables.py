@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +154,13 @@ def test_a_model_of_clips_says_how_much_of_a_long_recording_it_used(audiofw, tmp
     assert outcome.code == 0
     line = "audiofw: one.wav: 0.6 of 70 s were used (and of 1 more recordings); --window 0.6 labels all of it\n"
     assert outcome.err == line
+
+
+def test_tables_of_an_archive_lie_as_its_recordings_do(audiofw, trained, scene):
+    shutil.make_archive("night", "zip", "night")
+    outcome = audiofw("predict", str(trained), "night.zip", "--format", "audacity", "-o", "tables")
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.relative_to("tables").as_posix() for path in Path("tables").rglob("*.txt")) == [
+        "a/rec.txt",
+        "b/rec.txt",
+    ]
