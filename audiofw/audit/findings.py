@@ -14,7 +14,7 @@ import numpy as np
 
 from audiofw.audio.load import load_stretch
 from audiofw.audio.stretch import Stretch
-from audiofw.audit.fingerprint import ENOUGH_INFO, near_pairs, same_waveform
+from audiofw.audit.fingerprint import ENOUGH_INFO, Match, near_pairs, same_waveform
 from audiofw.audit.leakage import Folds, Sets, leaked
 from audiofw.audit.probe import Probe
 from audiofw.audit.shortcuts import Shortcut, shortcuts
@@ -157,13 +157,13 @@ def _near(
     """
     others = {place for places in identical for place in places[1:]}
     places = [i for i, one in enumerate(probes) if one is not None and i not in others]
-    matches = near_pairs([probes[i].prints for i in places])  # type: ignore[union-attr]
-    pairs = [
-        (places[match.a], places[match.b])
-        for match in matches
-        if clips[places[match.a]].path != clips[places[match.b]].path
-        and (match.info >= ENOUGH_INFO or _sounds_same(clips[places[match.a]], clips[places[match.b]], read))
-    ]
+
+    def is_copy(match: Match) -> bool:
+        a, b = clips[places[match.a]], clips[places[match.b]]
+        return a.path != b.path and (match.info >= ENOUGH_INFO or _sounds_same(a, b, read))
+
+    matches = near_pairs([probes[i].prints for i in places], is_copy)  # type: ignore[union-attr]
+    pairs = [(places[match.a], places[match.b]) for match in matches]
     return _connected(pairs, len(probes))
 
 

@@ -14,7 +14,7 @@ from audiofw.audio.segments import Segments
 from audiofw.audio.stretch import Stretch
 from audiofw.audit import findings
 from audiofw.audit import fingerprint as fingerprints
-from audiofw.audit.findings import audit, find_duplicates, refuse, source_overlap
+from audiofw.audit.findings import _connected, audit, find_duplicates, refuse, source_overlap
 from audiofw.audit.fingerprint import fingerprint, near_pairs, same_waveform
 from audiofw.audit.leakage import effect, leaked
 from audiofw.audit.probe import Probe, Properties, UsedPart, from_vector, probe, to_vector
@@ -155,6 +155,37 @@ def test_many_copies_of_one_sound_are_one_set(clean, tmp_path):
     copies = [write(tmp_path / f"{k}.wav", sound(50) * (1 - k / 20)) for k in range(12)]
     (found,) = find_duplicates(*with_copies(clean, *copies))
     assert found.sets == (tuple(range(N_CLIPS, N_CLIPS + 12)),)
+
+
+@pytest.fixture(scope="module")
+def copied_prints():
+    """Fingerprints of twenty copies each of three sounds in noise, in turn."""
+    rng, sounds = np.random.default_rng(0), [sound(seed, 1.0) for seed in range(3)]
+    noise = rng.standard_normal((60, SR), dtype=np.float32)
+    return [fingerprint(sounds[k % 3] + np.float32(0.002) * noise[k], SR) for k in range(60)]
+
+
+def joined_by(matches):
+    return {frozenset(places) for places in _connected([(match.a, match.b) for match in matches], 60)}
+
+
+def test_copies_are_compared_only_until_they_are_connected(copied_prints):
+    asked = []
+    matches = near_pairs(copied_prints, lambda match: asked.append(match) or True)
+    assert joined_by(matches) == {frozenset(range(k, 60, 3)) for k in range(3)}
+    assert len(matches) == len(asked) == 57
+
+
+def test_pairs_that_are_refused_connect_nothing(copied_prints):
+    assert near_pairs(copied_prints, lambda match: False) == []
+    halves = near_pairs(copied_prints, lambda match: (match.a < 30) == (match.b < 30))
+    assert joined_by(halves) == {frozenset(range(k + start, start + 30, 3)) for k in range(3) for start in (0, 30)}
+
+
+def test_a_search_in_batches_finds_the_same_sets(copied_prints, monkeypatch):
+    monkeypatch.setattr(fingerprints, "MOST_AT_ONCE", 500)
+    monkeypatch.setattr(fingerprints, "MOST_SORTED", 400)
+    assert joined_by(near_pairs(copied_prints, lambda match: True)) == {frozenset(range(k, 60, 3)) for k in range(3)}
 
 
 def test_equal_audio_in_different_files_is_identical(clean, tmp_path):
