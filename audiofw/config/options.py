@@ -49,6 +49,7 @@ class Data:
     annotated: str | None
     background: str | None
     unlabelled: Literal["skip", "background"]
+    recorder: Literal["auto", "none"]
     include: list[str]
     exclude: list[str]
     limit: Count | None

@@ -30,7 +30,9 @@ from audiofw.data.labels import (
 )
 from audiofw.data.limits import Limits
 from audiofw.data.manifest import choose_columns
+from audiofw.data.recorder import Recorded
 from audiofw.data.select import SkipList, leave_out, limit_each, of_classes, read_skip_list
+from audiofw.data.sites import by_site_and_day, read_recorders
 from audiofw.data.source import find_source, list_files
 from audiofw.data.stretches import Cut
 from audiofw.errors import ConfigError
@@ -48,6 +50,7 @@ class Clip(NamedTuple):
     fold: str | None = None  #: the dataset's own fold or split
     start: float | None = None  #: seconds; None, like ``end``: the whole recording
     end: float | None = None
+    recorded: Recorded = Recorded()  #: when, where and with what, as far as its recording says so
 
     @property
     def stretch(self) -> Stretch:
@@ -97,6 +100,7 @@ def find_clips(
     separator: str | None = None,
     annotations: str | None = None,
     cut: Cut = Cut(),  # noqa: B008  # immutable
+    recorder: str = "none",
     on_error: str = "skip",
     max_unpacked_gb: float = 100,
     max_ratio: float = 200,
@@ -134,6 +138,9 @@ def find_clips(
         and end is one itself.
     cut : Cut
         How recordings with such a table become clips.
+    recorder : {"none", "auto"}
+        Whether to read dates and sites that recorders write, and to group clips by them where no groups are given;
+        see `audiofw.data.sites`.
     on_error : {"skip", "raise"}
         Whether rows of these tables that cannot be used are listed in `Dataset.flaws`, or raise an error.
     max_unpacked_gb, max_ratio, max_entries
@@ -185,7 +192,19 @@ def find_clips(
     labels = of_classes({name: clip.label for name, clip in found.items()}, include, exclude, listed.passed, read)
     kept = limit_each(labels, limit, listed.passed, read)
     clips = [found[name]._replace(label=labels[name]) for name in kept]
+    clips = _dated(clips) if recorder == "auto" else clips
     return Dataset(listed.root, clips, dict(sorted(listed.passed.items())), flaws, recordings)
+
+
+def _dated(clips: Sequence[Clip]) -> list[Clip]:
+    """Add when and where clips were recorded and, unless there are groups, group them by it."""
+    if not (known := read_recorders({clip.recording: clip.path for clip in clips})):
+        return [*clips]
+    given = any(clip.group not in (None, clip.recording) for clip in clips)
+    groups = {} if given else by_site_and_day(known, folders=any(clip.is_stretch for clip in clips))
+    return [
+        clip._replace(recorded=known[clip.recording], group=groups.get(clip.recording, clip.group)) for clip in clips
+    ]
 
 
 def _not_skipped(made: Mapping[str, Piece], skipped: SkipList | None, passed: Counter[str]) -> dict[str, Piece]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from audiofw.evaluation.by_group import listed
 from audiofw.evaluation.detection import Found, Rule, detect
 from audiofw.evaluation.events import (
     NONE,
@@ -28,6 +29,9 @@ RECALLS = (0.5, 0.8, 0.9)  # at which false alarms are counted
 POINTS = np.concatenate([[0.001, 0.003], np.linspace(0.01, 0.99, 50), [0.997, 0.999]])  # thresholds tried for that
 
 
+Measure = Callable[[Sequence[Compared]], float]
+
+
 class Heard(NamedTuple):
     """One recording, as a model that was not trained on it hears it."""
 
@@ -37,7 +41,12 @@ class Heard(NamedTuple):
 
 
 def summarise_timelines(
-    heard: Sequence[Heard], classes: Sequence[str], *, background: str | None, exclusive: bool = True
+    heard: Sequence[Heard],
+    classes: Sequence[str],
+    *,
+    background: str | None,
+    exclusive: bool = True,
+    groups: Mapping[str, Mapping[str, str | None]] | None = None,
 ) -> dict[str, Any]:
     """Score timelines as plain Python values, ready for JSON.
 
@@ -50,6 +59,8 @@ def summarise_timelines(
         The class that stands for none; it has no scores of its own.
     exclusive : bool
         Whether only one class can be active at a time.
+    groups : mapping of str to mapping
+        Ways of grouping recordings, see `audiofw.evaluation.by_group`: the group of each, by name.
 
     Returns
     -------
@@ -95,17 +106,29 @@ def summarise_timelines(
             for i, name in enumerate(classes)
             if name != background
         ],
+        "by_group": [
+            _by_group(way, compared, [of.get(one.track.name) for one in heard], values["event_f1"])
+            for way, of in (groups or {}).items()
+        ],
         "n_recordings": len(heard),
         "n_events": int(sum(len(one.truth.starts) for one in compared)),
         "hours": sum(one.seconds for one in compared) / 3600,
     }
 
 
+def _by_group(way: str, compared: Sequence[Compared], labels: Sequence[str | None], measure: Measure) -> dict[str, Any]:
+    """Score the recordings of each group that have events."""
+    used = [label if len(one.truth.starts) else None for one, label in zip(compared, labels, strict=True)]
+
+    def score(of: np.ndarray) -> tuple[float, list[float] | None]:
+        some = [compared[i] for i in of]
+        return measure(some), _interval(measure, some)
+
+    return listed(way, "event_f1", used, score)
+
+
 def _compared(one: Heard, classes: Sequence[str], background: str | None, exclusive: bool) -> Compared:
     return compare([one.track], one.rule, classes, background=background, exclusive=exclusive)[0]
-
-
-Measure = Callable[[Sequence[Compared]], float]
 
 
 def _measures(classes: Sequence[str], background: str | None) -> dict[str, Measure]:

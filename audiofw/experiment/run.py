@@ -23,6 +23,7 @@ from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.inputs import find_sounds
 from audiofw.data.splits import Fold, warn_of_shared_groups
 from audiofw.errors import ConfigError, DataError
+from audiofw.evaluation.by_group import score_groups
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
 from audiofw.evaluation.fit import pool_matrices
 from audiofw.evaluation.foreign import measure_unknown
@@ -117,6 +118,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     timelines = make_timelines(config, dataset, clips, folds, classes, plain, unit, make)
     of_clips = summarise(evaluation, classes=classes, score=clip_score(config), coverage=config.coverage)
+    of_clips |= {"by_group": score_groups(evaluation, clips)}
     metrics = {
         **with_timelines(of_clips, timelines, config.score),
         "n_failures": len(table.failures),

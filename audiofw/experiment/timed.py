@@ -15,6 +15,7 @@ from audiofw.config.options import Config, main_score
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold
 from audiofw.errors import ConfigError
+from audiofw.evaluation.by_group import ways_of_grouping
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.scores import OF_TIMELINES
 from audiofw.experiment.timeline_choice import Tuned, tune_timelines
@@ -88,13 +89,20 @@ def make_timelines(
         return None
     X = evaluation.sample.X
     recordings = annotated_recordings(dataset.recordings, clips)
-    run = Listening(config, recordings, classes, X.shape[1] if X.ndim > 1 else None)
+    run = Listening(config, recordings, classes, X.shape[1] if X.ndim > 1 else None, groups_of_recordings(clips))
     parts = parts_of(recordings, clips, folds)
     if config.timeline.tune:
         tuned = tune_timelines(run, unit, parts, clips, make_model)
         return Timed(run, tuned.timelines, tuned.way, tuned)
     way = untuned(run) if config.data.unit == "windows" else None
     return Timed(run, score_timelines(run, unit, parts, evaluation), way, None)
+
+
+def groups_of_recordings(clips: Sequence[Clip]) -> dict[str, dict[str, str | None]]:
+    """Give each recording's group, site and so on, where these divide the recordings."""
+    first = {clip.recording: clip._replace(start=None, end=None) for clip in reversed(clips)}
+    ways = ways_of_grouping(first.values())
+    return {way: dict(zip(first, labels, strict=True)) for way, labels in ways.items()}
 
 
 def with_timelines(metrics: Mapping[str, Any], timed: Timed | None, score: str) -> dict[str, Any]:
@@ -120,7 +128,8 @@ def with_timelines(metrics: Mapping[str, Any], timed: Timed | None, score: str) 
         **main,
         "scores": {**metrics["scores"], **{name: _as_score(row) for name, row in defined.items()}},
         "baseline": {**metrics["baseline"], **{name: row["background"] for name, row in defined.items()}},
-        "timeline": {key: value for key, value in found.items() if key != "scores"},
+        "timeline": {key: value for key, value in found.items() if key not in ("scores", "by_group")},
+        "by_group": [*metrics.get("by_group", []), *found["by_group"]],
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ class Listening:
     recordings: Sequence[Annotated]
     classes: Sequence[str]
     width: int | None  #: of a row; None for a pooling that learns
+    groups: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  #: by way, then by recording
 
     @property
     def background(self) -> str | None:
@@ -149,7 +150,9 @@ def untuned(run: Listening) -> Way:
 
 def summed_up(run: Listening, heard: Sequence[Heard], ways: Sequence[Way], *, tuned: bool) -> Timelines:
     """Score what was heard, and list it by recording."""
-    metrics = summarise_timelines(heard, run.classes, background=run.background, exclusive=run.exclusive)
+    metrics = summarise_timelines(
+        heard, run.classes, background=run.background, exclusive=run.exclusive, groups=run.groups
+    )
     described = [{"window": way.window, "hop": way.hop, "rule": asdict(way.rule)} for way in ways]
     metrics |= {"tuned": tuned, "background": run.background, "by_fold": described}
     return Timelines(metrics, [_listed(run, one) for one in heard])

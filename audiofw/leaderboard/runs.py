@@ -214,7 +214,7 @@ def read_predictions(run: Run, *, probabilities: bool = False) -> Predictions | 
         labels, predicted = (tuple(map(known.get, column)) for column in (labels, predicted))
         if None in labels or None in predicted:
             raise ValueError("it has classes that metrics.json does not have")
-        wanted = probabilities and head[5:] == [f"p({name})" for name in classes]
+        wanted = probabilities and head[5 : 5 + len(classes)] == [f"p({name})" for name in classes]
         proba = _read_probabilities(shares[0], len(classes), sum_to_1=not run.several) if wanted else None
         return Predictions(paths, labels, predicted, tuple(map(int, folds)), groups, proba)
     except (OSError, ValueError, csv.Error) as error:
@@ -249,9 +249,7 @@ def _split_rows(text: str) -> tuple[list[str], list[list[str]]]:
 
 
 def _read_probabilities(rows: Sequence[str], n_classes: int, *, sum_to_1: bool) -> np.ndarray:
-    shares = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2)
-    if shares.shape[1] != n_classes:
-        raise ValueError("its probabilities are incomplete")
+    shares = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2, usecols=range(n_classes))  # start and end follow
     if not sum_to_1:
         if not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError("its probabilities are not between 0 and 1")

@@ -13,6 +13,7 @@ from audiofw.report.facts import Facts, dig
 from audiofw.report.figures import Matrix
 from audiofw.report.health import ClassHealth
 from audiofw.report.scales import Scored, scored
+from audiofw.results.console import NAMES
 
 SHADES = 8
 
@@ -43,6 +44,7 @@ def of_run(
         "coverage": _pairs((metrics.get("confidence") or {}).get("curve")),
         "sets": (metrics.get("confidence") or {}).get("sets"),
         "unknown": metrics.get("unknown"),
+        "by_group": [{**way, "name": NAMES[way["score"]]} for way in metrics.get("by_group") or () if way["groups"]],
     }
 
 

@@ -88,7 +88,13 @@ def _print_all(
         console.print(*_timelines(metrics["timeline"]), "", sep="\n")
     if metrics["robustness"]:
         console.print(_robustness_table(metrics), "", sep="\n")
-    blocks = [_confidence(metrics), _unknown(metrics), _advice(metrics, folder), _skipped(dataset, failures)]
+    blocks = [
+        _by_group(metrics),
+        _confidence(metrics),
+        _unknown(metrics),
+        _advice(metrics, folder),
+        _skipped(dataset, failures),
+    ]
     for block in filter(None, blocks):
         console.print(*block, "", sep="\n", soft_wrap=True)
     console.print(*_next_steps(choices, folder), sep="\n", soft_wrap=True)
@@ -203,6 +209,19 @@ def _confidence(metrics: Mapping[str, Any]) -> list[str]:
         return [confident, f"{kind}: too few test clips, every set contains all classes"]
     size = f"{sets['mean_size']:.1f} classes on average"
     return [confident, f"{kind}: {size}, {sets['measured']:.1%} contain the true class"]
+
+
+def _by_group(metrics: Mapping[str, Any]) -> list[str]:
+    """Name the group, site and so on that is surely worst, with the range of all."""
+    lines = []
+    for way in metrics.get("by_group") or []:
+        if len(rows := way["groups"]) > 1:
+            worst, values = rows[0], [row["value"] for row in rows]
+            interval = f" ({'–'.join(map(_number, worst['interval']))})" if worst["interval"] else ""
+            where = f"worst: {printable(worst['group'])} {_number(worst['value'])}{interval}"
+            spread = f"{NAMES[way['score']]} from {_number(min(values))} to {_number(max(values))}"
+            lines.append(f"by {way['by']}: {spread}; {where}")
+    return lines
 
 
 def _unknown(metrics: Mapping[str, Any]) -> list[str]:

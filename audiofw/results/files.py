@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,28 @@ def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequenc
     """Yield one row per test clip."""
     probabilities = evaluation.probabilities
     columns = [] if probabilities is None else [f"p({name})" for name in classes]
-    yield ["path", "label", "predicted", "fold", "group", *columns]
+    further = _further_columns(clips)
+    yield ["path", "label", "predicted", "fold", "group", *columns, *further]
     for i, clip in enumerate(clips):
         if evaluation.tested[i]:
             shares = [] if probabilities is None else [f"{share:.6g}" for share in probabilities[i]]
             predicted = name_prediction(evaluation.predictions[i], classes)
-            yield [clip.name, clip.label, predicted, evaluation.fold_of[i], clip.group or "", *shares]
+            more = [value(clip) for value in further.values()]
+            yield [clip.name, clip.label, predicted, evaluation.fold_of[i], clip.group or "", *shares, *more]
+
+
+def _further_columns(clips: Sequence[Clip]) -> dict[str, Callable[[Clip], Any]]:
+    """Give the columns for stretches of recordings, and for the time of day if it is known of any."""
+    columns: dict[str, Callable[[Clip], Any]] = {}
+    if any(clip.is_stretch for clip in clips):
+        columns |= {"start": lambda clip: _seconds(clip.start), "end": lambda clip: _seconds(clip.end)}
+    if any(clip.recorded.time for clip in clips):
+        columns["time"] = lambda clip: clip.recorded.at(clip.start or 0.0) or ""
+    return columns
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:

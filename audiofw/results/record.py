@@ -21,7 +21,7 @@ from audiofw.bundle.files import FOLDER
 from audiofw.config.options import Config, effect_of, option_values
 from audiofw.contract.hookspecs import RESULT_KINDS
 from audiofw.contract.plugin import Choice
-from audiofw.data.dataset import Dataset
+from audiofw.data.dataset import Clip, Dataset
 from audiofw.errors import AudiofwError, first_line, one_line
 from audiofw.results.files import write_json
 from audiofw.results.folder import OWNED, RECORD, clear_results
@@ -92,9 +92,15 @@ def _data(dataset: Dataset) -> list[Any]:
     """List the clips with their labels, and what shows that a file has changed."""
     root = dataset.root
     if root.is_relative_to(cache_root()):  # its name contains the hash of the archive
-        return [str(root.relative_to(cache_root())), [clip[1:] for clip in dataset.clips]]
+        return [str(root.relative_to(cache_root())), [_of_clip(clip) for clip in dataset.clips]]
     stats = [clip.path.stat() for clip in dataset.clips]
-    return [(*clip[1:], s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
+    return [(*_of_clip(clip), s.st_size, s.st_mtime_ns) for clip, s in zip(dataset.clips, stats, strict=True)]
+
+
+def _of_clip(clip: Clip) -> list[Any]:
+    recorded = clip.recorded
+    when = [recorded.at(0.0), recorded.site, recorded.serial] if recorded.time else []
+    return [clip.name, clip.label, clip.group, clip.fold, clip.start, clip.end, *when]
 
 
 def _annotations(dataset: Dataset) -> list[Any]:

@@ -68,6 +68,7 @@ EFFECTS: dict[Effect, set[str]] = {
         "data.skip",
         "data.source",
         "data.unit",
+        "data.recorder",
         "data.unlabelled",
         "data.widen",
         "normalize",

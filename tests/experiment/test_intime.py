@@ -116,3 +116,29 @@ def test_background_is_not_among_the_classes_of_f1(audiofw, scenes):
     each = {row["class"]: row["f1"] for row in found["per_class"]}
     assert found["value"] == pytest.approx((each["high"] + each["low"]) / 2)
     assert audiofw(*words, "data.background=low").code == 0
+
+
+def test_predictions_have_start_end_and_time_of_day_and_scores_by_site(audiofw, scenes):
+    for number in range(10):
+        site, day = "POND" if number % 2 else "HILL", 10 + number // 4
+        (scenes / f"sounds/rec{number}.wav").rename(scenes / f"sounds/{site}_202506{day}_04{number:02}00.wav")
+        table = scenes / f"audacity/rec{number}.txt"
+        table.rename(table.with_name(f"{site}_202506{day}_04{number:02}00.txt"))
+    words = ["data.source=sounds", "data.annotations=audacity", "data.unit=windows", "split=kfold", "hydra.run.dir=run"]
+    outcome = audiofw(*words, *FAST)
+    assert outcome.code == 0, outcome.err
+    assert "so they are grouped by site and day: 6 groups" in outcome.err
+    assert "by site: event F1 (IoU 0.5) from" in outcome.out
+    with (scenes / "run/predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[1] | {"start": "0.5", "end": "1.5", "time": "2025-06-10T04:00:00.500"} == rows[1]
+    assert rows[1]["group"] == "HILL 2025-06-10"
+    found = metrics(scenes / "run")["by_group"]
+    assert [(way["by"], way["score"]) for way in found] == [
+        (way, score) for score in ("accuracy", "event_f1") for way in ("group", "site")
+    ]
+    assert {row["group"] for row in found[1]["groups"]} == {"HILL", "POND"}
+    assert sum(row["n"] for row in found[1]["groups"]) == len(rows)
+    board = audiofw("leaderboard", "run")  # the columns do not keep predictions from being read
+    assert "ignored" not in board.err
+    assert "no readable" not in board.out

@@ -521,3 +521,13 @@ def test_many_frequencies_of_one_kind_are_a_curve_alone():
 def test_rows_without_frequencies_are_ranked():
     (rows,) = heard_rows([["mfcc0", 0.2], ["mfcc1", 0.8]])
     assert [bar.name for bar in rows.bars] == ["mfcc1", "mfcc0"]
+
+
+def test_groups_are_listed_the_worst_first(tmp_path):
+    rows = [{"group": "<b>POND</b>", "n": 7, "value": 0.25, "interval": [0.1, 0.5]}]
+    rows += [{"group": f"site {i}", "n": 9, "value": 1.0, "interval": None} for i in range(3)]
+    way = {"by": "site", "score": "accuracy", "n_groups": 9, "groups": rows}
+    page = Page(write_report(made_up_run(tmp_path / "run", 3, by_group=[way])))
+    assert "By site: accuracy" in page.text
+    assert page.text.index("<b>POND</b> 7 0.250 0.100 – 0.500") < page.text.index("site 0 9 1.000 –")
+    assert "4 of 9: those with at least five test clips" in page.text

@@ -16,7 +16,7 @@ from audiofw.cli.arguments import output_error
 from audiofw.cli.predict.formats import OF_ONE, RESUMED, Record, writing
 from audiofw.cli.predict.options import read_options, settle
 from audiofw.cli.predict.partly import Partly
-from audiofw.cli.predict.records import Clips, Timeline
+from audiofw.cli.predict.records import Clips, Timeline, tells_time
 from audiofw.cli.predict.resume import NOTHING, Done, Journal, begin, journal_of, keep_whole, resume_output
 from audiofw.cli.predict.tables import table_text, write_tables
 from audiofw.data.inputs import count, find_sounds
@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
     options = read_options(argv)
     model = load_model(options.bundle)
     settle(options, model.facts.get("timeline"), [str(name) for name in model.classes_], model.thresholds)
+    options.timed = tells_time(options.sounds)
     with _features(options, model) as cache:
         results = Timeline(model, options, cache) if options.window else Clips(model, options)
         if options.folder and isinstance(results, Timeline):

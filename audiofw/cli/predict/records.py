@@ -15,7 +15,9 @@ from audiofw.bundle.prediction import UNKNOWN, Prediction
 from audiofw.bundle.timeline import Segment
 from audiofw.cache.store import RecipeCache
 from audiofw.cli.predict.formats import Record
-from audiofw.data.inputs import Sound
+from audiofw.data.headers import read_recorder
+from audiofw.data.inputs import STDIN, Sound, find_sounds
+from audiofw.data.recorder import Recorded
 from audiofw.errors import AudiofwError, ConfigError, DataError
 from audiofw.parallel.executors import Lost, Ready
 from audiofw.parallel.workers import outcomes
@@ -53,6 +55,12 @@ def refuse_hopeless(said: Iterable[Said]) -> Iterator[Record]:
         raise bug
 
 
+def tells_time(words: Sequence[str]) -> bool:
+    """Whether the first recording says, in name or header, when it was made: if so, results get a column for it."""
+    named = find_sounds([word for word in words if word != STDIN])
+    return bool((first := next(named, None)) and first.path and read_recorder(first.path).time)
+
+
 def check_unknown(model: Model, options: argparse.Namespace) -> None:
     """Refuse ``--unknown`` if the model cannot do it."""
     if options.unknown is not None:
@@ -86,7 +94,8 @@ class Clips:
             *(["typicality"] if self._unknown else []),
             *(["labels"] if options.coverage is not None else []),
         ]
-        self.columns = [*self._head, *(best if self._top else shares), "error"]
+        self._timed, self._last = options.timed, ["time", "error"] if options.timed else ["error"]
+        self.columns = [*self._head, *(best if self._top else shares), *self._last]
 
     @property
     def heard_of_each(self) -> float | None:
@@ -98,24 +107,26 @@ class Clips:
 
     def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
         """Predict the recordings in parallel; a single one needs no workers."""
-        names: deque[str] = deque()
+        read = deque[Sound]()
 
         def paths() -> Iterator[Path | Ready]:
             for sound in sounds:
-                names.append(sound.name)
+                read.append(sound)
                 yield sound.path or Ready(Lost.by(DataError(sound.reason)))
 
         model, n_jobs = self._model, 1 if alone else self._n_jobs
         with closing(
             outcomes(model.unit, paths(), n_jobs=n_jobs, processes=model.unit.holds_gil and not alone)
         ) as made:
-            yield from refuse_hopeless(self._said(names.popleft(), prediction) for prediction in model.stream(made))
+            yield from refuse_hopeless(self._said(read.popleft(), prediction) for prediction in model.stream(made))
 
-    def _said(self, name: str, prediction: Prediction | Lost) -> Said:
+    def _said(self, sound: Sound, prediction: Prediction | Lost) -> Said:
+        name = sound.name
         if isinstance(prediction, Lost):
             prediction.error.clip = name
             return {"path": name, "error": prediction.reason}, prediction.error
-        return self._record(name, prediction), None
+        time = read_recorder(sound.path).at(0) if self._timed and sound.path else None
+        return {**self._record(name, prediction), **({"time": time} if time else {})}, None
 
     def _record(self, name: str, prediction: Prediction) -> Record:
         label, shares = prediction.label_or_unknown(self._unknown), prediction.probabilities
@@ -138,10 +149,10 @@ class Clips:
         """Give a record's values for the columns."""
         shares = record.get("probabilities", {})
         given = [word for pair in shares.items() for word in pair] if self._top else list(shares.values())
-        given += [""] * (len(self.columns) - len(self._head) - 1 - len(given))
+        given += [""] * (len(self.columns) - len(self._head) - len(self._last) - len(given))
         head = [record.get(key, "") for key in self._head]
         labels = [";".join(value) if isinstance(value, list) else value for value in head]
-        return [*labels, *given, record.get("error", "")]
+        return [*labels, *given, *(record.get(key, "") for key in self._last)]
 
 
 def _unread_record(stretch: Unread) -> Record:
@@ -168,9 +179,9 @@ def _error(name: str, reason: str, bugs: Sequence[AudiofwError]) -> AudiofwError
 class Timeline:
     """One record per segment of a recording: a stretch with one label."""
 
-    columns = ("path", "start", "end", "label", "confidence", "error")
-
     def __init__(self, model: Model, options: argparse.Namespace, cache: RecipeCache | None = None) -> None:
+        self._timed = options.timed
+        self.columns = ["path", "start", "end", "label", "confidence", *(["time"] if self._timed else []), "error"]
         self._labeller = model.labeller(options.way, n_jobs=options.n_jobs, cache=cache, keeps_windows=options.scores)
         self.classes = self._labeller.names
         self.window_scores = self._labeller.window_scores
@@ -192,8 +203,12 @@ class Timeline:
         unread = [] if sound.path else [Unread(None, None, sound.reason)]
         bugs: list[AudiofwError] = []
         if sound.path:
+            recorded = read_recorder(sound.path) if self._timed else Recorded()
             for segment in self._labeller.label(sound.path, unread, bugs):
-                yield {"path": sound.name, **_as_record(segment)}, _error(sound.name, segment.error, bugs)
+                record = {"path": sound.name, **_as_record(segment)}
+                if not segment.error and (time := recorded.at(segment.start)):
+                    record["time"] = time
+                yield record, _error(sound.name, segment.error, bugs)
             self.length = self._labeller.length
         for stretch in unread:
             yield {"path": sound.name, **_unread_record(stretch)}, _error(sound.name, stretch.reason, bugs)

@@ -102,7 +102,7 @@ def table_text(format: str, records: Sequence[Record], seconds: float, highest: 
     ----------
     format : {"raven", "audacity", "textgrid", "csv", "json"}
     records : sequence of mapping
-        With path, start, end, label and confidence.
+        With path, start, end, label and confidence, and the time if it is known.
     seconds : float
         Length of the recording.
     highest : float
@@ -120,7 +120,8 @@ def table_text(format: str, records: Sequence[Record], seconds: float, highest: 
         return textgrid_text(rows, seconds)
     if format == "json":
         return json.dumps(list(records), ensure_ascii=False, indent=1) + "\n"
-    return _csv([COLUMNS, *([one[name] for name in COLUMNS] for one in records)])
+    columns = [*COLUMNS, *(["time"] if any("time" in one for one in records) else [])]
+    return _csv([columns, *([one[name] for name in columns] for one in records)])
 
 
 def _scores(results: Timeline) -> str:

@@ -606,3 +606,24 @@ def test_damaged_files_cost_a_row_each_and_nothing_more(run, tmp_path):
     assert len({record["path"] for record in clips}) == len(clips) == count
     assert {"error" in record for record in clips} == {True, False}
     assert len({record["path"] for record in times}) == count
+
+
+# --- the time of day ----------------------------------------------------------------------------------------------
+
+
+def test_recordings_that_say_when_they_were_made_tell_the_time_of_day(audiofw, run, tmp_path):
+    for name in ("POND_20250612_235959.wav", "z.wav"):
+        changing(tmp_path / "dated" / name, (300.0, 2000.0))
+    rows = rows_of(audiofw("predict", str(run), "dated").out)
+    assert [row["time"] for row in rows] == ["2025-06-12T23:59:59", ""]
+    rows = rows_of(audiofw("predict", str(run), "dated", "--window", "0.4").out)
+    assert rows[0]["time"] == "2025-06-12T23:59:59"
+    assert [row["time"] for row in rows if float(row["start"]) == 1.2] == ["2025-06-13T00:00:00.200", ""]
+    records = json.loads(audiofw("predict", str(run), "dated", "--window", "0.4", "--format", "json").out)
+    assert [record.get("time", "") for record in records] == [row["time"] for row in rows]
+    (tmp_path / "tables").mkdir()
+    outcome = audiofw("predict", str(run), "dated", "--window", "0.4", "-o", "tables")
+    assert outcome.code == 0, outcome.err
+    dated = rows_of((tmp_path / "tables/POND_20250612_235959.csv").read_text())
+    assert [row["time"] for row in dated] == [row["time"] for row in rows if row["time"]]
+    assert "time" not in (tmp_path / "tables/z.csv").read_text()
