@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +141,17 @@ class Menus:
             store.repo.pop(kind, None)  # left by an earlier call in this process
             for name, plugin in menu.items():
                 options = [Option("name", str, name), *plugin.options]
-                store.store(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
+                store_node(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
             if KINDS[kind].combines and kind in store.repo:
                 store.repo[kind] = Nodes(store.repo[kind])
+
+
+def store_node(**node: Any) -> None:
+    """Put a node into Hydra's ConfigStore, in place of one with its name: Hydra 1.4 wants ``replace`` for that."""
+    from hydra.core.config_store import ConfigStore
+
+    store: Callable[..., None] = ConfigStore.instance().store
+    store(**node, **({"replace": True} if "replace" in signature(store).parameters else {}))
 
 
 def _clash(first: Plugin, second: Plugin) -> str:

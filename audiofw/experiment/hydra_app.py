@@ -19,7 +19,6 @@ from typing import Any
 
 import hydra
 import hydra.utils
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.experimental.callback import Callback
@@ -31,7 +30,7 @@ from audiofw.config.options import Config, read_config
 from audiofw.config.overrides import as_typed, quote_text
 from audiofw.contract.combined import read_names
 from audiofw.contract.hookspecs import KINDS, Kind
-from audiofw.contract.menus import Menus
+from audiofw.contract.menus import Menus, store_node
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options, show_value
@@ -168,7 +167,7 @@ def store_schema(menus: Menus) -> None:
     """Put the types of the whole config into Hydra's store; the values are in ``conf/config.yaml``."""
     menus.store()
     sections = [*map(missing, section_options(Config)), *map(_menu, KINDS.values())]
-    ConfigStore.instance().store(name="schema", node=make_schema("Config", sections))
+    store_node(name="schema", node=make_schema("Config", sections))
 
 
 def _menu(kind: Kind) -> Option:

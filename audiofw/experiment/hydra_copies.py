@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from hydra._internal import config_repository
 
-KNOWN = "1.3."  # the releases of Hydra that this was checked with
+KNOWN = ("1.3.", "1.4.")  # the releases of Hydra that this was checked with
 
 
 @contextmanager

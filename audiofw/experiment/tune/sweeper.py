@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from audiofw.contract.menus import store_node
 from audiofw.experiment.tune.part import TARGET
 
 
@@ -57,4 +57,4 @@ def register() -> None:
     plugins = Plugins.instance()
     plugins.register(OptunaSweeper)
     plugins.class_name_to_class[TARGET] = OptunaSweeper
-    ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaOptions, provider="audiofw")
+    store_node(group="hydra/sweeper", name="optuna", node=OptunaOptions, provider="audiofw")
