@@ -89,6 +89,22 @@ def test_one_table_for_all_is_matched_by_name(recorded, monkeypatch, tmp_path, s
     assert shown(find_clips(root, annotations=spec, cut=EVENTS)) == [("a.wav@1-2", "wren"), ("b.wav@3-4", "robin")]
 
 
+def test_ravens_other_channels_are_said_to_be_ignored(recorded, caplog):
+    header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tSpecies\n"
+    rows = "1\tSpectrogram 1\t1\t1\t2\ta.wav\twren\n2\tSpectrogram 2\t2\t3\t4\ta.wav\trobin\n"
+    birds = recorded("a.wav")
+    table = write(birds / "a.Table.1.selections.txt", header + rows)
+    clips = shown(find_clips(birds, annotations=str(table), cut=EVENTS))
+    assert clips == [("a.wav@1-2", "wren"), ("a.wav@3-4", "robin")]
+    assert (
+        f"1 rows of label tables are of a channel other than the first, e.g. {table}: line 3: channel 2" in caplog.text
+    )
+    caplog.clear()
+    write(table, header + rows.replace("\t2\t3", "\t1\t3"))
+    find_clips(birds, annotations=str(table), cut=EVENTS)
+    assert not caplog.text
+
+
 def test_a_manifest_with_times_needs_no_option(recorded):
     root = recorded("a.wav", "b.wav")
     table = write(root / "all.csv", "file,start,end,label,site,fold\na.wav,1,2,wren,x,train\nb.wav,3,4,robin,x,test\n")

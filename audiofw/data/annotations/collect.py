@@ -104,7 +104,18 @@ def collect(tables: Iterable[Path], files: Mapping[str, Path], root: Path, chose
     labelled = Labelled({}, {}, flaws, [])
     for name in sorted(rows):
         _check(name, files[name], rows[name], labelled)
+    _say_channels(row for each in labelled.rows.values() for row in each)
     return labelled
+
+
+def _say_channels(rows: Iterable[Annotation]) -> None:
+    """Warn where rows are of a channel other than the first: all are read alike."""
+    others = [row for row in rows if row.channel]
+    if others:
+        log.warning(
+            "%d rows of label tables are of a channel other than the first, e.g. %s: channel %s; the channel of a row "
+            "is not used: audio.channel chooses for all recordings", len(others), others[0].where, others[0].channel,
+        )  # fmt: skip
 
 
 def _sort_out(

@@ -10,7 +10,7 @@ from audiofw.data.annotations.rows import Annotation, Flaw, one_cell, read_numbe
 from audiofw.data.annotations.text import Line, Table
 from audiofw.errors import DataError
 
-BEGIN, END, FILE_OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
+BEGIN, END, FILE_OFFSET, CHANNEL = "Begin Time (s)", "End Time (s)", "File Offset (s)", "Channel"
 HEADER = (
     *("Selection", "View", "Channel", BEGIN, END, "Low Freq (Hz)", "High Freq (Hz)"),
     *("Begin File", "Annotation", "Score"),
@@ -38,8 +38,15 @@ def read_raven(path: Path, table: Table, chosen: Mapping[str, str]) -> Iterator[
     used = find_columns(path, table.header, chosen)
     check_columns(path, table.header, used)
     offset = table.header.index(FILE_OFFSET) if FILE_OFFSET in table.header and not chosen.get("start") else None
+    channel = table.header.index(CHANNEL) if CHANNEL in table.header else None
     for line, cells in _selections(table, used["label"].number):
         row = read_row(path, line, cells, used)
+        if (
+            isinstance(row, Annotation)
+            and channel is not None
+            and cells[channel : channel + 1] not in ([], [""], ["1"])
+        ):
+            row = row._replace(channel=cells[channel])
         yield row if offset is None else _in_own_file(row, cells[offset] if offset < len(cells) else "")
 
 

@@ -26,6 +26,7 @@ class Annotation(NamedTuple):
     group: str | None = None
     fold: str | None = None
     score: float | None = None  #: how sure a detector was
+    channel: str | None = None  #: of a selection of Raven, if it is not the first
 
     @property
     def where(self) -> str:
