@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     with _features(options, model) as cache:
         results = Timeline(model, options, cache) if options.window else Clips(model, options)
         if options.folder and isinstance(results, Timeline):
-            return write_tables(options, results)
+            return write_tables(options, results, digest_json(model.facts))
         with _opened(options, results.columns, digest_json(model.facts)) as (stream, done, journal):
             return _run(options, results, stream, done, journal)
 

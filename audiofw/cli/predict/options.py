@@ -122,7 +122,6 @@ def check(options: argparse.Namespace) -> None:
     for wrong, remedy in (
         (options.whole and (options.window or options.hop), "--whole cannot be combined with --window and --hop"),
         (options.scores and not options.folder, "--scores needs -o FOLDER, with one file per recording"),
-        (options.resume and options.folder, "--resume is for one output file, not for a folder"),
         (options.folder and not options.window, f"--output {options.output}: a folder is for --window"),
         (options.folder and options.format in ("jsonl", "table"), f"--format {options.format} is not for a folder"),
         (options.resume and not options.output, "--resume needs --output: the file to continue"),

@@ -1,18 +1,20 @@
 """The journal behind ``--resume``: a file beside the output that records the model, the options and what is done.
 
-The journal of ``predictions.csv`` is ``predictions.csv.resume.jsonl``. Its first line names the model and the options;
-one line per recording follows, once all rows of that recording are written. Rows of recordings that it does not
-list, or that have changed since, are removed from the output when it is resumed, and predicted again.
+The journal of ``predictions.csv`` is ``predictions.csv.resume.jsonl``, that of a folder is named after it. Its first
+line names the model and the options; one line per recording follows, once all rows of that recording are written. Rows
+of recordings that it does not list, or that have changed since, are removed from the output when it is resumed, and
+predicted again.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
@@ -27,6 +29,7 @@ from audiofw.system.spreadsheet import read_rows
 FORMAT = 1
 OPTIONS = (
     *("format", "top", "min_confidence", "unknown", "coverage", "window", "hop", "threshold", "background", "whole"),
+    "scores",
 )
 ANEW = "leave out --resume to start over"
 
@@ -67,7 +70,7 @@ class Journal:
         """Pass recordings on, recording their state before they are read."""
         for sound in sounds:
             if self.stream and sound.path and sound.name != STDIN:
-                self._found[sound.name], self._stamps[sound.name] = sound, _stamp(sound.path)
+                self._found[sound.name], self._stamps[sound.name] = sound, stamp_of(sound.path)
             yield sound
 
     def wrote(self, record: Record) -> None:
@@ -88,11 +91,13 @@ class Journal:
 
 
 def journal_of(output: Path) -> Path:
-    """Return the path of an output's journal."""
-    return output.with_name(f"{output.name}.resume.jsonl")
+    """Return the path of an output's journal, which is beside it."""
+    whole = output.resolve() if output.is_dir() else output  # "." has no name
+    return whole.parent / f"{whole.name}.resume.jsonl"
 
 
-def _stamp(path: Path) -> Stamp | None:
+def stamp_of(path: Path) -> Stamp | None:
+    """Return what shows that a file has changed; None if there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -152,6 +157,41 @@ def resume_output(output: Path, options: argparse.Namespace, model: str, columns
     return Done(names, len(failed & names), begun)
 
 
+class Tables(NamedTuple):
+    """The recordings of which a folder has the tables."""
+
+    done: frozenset[str]
+    stream: TextIO
+
+    def complete(self, sound: Sound, stamp: Stamp | None, rows: int) -> None:
+        """Record that a recording's table is written."""
+        self.stream.write(json.dumps(Answered(sound.name, str(sound.path), stamp, rows)) + "\n")
+        self.stream.flush()
+
+
+@contextmanager
+def journal_of_tables(options: argparse.Namespace, model: str) -> Iterator[Tables]:
+    """Open the journal of an output folder, and find out which tables it has if the command is to be resumed.
+
+    Raises
+    ------
+    ConfigError
+        For tables of another model or other options, or of which nothing is recorded.
+    OSError
+        If the folder cannot be made.
+    """
+    output, header = options.output, _header(options, model)
+    output.mkdir(parents=True, exist_ok=True)
+    resumes = options.resume and any(output.iterdir())
+    kept = [entry for entry in _read_journal(output, header).values() if _is_same(entry)] if resumes else []
+    with ExitStack() as opened:
+        stream: TextIO = io.StringIO()  # if only the folder itself can be written, the tables cannot be gone on with
+        with suppress(OSError):
+            _write_journal(output, header, kept)
+            stream = opened.enter_context(journal_of(output).open("a", encoding="utf-8"))
+        yield Tables(frozenset(entry.name for entry in kept), stream)
+
+
 # --- the journal -------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +237,7 @@ def _check_header(output: Path, header: Mapping[str, Any], wanted: Mapping[str, 
 
 def _is_same(entry: Answered) -> bool:
     """Check whether a recording is unchanged; one that was deleted keeps its rows."""
-    now = _stamp(Path(entry.path))
+    now = stamp_of(Path(entry.path))
     return now is None or now == entry.stamp
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from audiofw.cli.predict.formats import Record
 from audiofw.cli.predict.records import Timeline
+from audiofw.cli.predict.resume import Tables, journal_of_tables, stamp_of
 from audiofw.data.annotations.audacity import label_track
 from audiofw.data.annotations.raven import raven_table
 from audiofw.data.annotations.rows import Annotation
@@ -33,8 +34,15 @@ SUFFIXES = {
 COLUMNS = ("path", "start", "end", "label", "confidence")
 
 
-def write_tables(options: argparse.Namespace, results: Timeline) -> int:
+def write_tables(options: argparse.Namespace, results: Timeline, model: str) -> int:
     """Write one table for each recording into a folder; the exit code is 1 if one could not be used.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    results : Timeline
+    model : str
+        Digest of the bundle, for ``--resume``.
 
     Raises
     ------
@@ -43,21 +51,40 @@ def write_tables(options: argparse.Namespace, results: Timeline) -> int:
     AudiofwError
         If a plugin fails on every recording.
     """
+    try:
+        with journal_of_tables(options, model) as journal:
+            return _write_each(options, results, journal)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not str(error.filename or "").startswith(str(options.output)):
+            raise
+        raise DataError(f"{error.filename}: cannot be written: {error.strerror or error}") from error
+
+
+def _write_each(options: argparse.Namespace, results: Timeline, journal: Tables) -> int:
+    """Write the tables that are not yet there; those of recordings with errors are made again when resumed."""
     failed = False
 
     def each(sounds: Iterable[Sound]) -> Iterable[tuple[Record, Any]]:
         nonlocal failed
         for sound in sounds:
-            records = list[Record]()
+            if sound.name in journal.done and all(file.exists() for file in _files(options, sound)):
+                continue
+            stamp = stamp_of(sound.path) if sound.path else None
+            records, whole = list[Record](), True
             for record, error in results.said(sound):
                 failed = failed or error is not None
                 if error is None:
                     records.append(record)
                 else:
+                    whole = False
                     _say(record)
                 yield record, error
             if results.length:  # an empty table would say that nothing was heard
                 _write(options, sound, records, results)
+                if whole and sound.name != STDIN:
+                    journal.complete(sound, stamp, len(records))
 
     for _ in results.hopeful(each(find_sounds(options.sounds))):
         pass
@@ -69,13 +96,17 @@ def _say(record: Record) -> None:
     sys.stderr.write(f"audiofw: {record['path']}{when}: {printable(record['error'])}\n")
 
 
-def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record], results: Timeline) -> None:
+def _files(options: argparse.Namespace, sound: Sound) -> list[Path]:
+    """Name the files of a recording: its table and, if wanted, its scores."""
     place = options.output / _relative(sound, options.sounds)
-    text = table_text(options.format, records, results.length, results.highest)
-    files = {place.with_name(place.name + SUFFIXES[options.format]): text}
-    if options.scores:
-        files[place.with_name(f"{place.name}.scores.csv")] = _scores(results)
-    for file, content in files.items():
+    suffixes = [SUFFIXES[options.format], *([".scores.csv"] if options.scores else [])]
+    return [place.with_name(place.name + suffix) for suffix in suffixes]
+
+
+def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record], results: Timeline) -> None:
+    contents = [table_text(options.format, records, results.length, results.highest)]
+    contents += [_scores(results)] if options.scores else []
+    for file, content in zip(_files(options, sound), contents, strict=True):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, content.encode("utf-8", "replace"))

@@ -134,7 +134,6 @@ def test_a_threshold_and_a_window_of_ones_own_are_taken(audiofw, trained, scene)
     [
         (["--scores"], "-o FOLDER"),
         (["--whole", "--window", "1"], "--whole"),
-        (["-o", "out", "--format", "raven", "--resume"], "--resume"),
         (["--whole", "--format", "raven"], "--format raven needs --window"),
         (["--format", "textgrid", "night"], "single recording"),
     ],
@@ -164,3 +163,31 @@ def test_tables_of_an_archive_lie_as_its_recordings_do(audiofw, trained, scene):
         "a/rec.txt",
         "b/rec.txt",
     ]
+
+
+def test_a_folder_of_tables_goes_on_with_what_it_lacks(audiofw, trained, scene):
+    words = ["predict", str(trained), "night", "--format", "raven", "-o", "labels"]
+    write_wav(scene / "night/c.wav", np.zeros(0))  # cannot be used
+    assert audiofw(*words).code == 1
+    tables = {file: file.read_text() for file in (scene / "labels").rglob("*.txt")}
+    assert len(tables) == 2
+    first, second = tables
+    first.write_text("as it is")
+    second.unlink()
+    assert audiofw(*words, "--resume").code == 1
+    assert first.read_text() == "as it is"
+    assert second.read_text() == tables[second]
+    for folder in "ab":
+        write_scene(scene / f"night/{folder}/rec.wav", 9)
+    assert audiofw(*words, "--resume").code == 1
+    assert first.read_text() == tables[first]  # of the recordings as they are now
+
+
+def test_a_folder_is_not_gone_on_with_by_other_options(audiofw, trained, scene):
+    words = ["predict", str(trained), "night", "--format", "raven", "-o", "labels", "--resume"]
+    assert audiofw(*words).code == 0  # nothing is there yet
+    assert audiofw(*words, "--scores").err.endswith("started with another --scores; leave out --resume to start over\n")
+    (scene / "labels.resume.jsonl").unlink()
+    outcome = audiofw(*words)
+    assert outcome.code == 2
+    assert "labels.resume.jsonl is missing" in outcome.err
