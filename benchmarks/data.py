@@ -6,7 +6,7 @@ writes to FOLDER:
 
 - ``ogg/``: 5 s clips at 44.1 kHz, one folder per class; file names start with the fold (1 to 5)
 - ``wav/``: the same clips as 16-bit wav at 22 050 Hz
-- ``pets.zip``: two of the classes, about 250 wav files of 2 to 9 s at 16 kHz
+- ``pets.zip``: 255 takes of two of the classes, wav files of 1 to 10 s at 44.1 kHz: a small data set, like a tutorial's
 - ``digits/``: short wav files at 8 kHz
 """
 
@@ -23,7 +23,7 @@ import soundfile
 import soxr
 
 PETS = ("Dog bark", "Baby cry")  # if missing, the first two classes
-TAKES = 250
+TAKES = 255
 CLASSES, PER_CLASS, DIGITS = 10, 20, 3000  # of the synthesised data
 
 
@@ -89,11 +89,10 @@ def as_wav(source: Path, folder: Path) -> None:
 def write_pets(source: Path, folder: Path, rng: np.random.Generator) -> None:
     """Write takes of varying length from two classes; takes of one recording stay in its fold."""
     files = list(two_classes(source))
-    for path in files:
+    for i, path in enumerate(files):
         y, sr = soundfile.read(path, dtype="float32")
-        y = soxr.resample(y, sr, 16000)
-        for number in range(round(TAKES / len(files))):
-            write(folder / path.parent.name / f"{path.stem}-{number}.wav", take(y, 16000, rng), 16000)
+        for number in range((i + 1) * TAKES // len(files) - i * TAKES // len(files)):
+            write(folder / path.parent.name / f"{path.stem}-{number}.wav", take(y, sr, rng), sr)
     shutil.make_archive(str(folder), "zip", folder)
 
 
@@ -105,8 +104,8 @@ def two_classes(source: Path) -> Iterator[Path]:
 
 
 def take(y: np.ndarray, sr: int, rng: np.random.Generator) -> np.ndarray:
-    """Start at a random position, repeat to a length of 2 to 9 s, change the level and add some noise."""
-    n = int(rng.uniform(2, 9) * sr)
+    """Start at a random position, repeat to a length of 1 to 10 s, change the level and add some noise."""
+    n = int(rng.uniform(1, 10) * sr)
     turned = np.resize(np.roll(y, -rng.integers(len(y))), n) * 10 ** rng.uniform(-0.6, 0)
     noise = np.abs(turned).max() * 10 ** rng.uniform(-3, -1.5) * rng.standard_normal(n)
     return (turned + noise).astype(np.float32).clip(-1, 1)

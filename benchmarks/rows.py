@@ -2,83 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from bench import Bench
 from report import Row
-from timing import Command, MissingPeerError, Ran, in_turn, median, ratios, run, spread
+from small import small
+from timing import MissingPeerError, Ran, in_turn, median, ratios, run, spread
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-WARM = "import librosa.feature, sklearn.ensemble, matplotlib.pyplot, xgboost, lightgbm, audiofw.experiment.run"
-DISTRIBUTIONS = (
-    *("numpy", "scipy", "soundfile", "soxr", "librosa", "joblib", "scikit-learn", "lightgbm", "xgboost"),
-    *("torch", "torchaudio", "opensmile"),
-)
-VERSIONS = """
-import importlib.metadata as m, json, platform, sys
-found = {"Python": platform.python_version()}
-for name in sys.argv[1:]:
-    try:
-        found[name] = m.version(name)
-    except m.PackageNotFoundError:
-        found[name] = "not installed"
-print(json.dumps(found))
-"""
 ARTICLE_SECONDS, TRAINING_SECONDS = 90, 20  # training time of the slower model after which no further fold starts
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Folders and interpreters; the peers may have their own environment, so as not to slow down audiofw's imports."""
-
-    here: Path
-    scratch: Path
-    python: str
-    peers: str
-    repeats: int
-
-    @property
-    def data(self) -> Path:
-        return self.scratch / "data"
-
-    def script(self, name: str, *words: Any, python: str = "", **env: str) -> Command:
-        """Build the command for a script in this folder."""
-        return self.command([python or self.peers, str(self.here / name), *map(str, words)], **env)
-
-    def command(self, words: Sequence[str], **env: str) -> Command:
-        root = str(self.here.parent)
-        ours = {"PYTHONPATH": root, "OMP_WAIT_POLICY": "PASSIVE", **env}
-        return Command(words, {**os.environ, **ours}, self.scratch)
-
-    def audiofw(self, *words: str, keep: bool = False) -> Command:
-        """Build an ``audiofw`` command, with an empty cache unless ``keep``."""
-        cache = self.scratch / "cache"
-        if not keep:
-            shutil.rmtree(cache, ignore_errors=True)
-        return self.command([self.python, "-m", "audiofw", *words], AUDIOFW_CACHE=str(cache))
-
-    def prepare(self, esc10: Path | None, digits: Path | None) -> None:
-        """Write the data; compile and import every library once, so that neither side is charged for it."""
-        given = [*(["--esc10", esc10] if esc10 else []), *(["--digits", digits] if digits else [])]
-        run(self.script("data.py", self.data, *given, python=self.python))
-        for python in {self.python, self.peers}:
-            run(self.command([python, "-m", "compileall", "-q", *self._sources()]))
-            run(self.command([python, "-c", WARM]))
-        run(self.audiofw("--help"))
-
-    def _sources(self) -> list[str]:
-        return [str(folder) for folder in (self.here, self.here.parent / "audiofw", self.here.parent / "plugins")]
-
-    def versions(self) -> dict[str, str]:
-        return run(self.command([self.peers, "-c", VERSIONS, *DISTRIBUTIONS])).said
-
-    def folder(self) -> Path:
-        return Path(tempfile.mkdtemp(dir=self.scratch))
 
 
 def processes(
@@ -88,32 +21,6 @@ def processes(
     cpu = spread(ratios(*([one.cpu_seconds for one in side] for side in (theirs, ours))))
     note = "; ".join(filter(None, (note, f"CPU time {cpu}")))
     return compared(name, *([one.seconds for one in side] for side in (theirs, ours)), "s", mark, stretch, note)
-
-
-# -- Whole runs ------------------------------------------------------------------------------------------------------
-
-
-def article(bench: Bench) -> list[Row]:
-    """Time and peak memory of the article's script as a process."""
-    pets = bench.scratch / "data" / "pets.zip"
-    source = f"data.source={pets}"
-    ran = in_turn(
-        {
-            "theirs": lambda: bench.script("article.py", pets, python=bench.python),
-            "all": lambda: bench.audiofw(source),
-            "no report": lambda: bench.audiofw(source, "report=false"),
-            "bare": lambda: bench.audiofw(source, "report=false", "audit=false"),
-        },
-        max(1, bench.repeats - 1),
-    )
-    theirs = ran["theirs"]
-    peaks = [[one.peak_mb for one in side] for side in (theirs, ran["all"])]
-    return [
-        processes("article's script, process, default config", theirs, ran["all"], 40, 60),
-        processes("… with report=false", theirs, ran["no report"], 40, 60),
-        processes("… with report=false audit=false", theirs, ran["bare"], 40, 60),
-        compared("article's script, peak memory", *peaks, "MB", 3, 5),
-    ]
 
 
 def accuracy(bench: Bench) -> list[Row]:
@@ -148,7 +55,7 @@ def compared(
 def mel(bench: Bench) -> list[Row]:
     said = run(bench.script("kernels.py", "mel", bench.data / "wav", **ONE_THREAD)).said
     note = f"differs by {said['difference']:.1g} dB at most"
-    return [compared("librosa, mel in dB, kernel", said["theirs"], said["ours"], "ms", 3, 4, note)]
+    return [compared("librosa, mel in dB, kernel", said["theirs"], said["ours"], "ms", 4, 5, note)]
 
 
 def nine(bench: Bench) -> list[Row]:
@@ -271,7 +178,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     function.__name__: function
     for function in (
         *(
-            article,
+            small,
             accuracy,
             mel,
             nine,

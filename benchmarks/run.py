@@ -1,6 +1,6 @@
 """Benchmark audiofw against other libraries, print a table and write it to ``docs/benchmarks.md``.
 
-    python benchmarks/run.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--peers PYTHON] [--only article growth …]
+    python benchmarks/run.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--peers PYTHON] [--only small mel …]
 
 Without archives, synthesised sounds are used. ``--peers`` is a Python interpreter with audiofw and
 ``benchmarks/requirements.txt`` installed; by default the current one.
@@ -14,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import Bench
 from report import Row, markdown, plain
-from rows import ROWS, Bench
+from rows import ROWS
 from timing import MissingPeerError
 
 HERE = Path(__file__).resolve().parent
