@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from audiofw.experiment.supervisor import is_supervised, is_sweep, supervise
 from audiofw.system import progress
 from audiofw.system.faults import STDOUT, explain, find_fault, reason
 from audiofw.system.logs import VERBOSITY, Terminal
+from audiofw.system.postponed import postponed_imports
 from audiofw.system.streams import named_stdout, silence_stdout
 from audiofw.version import __version__
 
@@ -42,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost LightGBM 20 × on a busy machine
     traceback_wanted = os.environ.get(TRACEBACK_VARIABLE) == "1"
     words = list(sys.argv[1:] if argv is None else argv)
+    ours = argv is None  # a process of our own, in which nothing but this command imports libraries
     try:
-        with named_stdout():
+        with named_stdout(), postponed_imports() if ours else nullcontext():
             _check_working_folder()
             with _verbosity(take_plugin_folders(words)) as rest:
                 return _dispatch(rest)
