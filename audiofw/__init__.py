@@ -1,7 +1,7 @@
 """audiofw: train and evaluate audio classifiers on your own labelled recordings.
 
 Plugins are registered with :data:`hookimpl` and can use the feature extraction in ``audiofw.spectral``. From Python,
-`run`, `load_model`, `features` and `feature_names` do what the commands do; they are imported lazily.
+`run`, `evaluate`, `load_model`, `features` and `feature_names` do what the commands do; they are imported lazily.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError
 from audiofw.version import __version__
 
 if TYPE_CHECKING:
-    from audiofw.api import feature_names, features, run
+    from audiofw.api import evaluate, feature_names, features, run
     from audiofw.bundle.load import load_model
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "DataError",
     "PluginError",
     "__version__",
+    "evaluate",
     "feature_names",
     "features",
     "hookimpl",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "evaluate": "audiofw.api",
     "feature_names": "audiofw.api",
     "features": "audiofw.api",
     "load_model": "audiofw.bundle.load",

@@ -119,13 +119,66 @@ def run(overrides: Overrides = (), *, path: str | PathLike[str] | None = None) -
     []
     """
     config, choices = compose(_words(overrides))
-    folder = Path(path) if path is not None else Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
+    folder = Path(path) if path is not None else _new_folder("outputs")
     with claimed(folder, "path=FOLDER"):
         remove_hydras(folder)
         result, _ = run_found(config, choices, folder, list(overrides))
     for one in result.missing:
         log.warning("%s: %s", folder, one)
     return RunResult(folder)
+
+
+def evaluate(
+    run: str | PathLike[str] | RunResult,
+    source: str | PathLike[str],
+    overrides: Overrides = (),
+    *,
+    path: str | PathLike[str] | None = None,
+) -> RunResult:
+    """Score the model of a run on labelled recordings that it was not trained on, as ``audiofw evaluate`` does.
+
+    Parameters
+    ----------
+    run : path or RunResult
+        A run's folder, its ``model/`` folder, or a zip of either.
+    source : path
+        A folder, an archive or a CSV manifest, as ``data.source``.
+    overrides : sequence of str
+        ``["data.pattern=…", "score=f1_macro"]``: options of ``data`` (by default, labels are read as the run read its
+        own), ``score``, ``coverage``, ``audit``, ``cache``, ``report`` and ``n_jobs``.
+    path : path, optional
+        Folder for the results; by default a new folder ``evaluations/<date>/<time>``.
+
+    Returns
+    -------
+    RunResult
+        With ``metrics``, ``predictions``, ``path`` and ``score``; ``metrics["audit"]`` lists what the test clips share
+        with the training clips, ``metrics["evaluated"]`` the classes that the model does not know.
+
+    Raises
+    ------
+    AudiofwError
+        For errors in the model, data or options; its message is one line.
+
+    Examples
+    --------
+    >>> import audiofw
+    >>> result = audiofw.evaluate("run", "more_pets", ["report=false"])
+    >>> result.metrics["scores"]["accuracy"]["pooled"]
+    1.0
+    >>> result.metrics["n_tested"]
+    6
+    """
+    from audiofw.experiment.evaluate import evaluate_saved
+
+    place = run.path if isinstance(run, RunResult) else Path(run)
+    folder = Path(path) if path is not None else _new_folder("evaluations")
+    evaluate_saved(place, str(source), _words(overrides), folder)
+    return RunResult(folder)
+
+
+def _new_folder(kind: str) -> Path:
+    return Path(kind) / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
 
 
 def features(paths: Paths, overrides: Overrides = ()) -> np.ndarray:

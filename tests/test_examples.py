@@ -31,6 +31,7 @@ LEARN = [
 ]
 FROM_PYTHON = [
     fw.run,
+    fw.evaluate,
     fw.load_model,
     fw.features,
     fw.feature_names,
@@ -74,6 +75,8 @@ def pets(tmp_path_factory) -> Path:
     for label, frequency in {"cat": 900, "dog": 250}.items():
         for i in range(20):
             write_wav(folder / "pets" / label / f"{i}.wav", tone(frequency * (1 + 0.02 * i), 0.3, seed=i))
+        for i in range(3):
+            write_wav(folder / "more_pets" / label / f"{i}.wav", tone(frequency * (1.05 + 0.02 * i), 0.4, seed=50 + i))
     write_wav(folder / "hiss.wav", tone(0, 0.3, noise=0.2))
     words = [f"data.source={folder / 'pets'}", "feature=mfcc", "pooling=stats", "model=svm", "split=kfold"]
     with patch.dict(os.environ, {"AUDIOFW_CACHE": str(folder / "cache")}):

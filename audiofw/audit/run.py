@@ -41,12 +41,13 @@ def probe_recipe(part: probe.UsedPart) -> dict[str, Any]:
     }
 
 
-def find_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
+def find_leaks(
+    clips: Sequence[Clip], probes: Sequence[probe.Probe | None], folds: Sequence[Fold], config: Config
+) -> list[Finding]:
     """Check clips, to be split like this, for duplicates, shared sources and shortcuts.
 
-    A clip that cannot be read is ignored here: extraction reports it.
+    A clip that cannot be read has no probe and is ignored here: extraction reports it.
     """
-    probes = probe_all(clips, config, n_jobs=config.n_jobs)
     read = used_part_of(config).read
     return audit(clips, probes, folds, seed=config.seed, read=read, task=config.task)
 

@@ -14,12 +14,14 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
+from audiofw.audit.probe import Probe
 from audiofw.bundle.files import FACTS, FOLDER
 from audiofw.bundle.golden import make_golden
 from audiofw.bundle.known import make_known
 from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
 from audiofw.bundle.model import Model
 from audiofw.bundle.needed import needed_files, remember
+from audiofw.bundle.training import describe_clips, training_files
 from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
 from audiofw.config.options import Config
@@ -38,6 +40,9 @@ from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
 
+READING = ("pattern", "separator", "columns", "unit", "widen", "annotated", "background", "unlabelled")
+"""The options of ``data`` by which labels are read."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -51,6 +56,7 @@ class Finished:
     evaluation: Evaluation
     metrics: Mapping[str, Any]
     timeline: Mapping[str, Any] | None = None  #: how timelines are made by default
+    probes: Sequence[Probe | None] = ()  #: of each clip, if they were measured
 
 
 def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> list[str]:
@@ -94,6 +100,7 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
     width = sample.X.shape[1] if sample.X.ndim > 1 else None
     model = Model(run.unit, classifier, np.array(run.classes), width, run.config.pad.value, novelty=novelty)
     files = {MODEL: saved, **make_golden(run.clips, model), **_carried(run)}
+    files |= training_files(describe_clips(run.clips, run.probes))
     facts = {**_facts(run, width), **_labels(model), "versions": versions_for(_modules(saved))}
     facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
     facts["digest"] = digest_json(facts)
@@ -157,6 +164,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "made_of": sorted({tuple(origin) for origin in _origins(run.choices)}),
         **({} if run.timeline is None else {"timeline": run.timeline}),
         "seed": config.seed,
+        "reading": {"task": config.task, "coverage": config.coverage, **_reading(config)},
         "code": row_code(),
         "score": {
             "name": metrics["score"],
@@ -170,6 +178,12 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "fitted_on": _fitted_on(run),
         "training": training_digest(run.clips),
     }
+
+
+def _reading(config: Config) -> dict[str, Any]:
+    """Give the options by which labels were read, so that test clips are read likewise."""
+    data = asdict(config.data)
+    return {name: data[name] for name in READING}
 
 
 def _reference(evaluation: Evaluation) -> dict[str, Any] | None:

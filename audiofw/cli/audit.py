@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audiofw.audit.findings import refuse
-from audiofw.audit.run import find_leaks, finding_line, finding_record
+from audiofw.audit.run import find_leaks, finding_line, finding_record, probe_all
 from audiofw.config.options import Config
 from audiofw.errors import printable
 from audiofw.experiment.hydra_app import compose
@@ -37,7 +37,8 @@ def show_audit(config: Config, choices: Choices) -> None:
     """
     dataset = find(config)
     folds, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)
-    findings = find_leaks(dataset.clips, folds, config)
+    probes = probe_all(dataset.clips, config, n_jobs=config.n_jobs)
+    findings = find_leaks(dataset.clips, probes, folds, config)
     console = open_console()
     for finding in findings:
         console.print(finding_line(finding_record(finding)), soft_wrap=True)

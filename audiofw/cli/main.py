@@ -103,6 +103,7 @@ def _remedy(error: AudiofwError) -> str:
 COMMANDS = {
     "audit": "audiofw.cli.audit",
     "cache": "audiofw.cli.cache",
+    "evaluate": "audiofw.cli.evaluate",
     "export": "audiofw.cli.export",
     "leaderboard": "audiofw.cli.leaderboard",
     "plugins": "audiofw.cli.plugins.command",

@@ -162,7 +162,7 @@ def cross_validate(
         if novelty:
             measure, result = _measure_novelty(model, fold, sample, result)
         results.append(result)
-        baseline.append(_run_baseline(number, fold, blank))
+        baseline.append(run_baseline(number, fold, blank))
         models = [*models, model] if keep_models else [model]
         if on_fold:
             on_fold(result)
@@ -200,7 +200,8 @@ def _mean_distances(results: Sequence[FoldResult], n_clips: int) -> np.ndarray:
     return np.divide(total, times, out=np.full(n_clips, np.nan), where=times > 0)
 
 
-def _run_baseline(number: int, fold: Fold, blank: Sample) -> FoldResult:
+def run_baseline(number: int, fold: Fold, blank: Sample) -> FoldResult:
+    """Predict a fold's test clips by the frequencies of the labels of its training clips alone."""
     if blank.y.ndim == 1:
         return _run_fold(_make_baseline, number, fold, blank)[0]
     sets, counts = np.unique(blank.y[fold.train], axis=0, return_counts=True)

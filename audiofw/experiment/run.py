@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from audiofw.audit.findings import Finding, refuse
-from audiofw.audit.run import find_leaks, finding_record, measure_effects
+from audiofw.audit.probe import Probe
+from audiofw.audit.run import find_leaks, finding_record, measure_effects, probe_all
 from audiofw.bundle.save import Finished, leave_bundle
 from audiofw.config.options import Config
 from audiofw.contract.combined import Combined
@@ -92,7 +93,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     check_timeline_options(config, dataset)
     foreign = find_foreign(config)
     planned, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
-    findings = look_for_leaks(dataset.clips, planned, config)
+    probes = probe_all(dataset.clips, config, n_jobs=config.n_jobs) if config.audit else []
+    findings = look_for_leaks(dataset.clips, probes, planned, config)
 
     started = perf_counter()
     unit, *changed = units_of(config, choices)
@@ -141,7 +143,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     missing = [*result.missing]
     if config.bundle.enabled:
         plain_metrics = with_timelines(plain_metrics, timelines, config.score)
-        run_ended = Finished(config, choices, clips, classes, unit, plain, {**metrics, **plain_metrics})
+        ended = Finished(config, choices, clips, classes, unit, plain, {**metrics, **plain_metrics})
+        run_ended = replace(ended, probes=[probes[i] for i in table.kept] if probes else [])
         missing += leave_bundle(folder, prepared(run_ended, timelines), make)
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
@@ -193,11 +196,13 @@ def check_groups(clips: Sequence[Clip], pooling: Choice) -> None:
         raise ConfigError(f"normalize=group: not with pooling={pooling.name}, which is fitted on clips")
 
 
-def look_for_leaks(clips: Sequence[Clip], folds: Sequence[Fold], config: Config) -> list[Finding]:
+def look_for_leaks(
+    clips: Sequence[Clip], probes: Sequence[Probe | None], folds: Sequence[Fold], config: Config
+) -> list[Finding]:
     """Audit the clips and their split; raise an error at a warning if ``audit=raise``."""
     if not config.audit:
         return []
-    findings = find_leaks(clips, folds, config)
+    findings = find_leaks(clips, probes, folds, config)
     if config.audit == "raise":
         refuse(findings)
     return findings

@@ -20,6 +20,7 @@ import numpy as np
 from audiofw.data.labels import split_labels
 from audiofw.errors import DataError, first_line
 from audiofw.evaluation.scores import HIGHER_IS_BETTER
+from audiofw.results.folder import EVALUATION
 from audiofw.results.record import Status
 from audiofw.system.atomic import is_alive
 from audiofw.system.paths import HELD_OUT
@@ -102,7 +103,7 @@ def _find(folder: Path) -> Iterator[Path]:
         raise DataError(f"{folder}: no such folder; give the folder of a sweep, e.g. multirun/2026-01-31/12-00-00")
     for place, below, files in os.walk(folder.resolve()):
         below[:] = sorted(set(below) - {HELD_OUT})  # scored on other clips than the trials, so it has no rank
-        if "result.json" in files or "metrics.json" in files:
+        if EVALUATION not in files and ("result.json" in files or "metrics.json" in files):
             yield Path(place)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from audiofw.evaluation.intervals import FEW_GROUPS
 
+MOST_NAMED = 5
 MANY_FAILED = 0.05  # share of the clips from which on this is a warning
 
 
@@ -20,14 +21,36 @@ class Advice(NamedTuple):
 
 
 def advise_on_metrics(metrics: Mapping[str, Any]) -> list[Advice]:
-    """List what the audit found, a score no better than the baseline, few groups and unusable clips; warnings first."""
-    found = (_on_audit, _on_score, _on_normalising, _on_labels, _on_groups, _on_failures)
+    """List what limits the score, such as findings of the audit, few groups and unusable clips; warnings first."""
+    found = (_on_unknown_classes, _on_audit, _on_score, _on_normalising, _on_labels, _on_groups, _on_failures)
     return warnings_first([advice for each in found for advice in each(metrics)])
 
 
 def warnings_first(advice: Iterable[Advice]) -> list[Advice]:
     """Sort by level; within one level the order stays."""
     return sorted(advice, key=lambda one: one.level != "warning")
+
+
+def _on_unknown_classes(metrics: Mapping[str, Any]) -> Iterator[Advice]:
+    """Say which classes of a test set a saved model does not know, and what it answers to them."""
+    rows = metrics.get("evaluated", {}).get("unknown_classes", ())
+    if not rows:
+        return
+    names, n = [row["class"] for row in rows], sum(row["clips"] for row in rows)
+    each = "; ".join(map(_unknown_class, rows[:MOST_NAMED]))
+    more = f"; and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    several = metrics.get("task") == "multilabel"
+    effect = "These labels count as absent" if several else f"These {n} clips are not scored"
+    yield Advice(
+        "warning",
+        f"The model does not know {len(rows)} class{'es' * (len(rows) != 1)} of the test set: {each}{more}. {effect}.",
+        f"Train with them, or leave them out: data.exclude=[{','.join(names[:MOST_NAMED])}{',…' * bool(more)}]",
+    )
+
+
+def _unknown_class(row: Mapping[str, Any]) -> str:
+    answers = ", ".join(f"{count} as {name or 'none'}" for name, count in row["answers"].items())
+    return f"{row['class']} ({row['clips']} clip{'s' * (row['clips'] != 1)}{f': {answers}' if answers else ''})"
 
 
 def _on_audit(metrics: Mapping[str, Any]) -> Iterator[Advice]:

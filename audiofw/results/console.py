@@ -100,6 +100,30 @@ def _print_all(
     console.print(*_next_steps(choices, folder), sep="\n", soft_wrap=True)
 
 
+def print_evaluation(metrics: Mapping[str, Any], dataset: Dataset, failures: Sequence[Failure], folder: Path) -> None:
+    """Print the scores of a saved model on a test set, and what limits them."""
+    console = open_console()
+    if is_quiet():
+        console.print(_headline(metrics), soft_wrap=True)
+        return
+    evaluated, tested = metrics["evaluated"], f"{metrics['n_tested']} clips of {metrics['evaluated']['source']}"
+    fitted = f", trained on {evaluated['fitted_on']}" if evaluated["fitted_on"] else ""
+    console.print(
+        _headline(metrics),
+        f"{tested}{_groups(metrics)}; the model of {evaluated['model']}{fitted}",
+        soft_wrap=True,
+        sep="\n",
+    )
+    console.print("", _score_table(metrics), "", sep="\n")
+    if len(metrics["classes"]) <= MOST_CLASSES:
+        console.print(_class_table(metrics), "", sep="\n")
+    for block in filter(None, [_confidence(metrics), _advice(metrics, folder), _skipped(dataset, failures)]):
+        console.print(*block, "", sep="\n", soft_wrap=True)
+    if (folder / REPORT).is_file():
+        console.print(f"report:   {shlex.quote(from_here(folder / REPORT))}", soft_wrap=True)
+    console.print(f"results:  {shlex.quote(from_here(folder))}", soft_wrap=True)
+
+
 def _headline(metrics: Mapping[str, Any]) -> str:
     name = score_names(metrics)[metrics["score"]]
     interval, baseline = metrics["scores"][metrics["score"]]["interval"], metrics["baseline"][metrics["score"]]

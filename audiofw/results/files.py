@@ -46,7 +46,7 @@ def save_results(
     config_file, versions_file, predictions_file, failures_file, metrics_file = (folder / name for name in RESULTS)
     write_text(config_file, OmegaConf.to_yaml(config_values(config, choices)))
     write_json(versions_file, versions(choices))
-    write_rows(predictions_file, _predictions(clips, evaluation, metrics["classes"]))
+    write_rows(predictions_file, prediction_rows(clips, evaluation, metrics["classes"]))
     write_rows(failures_file, [Failure._fields, *failures])
     write_json(metrics_file, metrics)
 
@@ -57,7 +57,7 @@ def config_values(config: Config, choices: Mapping[str, Choice]) -> dict[str, An
     return {**asdict(config), **chosen}
 
 
-def _predictions(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequence[str]) -> Iterable[Sequence[Any]]:
+def prediction_rows(clips: Sequence[Clip], evaluation: Evaluation, classes: Sequence[str]) -> Iterable[Sequence[Any]]:
     """Yield one row per test clip."""
     probabilities = evaluation.probabilities
     columns = [] if probabilities is None else [f"p({name})" for name in classes]

@@ -18,6 +18,8 @@ RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "m
 """What `audiofw.results.files.save_results` writes, in this order."""
 OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, TIMELINES, FOLDER})
 """Everything that a run writes into its folder, besides its log and Hydra's files."""
+EVALUATION = "evaluation.json"
+"""What a folder with the results of an evaluation has: it is not that of a run."""
 SAVED = (*RESULTS, REPORT, FOLDER)
 """What of it is of use to others."""
 LOCK = ".run.lock"
@@ -63,6 +65,29 @@ def only_user(folder: Path, option: str) -> Iterator[None]:
         said = f"{reason(error)}; {remedy(error, folder, option)}"
         raise DataError(f"{folder}: cannot be created: {said}") from error
     with sole(folder / LOCK, f"{folder}: another process is writing its results here; choose another folder"):
+        yield
+
+
+@contextmanager
+def claimed_for_evaluation(folder: Path) -> Iterator[None]:
+    """Create a folder for an evaluation, or clear that of an earlier one, and claim it.
+
+    Raises
+    ------
+    ConfigError
+        If it holds anything else.
+    DataError
+        If another process is using it, or it cannot be created.
+    """
+    with only_user(folder, "-o FOLDER"):
+        names = {item.name for item in folder.iterdir() if not is_temporary(item.name)} - {LOCK}
+        strangers = sorted(names - {*RESULTS, REPORT, EVALUATION} if EVALUATION in names else names)
+        if strangers:
+            raise ConfigError(
+                f"{folder}: contains {strangers[0]}; choose a new folder, or that of an earlier evaluation"
+            )
+        for name in names:
+            _remove(folder / name)
         yield
 
 
