@@ -23,6 +23,7 @@ from audiofw.config.options import Audio, Config, Pad, Windows, build_section
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.labels import listing, name_prediction
 from audiofw.errors import ConfigError, DataError
+from audiofw.evaluation.by_group import score_groups
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.fit import predict
 from audiofw.evaluation.saved import encode_known, evaluate_predictions, measure_coverage
@@ -186,6 +187,7 @@ def evaluate_model(
         findings = _compare(clips, probes, known, recordings, config, evaluation, of_scored)
     metrics = {
         **summarise(evaluation, classes=classes, score=config.score, coverage=config.coverage),
+        "by_group": score_groups(evaluation, scored),
         "n_failures": len(table.failures),
         "n_from_cache": table.cached,
         "audit": [finding_record(finding) for finding in findings],
