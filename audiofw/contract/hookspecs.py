@@ -49,6 +49,7 @@ class Register(Protocol):
         *,
         holds_gil: bool = False,
         names: Callable[..., list[str]] | None = None,
+        onnx: Callable[..., str] | None = None,
         sample_rate: Need = None,
         min_duration: Need = None,
     ) -> None:
@@ -68,6 +69,12 @@ class Register(Protocol):
             name for each row, without ``.`` or ``@``: ``mfcc3``, ``mel_1200Hz``. For a pooling, ``names(rows, d,
             **options)`` returns a name for each of the ``d`` columns: row, statistic and, if it covers only a segment
             of the clip, which one: ``mfcc3.std``, ``mfcc3.delta.p90@2/4``. Without it, rows and columns are numbered.
+        onnx
+            A function that computes the same in ONNX, so that models can be exported with ``audiofw export``. For a
+            feature, ``onnx(graph, y, sr, **options)`` returns ``(rows, frames)``; for a pooling, ``onnx(graph, frames,
+            **options)`` returns ``(d,)``. The operators of ONNX are methods of ``graph``, which add a node: ``y``, of
+            one clip, ``float32 (n,)``, and what methods return are names of values. What cannot be exported raises
+            NotImplementedError with the reason.
         sample_rate
             The rate in Hz that a feature needs, to which clips are then resampled; a number, or a function of the
             options: ``sample_rate=lambda *, rate, **_: rate``.

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, get_type_hints
 from audiofw.contract.blame import blame
 from audiofw.contract.hookspecs import Kind, Need
 from audiofw.contract.schema import Option, allows, plain, show_type, to_path
-from audiofw.errors import ConfigError, PluginError
+from audiofw.errors import ConfigError, PluginError, first_line
 from audiofw.system.hashing import digest_file
 from audiofw.system.sourcecode import PACKAGE, digest_code
 
+DRAWN = ("feature", "pooling")  # the kinds that may compute in ONNX, too
 MADE_UP = (0, 1)  # seed and number of threads for building a model only to list its members
 
 
@@ -33,6 +34,7 @@ class Plugin:
     open_ended: bool = False
     holds_gil: bool = False
     names: Callable[..., list[str]] | None = None
+    onnx: Callable[..., str] | None = None
     sample_rate: Need = None
     min_duration: Need = None
 
@@ -176,6 +178,27 @@ class Choice:
             raise PluginError(f"{what} returned {number!r}, not a number above 0", plugin=self.who)
         return number
 
+    def draw(self, graph: Any, *given: Any) -> str:
+        """Compute in ONNX, on a graph of `audiofw.bundle.onnx.graph`; ``given`` is what the function itself takes.
+
+        Raises
+        ------
+        PluginError
+            If it offers no graph, or fails.
+        """
+        if self.plugin.onnx is None:
+            raise PluginError("cannot be exported: it is registered without onnx=, its graph", plugin=self.who)
+        try:
+            with blame(self.who, self.plugin.onnx, "onnx"):
+                made = self.plugin.onnx(graph, *given, **self.arguments)
+        except PluginError as error:
+            if isinstance(error.__cause__, NotImplementedError):
+                raise PluginError(f"cannot be exported: {first_line(error.__cause__)}", plugin=self.who) from error
+            raise
+        if not isinstance(made, str):
+            raise PluginError(f"onnx returned {made!r:.60}, not a value of the graph", plugin=self.who)
+        return made
+
     @property
     def learns(self) -> bool:
         """Whether it is a pooling that is fitted on the training clips."""
@@ -233,6 +256,7 @@ def read_plugin(
     *,
     holds_gil: bool = False,
     names: Callable[..., list[str]] | None = None,
+    onnx: Callable[..., str] | None = None,
     sample_rate: Need = None,
     min_duration: Need = None,
 ) -> Plugin:
@@ -259,9 +283,18 @@ def read_plugin(
         open_ended=any(p.kind is p.VAR_KEYWORD for p in parameters),
         holds_gil=holds_gil,
         names=names,
+        onnx=_read_onnx(kind, function, onnx),
         sample_rate=_read_need(kind, function, "sample_rate", sample_rate),
         min_duration=_read_need(kind, function, "min_duration", min_duration),
     )
+
+
+def _read_onnx(kind: Kind, function: Callable[..., Any], onnx: Any) -> Any:
+    if onnx is not None and kind.name not in DRAWN:
+        raise PluginError(f"{function.__name__}: only a feature or a pooling can be registered with onnx")
+    if not (onnx is None or callable(onnx)):
+        raise PluginError(f"{function.__name__}: onnx={onnx!r} must be a function (graph, …) that returns a value")
+    return onnx
 
 
 def _read_need(kind: Kind, function: Callable[..., Any], what: str, need: Any) -> Need:

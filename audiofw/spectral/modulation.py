@@ -75,9 +75,9 @@ def ripples(
         raise ValueError(f"S must be finite, with shape (bands, frames), got {S.shape}")
     frames_per_cycle = [positive("frame_rate", frame_rate) / positive("rates", rate) for rate in rates]
     step = max(1, whole("group", group, 1) // 4)  # the wavelets are wide: a few positions per group suffice
-    kinds = [_averaged(S, group)]
+    kinds = [averaged(S, group)]
     for strengths in _strengths(S, frames_per_cycle, scales, step):
-        kinds += [*_averaged(strengths, group // step)]
+        kinds += [*averaged(strengths, group // step)]
     return np.concatenate(kinds)
 
 
@@ -102,14 +102,14 @@ def _strengths(
     """Yield the strengths of each kind except (0, 0), at every ``step``-th band: those of one rate at a time."""
     import scipy.fft
 
-    margin = max((_reach(cycle) for cycle in frames_per_cycle), default=0)
+    margin = max((reach_of(cycle) for cycle in frames_per_cycle), default=0)
     padded = np.pad(S, ((0, 0), (margin, margin)), mode="edge")
     inside = slice(margin, margin + S.shape[1])
     n = scipy.fft.next_fast_len(padded.shape[1])
-    level = scipy.fft.fft(_averaged(padded, step)[np.newaxis], n, axis=-1)
+    level = scipy.fft.fft(averaged(padded, step)[np.newaxis], n, axis=-1)
     spectra = level[:0]
     if scales:  # all at once, as most of the time for small arrays is that for calls
-        across = (_along_scales(len(S), tuple(scales), step) @ padded).reshape(len(scales), -1, padded.shape[1])
+        across = (along_scales(len(S), tuple(scales), step) @ padded).reshape(len(scales), -1, padded.shape[1])
         yield np.abs(across[..., inside])
         spectra = scipy.fft.fft(across, n, axis=-1)
     for cycle in frames_per_cycle:
@@ -119,14 +119,14 @@ def _strengths(
             yield np.abs(scipy.fft.ifft(responses, axis=-1, overwrite_x=True)[..., inside])
 
 
-def _reach(cycle: float) -> int:
+def reach_of(cycle: float) -> int:
     """Half-length of the wavelet for modulations with a period of ``cycle`` points."""
     return max(2, round(CYCLES * cycle))
 
 
-def _wavelet(cycle: float) -> NDArray[np.complex128]:
+def wavelet(cycle: float) -> NDArray[np.complex128]:
     """A complex exponential under a Hann window, corrected to a zero response to constant input."""
-    reach = _reach(cycle)
+    reach = reach_of(cycle)
     window = np.hanning(2 * reach + 3)[1:-1]
     wave = window / window.sum() * np.exp(2j * np.pi / cycle * np.arange(-reach, reach + 1))
     return wave - window * (wave.sum() / window.sum())
@@ -135,7 +135,7 @@ def _wavelet(cycle: float) -> NDArray[np.complex128]:
 @lru_cache(maxsize=64)
 def _along_frequency(bands: int, cycle: float, step: int) -> NDArray[np.complex64]:
     """Matrix ``(positions, bands)`` of the wavelet centred on every ``step``-th band, with edge padding."""
-    wave, reach = _wavelet(positive("scales", cycle)), _reach(cycle)
+    wave, reach = wavelet(positive("scales", cycle)), reach_of(cycle)
     places = np.arange(step // 2, max(bands, step // 2 + 1), step)
     matrix = np.zeros((len(places), bands), np.complex64)
     seen = np.clip(places[:, np.newaxis] + np.arange(-reach, reach + 1), 0, bands - 1)
@@ -144,7 +144,7 @@ def _along_frequency(bands: int, cycle: float, step: int) -> NDArray[np.complex6
 
 
 @lru_cache(maxsize=64)
-def _along_scales(bands: int, cycles: tuple[float, ...], step: int) -> NDArray[np.complex64]:
+def along_scales(bands: int, cycles: tuple[float, ...], step: int) -> NDArray[np.complex64]:
     """One matrix for several scales, whose positions follow each other."""
     return frozen(np.concatenate([_along_frequency(bands, cycle, step) for cycle in cycles]))
 
@@ -154,7 +154,7 @@ def _along_time(n: int, cycle: float) -> NDArray[np.complex64]:
     """Frequency response ``(n,)`` of the wavelet for an FFT of ``n`` frames; 0 for a modulation that is too fast."""
     import scipy.fft
 
-    wave, reach = _wavelet(cycle), _reach(cycle)
+    wave, reach = wavelet(cycle), reach_of(cycle)
     if cycle < FASTEST or len(wave) > n:
         return frozen(np.zeros(n, np.complex64))
     kernel = np.zeros(n, np.complex128)
@@ -162,7 +162,7 @@ def _along_time(n: int, cycle: float) -> NDArray[np.complex64]:
     return frozen(scipy.fft.fft(kernel).astype(np.complex64))
 
 
-def _averaged(rows: NDArray[np.floating], group: int) -> NDArray[np.floating]:
+def averaged(rows: NDArray[np.floating], group: int) -> NDArray[np.floating]:
     """Mean of every ``group`` rows of the last but one axis; the last group may have fewer."""
     length = rows.shape[-2]
     starts = np.arange(0, length, group)

@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(mel, names=names)
+    register(mel, names=names, onnx=onnx)
 
 
 def mel(
@@ -103,6 +103,11 @@ def names(sr, *, n_mels, fmin, fmax, htk, **_):
 
     middles = mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sr / 2, htk=htk)[1:-1]
     return [f"mel_{middle:.0f}Hz" for middle in middles]
+
+
+def onnx(graph, y, sr, *, ref, amin, top_db, engine, **options):
+    """Compute the same in ONNX."""
+    return graph.power_to_db(graph.melspectrogram(y, sr=sr, **options), ref=ref, amin=amin, top_db=top_db)
 
 
 def _choose(engine, dtype):

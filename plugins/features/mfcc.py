@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(mfcc, names=names)
+    register(mfcc, names=names, onnx=onnx)
 
 
 def mfcc(
@@ -108,3 +108,10 @@ def mfcc(
 def names(sr, *, n_mfcc, **_):
     """Name the coefficients ``mfcc0``, ``mfcc1``, …"""
     return [f"mfcc{i}" for i in range(n_mfcc)]
+
+
+def onnx(graph, y, sr, *, n_mfcc, dct_type, norm, lifter, n_mels, mel_norm, ref, amin, top_db, **options):
+    """Compute the same in ONNX."""
+    bands = graph.melspectrogram(y, sr=sr, n_mels=n_mels, norm=mel_norm, **options)
+    levels = graph.power_to_db(bands, ref=ref, amin=amin, top_db=top_db)
+    return graph.mfcc(S=levels, n_mels=n_mels, n_mfcc=n_mfcc, dct_type=dct_type, norm=norm, lifter=lifter)

@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(ripples, names=names)
+    register(ripples, names=names, onnx=onnx)
 
 
 def ripples(
@@ -75,6 +75,15 @@ def names(sr, *, rates, scales, group, n_mels, fmin, fmax, **_):
     middles = mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sr / 2)[1:-1]
     places = [f"{middles[first : first + group].mean():.0f}Hz" for first in range(0, n_mels, group)]
     return [f"{_kind(*kind)}_{place}" for kind in ripple_kinds(rates, scales) for place in places]
+
+
+def onnx(graph, y, sr, *, rates, scales, group, root, top_db, n_mels, hop_length, **options):
+    """Compute the same in ONNX."""
+    power = graph.melspectrogram(y, sr=sr, n_mels=n_mels, hop_length=hop_length, **options)
+    decibels = graph.power_to_db(power, ref="max", top_db=top_db)
+    levels = graph.Mul(graph.Pow(10.0, graph.Mul(decibels, root / 10)), FULL)
+    rate = sr / hop_length
+    return graph.ripples(levels, bands=n_mels, frame_rate=rate, rates=rates, scales=scales, group=group)
 
 
 def _kind(rate, scale):

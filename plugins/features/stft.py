@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(stft, names=names)
+    register(stft, names=names, onnx=onnx)
 
 
 def stft(
@@ -75,3 +75,9 @@ def names(sr, *, n_fft, **_):
     from audiofw.spectral import fft_frequencies
 
     return [f"stft_{frequency:.0f}Hz" for frequency in fft_frequencies(sr=sr, n_fft=n_fft)]
+
+
+def onnx(graph, y, sr, *, db, ref, amin, top_db, **options):
+    """Compute the same in ONNX."""
+    magnitude = graph.spectrogram(y, **options)
+    return graph.amplitude_to_db(magnitude, ref=ref, amin=amin, top_db=top_db) if db else magnitude

@@ -5,7 +5,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_poolings(register):
-    register(flatten, names=names)
+    register(flatten, names=names, onnx=onnx)
 
 
 def flatten(frames):
@@ -17,3 +17,8 @@ def names(rows, d):
     """Name each value by its row and frame: ``mfcc3.value@7/130``."""
     frames = d // len(rows)
     return [f"{row}.value@{frame}/{frames}" for frame in range(1, frames + 1) for row in rows]
+
+
+def onnx(graph, frames):
+    """Compute the same in ONNX."""
+    return graph.Reshape(graph.Transpose(frames, perm=[1, 0]), [-1])

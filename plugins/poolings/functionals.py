@@ -11,7 +11,7 @@ Statistic = Literal["mean", "std", "min", "max"]
 
 @hookimpl
 def register_poolings(register):
-    register(functionals, names=names)
+    register(functionals, names=names, onnx=onnx)
 
 
 def functionals(
@@ -66,6 +66,24 @@ def names(rows, d, *, statistics, quantiles, delta, parts, **_):
     whole = [f"{kind}{measure}" for kind in ("", "delta.")[: 1 + delta] for measure in measures]
     within = [f"mean@{part}/{count}" for count in parts for part in range(1, count + 1)]
     return [f"{row}.{what}" for what in [*whole, *within] for row in rows]
+
+
+def onnx(graph, frames, *, statistics, quantiles, delta, parts, by_change, squash):
+    """Compute the same in ONNX."""
+    numbers = graph.statistics(frames, statistics, quantiles)
+    if delta:
+        numbers += graph.statistics(graph.change(frames), statistics, quantiles)
+    is_level = graph.Less(graph.ReduceMin(frames, keepdims=0), 0.0)  # dB values are logarithms already
+
+    def squashed(x):
+        if squash is None:
+            return x
+        size = graph.Log(graph.Add(graph.Div(graph.Abs(x), squash), 1.0))
+        return graph.Where(is_level, x, graph.Mul(graph.Sign(x), size))
+
+    if parts:
+        numbers += graph.segment_means(frames, parts, by_change, squashed(frames))
+    return squashed(graph.Concat(*numbers, axis=0))
 
 
 def _nothing_chosen():

@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_poolings(register):
-    register(stats, names=names)
+    register(stats, names=names, onnx=onnx)
 
 
 def stats(
@@ -42,6 +42,12 @@ def names(rows, d, *, statistics, quantiles, delta):
     """Name the columns: ``mfcc3.std``, ``mfcc3.delta.p95``, …"""
     measures = [*statistics, *(f"p{100 * quantile:g}" for quantile in quantiles)]
     return [f"{row}.{kind}{measure}" for kind in ("", "delta.")[: 1 + delta] for measure in measures for row in rows]
+
+
+def onnx(graph, frames, *, statistics, quantiles, delta):
+    """Compute the same in ONNX."""
+    matrices = [frames, graph.change(frames)] if delta else [frames]
+    return graph.Concat(*(row for m in matrices for row in graph.statistics(m, statistics, quantiles)), axis=0)
 
 
 def _nothing_chosen():

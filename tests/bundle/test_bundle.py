@@ -617,9 +617,9 @@ def test_what_is_no_bundle_is_told_with_a_remedy(audiofw, tmp_path, sounds):
 
 
 @pytest.mark.parametrize("model", ["lda", "lightgbm", "xgboost"])
-def test_a_model_in_onnx_gives_the_same_answers(audiofw, tmp_path, model):
+def test_a_classifier_in_onnx_gives_the_same_answers(audiofw, tmp_path, model):
     run = make_run(tmp_path, f"model={model}")
-    outcome = audiofw("export", str(run), "--format", "onnx", "-o", "model.onnx")
+    outcome = audiofw("export", str(run), "--format", "classifier", "-o", "model.onnx")
     assert (outcome.code, outcome.err) == (0, "")
     assert "0 with a different label" in outcome.out
     import onnxruntime
@@ -638,7 +638,7 @@ def test_an_export_that_changes_predictions_is_refused_and_leaves_no_file(audiof
 
     answers = export._answers
     monkeypatch.setattr(export, "_answers", lambda data, X: (answers(data, X)[0], answers(data, X)[1] + 0.01))
-    outcome = audiofw("export", str(run), "-o", "model.onnx")
+    outcome = audiofw("export", str(run), "--format", "classifier", "-o", "model.onnx")
     assert outcome.code == 1
     assert "predicts differently" in outcome.err
     assert "0.01" in outcome.err

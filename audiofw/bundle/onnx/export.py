@@ -1,4 +1,4 @@
-"""Convert a classifier to ONNX, for programs without Python: feature vectors in, labels and probabilities out."""
+"""Convert a model to ONNX, for programs without Python: samples in, labels and probabilities out."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ MISSING = "--format onnx needs skl2onnx, onnxmltools and onnxruntime: pip instal
 
 
 class Exported(NamedTuple):
-    """A classifier in ONNX, and how closely its predictions agree with the original."""
+    """A model in ONNX, and how closely its predictions agree with the original."""
 
     data: bytes
-    rows: int  #: number of feature vectors compared
+    rows: int  #: number of clips, or feature vectors, compared
     difference: float  #: the largest in a probability
-    relabelled: int  #: number of feature vectors with a different label
+    relabelled: int  #: number of them with a different label
 
 
 def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
-    """Convert a model's classifier to ONNX, and compare onnxruntime's predictions on the golden clips.
+    """Convert a model to one ONNX graph that takes samples, and compare them on the golden clips and copies of these.
 
     Parameters
     ----------
@@ -50,19 +50,42 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
     ConfigError
         If the libraries are not installed.
     PluginError
-        If the classifier cannot be converted.
+        If the feature, the pooling, the classifier or a setting cannot be converted.
     DataError
         If there are no golden clips to compare on.
     """
+    name = model.facts["model"]["name"]
+    if not hasattr(model.classifier, "predict_proba"):
+        raise PluginError("has no probabilities, which the graph is to give", plugin=f"model={name}")
+    classifier = _classifier(model)
+    from audiofw.bundle.onnx.compare import answers, differences, hear
+    from audiofw.bundle.onnx.waveform import draw
+
+    try:
+        data = draw(model, classifier)
+    except NotImplementedError as error:
+        raise PluginError(f"cannot be exported: {error}") from error
+    samples, verdicts = hear(model, files)
+    whose = f"feature={model.unit.feature.name} and pooling={model.unit.pooling.name}"
+    with _blame(name, f"the graph of {whose} fails", remedy=""):
+        labels, shares = answers(open_session(data), samples)
+    return Exported(data, len(labels), *differences(model, verdicts, labels, shares))
+
+
+def classifier_to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
+    """Convert only a model's classifier, which takes feature vectors; see `to_onnx`."""
+    X, data = _rows(model, files), _classifier(model)
+    labels, shares = _answers(data, X)
+    return Exported(data, len(X), _difference(model, X, shares), _count_relabelled(model, X, labels, shares))
+
+
+def _classifier(model: Model) -> bytes:
     if model.width is None:
         raise PluginError(
             "a pooling that learns takes input of any length, which ONNX does not support: use pooling=stats"
         )
-    X = _rows(model, files)
     with _blame(model.facts["model"]["name"]):
-        data = convert(model.classifier, model.width, model.classes_.tolist())
-        labels, shares = _answers(data, X)
-    return Exported(data, len(X), _difference(model, X, shares), _count_relabelled(model, X, labels, shares))
+        return convert(model.classifier, model.width, model.classes_.tolist())
 
 
 def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
@@ -80,7 +103,7 @@ def _rows(model: Model, files: Mapping[str, bytes]) -> np.ndarray:
 
 
 @contextmanager
-def _blame(name: str) -> Iterator[None]:
+def _blame(name: str, what: str = "cannot be converted to ONNX", remedy: str = f"; {ABLE}") -> Iterator[None]:
     """Turn the libraries' exceptions into errors of one line."""
     try:
         yield
@@ -89,7 +112,7 @@ def _blame(name: str) -> Iterator[None]:
     except ImportError as error:
         raise ConfigError(MISSING) from error
     except Exception as error:  # converters may fail in any way
-        raise PluginError(f"cannot be converted to ONNX: {_reason(error)}; {ABLE}", plugin=f"model={name}") from error
+        raise PluginError(f"{what}: {_reason(error)}{remedy}", plugin=f"model={name}") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -156,12 +179,20 @@ def _register_boosters() -> None:
     update_registered_converter(XGBClassifier, "XGBoostXGBClassifier", shapes, convert_xgboost, options=options)
 
 
-def _answers(data: bytes, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Predict with onnxruntime: class indices, and probabilities."""
+def open_session(data: bytes, threads: int = 0) -> Any:
+    """Open a model in onnxruntime, on the processor; 0 threads are as many as there are cores."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # what fails is raised, too
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _answers(data: bytes, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Predict with onnxruntime: class indices, and probabilities."""
+    session = open_session(data)
     labels, *more = session.run(None, {session.get_inputs()[0].name: X})
     return labels, more[0] if more else None
 
