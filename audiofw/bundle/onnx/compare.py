@@ -11,7 +11,8 @@ import soundfile
 
 from audiofw.audio.load import load
 from audiofw.bundle.golden import make_rows, read_answers
-from audiofw.bundle.model import Model, Verdict
+from audiofw.bundle.model import Model
+from audiofw.bundle.prediction import Prediction
 from audiofw.errors import DataError
 from audiofw.parallel.executors import Lost
 from audiofw.system.atomic import write_whole
@@ -21,14 +22,14 @@ NOISE = 0.01  # of the noisy copies, where full scale is 1
 NEAR = 1e-4  # difference of probabilities up to which either of two labels is right
 
 
-def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], list[Verdict]]:
+def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], list[Prediction]]:
     """Read the golden clips and copies of them as the graph takes them, and classify them as ever.
 
     Returns
     -------
     samples : list of np.ndarray [shape=(n,)]
         Mono, at the graph's rate.
-    verdicts : list of Verdict
+    predictions : list of Prediction
         What the model says of each.
 
     Raises
@@ -43,7 +44,7 @@ def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], li
     if not fine:
         why = [each.reason for each in made if isinstance(each, Lost)]
         raise DataError(": ".join(["no golden clips to compare the ONNX model on", *why[:1]]))
-    return _samples(model, [sound for sound, _ in fine]), model.judge([rows for _, rows in fine])
+    return _samples(model, [sound for sound, _ in fine]), model.classify([rows for _, rows in fine])
 
 
 def _copies(sound: bytes, other: bytes, seed: int) -> list[bytes]:
@@ -82,16 +83,18 @@ def answers(session: Any, samples: Sequence[np.ndarray]) -> tuple[np.ndarray, np
     return label, probabilities
 
 
-def differences(model: Model, verdicts: Sequence[Verdict], labels: np.ndarray, shares: np.ndarray) -> tuple[float, int]:
+def differences(
+    model: Model, predictions: Sequence[Prediction], labels: np.ndarray, shares: np.ndarray
+) -> tuple[float, int]:
     """Find the largest difference in a probability, and the number of clips with another label.
 
     A label counts only if its probability differs from that of the next one, or from its threshold.
     """
-    expected = np.array([verdict.probabilities for verdict in verdicts])
+    expected = np.array([prediction.probabilities for prediction in predictions])
     if model.thresholds is not None:
         said = expected >= model.thresholds
         other = ((labels != said) & (np.abs(expected - model.thresholds) > NEAR)).any(axis=1)
     else:
         second, first = np.sort(expected, axis=1)[:, -2:].T
-        other = (labels != [verdict.label for verdict in verdicts]) & (first - second > NEAR)
+        other = (labels != [prediction.label for prediction in predictions]) & (first - second > NEAR)
     return float(np.abs(expected - shares).max()), int(other.sum())

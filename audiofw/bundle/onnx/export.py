@@ -65,11 +65,11 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
         data = draw(model, classifier)
     except NotImplementedError as error:
         raise PluginError(f"cannot be exported: {error}") from error
-    samples, verdicts = hear(model, files)
+    samples, predictions = hear(model, files)
     whose = f"feature={model.unit.feature.name} and pooling={model.unit.pooling.name}"
     with _blame(name, f"the graph of {whose} fails", remedy=""):
         labels, shares = answers(open_session(data), samples)
-    return Exported(data, len(labels), *differences(model, verdicts, labels, shares))
+    return Exported(data, len(labels), *differences(model, predictions, labels, shares))
 
 
 def classifier_to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
