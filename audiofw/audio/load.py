@@ -16,8 +16,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiofw.audio.decode import MP3_LEAD, NoHeaderError, Reader, message
+from audiofw.audio.decode import MP3_LEAD, NoHeaderError, Reader
 from audiofw.audio.formats import HEAD, conversion, unread_format
+from audiofw.audio.sound import message
 from audiofw.audio.stretch import Stretch, as_stretch
 from audiofw.errors import DataError
 

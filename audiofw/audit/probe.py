@@ -25,6 +25,7 @@ SILENCE_DB = 60.0
 FRAME_SECONDS = 0.02
 LOUDNESS_FLOOR = -120.0
 CEILING = 2.0**-15  # a clipped sample is this close to the peak: the step of 16 bits
+UNSTATED = 1e-3  # seconds missing of a cut file whose header does not say how long it was
 QUIET_PEAK = 0.1  # below it, equal neighbours at the peak are due to coarse quantisation, not clipping
 
 
@@ -82,7 +83,7 @@ class Probe(NamedTuple):
     properties: Properties  #: of the whole recording
     used: Properties  #: of the part that a run uses
     clipped: float  #: share of clipped samples
-    missing: float  #: seconds that the header declares and the file lacks
+    missing: float  #: seconds that are damaged, or that the header declares and the file lacks
     cancels: bool  #: whether the channels cancel each other out when mixed
     prints: np.ndarray  #: of the used part: see `audiofw.audit.fingerprint.fingerprint`
 
@@ -108,7 +109,7 @@ def probe(sound: Path | Stretch, part: UsedPart = UsedPart()) -> Probe:  # noqa:
         whole = _properties(y, sr, reader, size)
         cut, rate = (cut, rate) if cut.size else (y, sr)
         used = _properties(cut, rate, reader, size)._replace(sample_rate=float(rate))
-        missing = reader.missing[1] - reader.missing[0] if reader.missing else 0.0
+        missing = max(sum(gap.end - gap.start for gap in reader.gaps), UNSTATED if reader.gaps else 0.0)
         return Probe(_digest(cut, rate), whole, used, _clipped_share(y), missing, cancels, fingerprint(cut, rate))
     except OSError as error:  # it was there a moment ago
         raise DataError(f"cannot be read: {error.strerror}") from error

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from audiofw.audio.parts import Gap
 from audiofw.bundle.prediction import UNKNOWN, Prediction
 from audiofw.bundle.timeline import Segment, cells, segments, shares_of
 from audiofw.cache.store import RecipeCache
 from audiofw.data.given import NamedFile
 from audiofw.errors import AudiofwError, ConfigError, DataError
 from audiofw.evaluation.detection import PLAIN, Found, Moments, Rule, average, detect, read_rule
-from audiofw.extraction.over_time import Gap, rows_over_time
+from audiofw.extraction.over_time import rows_over_time
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from audiofw.audio.parts import Gap
 from audiofw.data.dataset import Annotated, Clip
 from audiofw.data.select import spread_evenly
 from audiofw.data.stretches import Cut, windows_of
@@ -30,7 +31,6 @@ from audiofw.experiment.timelines import (
     table_of,
     tracks_of,
 )
-from audiofw.extraction.over_time import Gap
 from audiofw.extraction.recording import Unit
 from audiofw.system.progress import counting
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from audiofw.audio.parts import Gap
 from audiofw.config.options import Config
 from audiofw.data.dataset import Annotated, Clip
 from audiofw.data.labels import JOINT
@@ -23,7 +24,7 @@ from audiofw.evaluation.events import Events, make_events
 from audiofw.evaluation.fit import predict, thresholds_of
 from audiofw.evaluation.rules import Track
 from audiofw.evaluation.timelines import Heard, found_in, summarise_timelines
-from audiofw.extraction.over_time import Gap, Row, recipe_over_time, rows_over_time
+from audiofw.extraction.over_time import Row, recipe_over_time, rows_over_time
 from audiofw.extraction.padding import make_gatherer
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import open_recipe_cache

@@ -17,6 +17,7 @@ import soxr
 
 from audiofw.audio.decode import Reader
 from audiofw.audio.load import CANCELLING, Channel, check_samples, opened, to_mono
+from audiofw.audio.parts import Gap
 from audiofw.cache.store import RecipeCache
 from audiofw.errors import DataError
 from audiofw.extraction.recording import Unit
@@ -38,14 +39,7 @@ class Window(NamedTuple):
     end: float  #: seconds
     y: np.ndarray  #: [shape=(n,), dtype=float32]
     sr: int
-
-
-class Gap(NamedTuple):
-    """The end of a truncated recording: its header declares it, but the file lacks it."""
-
-    start: float  #: seconds
-    end: float
-    reason: str
+    reason: str = ""  #: why it cannot be used
 
 
 def windows(
@@ -53,7 +47,8 @@ def windows(
 ) -> Iterator[Window | Gap]:
     """Cut a recording of any length into windows, keeping only a few blocks in memory.
 
-    The last window ends with the recording, so it may be shorter. If the file is truncated, a `Gap` follows.
+    The last window ends with the recording, so it may be shorter. Windows that reach into a damaged stretch have a
+    reason. If the file is truncated, a `Gap` follows.
 
     Parameters
     ----------
@@ -72,9 +67,12 @@ def windows(
     """
     with opened(path) as file:
         sr = sample_rate or file.samplerate
-        yield from cut_windows(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop)
-        if file.missing:
-            yield Gap(*file.missing, file.notes[0])
+        end = 0.0
+        for window in cut_windows(_resampled(_blocks(file, sr, channel), file.samplerate, sr), sr, seconds, hop):
+            start, end = window.end - len(window.y) / sr, window.end
+            lost = (gap.reason for gap in file.gaps if gap.start < end - 1 / sr and gap.end > start + 1 / sr)
+            yield window._replace(reason=next(lost, ""))
+        yield from (gap for gap in file.gaps if gap.start > end - 2 / sr)
 
 
 def _blocks(file: Reader, target: int, channel: Channel) -> Iterator[np.ndarray]:
@@ -126,6 +124,8 @@ def cut_windows(
 
 def make_row(unit: Unit, window: Window) -> np.ndarray:
     """Extract the features of a window: ``(1, d)``, or ``(1, rows, frames)`` for a pooling that learns."""
+    if window.reason:
+        raise DataError(window.reason)
     check_samples(window.y, unit.silence)
     return unit.pool(window.y, window.sr)[None]
 

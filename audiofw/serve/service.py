@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from audiofw.audio.decode import BLOCK, Reader
+from audiofw.audio.decode import Reader
 from audiofw.audio.load import load, opened
+from audiofw.audio.sound import BLOCK
 from audiofw.bundle.model import Model
 from audiofw.bundle.prediction import UNKNOWN
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError

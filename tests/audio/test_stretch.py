@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiofw.audio import streams
+from audiofw.audio import mpeg
 from audiofw.audio.decode import MP3_LEAD
 from audiofw.audio.load import load, load_stretch, load_whole
 from audiofw.audio.stretch import Stretch, stretch_name
@@ -99,7 +99,7 @@ def test_nothing_before_a_stretch_is_decoded(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize(("sr", "channels"), [(16000, 1), (44100, 2)])
 @pytest.mark.parametrize("level", [0.0, 0.95])
 def test_far_into_an_mp3_file_the_frames_before_are_not_visited(tmp_path, monkeypatch, sr, channels, level):
-    monkeypatch.setattr(streams, "NEAR", 10)
+    monkeypatch.setattr(mpeg, "NEAR", 10)
     rng, t = np.random.default_rng(0), np.arange(12 * sr) / sr
     y = 0.2 * np.sin(2 * np.pi * 700 * t) + 0.1 * rng.standard_normal(t.size) * (np.sin(3 * t) > 0)
     y = np.stack([y, 0.5 * y], axis=1) if channels == 2 else y
@@ -108,7 +108,7 @@ def test_far_into_an_mp3_file_the_frames_before_are_not_visited(tmp_path, monkey
     whole, *_ = load_whole(path)
     monkeypatch.setattr(soundfile.SoundFile, "seek", refuse_to_go_far(soundfile.SoundFile.seek))
     for start, end in ((4.0, 5.0), (7.3, 8.1), (11.5, 12.0)):
-        assert streams.start_near(path, int(start * sr), MP3_LEAD)
+        assert mpeg.start_near(path, int(start * sr), MP3_LEAD)
         part, *_ = load_whole(Stretch(path, start, end))
         np.testing.assert_allclose(part, whole[int(start * sr) : int(start * sr) + part.size], atol=1e-6)
         assert part.size == int(round(end - start, 9) * sr)
@@ -123,12 +123,12 @@ def refuse_to_go_far(seek):
 
 
 def test_an_mp3_file_that_miscounts_its_frames_is_read_as_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "NEAR", 10)
+    monkeypatch.setattr(mpeg, "NEAR", 10)
     path = tmp_path / "long.mp3"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(12 * SR), SR, bitrate_mode="VARIABLE")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 3 // 4])  # cut short: fewer frames than its header counts
-    assert streams.start_near(path, 5 * SR, MP3_LEAD) is None
+    assert mpeg.start_near(path, 5 * SR, MP3_LEAD) is None
     whole, *_ = load_whole(path)
     part, *_ = load_whole(Stretch(path, 5.0, 6.0))
     np.testing.assert_allclose(part, whole[5 * SR : 6 * SR], atol=1e-6)

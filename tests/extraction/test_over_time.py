@@ -7,10 +7,11 @@ import pytest
 import soundfile
 from tiny import SR, ends, make_unit, write_noise
 
+from audiofw.audio.parts import Gap
 from audiofw.cache.store import Cache
 from audiofw.errors import DataError
 from audiofw.extraction import over_time
-from audiofw.extraction.over_time import Gap, recipe_over_time, rows_over_time
+from audiofw.extraction.over_time import recipe_over_time, rows_over_time
 from audiofw.parallel.executors import Lost
 
 

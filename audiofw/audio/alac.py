@@ -1,0 +1,72 @@
+"""Find the packets of Apple Lossless in a CAF file that are damaged or missing, which the decoder does not report.
+
+Sources: the Core Audio Format specification, and the description of the ALAC bit stream.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from audiofw.audio.chunked import CAF, chunks
+from audiofw.audio.containers import Header
+from audiofw.audio.content import mapped
+from audiofw.audio.parts import Part
+
+
+def find_parts(path: Path, header: Header) -> list[Part]:
+    """Find the parts between damaged packets; empty if all are intact, or nothing is known of them."""
+    with path.open("rb") as file:
+        found = {chunk.name: chunk.at for chunk in chunks(file, 8, header.stop, CAF) if chunk.name != b"free"}
+        if not {b"desc", b"pakt", b"data"} <= found.keys():
+            return []
+        step = struct.unpack(">I", _read(file, found[b"desc"] + 20, 4))[0]
+        count = struct.unpack(">q", _read(file, found[b"pakt"], 8))[0]
+        sizes = _sizes(_read(file, found[b"pakt"] + 24, 8 * min(max(count, 0), 2**24)), count)
+    good = _check(path, sizes, found[b"data"] + 4, header.stop)
+    if not len(good) or good.all() or not good[0]:
+        return []
+    edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).tolist()
+    whole = header.pieces()
+    return [Part(whole, 0, a * step, b * step) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _sizes(table: bytes, count: int) -> np.ndarray:
+    """Decode the sizes of packets: seven bits in a byte, the highest first."""
+    sizes, value = list[int](), 0
+    for byte in table:
+        if len(sizes) == count:
+            break
+        value = value << 7 | byte & 127
+        if byte < 128:
+            sizes.append(value)
+            value = 0
+    return np.array(sizes, np.int64)
+
+
+def _check(path: Path, sizes: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Tell which packets are there, and begin and end as they must.
+
+    A packet begins with the kind of its first element, and twelve bits of zero, then parameters that are not all zero;
+    it ends with the bits that say so, hence with a byte that is not zero.
+    """
+    begins = start + np.cumsum(sizes) - sizes
+    ends = begins + sizes
+    with mapped(path) as content:
+        data = np.frombuffer(content, np.uint8)
+        there = (ends <= stop) & (sizes >= 7)
+        at = np.where(there, begins, 0)
+        heads = data[at[:, np.newaxis] + np.arange(7)]
+        last = data[np.where(there, ends - 1, 0)]
+        del data
+    kind = np.isin(heads[:, 0], (0x00, 0x20, 0x60)) & (heads[:, 1] == 0)
+    good = kind & heads[:, 2:].any(axis=1) & (last != 0)
+    return there & good & np.append(good[1:] | ~there[1:], True)  # one before damage may be damaged, too
+
+
+def _read(file: BinaryIO, at: int, size: int) -> bytes:
+    file.seek(at)
+    return file.read(size)
