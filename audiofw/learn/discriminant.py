@@ -13,9 +13,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from audiofw.learn.inner_splits import inner_splits
+from audiofw.learn.moments import LEAST, Moments, discriminate_moments
+from audiofw.learn.passes import RowsOnDisk
 from audiofw.learn.temperature import find_sharpness
 
-LEAST = 1e-4  # with fewer rows than columns, the covariance is singular without some shrinkage
 CHOICES = (0.1, 0.3, 0.6, 0.8, 0.9)  # a coarse grid: the optimum is flat, and far above Ledoit and Wolf's estimate
 NONE_KNOWN = 0.6  # if there are too few rows to choose
 
@@ -73,16 +74,48 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError("the number of classes has to be greater than one; got 1 class")
         weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
-        choices = CHOICES if self.shrinkage is None else (self.shrinkage,)
-        scores = self._out_of_fold(X, codes, weight, groups, choices)
-        found = [find_sharpness(of_choice, codes, sample_weight) for of_choice in scores]
-        best = int(np.argmin([loss for _, loss in found]))
-        (self.sharpness_, loss), self.shrinkage_ = found[best], choices[best]
-        if np.isinf(loss) and self.shrinkage is None:
-            self.shrinkage_ = NONE_KNOWN
+        scores = self._out_of_fold(X, codes, weight, groups, self._choices())
+        self._choose(scores, codes, sample_weight)
         coef, intercept = discriminate(X, codes, weight, [self.shrinkage_])[0]
         self.coef_, self.intercept_ = self.sharpness_ * coef, self.sharpness_ * intercept
         return self
+
+    def fit_passes(self, rows: RowsOnDisk, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Fit in two passes over rows on disk: the moments of the inner splits' parts add up to those of all rows."""
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.n_features_in_ = rows.shape[1]
+        weight = np.ones(len(rows)) if sample_weight is None else np.asarray(sample_weight, float)
+        splits = inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state)
+        part_of, tested_by = np.full((2, len(rows)), len(splits))  # the last part is always trained on, never tested
+        for number, (train, test) in enumerate(splits):
+            part_of[np.setdiff1d(np.arange(len(rows)), train, assume_unique=True)] = number
+            tested_by[test] = number
+        parts = Moments.of_parts(rows, codes, weight, part_of, len(splits) + 1)
+        fitted = [
+            discriminate_moments(Moments.total(parts[:number] + parts[number + 1 :]), self._choices())
+            for number in range(len(splits))
+        ]
+        scores = np.full((len(self._choices()), len(rows), len(self.classes_)), np.nan)
+        for places, block in rows.blocks() if splits else ():
+            for number in range(len(splits)):
+                own = tested_by[places] == number
+                for choice, (coef, intercept) in enumerate(fitted[number]):
+                    scores[choice, places[own]] = block[own] @ coef.T + intercept
+        self._choose(scores, codes, sample_weight)
+        coef, intercept = discriminate_moments(Moments.total(parts), [self.shrinkage_])[0]
+        self.coef_, self.intercept_ = self.sharpness_ * coef, self.sharpness_ * intercept
+        return self
+
+    def _choices(self) -> Sequence[float]:
+        return CHOICES if self.shrinkage is None else (self.shrinkage,)
+
+    def _choose(self, scores: np.ndarray, codes: np.ndarray, sample_weight: Any) -> None:
+        """Choose the shrinkage and sharpness with the lowest log loss of out-of-fold scores."""
+        found = [find_sharpness(of_choice, codes, sample_weight) for of_choice in scores]
+        best = int(np.argmin([loss for _, loss in found]))
+        (self.sharpness_, loss), self.shrinkage_ = found[best], self._choices()[best]
+        if np.isinf(loss) and self.shrinkage is None:
+            self.shrinkage_ = NONE_KNOWN
 
     def _out_of_fold(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, groups: Any, choices: Sequence[float]

@@ -13,6 +13,8 @@ from sklearn.feature_selection import SelectorMixin, f_classif
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from audiofw.learn.passes import RowsOnDisk
+
 ALIKE = 10.0  # columns share a scale if no standard deviation exceeds this many times the median
 
 
@@ -48,9 +50,24 @@ class Standard(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Compute means and standard deviations, in float64, since float32 loses the spread of large numbers."""
         X = np.asarray(validate_data(self, X, dtype="numeric"), np.float64)
         self.mean_ = X.mean(axis=0)
-        deviation = (X - self.mean_).std(axis=0)
-        least = 1e-7 * np.abs(X).max(axis=0)  # rounding error of a constant in float32
-        spread = deviation > least
+        return self._settle((X - self.mean_).std(axis=0), np.abs(X).max(axis=0))
+
+    def fit_passes(self, rows: RowsOnDisk, y: Any = None) -> Self:
+        """Compute the same in two passes over rows on disk."""
+        n, self.n_features_in_ = rows.shape
+        total, largest, squares, left = (np.zeros(rows.shape[1]) for _ in range(4))
+        for _, block in rows.blocks():
+            total += block.sum(axis=0, dtype=np.float64)
+            np.maximum(largest, np.abs(block).max(axis=0), out=largest)
+        self.mean_ = total / n
+        for _, block in rows.blocks():
+            centred = block - self.mean_
+            left += centred.sum(axis=0)  # of rounding
+            squares += np.einsum("ij,ij->j", centred, centred)
+        return self._settle(np.sqrt(squares / n - (left / n) ** 2), largest)
+
+    def _settle(self, deviation: np.ndarray, largest: np.ndarray) -> Self:
+        spread = deviation > 1e-7 * largest  # beyond the rounding error of a constant in float32
         if self.alike is not None and spread.any():
             median = np.median(deviation[spread])
             if deviation.max() <= self.alike * median:
@@ -120,6 +137,24 @@ class Best(SelectorMixin, BaseEstimator):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about constant columns and classes with one clip
             self.scores_ = np.nan_to_num(f_classif(X, y)[0], nan=-1.0, posinf=np.finfo(float).max)
+        return self
+
+    def fit_passes(self, rows: RowsOnDisk, y: Any) -> Self:
+        """Compute the F values from each class's sums, in two passes over rows on disk."""
+        classes, codes = np.unique(y, return_inverse=True)
+        n, self.n_features_in_ = rows.shape
+        counts, sums = np.bincount(codes)[:, None], np.zeros((len(classes), rows.shape[1]))
+        within = np.zeros(rows.shape[1])
+        for places, block in rows.blocks():
+            for code in np.unique(codes[places]):
+                sums[code] += block[codes[places] == code].sum(axis=0, dtype=np.float64)
+        for places, block in rows.blocks():
+            apart = block - (sums / counts)[codes[places]]
+            within += np.einsum("ij,ij->j", apart, apart)
+        between = (counts * (sums / counts - sums.sum(axis=0) / n) ** 2).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = (between / (len(classes) - 1)) / (within / (n - len(classes)))
+        self.scores_ = np.nan_to_num(scores, nan=-1.0, posinf=np.finfo(float).max)
         return self
 
     def _get_support_mask(self) -> np.ndarray:
