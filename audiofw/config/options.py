@@ -182,6 +182,7 @@ class Config:
     coverage: Annotated[float, Interval(gt=0, lt=1)] = field(metadata=MEASURES)
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)]
     n_jobs: Workers | Annotated[int, Interval(ge=-1024, le=-1)] = field(metadata=NOTHING)
+    max_table_gb: Annotated[float, Interval(ge=0, le=10**6)] | None  # fits in passes differ by rounding
 
 
 MAIN_SCORES = {"single": "accuracy", "multilabel": "map"}

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from audiofw.data.splits import Fold, Groups, read_groups
-from audiofw.evaluation.fit import Sample, fit_clips, predict, rows_of, thresholds_of
+from audiofw.evaluation.fit import Sample, fit_clips, predict_clips, rows_of, thresholds_of
 from audiofw.evaluation.scores import Positive, Scores, scores
 from audiofw.evaluation.unknown import fit_novelty, measure_distances
 from audiofw.learn.steps import last_step
@@ -188,8 +188,10 @@ def cross_validate(
 def _measure_novelty(model: Any, fold: Fold, sample: Sample, result: FoldResult) -> tuple[Any, FoldResult]:
     novelty = fit_novelty(model, sample, fold.train)
     rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
-    distances = measure_distances(novelty, model, sample.take(rows), sample.clip_of[rows])
-    return novelty, result._replace(distances=distances)
+    distances = [
+        measure_distances(novelty, model, sample.take(part), sample.clip_of[part]) for part in sample.blocks(rows)
+    ]
+    return novelty, result._replace(distances=np.concatenate(distances))
 
 
 def _mean_distances(results: Sequence[FoldResult], n_clips: int) -> np.ndarray:
@@ -229,7 +231,7 @@ def test_fold(model: Any, number: int, fold: Fold, sample: Sample) -> FoldResult
     """Predict a fold's test clips with its fitted model, and score the predictions."""
     started = time.perf_counter()
     rows = rows_of(fold.test, sample.clip_of, without=sample.augmented)
-    predictions, probabilities = predict(model, sample.take(rows), sample.clip_of[rows], sample.n_classes)
+    predictions, probabilities = predict_clips(model, sample, rows)
     return FoldResult(
         number=number,
         n_train=len(fold.train),

@@ -16,10 +16,12 @@ from audiofw.data.splits import Groups, read_groups
 from audiofw.errors import ConfigError, PluginError, first_line
 from audiofw.evaluation.scores import Positive
 from audiofw.evaluation.thresholds import choose_thresholds
+from audiofw.learn.passes import RowsOnDisk, fit_rows, release
 from audiofw.learn.steps import fit, last_step, takes
 from audiofw.learn.stratify import stratify
 from audiofw.parallel.limits import one_thread
 
+BLOCK = 4096  # rows of a table on disk that are predicted at once
 N_INNER = 3  # splits of the training part, to choose thresholds on
 
 _PREDICTING = (
@@ -43,11 +45,31 @@ class Sample:
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Give the features of some rows, standardised by group if wanted: all of a training or of a test set."""
+        if self.is_on_disk:
+            taken = self.X[rows]
+            release(self.X)
+            return taken
         if not self.by_group:
             return self.X[rows]
         from audiofw.learn.preprocessing import standardise_groups  # scikit-learn takes its time to import
 
         return standardise_groups(self.X[rows], self.groups[self.clip_of[rows]])
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether the features are in a file, so that they are to be read block by block."""
+        return isinstance(self.X, np.memmap) and not self.by_group
+
+    def blocks(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Divide rows so that those of each part fit in memory; the rows of a clip are consecutive, and stay together.
+
+        Of a table in memory, all rows are one part.
+        """
+        if not self.is_on_disk or not len(rows):
+            return [rows]
+        first = np.flatnonzero(np.diff(self.clip_of[rows], prepend=-1))
+        starts = np.arange(BLOCK, len(rows), BLOCK)
+        return np.split(rows, np.unique(first[np.searchsorted(first, starts, side="right") - 1]))
 
     @classmethod
     def of(
@@ -92,8 +114,9 @@ def rows_of(clips: np.ndarray, clip_of: np.ndarray, without: np.ndarray | None =
     """
     order = np.argsort(clip_of, kind="stable")
     left, right = (np.searchsorted(clip_of[order], clips, side=side) for side in ("left", "right"))
-    ranges = [order[start:stop] for start, stop in zip(left, right, strict=True)]
-    rows = np.concatenate(ranges) if ranges else np.empty(0, np.intp)
+    counts = right - left
+    first = np.cumsum(counts) - counts  # place of each clip's first row in the result
+    rows = order[np.repeat(left - first, counts) + np.arange(counts.sum())]
     return rows if without is None else rows[~without[rows]]
 
 
@@ -134,7 +157,7 @@ def _out_of_fold(make_model: Callable[[], Any], sample: Sample, clips: np.ndarra
     for number in np.unique(part) if len(np.unique(part)) > 1 else []:
         model = _fit_new(make_model, sample, clips[part != number], where)
         rows = rows_of(clips[part == number], sample.clip_of, without=sample.augmented)
-        proba[part == number] = predict(model, sample.take(rows), sample.clip_of[rows], sample.n_classes)[1]
+        proba[part == number] = predict_clips(model, sample, rows)[1]
     return proba
 
 
@@ -153,7 +176,12 @@ def _fit_new(make_model: Callable[[], Any], sample: Sample, clips: np.ndarray, w
 def _fit(model: Any, sample: Sample, clips: np.ndarray, where: str) -> None:
     rows = rows_of(clips, sample.clip_of)
     of_row = sample.clip_of[rows]
-    X, y, weights, groups = sample.take(rows), sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
+    y, weights, groups = sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
+    if sample.is_on_disk:
+        with _blame("model", f"{_name(model)} failed{where}"):
+            fit_rows(model, RowsOnDisk(sample.X, rows), y, weights, groups)
+        return
+    X = sample.take(rows)
     if (pooling := _learning_pooling(model, X)) is not None:
         with _blame("pooling", f"{type(pooling).__name__} failed{where}"):
             pool = getattr(pooling, "fit_transform", lambda X, y: pooling.fit(X, y).transform(X))
@@ -174,6 +202,15 @@ def one_blas_thread() -> AbstractContextManager[None]:
 def _name(model: Any) -> str:
     last, name, _ = last_step(model)
     return last_step(last.estimator)[1] if name == "OneVsRest" else name
+
+
+def predict_clips(model: Any, sample: Sample, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Predict the clips of some rows as `predict` does, block by block if the table is on disk."""
+    made = [predict(model, sample.take(part), sample.clip_of[part], sample.n_classes) for part in sample.blocks(rows)]
+    if len(made) == 1:
+        return made[0]
+    predictions, probabilities = zip(*made, strict=True)
+    return np.concatenate(predictions), None if probabilities[0] is None else np.concatenate(probabilities)
 
 
 def predict(model: Any, X: np.ndarray, clip_of: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -21,6 +21,7 @@ from audiofw.data.splits import Fold
 AXES = ("row", "statistic", "part", "member")
 _NAME = re.compile(r"(?P<row>[^.@]+)(?:\.(?P<statistic>[^@]+))?(?:@(?P<part>.+))?", re.DOTALL)
 MOST_REPEATS = 5
+MOST_ROWS = 5000  # of a table in a file
 LEAST_ROWS = 30  # of a fold's test set, if there is no time for all
 
 
@@ -80,16 +81,24 @@ def importance(
     if X.ndim != 2 or not models:
         return None
     places = [read_name(name) for name in names]
-    own = [_own_importance(model, X) for model in models]
+    seen = X[_few(np.arange(len(X)))] if isinstance(X, np.memmap) else X
+    own = [_own_importance(model, seen) for model in models]
     if all(values is not None and len(values) == len(places) for values in own):
         shares = np.mean([_shares(values) for values in own], axis=0)
         axes = {axis: _fold(places, axis, lambda columns: float(shares[columns].sum())) for axis in AXES}
         return {"method": "model", "unit": "share", "n_columns": len(places), **axes}
-    parts = [fold.test for fold in folds[-len(models) :]]
+    parts = [_few(fold.test) if isinstance(X, np.memmap) else fold.test for fold in folds[-len(models) :]]
     tested = [Tested(model, X[part], y[part]) for model, part in zip(models, parts, strict=True)]
     losses = _Losses(tested, seed, time.perf_counter() + seconds, _count_groups(places))
     axes = {axis: _fold(places, axis, losses.without) for axis in AXES}
     return {"method": "permutation", "unit": losses.unit, "n_columns": len(places), **axes}
+
+
+def _few(clips: np.ndarray) -> np.ndarray:
+    """Choose a few of the clips of a table in a file, which are enough to measure on."""
+    from audiofw.learn.novelty import spread_evenly  # scikit-learn takes its time to import
+
+    return clips[spread_evenly(len(clips), MOST_ROWS)]
 
 
 def read_name(name: str) -> Place:

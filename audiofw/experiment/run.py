@@ -45,7 +45,7 @@ from audiofw.extraction.columns import name_columns
 from audiofw.extraction.extract import Rows, Table, join
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.recording import Unit
-from audiofw.extraction.table import extract, extract_copies, settled, units_of, width_of
+from audiofw.extraction.table import extract, extract_copies, settled, spill_of, units_of, width_of
 from audiofw.results.files import save_results
 from audiofw.system.progress import counting
 from audiofw.system.sourcecode import digest_code
@@ -101,7 +101,7 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
     table = extract(dataset.clips, unit, config)
     unit, make = settled(unit, table), partial(make_model, config, choices, widths=table.widths)
     clips = [dataset.clips[i] for i in table.kept]
-    rows = join(table, extract_copies(clips, changed, config, table))
+    rows = join(table, extract_copies(clips, changed, config, table), spill_of(config))
     if config.report.enabled and not unit.pooling.learns:
         name_columns(unit, rows.X.shape[1])  # before training, in case a plugin fails
     seconds = perf_counter() - started

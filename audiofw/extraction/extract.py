@@ -14,6 +14,7 @@ import numpy as np
 
 from audiofw.audio.stretch import Stretch
 from audiofw.errors import ClipError, DataError, PluginError
+from audiofw.extraction.collected import Spill, stack_all
 from audiofw.extraction.failures import Failure, Failures, OnError
 from audiofw.extraction.padding import PadValue, make_gatherer
 from audiofw.extraction.recording import Unit
@@ -33,7 +34,8 @@ class Table(NamedTuple):
     Attributes
     ----------
     X
-        float32 ``(rows, d)``, finite; for a pooling that learns, an object array of matrices ``(rows, frames)``.
+        float32 ``(rows, d)``, finite, a memory map if it is large; for a pooling that learns, an object array of
+        matrices ``(rows, frames)``.
     kept
         Indices of the clips with rows, ascending.
     clip_of
@@ -62,12 +64,12 @@ class Rows(NamedTuple):
     augmented: np.ndarray
 
 
-def join(table: Table, copies: Sequence[Table]) -> Rows:
+def join(table: Table, copies: Sequence[Table], spill: Spill | None = None) -> Rows:
     """Append the rows of augmented copies, which were made from the table's kept clips in the same order."""
     tables = [table, *copies]
     clip_of = [table.clip_of, *(copy.kept[copy.clip_of] for copy in copies)]
     augmented = np.repeat([False, *(True for _ in copies)], [len(each.X) for each in tables])
-    X = np.concatenate([each.X for each in tables]) if copies else table.X
+    X = stack_all([each.X for each in tables], spill) if copies else table.X
     return Rows(X, np.concatenate(clip_of), augmented)
 
 
@@ -82,6 +84,7 @@ def tabulate(
     on_plugin_error: OnError = "raise",
     recipe_cache: RecipeCache | None = None,
     width: int | None = None,
+    spill: Spill | None = None,
     progress: str = "extract",
 ) -> Table:
     """Extract a feature table; the result does not depend on ``n_jobs`` or on the cache.
@@ -109,6 +112,8 @@ def tabulate(
         Cache of rows.
     width : int, optional
         Width of the table, to match another table.
+    spill : Spill, optional
+        Where a large table goes; by default, it is kept in memory.
     progress : str
         Label of the progress bar on stderr (only on a terminal); empty for no bar.
 
@@ -129,7 +134,8 @@ def tabulate(
         raise DataError("there are no clips to extract features from")
     settled, started = _try_out(unit, on_plugin_error), perf_counter()
     to_longest = pad_to == "longest" and width is None
-    rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, matrices=unit.pooling.learns)
+    matrices = unit.pooling.learns
+    rows = make_gatherer(len(clips), width or settled, pad_value, to_longest=to_longest, matrices=matrices, spill=spill)
     kept, counts, failures, cached = [], [], Failures(on_error, on_plugin_error), 0
     handed_out = takewhile(lambda _: not failures.fatal, (clip.stretch for clip in clips))
     n_jobs = min(count_workers(n_jobs), len(clips))

@@ -13,6 +13,7 @@ from audiofw.audio.load import resample
 from audiofw.audio.stretch import Stretch
 from audiofw.contract.combined import Combined
 from audiofw.errors import ClipError, ConfigError, DataError
+from audiofw.extraction.collected import Spill, beside
 from audiofw.extraction.extract import Table
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.padding import PadValue, make_gatherer
@@ -124,7 +125,7 @@ def join_units(combined: Combined, unit: Unit, pad_value: PadValue) -> JoinedUni
     )
 
 
-def side_by_side(tables: Sequence[Table], n_clips: int) -> Table:
+def side_by_side(tables: Sequence[Table], n_clips: int, spill: Spill | None = None) -> Table:
     """Join the tables of several features of the same clips: all columns of each, for clips that all of them have.
 
     If rounding gives a clip one window less at one sampling rate than at another, the least number is taken.
@@ -139,7 +140,7 @@ def side_by_side(tables: Sequence[Table], n_clips: int) -> Table:
     kept = np.flatnonzero(least)
     if not kept.size:
         raise DataError("no clip could be used by all of the features")
-    X = np.hstack([table.X[_first_of_each(table, least)] for table in tables])
+    X = beside([(table.X, np.flatnonzero(_first_of_each(table, least))) for table in tables], spill)
     failures: dict[str, Failure] = {}
     for table in tables:
         for failure in table.failures:

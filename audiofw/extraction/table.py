@@ -9,11 +9,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from audiofw.cache.folder import GB
 from audiofw.cache.store import Cache, RecipeCache, recipe_digest
 from audiofw.config.options import Config
 from audiofw.contract.combined import Combined
 from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip
+from audiofw.extraction.collected import Spill
 from audiofw.extraction.extract import Table, tabulate
 from audiofw.extraction.joined import JoinedUnit, join_units, side_by_side
 from audiofw.extraction.padding import PadValue
@@ -65,7 +67,7 @@ def extract(
     tables = [
         _extract(clips, part, config, width=own, **given) for (part, given), own in zip(parts, widths, strict=True)
     ]
-    return side_by_side(tables, len(clips))
+    return side_by_side(tables, len(clips), spill_of(config))
 
 
 def _extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) -> Table:
@@ -78,8 +80,14 @@ def _extract(clips: Sequence[Clip], unit: Unit, config: Config, **options: Any) 
             pad_to=config.pad.to,
             pad_value=config.pad.value,
             recipe_cache=recipe_cache,
+            spill=spill_of(config),
             **options,
         )
+
+
+def spill_of(config: Config) -> Spill | None:
+    """Say where tables go that are larger than ``max_table_gb``; None to keep all in memory."""
+    return None if config.max_table_gb is None else Spill(cache_root(), config.max_table_gb * GB)
 
 
 def extract_copies(clips: Sequence[Clip], units: Sequence[Unit], config: Config, table: Table) -> list[Table]:

@@ -52,7 +52,7 @@ class Novelty(BaseEstimator):
         if len(X) == 1:
             X = np.repeat(X, 2, axis=0)
         if len(X) > self.most:
-            X = X[np.linspace(0, len(X) - 1, self.most).round().astype(int)]
+            X = X[spread_evenly(len(X), self.most)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about equal rows and constant columns
             self.scale_ = Standard().fit(X)
@@ -74,3 +74,8 @@ class Novelty(BaseEstimator):
         inside = scaled @ self.components_.T
         outside = np.sum(scaled**2, axis=1) - np.sum(inside**2, axis=1)
         return np.column_stack([inside, np.sqrt(np.maximum(outside, 0))])
+
+
+def spread_evenly(n: int, most: int) -> np.ndarray:
+    """Choose places of ``n`` rows, evenly spread: at most as many as given."""
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(int)

@@ -71,6 +71,7 @@ EFFECTS: dict[Effect, set[str]] = {
         "data.recorder",
         "data.unlabelled",
         "data.widen",
+        "max_table_gb",
         "normalize",
         "pad.to",
         "pad.value",
