@@ -172,6 +172,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
             "interval": metrics["scores"][metrics["score"]]["interval"],
             "level": metrics["interval_level"],
             "measured_on": _measured_on(run),
+            "audit_warnings": _audit_warnings(run),
         },
         "conformity": (metrics["confidence"] or {}).get("conformity"),
         "unknown": _reference(run.evaluation),
@@ -220,6 +221,14 @@ def _plugin(choice: Choice) -> dict[str, Any]:
         facts["files"] = [list(file) for file in needed]
         facts["file_lists"] = [name for name in choice.files if isinstance(choice.arguments[name], list)]
     return {**facts, "owner": owner_of(choice.plugin), "origin": list(origin_of(choice.plugin))}
+
+
+def _audit_warnings(run: Finished) -> list[str] | None:
+    """List what makes the score doubtful; None if the data were not audited."""
+    if not run.config.audit:
+        return None
+    found = [one for one in run.metrics["audit"] if one["severity"] == "warning"]
+    return ["; ".join(filter(None, (one["message"], one["effect"]))) for one in found]
 
 
 def _measured_on(run: Finished) -> str:

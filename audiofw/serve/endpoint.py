@@ -1,4 +1,4 @@
-"""The JSON endpoint: ``POST /predict`` with a recording, and ``GET /health``."""
+"""The JSON endpoint: ``POST /predict`` with a recording, ``GET /model``, and ``GET /healthz``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from audiofw.errors import DataError
 from audiofw.serve.service import Service, TooMuchError, UploadLimits
+from audiofw.serve.turns import BusyError
 from audiofw.system.faults import explain, find_fault, writing_to
 from audiofw.system.scratch import scratch_folder
 from audiofw.version import __version__
@@ -33,27 +34,37 @@ class NoSoundError(DataError):
     """A request without a recording."""
 
 
-def make_endpoint(service: Service) -> FastAPI:
-    """Create the application; the page is mounted besides its two paths.
+def make_endpoint(service: Service, folder: Path | None = None) -> FastAPI:
+    """Create the application; the page is mounted besides its paths.
 
     Parameters
     ----------
     service : Service
         Classifies a file.
+    folder : Path, optional
+        For uploads, each of which is deleted with its answer; by default ``TMPDIR``.
     """
     # FastAPI's own documentation pages load files from a CDN
     app = FastAPI(title="audiofw", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/health")
-    def health() -> dict[str, object]:
-        return {"status": "ok", "version": __version__, "classes": [str(name) for name in service.model.classes_]}
+    @app.get("/healthz")
+    async def health() -> JSONResponse:
+        classes = [str(name) for name in service.model.classes_]
+        status = "stuck" if service.turns.stuck else "ok"
+        answer = {"status": status, "version": __version__, "classes": classes}
+        return JSONResponse(answer, 200 if status == "ok" else 503)
+
+    @app.get("/model")
+    async def describe() -> dict[str, object]:
+        return service.describe()
 
     @app.post("/predict")
     async def predict(request: Request) -> JSONResponse:
         try:
-            with scratch_folder("audiofw-upload-") as folder:
-                path = await _receive(request, folder, service.limits)
-                answer = await run_in_threadpool(service, path)
+            with scratch_folder("audiofw-upload-", folder) as place:
+                path = await _receive(request, place, service.limits)
+                answer = await service.turns.run(service, path)
             return JSONResponse(answer._asdict())
         except ClientDisconnect:
             return _refuse(400, "the connection was closed during the upload")
@@ -79,7 +90,7 @@ def _refuse(status: int, reason: str) -> JSONResponse:
 
 
 def _status(error: DataError) -> int:
-    kinds = {TooMuchError: 413, NoSoundError: 400}
+    kinds = {TooMuchError: 413, NoSoundError: 400, BusyError: 503}
     return next((status for kind, status in kinds.items() if isinstance(error, kind)), 422)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -31,6 +31,8 @@ def head(model: Model) -> str:
     score = model.facts.get("score")
     limitation = LIMITATION if model.thresholds is None else LIMITATION_OF_SEVERAL
     text = f"{title(model.facts)}, {score['name']} {score['value']:.1%}" if score else title(model.facts)
+    if n := len((score or {}).get("audit_warnings") or ()):
+        text += f", with {n} audit warning{'s' * (n > 1)}, see below"
     return f'<h1>What is this sound?</h1><p>{limitation}</p><p class="model">{escape(text)}</p>'
 
 
@@ -38,21 +40,36 @@ def about(model: Model) -> str:
     """Describe the model: its score, how that was measured, and the training data."""
     classes = [str(name) for name in model.classes_]
     names = "".join(f"<li>{escape(name)}</li>" for name in classes)
-    terms = {"Model": title(model.facts), **_score(model.facts), "Trained on": _fitted(model.facts)}
-    rows = "".join(f"<div><dt>{term}</dt><dd>{escape(text)}</dd></div>" for term, text in terms.items() if text)
+    terms = {"Model": [title(model.facts)], **_score(model.facts), "Trained on": [_fitted(model.facts)]}
+    rows = "".join(_row(term, texts) for term, texts in terms.items() if any(texts))
     return (
         f"<h2>About the model</h2><dl>{rows}</dl><details{' open' if len(classes) <= MOST_OPEN else ''}>"
         f"<summary>Its {len(classes)} classes</summary><ul>{names}</ul></details>"
     )
 
 
-def _score(facts: Mapping[str, Any]) -> dict[str, str]:
+def _row(term: str, texts: Sequence[str]) -> str:
+    return f"<div><dt>{term}</dt>{''.join(f'<dd>{escape(text)}</dd>' for text in texts)}</div>"
+
+
+def _score(facts: Mapping[str, Any]) -> dict[str, Sequence[str]]:
     if not (score := facts.get("score")):
         return {}
     low, high = score.get("interval") or (None, None)
     known = low is not None and high is not None
     interval = f" ({score.get('level', 0.95):.0%} interval: {low:.1%} to {high:.1%})" if known else ""
-    return {"Score": f"{score['name']} {score['value']:.1%}{interval}", "Measured on": score.get("measured_on", "")}
+    return {
+        "Score": [f"{score['name']} {score['value']:.1%}{interval}"],
+        "Measured on": [score.get("measured_on", "")],
+        "Audit warnings": _warnings(score),
+    }
+
+
+def _warnings(score: Mapping[str, Any]) -> Sequence[str]:
+    if "audit_warnings" not in score:  # of an earlier version
+        return []
+    found = score["audit_warnings"]
+    return ["The data were not audited for duplicates and leaks."] if found is None else found or ["none"]
 
 
 def _fitted(facts: Mapping[str, Any]) -> str:

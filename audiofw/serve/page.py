@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Set
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from fastapi import FastAPI
 from audiofw.errors import DataError
 from audiofw.serve import html
 from audiofw.serve.service import Service
+from audiofw.serve.turns import BusyError
 
 log = logging.getLogger(__name__)
 
 MOST_BARS = 10
+MOST_WAITING = 64  # recordings that wait for their answer; others are refused
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "sans-serif"]
 STYLE = Path(__file__).with_name("page.css")
 SWEEP, KEEP = 60, 600  # seconds between deletions of old uploads, and for which these can be played again
@@ -58,14 +62,35 @@ def make_page(service: Service) -> gradio.Blocks:
                 picture = gradio.HTML(visible=False)
         gradio.HTML(html.about(model), elem_classes="about")
         sound.change(
-            lambda path: show_answer(service, path),
+            partial(_answer_in_turn, service),
             sound,
             [answer_box, bars, picture],
             api_visibility="private",
             concurrency_limit=None,
             show_progress="minimal",
         )
-    return page
+    page.temp_file_sets.append(_Leftovers(Path(sound.GRADIO_CACHE)))
+    return page.queue(max_size=MOST_WAITING)
+
+
+class _Leftovers:
+    """The files of interrupted uploads, as a set from which Gradio deletes the old ones: it forgets about them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(file) for file in self._folder.iterdir() if file.is_file())
+
+    def __isub__(self, deleted: Set[str]) -> _Leftovers:
+        return self
+
+
+async def _answer_in_turn(service: Service, path: str | None) -> tuple[Any, Any, Any]:
+    try:
+        return await service.turns.run(show_answer, service, path)
+    except BusyError as error:
+        return _shown(html.refusal(str(error))), _hidden(), _hidden()
 
 
 def take_uploads_only(sound: Any) -> None:

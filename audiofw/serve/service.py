@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from audiofw.audio.sound import BLOCK
 from audiofw.bundle.model import Model
 from audiofw.bundle.prediction import UNKNOWN
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
+from audiofw.serve.turns import Turns
 from audiofw.system.atomic import write_whole
 from audiofw.system.scratch import scratch_folder
 
@@ -38,6 +40,7 @@ class UploadLimits:
     seconds: float = 120.0
     confidence: float = 0.0  #: below this probability, the answer is "unknown"
     unknown: float | None = None  #: up to this typicality, the answer is "unknown"
+    patience: float = 60.0  #: seconds for an upload to arrive, and then for its answer
 
     @property
     def bytes(self) -> int:
@@ -95,7 +98,29 @@ class Service:
     model: Model
     limits: UploadLimits = field(default_factory=UploadLimits)
     gives_probabilities: bool = True
+    turns: Turns = field(init=False, repr=False)  #: where requests wait for each other
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.limits.patience)
+
+    @property
+    def audit_warnings(self) -> Sequence[str] | None:
+        """What the audit warned of in the data that the model's score was measured on; None if it is not known."""
+        score = self.model.facts.get("score") or {}
+        return score.get("audit_warnings")
+
+    def describe(self) -> dict[str, object]:
+        """Describe the model for programs: its classes, and its score with what makes that doubtful."""
+        facts, limits = self.model.facts, self.limits
+        plugins = {kind: (facts.get(kind) or {}).get("name") for kind in ("model", "feature", "pooling")}
+        return {
+            **plugins,
+            "classes": [str(name) for name in self.model.classes_],
+            "score": facts.get("score"),
+            "trained_on": (facts.get("fitted_on") or {}).get("description"),
+            "limits": {"megabytes": limits.megabytes, "seconds": limits.seconds},
+        }
 
     def __call__(self, path: Path) -> ServedAnswer:
         """Classify one recording.

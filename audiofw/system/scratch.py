@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 @contextmanager
-def scratch_folder(prefix: str = "tmp") -> Iterator[Path]:
-    """Create a temporary folder below ``TMPDIR``, and remove it at the end.
+def scratch_folder(prefix: str = "tmp", within: Path | None = None) -> Iterator[Path]:
+    """Create a temporary folder within another, by default ``TMPDIR``, and remove it at the end.
 
     `tempfile.TemporaryDirectory` recurses without end where a file in it may not be removed.
 
@@ -20,7 +20,7 @@ def scratch_folder(prefix: str = "tmp") -> Iterator[Path]:
     OSError
         If it cannot be created.
     """
-    folder = tempfile.mkdtemp(prefix=prefix)
+    folder = tempfile.mkdtemp(prefix=prefix, dir=within)
     try:
         yield Path(folder)
     finally:

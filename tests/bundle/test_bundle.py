@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import stat
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 import pytest
 import soundfile
-from bundles import QUICK, change_facts, copy_of, make_run, rewrite, rewrite_schema, zip_of, zipped
+from bundles import QUICK, change_facts, copy_of, make_run, make_sounds, rewrite, rewrite_schema, zip_of, zipped
 from sklearn.utils import all_estimators
 
 import audiofw as fw
@@ -63,12 +64,36 @@ def test_the_bundle_says_what_it_is(run):
     assert facts["score"]["value"] == metrics["value"]
     assert facts["score"]["interval"] == metrics["scores"]["accuracy"]["interval"]
     assert "of 36 clips" in facts["score"]["measured_on"]
+    assert facts["score"]["audit_warnings"] is None  # audit=false
     assert facts["fitted_on"] == {"refit": True, "clips": 36, "description": "all 36 clips, after scoring"}
     assert facts["training"]["clips"] == 36
     assert facts["versions"].keys() >= {"numpy", "scikit-learn", "lightgbm", "soxr", "libsndfile", "skops"}
     listed = {path.relative_to(run / "model").as_posix() for path in (run / "model").rglob("*") if path.is_file()}
     assert listed == {*facts["files"], "bundle.json"}
     assert str(run.parent) not in (run / "model/bundle.json").read_text()
+
+
+def test_a_bundle_says_what_the_audit_warned_of(tmp_path):
+    sounds = make_sounds(tmp_path / "sounds", clips=6)
+    for i in range(6):
+        shutil.copy(sounds / "low/0.wav", sounds / f"low/copy{i}.wav")
+    words = [
+        f"data.source={sounds}",
+        "audio.duration=0.6",
+        *QUICK,
+        "audit=warn",
+        "split=kfold",
+        "split.n_splits=3",
+        "model=knn",
+    ]
+    fw.run(words, path=tmp_path / "run")
+    found = [
+        one for one in json.loads((tmp_path / "run/metrics.json").read_text())["audit"] if one["severity"] == "warning"
+    ]
+    said = json.loads((tmp_path / "run/model/bundle.json").read_text())["score"]["audit_warnings"]
+    assert len(said) == len(found) > 0
+    assert "with a duplicate in the training set" in said[0]
+    assert [text for text, one in zip(said, found, strict=True) if not text.startswith(one["message"])] == []
 
 
 def test_the_golden_set_is_small_and_of_every_class(run):

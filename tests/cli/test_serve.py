@@ -95,6 +95,8 @@ def test_without_gradio_it_is_said_how_to_get_it(audiofw, run, monkeypatch):
         (["nowhere", "--max-mb", "1e300"], "'1e300' is not a positive number of at most a million"),
         (["nowhere", "--port", "65536"], "'65536' is not an integer from 0 to 65535"),
         (["nowhere", "--max-seconds", "nan"], "'nan' is not a positive number"),
+        (["nowhere", "--timeout", "0"], "'0' is not a positive number of seconds"),
+        (["nowhere", "--access-log", "no/such/folder/log"], "create the folder no/such/folder first"),
         (["nowhere", "--min-confidence", "50"], "'50' is not a number between 0 and 1"),
     ],
 )

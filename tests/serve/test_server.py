@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import queue
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,8 +26,9 @@ from audiofw.errors import ClipError, ConfigError, PluginError
 from audiofw.serve import html
 from audiofw.serve.endpoint import make_endpoint
 from audiofw.serve.page import show_answer
-from audiofw.serve.server import is_loopback, make_app, quiet_gradio
+from audiofw.serve.server import is_loopback, make_app, quiet_gradio, serve
 from audiofw.serve.service import Service, UploadLimits
+from audiofw.serve.turns import BusyError, Turns
 
 
 @pytest.fixture
@@ -246,6 +249,92 @@ def test_health_names_the_classes(model):
     assert (answer["status"], answer["classes"]) == ("ok", list(PITCHES))
 
 
+@pytest.mark.parametrize("path", ["/health", "/healthz"])
+def test_a_server_whose_model_hangs_is_not_healthy(model, path):
+    service = Service(model, UploadLimits(patience=0))
+    service.turns = Turns(0, clock=iter([0.0, 0.0, 1.0]).__next__)
+    client, began, let_go = TestClient(make_endpoint(service)), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        began.set()
+        let_go.wait(PATIENCE)
+
+    with pytest.raises(BusyError):
+        asyncio.run(service.turns.run(hang))
+    assert began.wait(PATIENCE)
+    assert client.get(path).status_code == 200  # it has just begun
+    assert (client.get(path).status_code, client.get("/model").status_code) == (503, 200)
+    let_go.set()
+    service.turns.close()
+    assert client.get(path).json()["status"] == "ok"
+
+
+def test_a_recording_that_must_wait_too_long_is_told_so(model, uploads):
+    service, let_go = Service(model, UploadLimits(patience=0.001)), threading.Event()
+    with pytest.raises(BusyError):
+        asyncio.run(service.turns.run(let_go.wait, PATIENCE))
+    response = TestClient(make_endpoint(service)).post("/predict", content=wav())
+    let_go.set()
+    assert (response.status_code, response.json()["error"]) == (503, "not answered within 0.001 s; try again later")
+    assert list(uploads.iterdir()) == []
+    service.turns.close()
+    assert not model.asked
+
+
+def test_the_model_is_described_with_what_makes_its_score_doubtful(model, monkeypatch):
+    score = {**model.facts["score"], "audit_warnings": ["2 clips are <b>identical</b>"]}
+    monkeypatch.setattr(model, "facts", {**model.facts, "score": score})
+    answer = TestClient(make_endpoint(Service(model))).get("/model").json()
+    assert (answer["score"], answer["classes"], answer["model"]) == (score, list(PITCHES), "pitch")
+    assert "with 1 audit warning, see below" in html.head(model)
+    assert "<dd>2 clips are &lt;b&gt;identical&lt;/b&gt;</dd>" in html.about(model)
+
+
+@pytest.mark.parametrize(("warnings", "said"), [([], "<dd>none</dd>"), (None, "were not audited")])
+def test_a_score_that_was_audited_is_told_from_one_that_was_not(model, monkeypatch, warnings, said):
+    monkeypatch.setattr(model, "facts", {"score": {**model.facts["score"], "audit_warnings": warnings}})
+    assert said in html.about(model)
+    assert "audit" not in html.head(model)
+
+
+def test_a_server_says_at_its_start_what_the_audit_has_found(model, monkeypatch, caplog, capsys):
+    score = {**model.facts["score"], "audit_warnings": ["28 test clips have copies"]}
+    monkeypatch.setattr(model, "facts", {**model.facts, "score": score})
+    monkeypatch.setattr("audiofw.serve.server._run", lambda app, listening: None)
+    serve(Service(model))
+    assert "audit warning: 28 test clips have copies" in caplog.text
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+def test_pages_of_other_sites_cannot_send_anything(model, uploads):
+    files, other = {"files": ("a.wav", wav(3200))}, {"origin": "http://evil.example"}
+    with quiet_gradio(), TestClient(make_app(Service(model)), base_url="http://127.0.0.1") as client:
+        for path in ("/predict", "/gradio_api/upload", "/gradio_api/queue/join"):
+            refused = client.post(path, files=files, headers=other)
+            assert (refused.status_code, "page of another site" in refused.json()["error"]) == (403, True)
+            assert client.post(path, files=files, headers={"host": "evil.example"}).status_code == 400
+        assert not list(uploads.rglob("*.wav"))
+        assert not model.asked
+        own = {"origin": "http://127.0.0.1"}
+        assert client.post("/predict", files=files, headers=own).json()["label"] == "high"
+        assert client.post("/gradio_api/upload", files=files, headers=own).status_code == 200
+
+
+def test_every_request_is_logged_refused_ones_too(model, uploads):
+    lines = []
+    with quiet_gradio():
+        app = make_app(Service(model), public=["sounds.example"], log_access=lines.append)
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            client.get("/healthz", headers={"host": "sounds.example"})
+            client.post("/predict?x=1", content=wav())
+            client.get("/", headers={"host": "evil.example"})
+    assert [(line.split('"')[1], line.split('"')[2].split()[0]) for line in lines] == [
+        ("GET /healthz HTTP/1.1", "200"),
+        ("POST /predict?x=1 HTTP/1.1", "200"),
+        ("GET / HTTP/1.1", "400"),
+    ]
+
+
 def test_the_page_stands_beside_the_endpoint_and_loads_nothing_from_elsewhere(model, uploads):
     with quiet_gradio(), TestClient(make_app(Service(model)), base_url="http://127.0.0.1") as client:
         assert client.get("/health").json()["status"] == "ok"
@@ -302,6 +391,22 @@ def test_old_uploads_of_the_page_are_deleted(model, uploads, monkeypatch):
         (sent,) = client.post("/gradio_api/upload", files={"files": ("a.wav", wav(3200))}).json()
         assert deleted.get(timeout=PATIENCE) == sent
         assert not Path(sent).exists()
+
+
+def test_what_interrupted_uploads_leave_is_deleted_too(model, uploads, monkeypatch):
+    monkeypatch.setattr("audiofw.serve.page.SWEEP", 0.05)
+    monkeypatch.setattr("audiofw.serve.page.KEEP", 0.05)
+    deleted, remove = queue.SimpleQueue(), os.remove
+
+    def note(file) -> None:
+        remove(file)
+        deleted.put(str(file))
+
+    monkeypatch.setattr("os.remove", note)
+    with quiet_gradio() as folder:
+        (folder / "tmp1").write_bytes(b"half a sound")
+        with TestClient(make_app(Service(model)), base_url="http://127.0.0.1"):
+            assert deleted.get(timeout=PATIENCE) == str(folder / "tmp1")
 
 
 def test_what_is_shown_is_escaped(model, tmp_path):
