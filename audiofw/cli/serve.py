@@ -17,6 +17,7 @@ EXAMPLE = """\
 JSON endpoint:
   curl -F file=@clip.wav http://127.0.0.1:7860/predict          (with --port 7860)
   curl --data-binary @clip.wav http://127.0.0.1:7860/predict
+  curl -F file=@long.wav "http://127.0.0.1:7860/timeline?window=1&hop=0.5"
   curl http://127.0.0.1:7860/model                              (classes, score, audit warnings)
   curl http://127.0.0.1:7860/healthz
 """

@@ -1,11 +1,11 @@
-"""The JSON endpoint: ``POST /predict`` with a recording, ``GET /model``, and ``GET /healthz``."""
+"""The JSON endpoint: ``POST /predict`` or ``/timeline`` with a recording, ``GET /model`` and ``/healthz``."""
 
 from __future__ import annotations
 
 import logging
 import re
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -15,8 +15,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from audiofw.errors import DataError
-from audiofw.serve.service import Service, TooMuchError, UploadLimits
+from audiofw.errors import ConfigError, DataError
+from audiofw.serve.service import Service, TooMuchError, UploadLimits, WindowsAsked
 from audiofw.serve.turns import BusyError
 from audiofw.system.faults import explain, find_fault, writing_to
 from audiofw.system.scratch import scratch_folder
@@ -61,14 +61,20 @@ def make_endpoint(service: Service, folder: Path | None = None) -> FastAPI:
 
     @app.post("/predict")
     async def predict(request: Request) -> JSONResponse:
+        return await _answer(request, lambda path: service(path)._asdict())
+
+    @app.post("/timeline")
+    async def label_over_time(request: Request) -> JSONResponse:
+        return await _answer(request, lambda path: service.timeline(path, WindowsAsked.read(request.query_params)))
+
+    async def _answer(request: Request, work: Callable[[Path], dict[str, object]]) -> JSONResponse:
         try:
             with scratch_folder("audiofw-upload-", folder) as place:
                 path = await _receive(request, place, service.limits)
-                answer = await service.turns.run(service, path)
-            return JSONResponse(answer._asdict())
+                return JSONResponse(await service.turns.run(work, path))
         except ClientDisconnect:
             return _refuse(400, "the connection was closed during the upload")
-        except DataError as error:
+        except (DataError, ConfigError) as error:
             return _refuse(_status(error), str(error))
         except OSError as error:
             fault = find_fault(error)
@@ -79,6 +85,7 @@ def make_endpoint(service: Service, folder: Path | None = None) -> FastAPI:
             return _refuse(500, "internal error; see the server's log")
 
     @app.get("/predict")
+    @app.get("/timeline")
     def refuse_reading() -> JSONResponse:
         return _refuse(405, NOTHING_SENT)
 
@@ -89,8 +96,8 @@ def _refuse(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status)
 
 
-def _status(error: DataError) -> int:
-    kinds = {TooMuchError: 413, NoSoundError: 400, BusyError: 503}
+def _status(error: DataError | ConfigError) -> int:
+    kinds = {TooMuchError: 413, NoSoundError: 400, BusyError: 503, ConfigError: 400}
     return next((status for kind, status in kinds.items() if isinstance(error, kind)), 422)
 
 

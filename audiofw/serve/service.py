@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import soundfile
 from audiofw.audio.decode import Reader
 from audiofw.audio.load import load, opened
 from audiofw.audio.sound import BLOCK
+from audiofw.bundle.labelling import check_times
 from audiofw.bundle.model import Model
 from audiofw.bundle.prediction import UNKNOWN
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
@@ -25,6 +27,7 @@ from audiofw.system.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
+MOST_WINDOWS = 5000  # of one recording
 MOST_SAMPLES_A_SECOND = 2 * 192_000  # of all channels: a small FLAC of silence can contain many GB
 
 
@@ -88,6 +91,30 @@ class ServedAnswer(NamedTuple):
     typicality: float | None = None  #: see `audiofw.evaluation.unknown`; None if the model has not learnt it
 
 
+class WindowsAsked(NamedTuple):
+    """How a recording is to be labelled over time; see `audiofw.bundle.model.Model.timeline`."""
+
+    window: float | None = None
+    hop: float | None = None
+    threshold: float | None = None
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> WindowsAsked:
+        """Read a request's query.
+
+        Raises
+        ------
+        ConfigError
+            For another word, or a value that is not a number.
+        """
+        for name, text in query.items():
+            if name not in cls._fields:
+                raise ConfigError(f"{name}: not known, only {', '.join(cls._fields)}")
+            if not text.replace(".", "", 1).isdecimal():
+                raise ConfigError(f"{name}={text}: not a positive number")
+        return cls(**{name: float(text) for name, text in query.items()})
+
+
 @dataclass(eq=False)
 class Service:
     """Classifies uploaded files; may be called from any number of threads.
@@ -134,11 +161,61 @@ class Service:
         PluginError
             If a plugin fails on it.
         """
+        seconds = self._check(path)
+        with self._use_of_model(path):
+            return self._answer(path, seconds)
+
+    def timeline(self, path: Path, way: WindowsAsked) -> dict[str, object]:
+        """Label one recording over time.
+
+        Raises
+        ------
+        ConfigError
+            For windows that cannot be used.
+        TooMuchError, DataError, PluginError
+            As for a single label.
+        """
+        seconds, limits = self._check(path), self.limits
+        window, hop = self._complete(way)
+        check_times(window, hop)
+        if seconds / hop > MOST_WINDOWS:
+            raise TooMuchError(
+                f"more than {MOST_WINDOWS} windows, this server's limit: {seconds:.3g} s every {hop:g} s"
+            )
+        as_trained = way.window is None and bool(self.model.facts.get("timeline"))  # with its rule for events
+        with self._use_of_model(path):
+            (found,) = self.model.timeline(
+                path,
+                window=None if as_trained else window,
+                hop=hop,
+                threshold=way.threshold,
+                min_confidence=limits.confidence,
+                unknown=limits.unknown,
+                n_jobs=1,
+            )
+        told = [one._replace(error=_for_users(one.error))._asdict() for one in found]
+        segments = [{key: value for key, value in one.items() if value != ""} for one in told]
+        return {"duration": seconds, "window": window, "hop": hop, "segments": segments}
+
+    def _complete(self, way: WindowsAsked) -> tuple[float, float]:
+        """Give window and hop: as asked, as the model was trained, or the length of its clips."""
+        trained = self.model.facts.get("timeline")
+        if trained and way.window is None:
+            return trained["window"], trained["hop"] if way.hop is None else way.hop
+        window = self.model.facts.get("audio", {}).get("duration") if way.window is None else way.window
+        if window is None:
+            raise ConfigError("the model uses the whole of each clip; give the length of windows, e.g. ?window=1")
+        return window, window if way.hop is None else way.hop
+
+    def _check(self, path: Path) -> float:
         self.limits.check_size(path.stat().st_size)
-        seconds = self.limits.check_length(path)
+        return self.limits.check_length(path)
+
+    @contextmanager
+    def _use_of_model(self, path: Path) -> Iterator[None]:
         try:
             with self._turn:
-                return self._answer(path, seconds)
+                yield
         except (DataError, ClipError) as error:
             raise DataError(_reason(error, path)) from error
 
@@ -195,4 +272,8 @@ class Service:
 
 def _reason(error: AudiofwError, path: Path) -> str:
     """Remove the path of the upload, and remedies that only apply to training."""
-    return error.reason.removeprefix(f"{path}: ").partition(" (audio.")[0]
+    return _for_users(error.reason.removeprefix(f"{path}: "))
+
+
+def _for_users(reason: str) -> str:
+    return reason.partition(" (audio.")[0]

@@ -13,6 +13,7 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bundles import make_run
 from conftest import tone, write_wav
@@ -32,6 +33,14 @@ def ask(address: str, folder: Path) -> str:
     request = urllib.request.Request(f"{address}predict", data=sound)
     with urllib.request.urlopen(request, timeout=PATIENCE) as got:
         return json.load(got)["label"]
+
+
+def ask_timeline(address: str, folder: Path) -> dict:
+    """Send a low tone and then a high one, of half a second each."""
+    sound = write_wav(folder / "b.wav", np.concatenate([tone(200, 0.5), tone(4000, 0.5)])).read_bytes()
+    request = urllib.request.Request(f"{address}timeline?window=0.5&hop=0.5", data=sound)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as got:
+        return json.load(got)
 
 
 @needs_gradio
@@ -60,11 +69,13 @@ def test_a_run_is_served_until_it_is_terminated(audiofw, run, tmp_path, monkeypa
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     read, write = os.pipe()
-    labels = []
+    labels, segments = [], []
 
     def ask_and_terminate() -> None:
         try:
-            labels.append(ask(written.readline().strip(), tmp_path))
+            address = written.readline().strip()
+            labels.append(ask(address, tmp_path))
+            segments.extend(ask_timeline(address, tmp_path)["segments"])
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -75,6 +86,7 @@ def test_a_run_is_served_until_it_is_terminated(audiofw, run, tmp_path, monkeypa
         told = audiofw("serve", str(run))
         client.join()
     assert (told.code, told.err, labels) == (0, "", ["high"])
+    assert [(one["start"], one["end"], one["label"]) for one in segments] == [(0.0, 0.5, "low"), (0.5, 1.0, "high")]
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

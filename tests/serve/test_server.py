@@ -249,6 +249,53 @@ def test_health_names_the_classes(model):
     assert (answer["status"], answer["classes"]) == ("ok", list(PITCHES))
 
 
+@pytest.mark.parametrize(
+    ("query", "facts", "asked"),
+    [
+        ("?window=0.25&hop=0.125", {}, (0.25, 0.125)),
+        ("?window=0.25", {}, (0.25, 0.25)),
+        ("", {}, (3.0, 3.0)),  # the length of its clips
+        ("?hop=0.1", {}, (3.0, 0.1)),
+        ("", {"timeline": {"window": 0.5, "hop": 0.25}}, (None, 0.25)),  # as it was trained
+        ("?window=0.3", {"timeline": {"window": 0.5, "hop": 0.25}}, (0.3, 0.3)),
+    ],
+)
+def test_a_recording_is_labelled_over_time(model, uploads, monkeypatch, query, facts, asked):
+    monkeypatch.setattr(model, "facts", {**model.facts, **facts})
+    service = Service(model, UploadLimits(confidence=0.3))
+    answer = TestClient(make_endpoint(service)).post(f"/timeline{query}", content=wav()).json()
+    got = model.asked_over_time
+    assert (got["window"], got["hop"], got["n_jobs"], got["min_confidence"]) == (*asked, 1, 0.3)
+    assert (answer["duration"], answer["hop"]) == (0.5, asked[1])
+    assert answer["segments"] == [
+        {"start": 0.0, "end": asked[1], "label": "low", "confidence": 0.9},
+        {"start": asked[1], "end": 0.5, "confidence": 0.0, "error": "no samples"},
+    ]
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("?windw=1", 400, "windw: not known, only window, hop, threshold"),
+        ("?window=-1", 400, "window=-1: not a positive number"),
+        ("?hop=nan", 400, "hop=nan: not a positive number"),
+        ("?window=1&hop=0.001", 400, "at least a hundredth"),
+        ("?window=0", 400, "must be a number of seconds"),
+        ("?window=0.001", 413, "more than 5000 windows"),
+    ],
+)
+def test_windows_that_cannot_be_used_are_refused(model, query, status, said):
+    response = TestClient(make_endpoint(Service(model))).post(f"/timeline{query}", content=wav(seconds=6))
+    assert (response.status_code, said in response.json()["error"]) == (status, True), response.json()
+
+
+def test_a_model_of_whole_clips_needs_the_length_of_windows(model, monkeypatch):
+    monkeypatch.setattr(model, "facts", {"audio": {"duration": None}})
+    response = TestClient(make_endpoint(Service(model))).post("/timeline", content=wav())
+    assert (response.status_code, "?window=1" in response.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize("path", ["/health", "/healthz"])
 def test_a_server_whose_model_hangs_is_not_healthy(model, path):
     service = Service(model, UploadLimits(patience=0))
