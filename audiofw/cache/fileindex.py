@@ -8,13 +8,14 @@ two cards may have the same ones. Such files are hashed each time.
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
 import struct
 import time
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from audiofw.cache.folder import write_file
 from audiofw.system.hashing import SIZE, checksum, digest_stream
@@ -23,12 +24,15 @@ log = logging.getLogger(__name__)
 
 QUIET_NS = 2 * 10**9  # the coarsest resolution of time stamps, that of FAT
 TICK_NS = 10**7  # time stamps in whole hundredths of a second come from a coarse clock
-LIMIT = 400_000  # files; 16 MB
+LIMIT = 4_000_000  # files; 160 MB, on disk and in memory
 
 _MAGIC = b"audiofw files 1\n"
-_ROW = struct.Struct("<16s20sI")  # token (path and identity), digest of the content, day of last use
+_ROW = np.dtype([("token", ">u8", 2), ("digest", "V20"), ("day", "<u4")])
+"""Token (hash of path and identity), digest of the content, day of last use."""
+_NEW = struct.Struct("<16s20sI")  # the same
 
-Rows = dict[bytes, tuple[bytes, int]]
+Rows = np.ndarray
+"""Sorted by the first half of the token."""
 
 
 class Identity(NamedTuple):
@@ -78,7 +82,9 @@ class FileIndex:
     def __init__(self, file: Path, *, verify: Literal["stat", "content"] = "stat") -> None:
         self._file = file
         self._trusting = verify == "stat"
-        self._rows = _load(file)
+        self._stored = _load(file)
+        self._keys = np.ascontiguousarray(self._stored["token"][:, 0], np.uint64)
+        self._new: dict[bytes, tuple[bytes, int]] = {}
         self._changed = False
 
     def content(self, path: Path) -> Content | None:
@@ -122,27 +128,40 @@ class FileIndex:
         """
         if self._changed:
             self._changed = False
-            _dump(self._file, _bounded(_load(self._file) | self._rows.copy()))
+            new = b"".join(_NEW.pack(token, *row) for token, row in self._new.copy().items())
+            _dump(self._file, _bounded(_merged([_load(self._file), self._stored, np.frombuffer(new, _ROW)])))
 
     def _remembered(self, path: Path, identity: Identity) -> Content | None:
-        token = _token(path, identity)
-        row = self._rows.get(token)
-        if row is None:
+        token, today = _token(path, identity), _today()
+        if (known := self._new.get(token)) is not None:
+            return Content(known[0], identity, settled=True)
+        if (place := self._place(token)) is None:
             return None
-        self._remember(token, row[0])
-        return Content(row[0], identity, settled=True)
+        if self._stored["day"][place] != today:
+            self._stored["day"][place] = today
+            self._changed = True
+        return Content(self._stored["digest"][place].tobytes(), identity, settled=True)
+
+    def _place(self, token: bytes) -> int | None:
+        """Find the stored row of a token."""
+        first, second = struct.unpack(">QQ", token)
+        place = int(np.searchsorted(self._keys, np.uint64(first)))
+        while place < len(self._keys) and self._keys[place] == first:
+            if self._stored["token"][place, 1] == second:
+                return place
+            place += 1
+        return None
 
     def _hashed(self, path: Path) -> Content | None:
         content = hash_file(path)
         if content is not None and content.settled:
-            self._remember(_token(path, content.identity), content.digest)
+            self._new[_token(path, content.identity)] = content.digest, _today()
+            self._changed = True
         return content
 
-    def _remember(self, token: bytes, digest: bytes) -> None:
-        row = (digest, int(time.time()) // 86400)
-        if self._rows.get(token) != row:
-            self._rows[token] = row
-            self._changed = True
+
+def _today() -> int:
+    return int(time.time()) // 86400
 
 
 def _identity(status: os.stat_result) -> Identity:
@@ -164,20 +183,31 @@ def _load(file: Path) -> Rows:
     try:
         raw = file.read_bytes()
     except OSError:  # missing or not readable: files are hashed
-        return {}
+        return np.empty(0, _ROW)
     body = memoryview(raw)[len(_MAGIC) : -SIZE]
-    if not raw.startswith(_MAGIC) or len(body) % _ROW.size or checksum(raw[:-SIZE]) != raw[-SIZE:]:
+    if not raw.startswith(_MAGIC) or len(body) % _ROW.itemsize or checksum(raw[:-SIZE]) != raw[-SIZE:]:
         log.debug("%s: damaged or of another version; starting with an empty index", file)
-        return {}
-    return {token: (digest, day) for token, digest, day in _ROW.iter_unpack(body)}
+        return np.empty(0, _ROW)
+    return _merged([np.frombuffer(body, _ROW)])
 
 
 def _dump(file: Path, rows: Rows) -> None:
-    body = _MAGIC + b"".join(_ROW.pack(token, *row) for token, row in rows.items())
+    body = _MAGIC + rows.tobytes()
     write_file(file, body + checksum(body))
 
 
+def _merged(parts: list[np.ndarray]) -> Rows:
+    """Sort rows by token; of several with one token, keep the last."""
+    rows = np.concatenate(parts, dtype=_ROW)  # otherwise, numpy would change the order of bytes
+    first, second = (rows["token"][:, i].astype(np.uint64) for i in range(2))
+    order = np.lexsort((second, first))  # stable: later rows come last
+    first, second = first[order], second[order]
+    last = np.append((first[1:] != first[:-1]) | (second[1:] != second[:-1]), True)
+    return rows[order[last[: len(order)]]]
+
+
 def _bounded(rows: Rows) -> Rows:
+    """Keep the rows that were used last."""
     if len(rows) <= LIMIT:
         return rows
-    return dict(heapq.nlargest(LIMIT, rows.items(), key=lambda item: item[1][1]))
+    return rows[np.sort(np.argsort(rows["day"], kind="stable")[-LIMIT:])]

@@ -348,6 +348,24 @@ def test_index_keeps_what_two_runs_learnt(folder, tmp_path, trusting, hashed):
     assert hashed == []
 
 
+def test_index_of_many_files_knows_each(folder, tmp_path, trusting, hashed):
+    clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(60)]
+    for part in (clips[:30], clips[20:]):
+        with Cache(folder) as cache:
+            for clip in part:
+                cache.recipe_cache(RECIPE).get(clip)
+    assert sorted(hashed) == sorted(clip.name for clip in clips)
+    assert len(fileindex._load(folder / cache_folder.INDEX)) == 60
+
+
+def test_index_notes_the_day_of_last_use(folder, clip, trusting, hashed, monkeypatch):
+    for day in (100, 101):
+        monkeypatch.setattr(fileindex, "_today", lambda day=day: day)
+        look_up(folder, clip)
+    assert fileindex._load(folder / cache_folder.INDEX)["day"].tolist() == [101]
+    assert hashed == ["clip.wav"]
+
+
 def test_index_is_bounded(folder, tmp_path, trusting, monkeypatch):
     monkeypatch.setattr(fileindex, "LIMIT", 3)
     clips = [write(tmp_path / f"{i}.wav", b"sound %d" % i) for i in range(5)]
