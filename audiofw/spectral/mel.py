@@ -176,11 +176,11 @@ def mfcc(
         S = power_to_db(melspectrogram(y, sr=sr, norm=mel_norm, **mel))
     cepstra = dct(S, n_mfcc=n_mfcc, dct_type=dct_type, norm=norm)
     if lifter > 0:
-        cepstra *= _lifter(n_mfcc, lifter)[:, np.newaxis]
+        cepstra *= lifter_weights(n_mfcc, lifter)[:, np.newaxis]
     return cepstra
 
 
-def _lifter(n_mfcc: int, lifter: float) -> NDArray[np.float32]:
+def lifter_weights(n_mfcc: int, lifter: float) -> NDArray[np.float32]:
     return (1 + lifter / 2 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter)).astype(np.float32)
 
 

@@ -9,7 +9,7 @@ from audiofw import hookimpl
 
 @hookimpl
 def register_features(register):
-    register(descriptors, names=names)
+    register(descriptors, names=names, onnx=onnx)
 
 
 def descriptors(
@@ -76,13 +76,19 @@ def descriptors(
     switches = {"centroid": centroid, "bandwidth": bandwidth, "rolloff": rolloff, "flatness": flatness}
     switches |= {"contrast": contrast, "flux": flux, "zero_crossings": zero_crossings, "rms": rms}
     wanted = _wanted(mel=n_mels, mfcc=n_mfcc, **switches, chroma=chroma, onset=onset)
-    sizes = {"n_mels": n_mels or MEL_BANDS, "n_mfcc": n_mfcc or 1}
-    made = spectral.feature_set(
-        y, sr=sr, **sizes, only=[SOURCES[part] for part in wanted], n_fft=n_fft, hop_length=hop_length
-    )
+    made = spectral.feature_set(y, sr=sr, **_sizes(n_mels, n_mfcc, wanted), n_fft=n_fft, hop_length=hop_length)
     if "mel" in wanted:
         made["melspectrogram"] = spectral.power_to_db(made["melspectrogram"], ref="max", top_db=top_db)
     return np.concatenate([made[SOURCES[part]] for part in wanted])
+
+
+def onnx(graph, y, sr, *, n_mels, n_mfcc, top_db, n_fft, hop_length, **switches):
+    """Compute the same in ONNX."""
+    wanted = _wanted(mel=n_mels, mfcc=n_mfcc, **switches)
+    made = graph.feature_set(y, sr=sr, **_sizes(n_mels, n_mfcc, wanted), n_fft=n_fft, hop_length=hop_length)
+    if "mel" in wanted:
+        made["melspectrogram"] = graph.power_to_db(made["melspectrogram"], ref="max", top_db=top_db)
+    return graph.Concat(*(made[SOURCES[part]] for part in wanted), axis=0)
 
 
 MEL_BANDS = 128  # librosa's default, for MFCCs and onset strength when n_mels=0
@@ -127,6 +133,11 @@ def _wanted(**switches):
     if not wanted:
         raise ConfigError("feature=descriptors: all are switched off; switch at least one on, e.g. feature.n_mfcc=20")
     return wanted
+
+
+def _sizes(n_mels, n_mfcc, wanted):
+    """Give the arguments of feature_set, which takes no zeros."""
+    return {"n_mels": n_mels or MEL_BANDS, "n_mfcc": n_mfcc or 1, "only": [SOURCES[part] for part in wanted]}
 
 
 def _mel_names(sr, n_mels):

@@ -25,6 +25,7 @@ class Powers(NamedTuple):
     value: str
     bin_of: np.ndarray  #: of each line
     frames: Frames
+    samples: str  #: of the frames, without the window: ``(frames, n_fft)``
 
     @property
     def lines(self) -> np.ndarray:
@@ -58,7 +59,7 @@ def powers(graph: Graph, y: str, **options: Any) -> Powers:
     turned = graph.Reshape(graph.Transpose(short, perm=[2, 1, 0, 3]), [half, 2 * n2, -1])
     parts = graph.cast(graph.MatMul(second, turned), np.float32)  # a square has the same relative error
     both = graph.Reshape(graph.Mul(parts, parts), [half, 2, n2, -1])
-    return Powers(graph.Reshape(graph.ReduceSum(both, [1], keepdims=0), [half * n2, -1]), bin_of, frames)
+    return Powers(graph.Reshape(graph.ReduceSum(both, [1], keepdims=0), [half * n2, -1]), bin_of, frames, cut)
 
 
 def framed(graph: Graph, y: str, frames: Frames) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from audiofw.bundle.onnx.fourier import Powers, powers, raised
 from audiofw.bundle.onnx.graph import Graph
 from audiofw.spectral.decibels import DECIBELS_PER_NEPER
-from audiofw.spectral.filterbanks import mel_filterbank
-from audiofw.spectral.mel import mfcc as cepstra
+from audiofw.spectral.filterbanks import dct_matrix, mel_filterbank
+from audiofw.spectral.mel import lifter_weights
 
 
 def melspectrogram(
@@ -61,9 +61,20 @@ def amplitude_to_db(
     return power_to_db(graph, str(graph.Mul(S, S)), ref=square, amin=amin**2, top_db=top_db)
 
 
-def mfcc(graph: Graph, *, S: str, n_mels: int, **options: Any) -> str:
+def mfcc(
+    graph: Graph,
+    *,
+    S: str,
+    n_mels: int,
+    n_mfcc: int = 20,
+    dct_type: int = 2,
+    norm: str | None = "ortho",
+    lifter: float = 0,
+) -> str:
     """MFCCs of ``n_mels`` mel bands in dB, ``(n_mfcc, frames)``; see `audiofw.spectral.mfcc`."""
-    matrix = cepstra(S=np.eye(n_mels), **options).astype(np.float64)
+    matrix = dct_matrix(n_mels, n_mfcc, dct_type, norm)
+    if lifter > 0:
+        matrix = matrix * lifter_weights(n_mfcc, lifter)[:, np.newaxis]
     return graph.cast(graph.MatMul(matrix, graph.cast(S, np.float64)), np.float32)
 
 

@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, compose, helper, load_from_string
 
 from audiofw.bundle.model import Model
 from audiofw.bundle.onnx.clips import cut
+from audiofw.bundle.onnx.descriptors import feature_set
 from audiofw.bundle.onnx.fourier import lengthened, spectrogram
 from audiofw.bundle.onnx.graph import Graph
 from audiofw.bundle.onnx.levels import amplitude_to_db, melspectrogram, mfcc, power_to_db
@@ -29,6 +30,7 @@ TOOLS = {
     for tool in (
         amplitude_to_db,
         change,
+        feature_set,
         lengthened,
         melspectrogram,
         mfcc,
