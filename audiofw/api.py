@@ -169,7 +169,7 @@ def evaluate(
     >>> result.metrics["n_tested"]
     6
     """
-    from audiofw.experiment.evaluate import evaluate_saved
+    from audiofw.experiment.evaluation import evaluate_saved
 
     place = run.path if isinstance(run, RunResult) else Path(run)
     folder = Path(path) if path is not None else _new_folder("evaluations")

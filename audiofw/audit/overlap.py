@@ -96,11 +96,9 @@ def overlap_findings(
     """
     copies = {**overlap.near, **overlap.identical}
     found = [
+        _copies("identical", "equal to a training clip in every sample that is used", clips, known, overlap.identical),
         _copies(
-            "identical", "are equal to training clips in every sample that is used", clips, known, overlap.identical
-        ),
-        _copies(
-            "near-duplicate", "are near-duplicates of training clips (by audio fingerprint)", clips, known, overlap.near
+            "near-duplicate", "a near-duplicate of a training clip (by audio fingerprint)", clips, known, overlap.near
         ),
         _other_labels(clips, known, copies),
         _shared_groups(clips, known),
@@ -124,7 +122,8 @@ def _copies(
     if not pairs:
         return None
     i, j = next(iter(pairs.items()))
-    said = f"{amount(len(pairs), 'test clip')} of {len(clips)} {words}, e.g. {clips[i].name} and {known[j].name}"
+    verb = "is" if len(pairs) == 1 else "are each"
+    said = f"{len(pairs)} of {amount(len(clips), 'test clip')} {verb} {words}, e.g. {clips[i].name} and {known[j].name}"
     return Finding(kind, "warning", said, f"leave them out: {LEAVE_OUT}", tuple(clips[i].name for i in pairs))
 
 

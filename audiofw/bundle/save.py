@@ -40,7 +40,7 @@ from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
 
-READING = ("pattern", "separator", "columns", "unit", "widen", "annotated", "background", "unlabelled")
+READING = ("pattern", "separator", "columns", "recorder", "unit", "widen", "annotated", "background", "unlabelled")
 """The options of ``data`` by which labels are read."""
 
 

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     """
     options = _parse(argv)
     from audiofw.evaluation.scores import refuse_low
-    from audiofw.experiment.evaluate import evaluate_saved
+    from audiofw.experiment.evaluation import evaluate_saved
     from audiofw.results.console import print_evaluation
 
     folder = options.output or Path("evaluations") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")

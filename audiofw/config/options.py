@@ -54,6 +54,7 @@ class Data:
     exclude: list[str]
     limit: Count | None
     skip: str | None
+    test: str | None = field(metadata=MEASURES)
     on_error: Literal["skip", "raise"] = field(metadata=NOTHING)
     on_plugin_error: Literal["raise", "skip"] = field(metadata=NOTHING)
     max_unpacked_gb: Gigabytes = field(metadata=NOTHING)
@@ -192,6 +193,7 @@ TEXT_KEYS = (
     "data.pattern",
     "data.separator",
     "data.skip",
+    "data.test",
     "data.annotations",
     "data.annotated",
     "data.background",

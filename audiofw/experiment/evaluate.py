@@ -22,26 +22,23 @@ from audiofw.bundle.training import read_training
 from audiofw.config.options import Audio, Config, Pad, Windows, build_section
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.labels import listing, name_prediction
-from audiofw.errors import ConfigError, DataError
+from audiofw.data.source import find_source
+from audiofw.errors import AudiofwError, ConfigError, DataError
 from audiofw.evaluation.by_group import score_groups
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.fit import predict
 from audiofw.evaluation.saved import encode_known, evaluate_predictions, measure_coverage
-from audiofw.evaluation.scores import OF_TASK, check_score, positive_classes
+from audiofw.evaluation.scores import positive_classes
 from audiofw.evaluation.summary import summarise
-from audiofw.experiment.hydra_app import compose
+from audiofw.experiment.timed import clip_score
 from audiofw.extraction.clips import find
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.joined import JoinedUnit
 from audiofw.extraction.table import extract
-from audiofw.report.build import write_report
 from audiofw.report.facts import read_run_facts
 from audiofw.report.recordings import Recordings, find_again
 from audiofw.results.files import prediction_rows, versions, write_json, write_rows, write_text
 from audiofw.results.folder import EVALUATION, RESULTS, claimed_for_evaluation
-
-OWN = ("data.", "audit", "cache", "report", "score", "coverage", "n_jobs", "min_score")
-"""The options that an evaluation has; all others are those of the model."""
 
 
 @dataclass(frozen=True)
@@ -56,30 +53,26 @@ class Evaluated:
     config: Config
 
 
-def evaluate_saved(run: Path, source: str, overrides: Sequence[str], folder: Path) -> Evaluated:
-    """Score the model of a run on a data source, and write the results into a folder.
+def evaluate_in(run: Path, config: Config, folder: Path) -> Evaluated:
+    """Score the model of a run on ``data.source``, and write the results into a folder.
 
     Parameters
     ----------
     run : Path
         The run's folder, the folder ``model`` in it, or a zip of either.
-    source : str
-        A folder, an archive or a manifest, as ``data.source``.
-    overrides : sequence of str
-        Options of ``data`` and the few others that are not the model's; the labels are read as by the run, by default.
+    config : Config
+        See `with_options_of`.
     folder : Path
         For ``metrics.json``, ``predictions.csv``, ``report.html`` and so on; new, or of an earlier evaluation.
 
     Raises
     ------
     AudiofwError
-        For a model or data that cannot be used, and for options that are not an evaluation's.
+        For a model or data that cannot be used.
     """
     facts, files = read_bundle(run.expanduser())
     known = read_training(files, str(run))
-    model = read_model(facts, files, str(run))
-    config = config_of(facts, source, overrides)
-    dataset = find(config)
+    model, dataset = read_model(facts, files, str(run)), find(config)
     with claimed_for_evaluation(folder):
         found = evaluate_model(model, known, dataset, config, training_recordings(run))
         metrics = {**found.metrics, "evaluated": {**found.metrics["evaluated"], "model": str(run)}}
@@ -88,41 +81,54 @@ def evaluate_saved(run: Path, source: str, overrides: Sequence[str], folder: Pat
     return found
 
 
-def config_of(facts: Mapping[str, Any], source: str, overrides: Sequence[str]) -> Config:
-    """Compose the config of an evaluation: the model's own, as far as it decides, and the options given.
-
-    Raises
-    ------
-    ConfigError
-        For options that the model has decided.
-    """
-    named = [word.lstrip("+").partition("=")[0] for word in overrides]
-    for word, name in zip(overrides, named, strict=True):
-        if "=" not in word or not name.startswith(OWN) or name in ("data.source", "data.test"):
-            raise ConfigError(
-                f"{word}: not an option of an evaluation, which are data.…, score, audit, report, n_jobs, …"
-            )
-    reading = dict(facts.get("reading") or {})
-    task = reading.pop("task", facts.get("task", "single"))
-    score, coverage = facts["score"]["name"], reading.pop("coverage", 0.9)
-    own = {"score": score if score in OF_TASK[task] else "auto", "coverage": coverage}
-    words = [f"task={task}", *(f"{key}={value}" for key, value in own.items() if key not in named)]
-    config, _ = compose([f"data.source={source}", *words, *overrides])
-    check_score(config.score, task)
-    if config.score not in OF_TASK[task]:
-        raise ConfigError(f"score={config.score}: a score of timelines, but an evaluation scores clips")
-    kept = {name: value for name, value in reading.items() if f"data.{name}" not in named and name != "columns"}
-    columns = {
-        name: value for name, value in (reading.get("columns") or {}).items() if f"data.columns.{name}" not in named
-    }
-    data = replace(config.data, **kept, columns=replace(config.data.columns, **columns))
+def with_options_of(facts: Mapping[str, Any], config: Config) -> Config:
+    """Let a config extract features as the model of a bundle was trained."""
     return replace(
         config,
-        data=data,
         audio=build_section(Audio, "audio", facts["audio"]),
         windows=build_section(Windows, "windows", facts["windows"]),
         pad=build_section(Pad, "pad", facts["pad"]),
     )
+
+
+def of_test_set(config: Config) -> Config:
+    """Change the config of a run to that of its test set, ``data.test``."""
+    data = replace(config.data, source=config.data.test or "", test=None, limit=None, annotations=None)
+    return replace(config, data=data, score=clip_score(config))
+
+
+def check_test_set(config: Config, classes: Sequence[str] | None = None) -> None:
+    """Refuse a test set that cannot be used before any work; with the classes, its labels are checked, too.
+
+    Raises
+    ------
+    ConfigError
+        If no model would be saved.
+    DataError
+        If it does not exist, or has no labels that the model will know.
+    """
+    if config.data.test is None:
+        return
+    if not config.bundle.enabled:
+        raise ConfigError(f"data.test={config.data.test}: is scored with the saved model, which needs bundle=true")
+    try:
+        if classes is None:
+            find_source(config.data.test, None)
+        else:
+            _check_labels(find(of_test_set(config)).clips, classes, config.task)
+    except (DataError, ConfigError) as error:
+        error.args = (f"data.test: {str(error.args[0]).removeprefix('data.source').lstrip(': ')}",)
+        raise
+
+
+def score_test_set(run: Path, config: Config, folder: Path) -> list[str]:
+    """Score a run's saved model on ``data.test``; returns why there is no score, or nothing."""
+    try:
+        facts, _ = read_bundle(run)
+        evaluate_in(run, with_options_of(facts, of_test_set(config)), folder)
+    except AudiofwError as error:
+        return [f"test set not scored: {error}"]
+    return []
 
 
 def training_recordings(run: Path) -> Mapping[str, Clip]:
@@ -272,5 +278,7 @@ def _save(folder: Path, found: Evaluated, config: Config, model: Model) -> None:
     write_rows(failures_file, [Failure._fields, *flaws, *found.failures])
     write_json(metrics_file, found.metrics)
     if config.report.enabled:
+        from audiofw.report.build import write_report  # not imported by runs without a report
+
         recordings = Recordings({clip.name: clip for clip in found.dataset.clips}, config)
         write_report(folder, recordings, audio=config.report.audio)

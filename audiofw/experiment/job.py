@@ -102,7 +102,7 @@ def run_in_sweep(
     if (value := _take_over(job, config.sweep.rerun, folder, overrides, label)) is not None:
         return value
     watcher = watch(part, config) if part else None
-    result = _run_noted(config, choices, dataset, folder, overrides, job, watcher)
+    result = _run_noted(config, choices, dataset, folder, overrides, job, watcher, tests=False)
     log.info("%s: %s %.3f", label, config.score, result.score)
     for one in result.missing:
         log.error("%s: %s", label, one)
@@ -149,6 +149,8 @@ def _run_noted(
     overrides: Sequence[str],
     job: str,
     watcher: Watch | None = None,
+    *,
+    tests: bool = True,
 ) -> Result:
     clear_results(folder)
     record = begin_job(folder, job, overrides, config.score)
@@ -157,7 +159,7 @@ def _run_noted(
     tell("run_begins")
     try:
         with named({kind: choice.name for kind, choice in choices.items()}):
-            result = run(config, choices, dataset, folder, _watch_both(tell, watcher))
+            result = run(config, choices, dataset, folder, _watch_both(tell, watcher), tests=tests)
     except Pruned as pruned:
         end_job(folder, record, reason=str(pruned), pruned=True)
         tell("run_fails", reason=str(pruned))

@@ -31,6 +31,7 @@ from audiofw.evaluation.foreign import measure_unknown
 from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score, positive_classes
 from audiofw.evaluation.summary import main_value, summarise
+from audiofw.experiment.evaluate import check_test_set, score_test_set
 from audiofw.experiment.timed import (
     check_timeline_options,
     clip_score,
@@ -47,6 +48,7 @@ from audiofw.extraction.failures import Failure
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import extract, extract_copies, settled, spill_of, units_of, width_of
 from audiofw.results.files import save_results
+from audiofw.results.folder import TEST
 from audiofw.system.progress import counting
 from audiofw.system.sourcecode import digest_code
 
@@ -68,7 +70,15 @@ class Result:
     missing: Sequence[str] = ()  #: what was wanted but could not be saved, and why
 
 
-def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch: Watch | None = None) -> Result:
+def run(
+    config: Config,
+    choices: Choices,
+    dataset: Dataset,
+    folder: Path,
+    watch: Watch | None = None,
+    *,
+    tests: bool = True,
+) -> Result:
     """Run one experiment and save its results in a folder.
 
     Parameters
@@ -82,6 +92,8 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         For ``metrics.json``, ``predictions.csv``, ``report.html`` and so on.
     watch : callable, optional
         Called with each fold's result when it is done, and the number of folds.
+    tests : bool
+        Whether the saved model is scored on ``data.test``; not for the jobs of a sweep, among which one is chosen.
 
     Raises
     ------
@@ -92,7 +104,9 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         check_groups(dataset.clips, choices["pooling"])
     check_timeline_options(config, dataset)
     foreign = find_foreign(config)
-    planned, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
+    planned, planned_classes, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
+    if tests:
+        check_test_set(config, planned_classes)
     probes = probe_all(dataset.clips, config, n_jobs=config.n_jobs) if config.audit else []
     findings = look_for_leaks(dataset.clips, probes, planned, config)
 
@@ -145,7 +159,10 @@ def run(config: Config, choices: Choices, dataset: Dataset, folder: Path, watch:
         plain_metrics = with_timelines(plain_metrics, timelines, config.score)
         ended = Finished(config, choices, clips, classes, unit, plain, {**metrics, **plain_metrics})
         run_ended = replace(ended, probes=[probes[i] for i in table.kept] if probes else [])
-        missing += leave_bundle(folder, prepared(run_ended, timelines), make)
+        lost = leave_bundle(folder, prepared(run_ended, timelines), make)
+        missing += lost
+        if tests and config.data.test and not lost:
+            missing += score_test_set(folder, config, folder / TEST)
     if config.report.enabled:
         from audiofw.report import build  # not imported by runs without a report
 
@@ -169,8 +186,9 @@ def run_code() -> str:
 
 
 def rehearse(config: Config, choices: Choices) -> None:
-    """Check the score, the model's options, windows and augmented copies before any work."""
+    """Check the score, the model's options, windows, the test set and augmented copies before any work."""
     check_score(config.score, config.task)
+    check_test_set(config)
     model = make_model(config, choices)
     if config.task == "multilabel":
         from audiofw.learn.one_vs_rest import one_vs_rest

@@ -55,6 +55,8 @@ def supervise(words: Sequence[str]) -> int:
             code = _run_child(_again(words, note, lost, code), note)
         failures = _show(Path(note.read_text())) if note.exists() else 0
         code = 128 - code if code < 0 else code or int(failures > 0)
+        if code in (0, 1) and note.exists():  # not after Ctrl-C
+            code = _score_test_set(Path(note.read_text())) or code
         if code == 0 and note.exists():
             _refuse_low(Path(note.read_text()))
     return code
@@ -118,6 +120,17 @@ def _show(folder: Path) -> int:
     board = present_leaderboard(folder)
     track_sweep(folder)("sweep_ends", leaderboard=as_json(board))
     return count_failures(board)
+
+
+def _score_test_set(folder: Path) -> int:
+    """Score the run that a sweep or search has chosen on ``data.test``, if there is one, and print it."""
+    from audiofw.experiment.tracking import read_config_of_sweep
+
+    if not (source := (read_config_of_sweep(folder).get("data") or {}).get("test")):
+        return 0
+    from audiofw.experiment.chosen import score_chosen  # which imports what jobs import
+
+    return score_chosen(folder, source)
 
 
 def _refuse_low(folder: Path) -> None:

@@ -20,7 +20,7 @@ from audiofw.errors import DataError
 def find(config: Config) -> Dataset:
     """Find the labelled clips of the config's data source."""
     options = asdict(config.data)
-    del options["on_plugin_error"]  # used when the clips are read
+    del options["on_plugin_error"], options["test"]  # used later
     in_time = {key: options.pop(key) for key in ("unit", "widen", "annotated", "background", "unlabelled")}
     windows = config.windows
     cut = Cut(

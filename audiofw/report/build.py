@@ -20,6 +20,7 @@ from audiofw.data.splits import Fold
 from audiofw.errors import AudiofwError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.importance import importance
+from audiofw.leaderboard.runs import read_json
 from audiofw.parallel.executors import Lost
 from audiofw.parallel.workers import outcomes
 from audiofw.report import advice, figures, health, media, view
@@ -37,8 +38,9 @@ from audiofw.report.recordings import (
 )
 from audiofw.report.render import render
 from audiofw.report.timelines import collect_timelines
+from audiofw.results.advice import advise_on_metrics
 from audiofw.results.files import write_json, write_text
-from audiofw.results.folder import IMPORTANCE
+from audiofw.results.folder import IMPORTANCE, TEST
 from audiofw.system.faults import explain
 from audiofw.version import __version__
 
@@ -166,12 +168,15 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
     wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
     shown = {one.name: one for one in _show(list(wanted.values()), read, audio, n_jobs)}
     rows = _probe(facts, list(usable.values()), found.config, counts, n_jobs)
+    test = read_json(facts.folder / TEST / "metrics.json")
     reliable, matrix = figures.reliability(facts), figures.matrix(facts)
     return {
         **view.of_run(facts, counts, matrix, rows, len(usable)),
         "facts": facts,
         "metrics": facts.metrics,
         "version": __version__,
+        "test": test,
+        "test_advice": advise_on_metrics(test) if test else [],
         "advice": advice.advise(facts, rows, reliable, counts),
         "timelines": collect_timelines(facts, usable.values(), audio=audio, n_jobs=n_jobs),
         "matrix": matrix,

@@ -22,7 +22,7 @@ from audiofw.errors import printable
 from audiofw.evaluation.scores import OF_TASK, OF_TIMELINES
 from audiofw.extraction.failures import Failure
 from audiofw.results.advice import advise_on_metrics
-from audiofw.results.folder import REPORT
+from audiofw.results.folder import REPORT, TEST
 from audiofw.system.logs import is_quiet, note_printed
 from audiofw.system.paths import from_here
 from audiofw.system.tables import new_table, open_console, show_time
@@ -97,7 +97,20 @@ def _print_all(
     ]
     for block in filter(None, blocks):
         console.print(*block, "", sep="\n", soft_wrap=True)
+    print_test_set(folder)
     console.print(*_next_steps(choices, folder), sep="\n", soft_wrap=True)
+
+
+def print_test_set(folder: Path, chosen: Path | None = None) -> None:
+    """Print the scores on ``data.test`` that a folder has, if any; of a sweep, those of the chosen run."""
+    file = folder / TEST / "metrics.json"
+    if not file.is_file():
+        return
+    metrics, console = json.loads(file.read_text(encoding="utf-8")), open_console()
+    of = f"the chosen run, {from_here(chosen)}" if chosen else "the saved model"
+    line = f"test set {metrics['evaluated']['source']}, {metrics['n_tested']} clips, scored once with {of}:"
+    console.print(line, f"  {_headline(metrics)}", sep="\n", soft_wrap=True)
+    console.print(*(f"  {line}" for line in _advice(metrics, folder / TEST)), "", sep="\n", soft_wrap=True)
 
 
 def print_evaluation(metrics: Mapping[str, Any], dataset: Dataset, failures: Sequence[Failure], folder: Path) -> None:

@@ -14,9 +14,10 @@ from audiofw.system.faults import reason, remedy
 from audiofw.system.locks import sole
 
 IMPORTANCE, REPORT, RECORD, TIMELINES = "importance.json", "report.html", "result.json", "timelines.json"
+TEST = "test"  # the folder with the results for data.test
 RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "metrics.json")
 """What `audiofw.results.files.save_results` writes, in this order."""
-OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, TIMELINES, FOLDER})
+OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, TIMELINES, FOLDER, TEST})
 """Everything that a run writes into its folder, besides its log and Hydra's files."""
 EVALUATION = "evaluation.json"
 """What a folder with the results of an evaluation has: it is not that of a run."""

@@ -36,7 +36,15 @@ EFFECTS: dict[Effect, set[str]] = {
         "tune.storage",
         "min_score",
     },
-    "measures": {"coverage", "robustness", "timeline.enabled", "score", "unknown.enabled", "unknown.source"},
+    "measures": {
+        "coverage",
+        "data.test",
+        "robustness",
+        "timeline.enabled",
+        "score",
+        "unknown.enabled",
+        "unknown.source",
+    },
     "predictions": {
         "audio.channel",
         "audio.duration",
@@ -164,9 +172,9 @@ def test_options_without_effect_change_no_prediction_and_no_score(run):
 
 
 def test_options_that_only_measure_change_no_prediction(run, tmp_path):
-    words = [*MEASURES, f"unknown.source={tmp_path}"]
+    words = [*MEASURES, f"unknown.source={tmp_path}", f"data.test={tmp_path / 'sounds'}"]
     assert {word.partition("=")[0] for word in words} == EFFECTS["measures"]
-    (one, measured), (other, otherwise) = run("one", "bundle=false"), run("other", "bundle=false", *words)
+    (one, measured), (other, otherwise) = run("one", "bundle=false"), run("other", "bundle=true", *words)
     assert one == other
     assert measured != otherwise
     without, nothing = run("without", "bundle=false", "unknown=false")

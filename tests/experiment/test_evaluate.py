@@ -94,7 +94,7 @@ def test_copies_of_training_clips_are_found_whatever_their_names_and_formats(fol
     assert "low/new.wav and low/3.wav" in findings(result)["identical"]["message"]
     assert findings(result)["near-duplicate"]["files"] == ["mid/louder.ogg"]
     assert {one["severity"] for one in result.metrics["audit"]} == {"warning"}
-    with pytest.raises(DataError, match="audit: 1 test clip of 20 are equal to training clips"):
+    with pytest.raises(DataError, match="audit: 1 of 20 test clips is equal to a training clip"):
         evaluate(folder, test, tmp_path / "again", "audit=raise")
 
 
