@@ -26,13 +26,12 @@ from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).resolve().parent
 CLIPS, ROUNDS, RUNS = 20, 9, 3
-SAVED = "model for prediction"
 MARKS = {  # functions of a run, by the stage that ends where they begin, and the one that they are
     "audiofw.experiment.job.find": ("start, imports, configuration", "unpack and list"),
     "audiofw.experiment.run.look_for_leaks": ("", "audit"),
     "audiofw.experiment.run.extract": ("", "extraction"),
     "audiofw.experiment.run.evaluate": ("", "fit and predict"),
-    "audiofw.experiment.run.leave_bundle": ("scores, intervals, results", SAVED),
+    "audiofw.experiment.run.leave_bundle": ("scores, intervals, results", "model for prediction"),
     "audiofw.experiment.job.print_summary": ("report", "summary"),
 }
 
@@ -175,9 +174,6 @@ def patch(mark: Callable[[str], None]) -> None:
 
         def wrapped(*args: Any, _function: Any = function, _names: tuple[str, str] = (before, own), **kw: Any) -> Any:
             mark(_names[0])
-            if _names[1] == SAVED:
-                import_module("skops.io")  # apart, for it imports every library whose models it can save
-                mark("import of skops")
             result = _function(*args, **kw)
             mark(_names[1])
             return result

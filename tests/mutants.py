@@ -85,12 +85,10 @@ def main(bundle: str, count: int) -> list[tuple[str, str]]:
     from audiofw.bundle.golden import check_golden
     from audiofw.bundle.load import read_model
     from audiofw.bundle.trial_process import limit_memory, use_bundle
-    from audiofw.bundle.trust import estimators
 
     def use(facts: dict[str, Any], changed: dict[str, bytes]) -> None:
         check_golden(read_model(facts, changed, "b", tried=True), changed)
 
-    estimators()
     limit_memory(8 * 2**30)
     facts, files = read_bundle(Path(bundle))
     outcomes = []

@@ -21,6 +21,7 @@ from audiofw.bundle.files import read_bundle
 from audiofw.bundle.known import is_known, make_known
 from audiofw.bundle.model import Model
 from audiofw.bundle.needed import find, read_needed
+from audiofw.bundle.skops_format import NotPlainError, load_plain
 from audiofw.bundle.trees import check_trees, walk
 from audiofw.bundle.trial import try_elsewhere
 from audiofw.bundle.trust import check_parts, only_trusted
@@ -217,12 +218,15 @@ def load_estimator(data: bytes, where: str, plugins: set[str]) -> Any:
     DataError
         For any other type, which is named, and for a file that is damaged or not a skops file.
     """
-    from skops.io import loads
-
     trusted = trusted_types(data, where, plugins)
     with _one_line(where), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about versions, which are compared in our own warning
-        held = loads(data, trusted=trusted)
+        try:
+            held = load_plain(data)
+        except NotPlainError:
+            from skops.io import loads
+
+            held = loads(data, trusted=trusted)
         check_trees(held, where)
     return _calm(held)
 

@@ -21,6 +21,7 @@ from audiofw.bundle.known import make_known
 from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
 from audiofw.bundle.model import Model
 from audiofw.bundle.needed import needed_files, remember
+from audiofw.bundle.skops_format import NotPlainError, dump_plain
 from audiofw.bundle.training import describe_clips, training_files
 from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
@@ -39,6 +40,7 @@ from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
+from audiofw.system.versions import version_of
 
 READING = ("pattern", "separator", "columns", "recorder", "unit", "widen", "annotated", "background", "unlabelled")
 """The options of ``data`` by which labels are read."""
@@ -114,20 +116,25 @@ def _origins(choices: Mapping[str, Choice]) -> list[Origin]:
 
 
 def dump_estimator(classifier: Any, classes: Sequence[str], novelty: Any = None) -> bytes:
-    """Save a fitted classifier, its label encoder and what measures distances with skops.
+    """Save a fitted classifier, its label encoder and what measures distances in the format of skops.
 
     Raises
     ------
     PluginError
         If skops cannot save it.
     """
-    import skops.io
     from sklearn.preprocessing import LabelEncoder
 
     held = {"model": classifier, "encoder": LabelEncoder().fit(list(classes))}
     if novelty is not None:
         held["novelty"] = novelty
     try:
+        return dump_plain(held, str(version_of("skops")))
+    except NotPlainError:
+        pass
+    try:
+        import skops.io
+
         return bytes(skops.io.dumps(held, compression=ZIP_DEFLATED))
     except Exception as error:  # a plugin's class may fail in any way
         raise PluginError(

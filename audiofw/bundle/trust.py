@@ -68,7 +68,7 @@ ESTIMATORS = _names(
     VotingClassifier
     """
 )
-"""The classes of scikit-learn that may be loaded; its `all_estimators` knows where each is defined."""
+"""The classes of scikit-learn that may be loaded; its public modules know where each is defined."""
 
 PARTS = set().union(
     _in("catboost.core", "CatBoostClassifier"),
@@ -91,7 +91,7 @@ PARTS = set().union(
     _in("sklearn._loss.link", "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit"),
     _in("sklearn._loss.loss", "ExponentialLoss HalfBinomialLoss HalfMultinomialLoss HalfSquaredError"),
 )
-"""Types that `all_estimators` does not list: models of other libraries, and parts of fitted estimators."""
+"""Types that `ESTIMATORS` cannot list: models of other libraries, and parts of fitted estimators."""
 
 LOSSES = _in(
     "sklearn._loss._loss", "CyExponentialLoss CyHalfBinomialLoss CyHalfMultinomialLoss CyHalfSquaredError"
@@ -189,19 +189,35 @@ def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list
     return sorted({named.name for named in names})
 
 
-def is_trusted(named: Named, plugins: set[str]) -> bool:
-    """Check whether a type is listed for its loader, registered by a plugin, or one of audiofw's own classes."""
-    if named.name in LOADERS.get(named.loader, ()):
+def is_trusted(named: Named, plugins: set[str], *, parts: bool = True) -> bool:
+    """Check whether a type is listed for its loader, registered by a plugin, or one of audiofw's own classes.
+
+    ``parts=False`` does not count `PARTS`.
+    """
+    if parts and named.name in LOADERS.get(named.loader, ()):
         return True
-    return named.loader == "ObjectNode" and (named.name in plugins or named.name in estimators() or _is_own(named.name))
+    return named.loader == "ObjectNode" and (named.name in plugins or is_estimator(named.name) or _is_own(named.name))
 
 
 @functools.cache
-def estimators() -> frozenset[str]:
-    """List `ESTIMATORS` by their full names, which may change between releases of scikit-learn."""
-    from sklearn.utils import all_estimators  # imports all of scikit-learn, which skops has done already
+def is_estimator(full_name: str) -> bool:
+    """Check whether a class is one of `ESTIMATORS`, defined where scikit-learn's public module has it from.
 
-    return frozenset(f"{cls.__module__}.{cls.__name__}" for name, cls in all_estimators() if name in ESTIMATORS)
+    Only that module is imported, not the one that is named: private modules may change between releases.
+    """
+    library, _, rest = full_name.partition(".")
+    public, _, name = rest.partition(".")[0], "", full_name.rpartition(".")[2]
+    if library != "sklearn" or name not in ESTIMATORS:
+        return False
+    import sklearn
+
+    if public not in sklearn.__all__:
+        return False
+    try:
+        found = getattr(importlib.import_module(f"sklearn.{public}"), name, None)
+    except ImportError:  # a function
+        return False
+    return isinstance(found, type) and f"{found.__module__}.{found.__name__}" == full_name
 
 
 def _is_own(name: str) -> bool:

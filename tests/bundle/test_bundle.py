@@ -23,7 +23,7 @@ import audiofw as fw
 from audiofw.bundle import files, load, trust
 from audiofw.bundle.golden import MOST_BYTES
 from audiofw.bundle.trees import check_trees
-from audiofw.bundle.trust import ESTIMATORS, LOADERS, Named, estimators, is_trusted
+from audiofw.bundle.trust import ESTIMATORS, LOADERS, Named, is_trusted
 from audiofw.errors import DataError, PluginError
 from audiofw.results.record import read_record, repeat_run
 
@@ -468,7 +468,7 @@ def test_a_schema_of_another_protocol_is_refused(bundle, protocol):
 
 
 def test_types_are_listed_by_full_name_and_none_makes_calls():
-    every = estimators().union(*LOADERS.values())
+    every = ESTIMATORS.union(*LOADERS.values())
     assert not {name for name in every if name.startswith(("os.", "subprocess.", "importlib.")) or "*" in name}
     assert not every & {"builtins.eval", "builtins.exec", "builtins.getattr", "builtins.open", "builtins.object"}
     assert not LOADERS.keys() & {"MethodNode", "OperatorFuncNode", "PartialNode", "ConstructorFromReduceNode"}
@@ -480,6 +480,18 @@ def test_scikit_learns_register_knows_every_estimator_on_the_list_and_adds_none(
     assert not ESTIMATORS - register.keys(), "this release of scikit-learn has renamed or dropped them"
     for name, full_name in register.items():
         assert is_trusted(Named("ObjectNode", full_name), set()) == (name in ESTIMATORS), full_name
+
+
+@pytest.mark.parametrize(
+    "full_name",
+    [
+        *("Pipeline", "sklearn.Pipeline", "sklearn.pipeline.sys", "sklearn.pipeline.Pipeline.fit", "os.Pipeline"),
+        *("sklearn.preprocessing.LabelEncoder", "sklearn.tests.test_pipeline.Pipeline", "sklearn..Pipeline"),
+        *("sklearn.clone.Pipeline", "sklearnx.pipeline.Pipeline", "sklearn.compose._target.Pipeline"),
+    ],
+)
+def test_an_estimators_name_elsewhere_is_not_trusted(full_name):
+    assert not is_trusted(Named("ObjectNode", full_name), set())
 
 
 @pytest.mark.parametrize("full_name", sorted(set().union(*LOADERS.values())))
