@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from time import perf_counter
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from audiofw.parallel.executors import Lost, outcome
 from audiofw.parallel.workers import outcomes
 
 _PROCESSES = threading.Lock()  # one pool of worker processes serves all threads
+WINDOWS_AT_ONCE = 32  # of a recording
 LARGEST_BATCH = 64  # recordings that the classifier predicts at once
 SWIFT, SLOW = 0.05, 0.2  # seconds per batch below which batches grow, and above which they shrink
 
@@ -384,7 +385,8 @@ class Model:
         self, way: Way, *, n_jobs: int = -1, cache: RecipeCache | None = None, keeps_windows: bool = False
     ) -> Labeller:
         """Make what labels recordings over time; see `audiofw.bundle.labelling.Labeller`."""
-        return Labeller(self.unit, self.stream, self.classes_, self.thresholds, way, n_jobs, cache, keeps_windows)
+        classify = partial(self.stream, least=WINDOWS_AT_ONCE)
+        return Labeller(self.unit, classify, self.classes_, self.thresholds, way, n_jobs, cache, keeps_windows)
 
     def least_probability(self, coverage: float) -> float:
         """Find the lowest probability of a label in a prediction set; see `predict_set`.
@@ -475,15 +477,17 @@ class Model:
         confidences = None if probabilities is None else probabilities.max(axis=1)
         return distances.tolist(), typicality(self.reference, distances, confidences).tolist()
 
-    def stream(self, made: Iterable[np.ndarray | Lost]) -> Iterator[Prediction | Lost]:
+    def stream(self, made: Iterable[np.ndarray | Lost], least: int = 1) -> Iterator[Prediction | Lost]:
         """Classify recordings in order, as their feature vectors arrive; in batches if they arrive fast.
 
         Parameters
         ----------
         made : iterable of np.ndarray or Lost
             Feature vectors of one recording after the other, as the unit extracts them; read as needed.
+        least : int
+            Size of the smallest batch: one alone takes as long as many, often as long as its features.
         """
-        results, size = iter(made), 1
+        results, size = iter(made), least
         while True:
             started = perf_counter()
             batch: list[np.ndarray | Lost] = []
@@ -496,7 +500,7 @@ class Model:
                 return
             yield from self._classify_each(batch)
             took = perf_counter() - started
-            size = min(2 * size, LARGEST_BATCH) if took < SWIFT else max(size // 2, 1) if took > SLOW else size
+            size = min(2 * size, LARGEST_BATCH) if took < SWIFT else max(size // 2, least) if took > SLOW else size
 
     def _classify_each(self, made: Sequence[np.ndarray | Lost]) -> list[Prediction | Lost]:
         """Classify those that have features, all at once; if that fails, one by one, to find out which."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ Api = Literal["blas", "openmp"]
 _lock = threading.Lock()
 _inside: dict[Api, int] = {"blas": 0, "openmp": 0}
 _limited: dict[Api, list[threadpool_limits]] = {"blas": [], "openmp": []}
+_imported: dict[Api, int] = {"blas": 0, "openmp": 0}  # modules, when libraries were last looked for
 
 
 @contextmanager
@@ -36,6 +38,9 @@ def one_thread(*apis: Api) -> Iterator[None]:
 
 def _enter(api: Api) -> None:
     _inside[api] += 1
+    if _inside[api] > 1 and _imported[api] == len(sys.modules):  # finding the libraries takes milliseconds
+        return
+    _imported[api] = len(sys.modules)
     limit = threadpool_limits(1, user_api=api)  # also of libraries that were imported since
     if not _limited[api] or limit.get_original_num_threads()[api] != 1:
         _limited[api].append(limit)
