@@ -38,6 +38,8 @@ FROM_PYTHON = [
     Model.predict,
     Model.predict_proba,
     Model.predict_set,
+    Model.operating_thresholds,
+    Model.detected,
     Model.timeline,
     Model.listen,
     Model.least_probability,

@@ -16,12 +16,13 @@ import numpy as np
 
 from audiofw.bundle.labelling import Labeller, Way, check_times, choose_way, labelled_whole
 from audiofw.bundle.live import Answer, listen
-from audiofw.bundle.prediction import Prediction
+from audiofw.bundle.operating import thresholds_for
+from audiofw.bundle.prediction import UNKNOWN, Prediction
 from audiofw.bundle.timeline import Segment
 from audiofw.cache.store import RecipeCache
 from audiofw.contract.blame import named
 from audiofw.data.given import NamedFile, Recordings, as_files
-from audiofw.data.labels import name_prediction
+from audiofw.data.labels import join_labels, name_prediction
 from audiofw.errors import AudiofwError, ClipError, ConfigError, PluginError
 from audiofw.evaluation.conformal import label_sets, threshold
 from audiofw.evaluation.fit import predict, thresholds_of
@@ -71,7 +72,15 @@ class Model:
         """The distances and confidences of the run's test clips, out of fold; None if the run has not measured them."""
         return read_reference(self.facts.get("unknown"))
 
-    def predict(self, recordings: Recordings, *, unknown: float | None = None, n_jobs: int = -1) -> np.ndarray:
+    def predict(
+        self,
+        recordings: Recordings,
+        *,
+        unknown: float | None = None,
+        precision: float | None = None,
+        recall: float | None = None,
+        n_jobs: int = -1,
+    ) -> np.ndarray:
         """Predict the class of each recording; several labels are one text, ``cat;dog``, and none is the empty text.
 
         Parameters
@@ -82,6 +91,9 @@ class Model:
         unknown : float, optional
             Answer "unknown" for recordings unlike the training clips; this share of the known ones is lost, if they are
             like the run's test clips. See `typicality`.
+        precision, recall : float, optional
+            Only predict a class where its probability reaches the threshold at which it had this precision, or this
+            recall, on the run's test clips; "unknown" where none does. One of them; see `operating_thresholds`.
         n_jobs : int
             Number of workers; -1 uses all cores.
 
@@ -109,9 +121,61 @@ class Model:
         """
         if unknown is not None:
             self.check_unknown(unknown)
-        return np.array(
-            [prediction.label_or_unknown(unknown) for prediction in self.predictions(recordings, n_jobs=n_jobs)]
-        )
+        least = None if precision is recall is None else self.operating_thresholds(precision=precision, recall=recall)
+        made = self.predictions(recordings, n_jobs=n_jobs)
+        return np.array([(one if least is None else self.at(one, least)).label_or_unknown(unknown) for one in made])
+
+    def operating_thresholds(self, *, precision: float | None = None, recall: float | None = None) -> np.ndarray:
+        """Find the threshold of each class for a wanted precision or recall, on the run's out-of-fold test clips.
+
+        Parameters
+        ----------
+        precision, recall : float, optional
+            One of them, above 0 and at most 1. Of all thresholds that meet it, the one with the highest value of the
+            other is taken.
+
+        Returns
+        -------
+        np.ndarray [shape=(n_classes,)]
+            Infinite for a class that does not reach it with any threshold, of which a warning tells.
+
+        Raises
+        ------
+        ConfigError
+            For a value out of range, or a model without the probabilities of test clips.
+
+        Examples
+        --------
+        >>> import audiofw
+        >>> model = audiofw.load_model("run")
+        >>> thresholds = model.operating_thresholds(precision=0.9)
+        >>> thresholds.shape
+        (2,)
+        >>> model.predict("pets/cat/0.wav", precision=0.9).tolist()
+        ['cat']
+        """
+        return thresholds_for(self.facts.get("operating"), [str(name) for name in self.classes_], precision, recall)
+
+    def detected(self, probabilities: np.ndarray, least: np.ndarray) -> list[str]:
+        """List the classes whose probabilities reach their thresholds, the most probable first.
+
+        Examples
+        --------
+        >>> import audiofw, numpy
+        >>> model = audiofw.load_model("run")
+        >>> model.detected(numpy.array([0.6, 0.4]), numpy.array([0.5, 0.3]))
+        ['cat', 'dog']
+        """
+        order = np.argsort(-probabilities, kind="stable")
+        return [str(self.classes_[k]) for k in order if probabilities[k] >= least[k]]
+
+    def at(self, made: Prediction, least: np.ndarray) -> Prediction:
+        """Change a prediction to that at an operating point."""
+        if made.probabilities is None:
+            return made
+        found = self.detected(made.probabilities, least)
+        label = join_labels(found) if self.thresholds is not None else found[0] if found else UNKNOWN
+        return made._replace(label=label)
 
     def check_unknown(self, share: float) -> None:
         """Check whether a share of known clips to be lost can be used.

@@ -35,6 +35,7 @@ from audiofw.errors import AudiofwError, PluginError, first_line
 from audiofw.evaluation.cross_validate import Evaluation
 from audiofw.evaluation.fit import fit_clips
 from audiofw.evaluation.foreign import known_clips
+from audiofw.evaluation.operating import points_of_classes
 from audiofw.evaluation.unknown import fit_novelty, make_reference
 from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
@@ -182,6 +183,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
             "audit_warnings": _audit_warnings(run),
         },
         "conformity": (metrics["confidence"] or {}).get("conformity"),
+        "operating": dict(zip(run.classes, points_of_classes(run.evaluation), strict=False)),
         "unknown": _reference(run.evaluation),
         "fitted_on": _fitted_on(run),
         "training": training_digest(run.clips),

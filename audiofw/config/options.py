@@ -157,6 +157,14 @@ class UnknownOptions:
 
 
 @dataclass(frozen=True)
+class OperatingOptions:
+    """The operating points that are reported."""
+
+    precision: Annotated[float, Interval(gt=0, le=1)] = field(metadata=MEASURES)
+    recall: Annotated[float, Interval(gt=0, le=1)] = field(metadata=MEASURES)
+
+
+@dataclass(frozen=True)
 class Config:
     """The options of an experiment, without those of its plugins."""
 
@@ -181,6 +189,7 @@ class Config:
     score: str = field(metadata=MEASURES)
     min_score: Annotated[float, Interval(ge=-1000, le=1000)] | None = field(metadata=NOTHING)
     coverage: Annotated[float, Interval(gt=0, lt=1)] = field(metadata=MEASURES)
+    operating: OperatingOptions = field(metadata=MEASURES)
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)]
     n_jobs: Workers | Annotated[int, Interval(ge=-1024, le=-1)] = field(metadata=NOTHING)
     max_table_gb: Annotated[float, Interval(ge=0, le=10**6)] | None  # fits in passes differ by rounding

@@ -28,6 +28,7 @@ from audiofw.evaluation.by_group import score_groups
 from audiofw.evaluation.cross_validate import Evaluation, FoldResult, cross_validate
 from audiofw.evaluation.fit import pool_matrices
 from audiofw.evaluation.foreign import measure_unknown
+from audiofw.evaluation.operating import Goal, summarise_operating
 from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score, positive_classes
 from audiofw.evaluation.summary import main_value, summarise
@@ -134,7 +135,10 @@ def run(
     findings = measure_effects(findings, len(dataset.clips), table.kept, evaluation, folds)
     timelines = make_timelines(config, dataset, clips, folds, classes, plain, unit, make)
     of_clips = summarise(evaluation, classes=classes, score=clip_score(config), coverage=config.coverage)
-    of_clips |= {"by_group": score_groups(evaluation, clips)}
+    of_clips |= {
+        "by_group": score_groups(evaluation, clips),
+        "operating": summarise_operating(evaluation, classes, wanted_points(config)),
+    }
     metrics = {
         **with_timelines(of_clips, timelines, config.score),
         "n_failures": len(table.failures),
@@ -170,6 +174,11 @@ def run(
         naming = explain_names(choices["feature"])
         missing += build.write_after_run(folder, config, dataset.clips, evaluation, X, folds, names, naming)
     return replace(result, missing=missing)
+
+
+def wanted_points(config: Config) -> Mapping[Goal, float]:
+    """Give the operating points to report."""
+    return {"precision": config.operating.precision, "recall": config.operating.recall}
 
 
 def unmeasured(robustness: Sequence[Mapping[str, Any]]) -> list[str]:

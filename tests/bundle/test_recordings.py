@@ -258,3 +258,43 @@ def test_a_window_is_as_long_as_a_clip_by_default(model):
 def test_what_is_not_a_stream_of_samples_is_refused(model, blocks, sr, reason):
     with pytest.raises(DataError, match=reason):
         list(model.listen(blocks, sr))
+
+
+# ---- operating points
+
+
+def test_only_classes_at_their_thresholds_are_predicted(model, file, audiofw, folder):
+    least = model.operating_thresholds(recall=0.9)
+    (shares,) = model.predict_proba(file)
+    reached = {str(name) for name, share, t in zip(model.classes_, shares, least, strict=True) if share >= t}
+    assert reached == set(model.detected(shares, least))
+    assert model.predict(file, recall=0.9).tolist() == ["mid"]
+    outcome = audiofw("predict", str(folder / "run"), str(file), "--recall", "0.9", "--format", "json")
+    (record,) = json.loads(outcome.out)
+    assert record["predicted"] == "mid"
+    assert set(record["labels"]) == reached
+
+
+def test_where_no_class_reaches_its_threshold_it_is_unknown(model):
+    noise = np.random.default_rng(0).standard_normal(SR).astype(np.float32)
+    shares = model.predict_proba((noise, SR))[0]
+    made = model.predictions((noise, SR))[0]
+    assert model.at(made, np.full(3, np.inf)).label == "unknown"
+    assert model.at(made, np.zeros(3)).label == model.classes_[shares.argmax()]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--precision", "0.9", "--recall", "0.9"], "--precision cannot be combined with --recall"),
+        (["--precision", "0.9", "--window", "1"], "--precision and --recall are for whole recordings"),
+        (["--precision", "0.9", "--coverage", "0.9"], "--coverage cannot be combined with --precision"),
+        (["--recall", "0"], "--recall=0: must be above 0"),
+        (["--recall", "2"], "'2' is not a number between 0 and 1"),
+    ],
+)
+def test_wrong_operating_points_are_one_line(audiofw, folder, file, words, reason):
+    outcome = audiofw("predict", str(folder / "run"), str(file), *words)
+    assert outcome.code == 2
+    assert reason in outcome.err
+    assert outcome.err.count("\n") == 1

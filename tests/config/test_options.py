@@ -39,6 +39,8 @@ EFFECTS: dict[Effect, set[str]] = {
     "measures": {
         "coverage",
         "data.test",
+        "operating.precision",
+        "operating.recall",
         "robustness",
         "timeline.enabled",
         "score",
@@ -147,7 +149,15 @@ WITHOUT_EFFECT = [
     "tune.sampler=random",
     "tune.storage=sqlite:///a.db",
 ]
-MEASURES = ["score=mcc", "coverage=0.8", "robustness=true", "timeline.enabled=false", "unknown.enabled=true"]
+MEASURES = [
+    "score=mcc",
+    "coverage=0.8",
+    "operating.precision=0.5",
+    "operating.recall=0.5",
+    "robustness=true",
+    "timeline.enabled=false",
+    "unknown.enabled=true",
+]
 
 
 @pytest.fixture

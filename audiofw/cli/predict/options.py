@@ -52,6 +52,8 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     add("--top", type=whole_number, metavar="N", help="only the N most probable classes")
     add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")
     add("--unknown", type=share, metavar="P", help="answer 'unknown' to other sounds; P of the known ones is lost")
+    add("--precision", type=share, metavar="P", help="only labels at the threshold where they were right this often")
+    add("--recall", type=share, metavar="P", help="all labels at the threshold where this share of them was found")
     add("--coverage", type=share, metavar="P", help="also prediction sets with this coverage (conformal), e.g. 0.9")
     add(
         "--window",
@@ -119,6 +121,7 @@ def settle(
 
 def check(options: argparse.Namespace) -> None:
     """Refuse options that cannot be combined."""
+    at_point = options.precision is not None or options.recall is not None
     for wrong, remedy in (
         (options.whole and (options.window or options.hop), "--whole cannot be combined with --window and --hop"),
         (options.scores and not options.folder, "--scores needs -o FOLDER, with one file per recording"),
@@ -137,6 +140,13 @@ def check(options: argparse.Namespace) -> None:
             options.coverage and options.window,
             "--coverage cannot be combined with --window, which gives the best label only",
         ),
+        (options.precision is not None and options.recall is not None, "--precision cannot be combined with --recall"),
+        (
+            at_point and options.window,
+            "--precision and --recall are for whole recordings: add --whole, without --window",
+        ),
+        (at_point and options.min_confidence, "--min-confidence cannot be combined with --precision or --recall"),
+        (at_point and options.coverage, "--coverage cannot be combined with --precision or --recall"),
         (options.format in OF_ONE and not options.window, f"--format {options.format} needs --window"),
         (
             options.format in OF_ONE and not options.folder and not is_one(options.sounds),

@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from audiofw.bundle.labelling import Unread
 from audiofw.bundle.model import Model
 from audiofw.bundle.prediction import UNKNOWN, Prediction
@@ -70,6 +72,16 @@ def check_unknown(model: Model, options: argparse.Namespace) -> None:
             raise ConfigError(f"--{error}") from error
 
 
+def _operating_point(model: Model, options: argparse.Namespace) -> np.ndarray | None:
+    """Find the thresholds for ``--precision`` or ``--recall``."""
+    if options.precision is options.recall is None:
+        return None
+    try:
+        return model.operating_thresholds(precision=options.precision, recall=options.recall)
+    except ConfigError as error:
+        raise ConfigError(f"--{error}") from error
+
+
 class Clips:
     """One record per recording: its label and the class probabilities."""
 
@@ -79,6 +91,7 @@ class Clips:
         self._top = min(options.top or 0, len(model.classes_))
         self._min_confidence, self._unknown = options.min_confidence, options.unknown
         check_unknown(model, options)
+        self._point = _operating_point(model, options)
         self._least = model.least_probability(options.coverage) if options.coverage is not None else None
         classes = [str(name) for name in model.classes_]
         shares = [f"p({name})" for name in classes]
@@ -92,7 +105,7 @@ class Clips:
             "predicted",
             *sure,
             *(["typicality"] if self._unknown else []),
-            *(["labels"] if options.coverage is not None else []),
+            *(["labels"] if options.coverage is not None or self._point is not None else []),
         ]
         self._timed, self._last = options.timed, ["time", "error"] if options.timed else ["error"]
         self.columns = [*self._head, *(best if self._top else shares), *self._last]
@@ -129,6 +142,8 @@ class Clips:
         return {**self._record(name, prediction), **({"time": time} if time else {})}, None
 
     def _record(self, name: str, prediction: Prediction) -> Record:
+        if self._point is not None:
+            prediction = self._model.at(prediction, self._point)
         label, shares = prediction.label_or_unknown(self._unknown), prediction.probabilities
         typical = {"typicality": round(prediction.typicality, 6)} if self._unknown and prediction.typicality else {}
         if shares is None:
@@ -136,6 +151,8 @@ class Clips:
         confidence = float(shares.max())
         order = (-shares).argsort(kind="stable")[: self._top] if self._top else range(len(shares))
         labels = {} if self._least is None else {"labels": self._model.labels(shares, self._least)}
+        if self._point is not None:
+            labels = {"labels": self._model.detected(shares, self._point)}
         return {
             "path": name,
             "predicted": label if confidence >= self._min_confidence else UNKNOWN,
