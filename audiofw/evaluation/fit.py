@@ -16,7 +16,7 @@ from audiofw.data.splits import Groups, read_groups
 from audiofw.errors import ConfigError, PluginError, first_line
 from audiofw.evaluation.scores import Positive
 from audiofw.evaluation.thresholds import choose_thresholds
-from audiofw.learn.passes import RowsOnDisk, fit_rows, release
+from audiofw.learn.passes import RowsOnDisk, release
 from audiofw.learn.steps import fit, last_step, takes
 from audiofw.learn.stratify import stratify
 from audiofw.parallel.limits import one_thread
@@ -178,6 +178,8 @@ def _fit(model: Any, sample: Sample, clips: np.ndarray, where: str) -> None:
     of_row = sample.clip_of[rows]
     y, weights, groups = sample.y[of_row], _weights(model, sample, rows), sample.groups[of_row]
     if sample.is_on_disk:
+        from audiofw.evaluation.large import fit_rows  # scikit-learn takes its time to import
+
         with _blame("model", f"{_name(model)} failed{where}"):
             fit_rows(model, RowsOnDisk(sample.X, rows), y, weights, groups)
         return

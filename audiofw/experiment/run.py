@@ -33,6 +33,7 @@ from audiofw.evaluation.robustness import measure_robustness
 from audiofw.evaluation.scores import check_score, positive_classes
 from audiofw.evaluation.summary import main_value, summarise
 from audiofw.experiment.evaluate import check_test_set, score_test_set
+from audiofw.experiment.memory import warn_of_memory
 from audiofw.experiment.timed import (
     check_timeline_options,
     clip_score,
@@ -108,11 +109,12 @@ def run(
     planned, planned_classes, _ = split(dataset.clips, choices["split"], config.seed, config.task)  # before any work
     if tests:
         check_test_set(config, planned_classes)
+    unit, *changed = units_of(config, choices)
+    warn_of_memory(config, partial(make_model, config, choices), unit, len(dataset.clips))
     probes = probe_all(dataset.clips, config, n_jobs=config.n_jobs) if config.audit else []
     findings = look_for_leaks(dataset.clips, probes, planned, config)
 
     started = perf_counter()
-    unit, *changed = units_of(config, choices)
     table = extract(dataset.clips, unit, config)
     unit, make = settled(unit, table), partial(make_model, config, choices, widths=table.widths)
     clips = [dataset.clips[i] for i in table.kept]

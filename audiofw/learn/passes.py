@@ -1,7 +1,8 @@
 """Tables that are larger than memory: estimators read them in passes, block by block.
 
 An estimator takes part by a method ``fit_passes(rows, y, sample_weight=None, groups=None)``, where ``rows`` is a
-`RowsOnDisk`; a pipeline, if all of its steps do. Any other estimator is given the rows as an array.
+`RowsOnDisk`; a pipeline, if all of its steps do. Any other estimator is given the rows as an array; see
+`audiofw.evaluation.large`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.learn.steps import fit
-
 BLOCK_BYTES = 32_000_000  # of a block as float64: large enough for BLAS, and far below the memory of any machine
 DONTNEED = 4  # MADV_DONTNEED on Linux, macOS and BSD; Windows has no madvise
-MOST_COLUMNS = 8192  # for which a few matrices (columns, columns) fit in memory
 
 
 class RowsOnDisk:
@@ -80,27 +78,3 @@ def release(X: np.ndarray) -> None:
         base = base.base
     if hasattr(base, "madvise"):
         base.madvise(DONTNEED)
-
-
-def takes_passes(model: Any, n_columns: int = 0) -> bool:
-    """Whether a model can be fitted in passes over a table with this number of columns."""
-    return n_columns <= MOST_COLUMNS and all(hasattr(step, "fit_passes") for step in _steps(model))
-
-
-def fit_rows(model: Any, rows: RowsOnDisk, y: np.ndarray, sample_weight: Any = None, groups: Any = None) -> Any:
-    """Fit a model in passes over rows on disk if it can be, otherwise on all of them in memory."""
-    if not takes_passes(model, rows.shape[1]):
-        return fit(model, np.asarray(rows), y, sample_weight, groups)
-    *before, last = _steps(model)
-    for step in before:
-        step.fit_passes(rows, y)
-        rows = rows.through(step)
-    last.fit_passes(rows, y, sample_weight, groups)
-    return model
-
-
-def _steps(model: Any) -> list[Any]:
-    steps = getattr(model, "steps", None)
-    if steps is None:
-        return [model]
-    return [part for _, step in steps if step not in (None, "passthrough") for part in _steps(step)]

@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from audiofw.bundle.load import load_estimator
+from audiofw.bundle.save import dump_estimator
+from audiofw.contract.registry import load_menus
+from audiofw.evaluation import large
+from audiofw.evaluation.large import fit_rows, takes_passes
 from audiofw.learn import passes
 from audiofw.learn.discriminant import ShrunkDiscriminant
-from audiofw.learn.passes import RowsOnDisk, fit_rows, takes_passes
+from audiofw.learn.passes import RowsOnDisk
 from audiofw.learn.preprocessing import Directions, Standard, prepare
 from audiofw.learn.steps import fit
 
@@ -75,6 +81,35 @@ def test_a_model_with_a_step_that_cannot_is_fitted_in_memory(table):
     assert not takes_passes(make())
     one, other = fitted_both_ways(make, table)
     assert np.array_equal(one.predict_proba(table[0]), other.predict_proba(table[0]))
+
+
+LIBRARIES = {"lightgbm": {"n_estimators": 20}, "xgboost": {"n_estimators": 20}, "logistic_regression": {}}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_models_of_libraries_are_the_same_in_passes(table, name, n_classes, monkeypatch):
+    X, y, groups = table
+    choice = load_menus().choose("model", {"name": name, **LIBRARIES[name]})
+    weight = np.random.default_rng(2).uniform(0.5, 2, N)
+    monkeypatch.setattr(large, "BLOCK_BYTES", 8 * D * 50)
+    one, other = fitted_both_ways(lambda: choice(0, 1), (X, y % n_classes, groups), weight)
+    assert takes_passes(other)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-6)
+    saved = load_estimator(dump_estimator(other, ["a", "b", "c"][:n_classes]), name, set())["model"]
+    assert np.array_equal(saved.predict(X), one.predict(X))
+
+
+def test_xgboost_keeps_bins_in_a_file_where_they_are_too_many(table, monkeypatch):
+    choice = load_menus().choose("model", {"name": "xgboost", "n_estimators": 20})
+    monkeypatch.setattr(large, "MOST_BINNED", 100)
+    one, other = fitted_both_ways(lambda: choice(0, 1), table)
+    assert (one.predict(table[0]) == other.predict(table[0])).mean() > 0.95
+
+
+@pytest.mark.parametrize("options", [{"class_weight": "balanced"}, {"l1_ratio": 0.5, "solver": "saga"}])
+def test_a_logistic_regression_with_another_loss_is_fitted_in_memory(options):
+    assert not takes_passes(LogisticRegression(**options))
 
 
 def test_blocks_hold_every_row_once_in_the_order_of_the_table(table):
