@@ -6,6 +6,7 @@ Sources: the Core Audio Format specification, and the description of the ALAC bi
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,21 +14,32 @@ import numpy as np
 
 from audiofw.audio.chunked import CAF, chunks
 from audiofw.audio.containers import Header
-from audiofw.audio.content import mapped
+from audiofw.audio.content import Content, mapped
 from audiofw.audio.parts import Part
 
+_RUN = 32  # zeros in a row that no packet contains
 
-def find_parts(path: Path, header: Header) -> list[Part]:
-    """Find the parts between damaged packets; empty if all are intact, or nothing is known of them."""
+
+def find_parts(path: Path, header: Header, start: int, end: float) -> list[Part]:
+    """Find the parts between damaged packets, for those that hold the samples from ``start`` to ``end``.
+
+    Returns
+    -------
+    list of Part
+        Empty if all are intact, or nothing is known of them.
+    """
     with path.open("rb") as file:
         found = {chunk.name: chunk.at for chunk in chunks(file, 8, header.stop, CAF) if chunk.name != b"free"}
         if not {b"desc", b"pakt", b"data"} <= found.keys():
             return []
-        step = struct.unpack(">I", _read(file, found[b"desc"] + 20, 4))[0]
+        step = struct.unpack(">I", _read(file, found[b"desc"] + 20, 4))[0] or 1
         count = struct.unpack(">q", _read(file, found[b"pakt"], 8))[0]
         sizes = _sizes(_read(file, found[b"pakt"] + 24, 8 * min(max(count, 0), 2**24)), count)
-    good = _check(path, sizes, found[b"data"] + 4, header.stop)
-    if not len(good) or good.all() or not good[0]:
+    begins = found[b"data"] + 4 + np.cumsum(sizes) - sizes
+    first, last = max(start // step - 1, 0), int(min(end / step + 2, len(sizes)))
+    good = np.ones(len(sizes), bool)
+    good[first:last] = _check(path, begins[first:last], sizes[first:last], header.stop)
+    if good.all() or not len(good) or not good[first]:
         return []
     edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).tolist()
     whole = header.pieces()
@@ -47,13 +59,12 @@ def _sizes(table: bytes, count: int) -> np.ndarray:
     return np.array(sizes, np.int64)
 
 
-def _check(path: Path, sizes: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Tell which packets are there, and begin and end as they must.
+def _check(path: Path, begins: np.ndarray, sizes: np.ndarray, stop: int) -> np.ndarray:
+    """Tell which packets are there, begin and end as they must, and contain no long run of zeros.
 
     A packet begins with the kind of its first element, and twelve bits of zero, then parameters that are not all zero;
-    it ends with the bits that say so, hence with a byte that is not zero.
+    it ends with the bits that say so, hence with a byte that is not zero. Silence needs only a few bytes.
     """
-    begins = start + np.cumsum(sizes) - sizes
     ends = begins + sizes
     with mapped(path) as content:
         data = np.frombuffer(content, np.uint8)
@@ -62,9 +73,19 @@ def _check(path: Path, sizes: np.ndarray, start: int, stop: int) -> np.ndarray:
         heads = data[at[:, np.newaxis] + np.arange(7)]
         last = data[np.where(there, ends - 1, 0)]
         del data
-    kind = np.isin(heads[:, 0], (0x00, 0x20, 0x60)) & (heads[:, 1] == 0)
-    good = kind & heads[:, 2:].any(axis=1) & (last != 0)
+        kind = np.isin(heads[:, 0], (0x00, 0x20, 0x60)) & (heads[:, 1] == 0)
+        good = kind & heads[:, 2:].any(axis=1) & (last != 0)
+        if len(ends):
+            for zeros in _zeros(content, int(begins[0]), min(int(ends[-1]), stop)):
+                good[np.searchsorted(ends, zeros, "right")] = False
     return there & good & np.append(good[1:] | ~there[1:], True)  # one before damage may be damaged, too
+
+
+def _zeros(content: Content, at: int, end: int) -> Iterator[int]:
+    """Iterate over the offsets of long runs of zeros, or of their parts."""
+    while (at := content.find(bytes(_RUN), at, end)) >= 0:
+        yield at
+        at += _RUN
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:

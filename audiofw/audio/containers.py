@@ -124,7 +124,7 @@ def _measured(
         stop, held = tail.stop, declared
     else:
         stop = _next_file(file, start, size, searched)
-        held = (stop - start) // layout.unit * layout.unit
+        held = (stop - start - _ending(file, stop - len(layout.ending), layout.ending)) // layout.unit * layout.unit
     if declared is not None and declared != held and not 0 <= declared < layout.unknown:
         declared = None
     return Header(

@@ -44,7 +44,7 @@ def find_parts(path: Path, file: Sound, header: Header | None, start: int, end: 
             broken = index is not None and index.breaks and mpeg.walk(content)
             return mpeg.find_parts(content, broken, file.length) if broken else []
     if header and file.subtype.startswith("ALAC"):
-        return alac.find_parts(path, header)
+        return alac.find_parts(path, header, start, end)
     return []
 
 

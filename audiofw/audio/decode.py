@@ -182,7 +182,7 @@ class Reader:
     def _beyond(self, size: int, at: int, end: float, lead: int) -> Iterator[np.ndarray | Hole]:
         """Read what follows in a compressed file after the length in its header, or an estimate; and appended files."""
         begin = 0
-        for pieces in self._streams():
+        for pieces, is_cut in self._streams():
             with open_pieces(self.path, pieces) as part:
                 if (part.samplerate, part.channels) != (self.samplerate, self.channels):
                     self.notes.append(
@@ -192,14 +192,17 @@ class Reader:
                     return
                 if part.length is not None and at >= begin + part.length:
                     begin += part.length
-                    continue
-                for piece in self._part(part, pieces, size, at - begin, end - begin, lead):
-                    if isinstance(piece, Hole):
-                        yield Hole(at, at := begin + piece.end)
-                    else:
-                        yield piece
-                        at += len(piece)
-                begin = at
+                else:
+                    for piece in self._part(part, pieces, size, at - begin, end - begin, lead):
+                        if isinstance(piece, Hole):
+                            yield Hole(at, at := begin + piece.end)
+                        else:
+                            yield piece
+                            at += len(piece)
+                    begin = at
+            if is_cut and at < end:
+                seconds = begin / self.samplerate
+                self._lose(seconds, seconds, f"the part that ends at {seconds:.2f} s is cut short")
 
     def _part(
         self, part: Sound, pieces: list[Piece], size: int, start: int, end: float, lead: int
@@ -209,11 +212,12 @@ class Reader:
         else:
             yield from (block for block, _ in read_blocks(part, size, start, end, lead))
 
-    def _streams(self) -> Iterable[list[Piece]]:
+    def _streams(self) -> Iterable[tuple[list[Piece], bool]]:
+        """Find the streams or files of which this one consists, and which of them are known to be cut."""
         if self._header is None:
-            return find_streams(self.path)
+            return [(pieces, False) for pieces in find_streams(self.path)]
         headers = [self._header, *appended(self.path, self._header)]
-        return [header.pieces() for header in headers] if len(headers) > 1 else []
+        return [(header.pieces(), header.is_cut) for header in headers] if len(headers) > 1 else []
 
     def _note_end(self, at: int, failure: Exception | None) -> None:
         seconds, said = at / self.samplerate, self._promised(at)

@@ -21,7 +21,10 @@ READABLE = _extensions(
     " .ircam .sf .paf .pvf .avr .wve .xi .sds .svx .8svx .iff"
 )
 # audio formats that libsndfile cannot open: treated as clips, so that each is reported as a failure
-UNREADABLE = _extensions(".m4a .aac .wma .mp4 .webm .amr .wv .ape .3gp .mka .ac3")
+UNREADABLE = _extensions(
+    ".m4a .m4b .aac .wma .mp4 .webm .amr .wv .ape .3gp .mka .ac3 .eac3 .dts .tta .mpc .spx .tak .shn .dsf .dff .qcp"
+    " .oma .g722 .g726 .g729 .adx .hca .qoa"
+)
 AUDIO = READABLE | UNREADABLE
 MANIFEST = "metadata.csv"
 

@@ -12,11 +12,33 @@ from pathlib import Path
 
 HEAD = 4096  # bytes of a file that are enough to recognise it
 
-UNREAD = frozenset(
-    {"3gp", "aac", "ac3", "amr", "ape", "avi", "dff", "dsf", "dts", "flv", "m4a", "m4b", "m4v", "mka", "mkv", "mov"}
-    | {"mp4", "mpc", "mpg", "qcp", "ra", "rm", "sbc", "shn", "spx", "ts", "tta", "webm", "wma", "wmv", "wv"}
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+UNREAD = _words(
+    "3gp 3g2 aa3 aac ac3 ac4 adx aea ape aptx aptxhd asf ast at3 at9 avi binka brstm codec2 dff dfpwm dsf dss"
+    " dts dtshd dv eac3 ec3 flv g722 g723 g726 g726le g728 g729 hca lbc loas m2ts m4a m4b m4r m4v mka mkv mlp"
+    " mov mp4 mpc mpeg mpg mts nsv nut ofr oma omg opx qcp qoa ra rm rmvb sbc shn spx tak thd ts tta vag vob vqf"
+    " webm wma wmv wv xma xwma"
 )
 """Suffixes of formats that libsndfile cannot decode."""
+
+_ENCODINGS = {
+    "s16le": _words("raw pcm s16 s16le sw sln sln16 sln48 snd16 cdda cdr"),
+    "mulaw": _words("ul ulaw mulaw u-law ulw"),
+    "alaw": _words("al alaw a-law"),
+    "s8": _words("s8 sb"),
+    "u8": _words("u8 ub"),
+    "s16be": _words("s16be"),
+    "s24le": _words("s24le"),
+    "s32le": _words("s32 s32le"),
+    "f32le": _words("f32 f32le"),
+    "f64le": _words("f64 f64le"),
+}
+RAW = {suffix: form for form, suffixes in _ENCODINGS.items() for suffix in suffixes}
+"""Suffixes of samples without a header, and ffmpeg's names of their encoding."""
 
 _MARKS = (
     (4, b"ftyp", "mp4/m4a"),
@@ -41,6 +63,16 @@ _MARKS = (
     (0, b".RMF", "RealAudio (rm)"),
     (0, b".ra\xfd", "RealAudio (ra)"),
     (0, b"\x00\x00\x01\xba", "MPEG video"),
+    (0, b"HCA\0", "hca"),
+    (0, b"qoaf", "Quite OK Audio (qoa)"),
+    (0, b"tBaK", "TAK"),
+    (0, b"OFR ", "OptimFROG (ofr)"),
+    (0, b"ea3\x03", "ATRAC (oma)"),
+    (0, b"EA3\x01", "ATRAC (oma)"),
+    (0, b"VAGp", "vag"),
+    (0, b"RSTM", "brstm"),
+    (0, b".AMR", "amr"),
+    (0, b"\x00\x00\x01\xb3", "MPEG video"),
     (8, b"AVI ", "avi"),
     (8, b"QLCM", "Qualcomm PureVoice (qcp)"),
 )
@@ -115,6 +147,12 @@ def conversion(path: Path) -> str:
     return f"convert to wav or flac, e.g. with {' '.join(map(shlex.quote, words))}"
 
 
+def raw_conversion(path: Path) -> str:
+    """Write how to convert samples without a header, whose encoding follows from the suffix at best."""
+    form = RAW.get(path.suffix.lower().lstrip("."), "s16le")
+    return f"convert to wav or flac, e.g. with ffmpeg -f {form} -ar RATE -ac CHANNELS -i FILE out.flac"
+
+
 def _in_ogg(head: bytes) -> str | None:
     if not head.startswith(b"OggS") or len(head) < 28:
         return None
@@ -140,6 +178,8 @@ def _in_other(head: bytes) -> str | None:
     if head.startswith(b"caff") and (at := head.find(b"desc")) > 0:
         codec = head[at + 20 : at + 24].decode("latin-1").strip()
         return f"{codec} in caf" if codec in _CAF else None
+    if head.startswith(b"\x80\0") and b"(c)CRI" in head:
+        return "CRI ADX"
     if len(head) > 6 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # the sync word of ADTS; layer 0 is not MPEG's
         return "aac"
     if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:

@@ -76,7 +76,7 @@ def _voc_samples(at: int, length: int, own: int) -> Layout:
     def patches(held: int, stop: int) -> Patches:
         return [(at + 1, min(held + own, 0xFFFFFF).to_bytes(3, "little"))]
 
-    return Layout(at + 4 + own, length - own, patches, ending=b"\0", unknown=0xFFFFFF - own)
+    return Layout(at + 4 + own, max(length - own, 0), patches, ending=b"\0", unknown=0xFFFFFF - own)
 
 
 def avr(file: BinaryIO, head: bytes, size: int) -> Layout | None:
@@ -106,10 +106,11 @@ def sds(file: BinaryIO, head: bytes, size: int) -> Layout | None:
     in_packet = 120 // -(-head[6] // 7)
 
     def patches(held: int, stop: int) -> Patches:
-        count = held // 127 * in_packet
-        return [(10, bytes([count & 127, count >> 7 & 127, count >> 14 & 127]))] if count < words else []
+        count = min(held // 127 * in_packet, 2**21 - 1)
+        return [(10, bytes([count & 127, count >> 7 & 127, count >> 14]))]
 
-    return Layout(21, -(-words // in_packet) * 127, patches, unit=127)
+    unknown = (2**21 - 1) // in_packet * 127
+    return Layout(21, -(-words // in_packet) * 127, patches, unit=127, unknown=unknown)
 
 
 def xi(file: BinaryIO, head: bytes, size: int) -> Layout | None:
@@ -125,9 +126,14 @@ def mat4(file: BinaryIO, head: bytes, size: int) -> Layout | None:
     order, at = ("<" if head[4] else ">"), 0
     for _ in range(2):  # the sampling rate, then the samples
         kind, rows, columns, _, length = struct.unpack(f"{order}5I", _read(file, at, 20))
-        start, total = at + 20 + length, rows * columns * _MAT4_WIDTHS[kind // 10 % 10]
-        at = start + total
-    return Layout(start, total)
+        width, field = rows * _MAT4_WIDTHS[kind // 10 % 10], at + 8
+        start = at + 20 + length
+        at = start + width * columns
+
+    def patches(held: int, stop: int) -> Patches:
+        return [(field, struct.pack(f"{order}I", held // max(width, 1)))]
+
+    return Layout(start, width * columns, patches, unknown=width * UNKNOWN)
 
 
 def mat5(file: BinaryIO, head: bytes, size: int) -> Layout | None:

@@ -17,7 +17,8 @@ import soundfile
 import soxr
 
 from audiofw.audio.decode import MP3_LEAD, NoHeaderError, Reader
-from audiofw.audio.formats import HEAD, conversion, unread_format
+from audiofw.audio.discover import READABLE
+from audiofw.audio.formats import HEAD, RAW, conversion, raw_conversion, unread_format
 from audiofw.audio.sound import message
 from audiofw.audio.stretch import Stretch, as_stretch
 from audiofw.errors import DataError
@@ -248,10 +249,16 @@ def diagnose(path: Path, error: Exception) -> str:
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the recording: run 'git lfs pull'"
     if isinstance(error, NoHeaderError):
-        return f"raw samples without a header: {_RAW}"
+        return f"raw samples without a header: {raw_conversion(path)}"
     if unread := unread_format(path, head):
         return f"libsndfile cannot read {unread}: {conversion(path)}"
-    return f"not audio, or damaged: {message(error)}"
+    if path.suffix.lower().lstrip(".") in RAW:
+        return f"probably raw samples without a header: {raw_conversion(path)}"
+    said = f"not audio, or damaged: {message(error)}"
+    return f"{said}; if another program plays it, {conversion(path)}" if _is_foreign(path, said) else said
 
 
-_RAW = "convert to wav or flac, e.g. with ffmpeg -f s16le -ar RATE -ac CHANNELS -i FILE out.flac"
+def _is_foreign(path: Path, said: str) -> bool:
+    """Whether a file seems to have a format or a codec that libsndfile does not know."""
+    unnamed = "not recognised" in said and path.suffix and path.suffix.lower() not in READABLE
+    return bool(unnamed) or "unimplemented" in said or "unsupported" in said.lower() or "unknown" in said.lower()

@@ -100,13 +100,18 @@ def counted_right(content: Content, index: Index) -> list[list[Piece]]:
             return []
         at = index.tag + 8
         return [[(0, at), struct.pack(">I", n_frames), (at + 4, len(content))]]
+    made = _index_frame(content, index, n_frames)
+    return [[made, (index.begin, len(content))]] if made else []
+
+
+def _index_frame(content: Content, index: Index, n_frames: int) -> bytes:
+    """Make a silent frame that states the number of frames; empty if they are too small."""
     header = bytearray(content[index.begin : index.begin + 4])
     header[1] |= 1  # no checksum follows
     size, at = _frame_size(content, index.begin) or 0, 4 + _side_size(header)
     if size < at + 12:
-        return []
-    made = bytes(header) + bytes(at - 4) + b"Info" + struct.pack(">II", 1, n_frames) + bytes(size - at - 12)
-    return [[made, (index.begin, len(content))]]
+        return b""
+    return bytes(header) + bytes(at - 4) + b"Info" + struct.pack(">II", 1, n_frames) + bytes(size - at - 12)
 
 
 def find_parts(content: Content, index: Index, length: int | None) -> list[Part]:
@@ -129,13 +134,13 @@ def find_parts(content: Content, index: Index, length: int | None) -> list[Part]
         missing = index.counted - (sum(b - a for a, b in runs) - index.lead)
         if missing >= len(index.breaks):  # otherwise bytes have been inserted, or the header is wrong
             lost = [each * missing / sum(lost) for each in lost]
-    head: list[Piece] = [(0, index.starts[1])] if index.lead else []
+    head: Piece = (0, index.starts[1]) if index.lead else _index_frame(content, index, len(index.starts))
     skip = (math.ceil(_RESERVOIR / mean) + 1) * index.size
     parts, at = list[Part](), -float(index.lead)
     for number, (a, b) in enumerate(runs):
         at += lost[number]
-        bounds = index.starts[a] if number else 0, index.starts[b] if b < len(index.starts) else len(content)
-        pieces: list[Piece] = [*head, bounds] if number else [bounds]
+        first = index.starts[max(a, index.lead)]
+        pieces: list[Piece] = [head, (first, index.starts[b] if b < len(index.starts) else len(content))]
         begin, stop = (round(at) + index.lead * (not number)) * index.size, (b - a) * index.size
         if index.counted is not None and length is not None:
             stop = min(stop, length - begin)

@@ -50,14 +50,17 @@ def find_tail(file: BinaryIO, end: int, declared: int, size: int, form: str, mar
         None if the samples seem to go on.
     """
     at = min(padded(end, form), size) if form else end
-    if declared:
-        for begin in {end, at}:
-            if mark.match(_peek(file, begin)):
-                return Tail(begin, following=True)
+    if _peek(file, end)[: at - end].strip(b"\0"):  # padding is missing
+        at = end
+    for begin in (end, at) if declared else ():
+        if mark.match(_peek(file, begin)):
+            return Tail(begin, following=True)
     if size - at <= (1 if form else 0):
         return Tail(size)
     if form and (tail := _after_chunks(file, at, size, form, mark)):
         return tail
+    if declared and _is_blank(file, end):
+        return Tail(end)
     if declared and _is_other(file, at, size):
         return Tail(at)
     if declared and size - at < _FEW * declared:
@@ -82,13 +85,13 @@ def _after_chunks(file: BinaryIO, at: int, size: int, form: str, mark: re.Patter
 
 
 def _is_other(file: BinaryIO, at: int, size: int) -> bool:
-    """Whether a tag, a text, another kind of file or only zeros follow, as recorders pad files to a full sector."""
+    """Whether a tag, a text or another kind of file follows."""
     head = _peek(file, at)
     if head.startswith(_TAGS + _OTHERS):
         return True
     if size - at >= 32 and _peek(file, size - 32).startswith(b"APETAGEX"):
         return True
-    return _is_text(file, at, size) or _is_blank(file, at)
+    return _is_text(file, at, size)
 
 
 def _is_text(file: BinaryIO, at: int, size: int) -> bool:
@@ -104,6 +107,7 @@ def _is_text(file: BinaryIO, at: int, size: int) -> bool:
 
 
 def _is_blank(file: BinaryIO, at: int) -> bool:
+    """Whether only zeros follow, as recorders pad files to a full sector."""
     file.seek(at)
     while block := file.read(2**20):
         if block.strip(b"\0"):

@@ -84,3 +84,28 @@ def test_signatures(head, said):
 def test_the_command_can_be_pasted(tmp_path):
     assert conversion(tmp_path / "-my clip.flac").endswith("with ffmpeg -i './-my clip.flac' './-my clip.wav'")
     assert shlex.split(conversion(tmp_path / "a b.m4a").partition("with ")[2])[2:] == ["a b.m4a", "a b.flac"]
+
+
+RAW = "probably raw samples without a header: {ffmpeg} -f "
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "said"),
+    [
+        ("a.g722", b"\xfa\xde", "libsndfile cannot read g722: {convert}"),
+        ("a.bin", b"\x80\0\0\x24\3\x12\4\1" + bytes(26) + b"(c)CRI", "libsndfile cannot read CRI ADX: {convert}"),
+        ("a.qoa", b"qoaf", "libsndfile cannot read Quite OK Audio (qoa): {convert}"),
+        ("a.pcm", b"\1\2", RAW + "s16le -ar RATE -ac CHANNELS -i FILE out.flac"),
+        ("a.ulaw", b"\1\2", RAW + "mulaw -ar RATE -ac CHANNELS -i FILE out.flac"),
+        ("a.xyz", b"\1\2", "{unknown}; if another program plays it, {convert}"),
+        ("a.wav", b"\1\2", "{unknown}"),
+        ("a", b"\1\2", "{unknown}"),
+    ],
+)
+def test_what_has_no_header_gets_its_remedy(tmp_path, name, head, said):
+    path = tmp_path / name
+    path.write_bytes(head + b"\1\2" * 500)
+    with pytest.raises(DataError) as caught:
+        load(path)
+    ffmpeg, unknown = "convert to wav or flac, e.g. with ffmpeg", "not audio, or damaged: Format not recognised"
+    assert str(caught.value) == said.format(convert=f"{ffmpeg} -i {name} a.flac", ffmpeg=ffmpeg, unknown=unknown)
