@@ -25,6 +25,8 @@ from audiofw.bundle.skops_format import NotPlainError, dump_plain
 from audiofw.bundle.training import describe_clips, training_files
 from audiofw.bundle.trust import names_in
 from audiofw.bundle.versions import owner_of, versions_for
+from audiofw.cache.fileindex import FileIndex
+from audiofw.cache.folder import INDEX
 from audiofw.config.options import Config
 from audiofw.contract.blame import named
 from audiofw.contract.combined import Combined
@@ -41,6 +43,7 @@ from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json
+from audiofw.system.paths import cache_root
 from audiofw.system.versions import version_of
 
 READING = ("pattern", "separator", "columns", "recorder", "unit", "widen", "annotated", "background", "unlabelled")
@@ -186,7 +189,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "operating": dict(zip(run.classes, points_of_classes(run.evaluation), strict=False)),
         "unknown": _reference(run.evaluation),
         "fitted_on": _fitted_on(run),
-        "training": training_digest(run.clips),
+        "training": training_digest(run.clips, _content_digest(config)),
     }
 
 
@@ -256,7 +259,20 @@ def _fitted_on(run: Finished) -> dict[str, Any]:
     return {"refit": False, "clips": last.n_train, "description": description}
 
 
-def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
+def _content_digest(config: Config) -> Callable[[Path], bytes]:
+    """Hash files, or look their hashes up where the features' cache has them."""
+    if not config.cache.enabled:
+        return digest_file
+    index = FileIndex(cache_root() / "features" / INDEX, verify=config.cache.verify)
+
+    def digest(file: Path) -> bytes:
+        content = index.content(file)
+        return content.digest if content else digest_file(file)
+
+    return digest
+
+
+def training_digest(clips: Sequence[Clip], digest: Callable[[Path], bytes] = digest_file) -> dict[str, Any]:
     """Hash the names and labels of a run's clips, and their content.
 
     Returns
@@ -265,7 +281,7 @@ def training_digest(clips: Sequence[Clip]) -> dict[str, Any]:
         ``clips``, their number; ``list``, the hash of names and labels; ``content``, of names, labels and files.
     """
     listed = [[clip.name, clip.label] for clip in clips]
-    files = {path: digest_file(path).hex() for path in {clip.path for clip in clips}}  # once for all its stretches
+    files = {path: digest(path).hex() for path in {clip.path for clip in clips}}  # once for all its stretches
     content = [[*line, files[clip.path]] for line, clip in zip(listed, clips, strict=True)]
     return {"clips": len(clips), "list": digest_json(listed), "content": digest_json(content)}
 
