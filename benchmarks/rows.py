@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import Bench
 from report import Row
-from small import small
+from small import small, tutorial
 from timing import MissingPeerError, Ran, in_turn, median, ratios, run, spread
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
@@ -178,6 +178,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     function.__name__: function
     for function in (
         *(
+            tutorial,
             small,
             accuracy,
             mel,

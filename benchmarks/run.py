@@ -1,6 +1,6 @@
 """Benchmark audiofw against other libraries, print a table and write it to ``docs/benchmarks.md``.
 
-    python benchmarks/run.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--peers PYTHON] [--only small mel …]
+    python benchmarks/run.py --esc10 ESC10.ZIP --digits FSDD.ZIP [--peers PYTHON] [--only tutorial small mel …]
 
 Without archives, synthesised sounds are used. ``--peers`` is a Python interpreter with audiofw and
 ``benchmarks/requirements.txt`` installed; by default the current one.
