@@ -362,9 +362,9 @@ def size_of(model: Any) -> int | None:
 
 
 def explain_names(feature: Choice) -> str:
-    """Quote how a feature's ``names`` describes the names that it gives; empty if it gives none."""
+    """Quote how the docstring of a feature's ``names`` describes these, on one line; empty if it gives none."""
     doc = inspect.getdoc(feature.plugin.names) if feature.plugin.names else None
-    return (doc or "").partition("\n")[0].replace("``", "")
+    return " ".join((doc or "").replace("``", "").split())
 
 
 def seen_by_classifier(unit: Unit, table: Table, evaluation: Evaluation) -> tuple[np.ndarray, list[str], Evaluation]:

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 LONGEST = 4.0  # seconds of a clip that are shown and played
 AVERAGED = 8  # clips of a class that its mean spectrogram averages
 MOST_LISTED = 2000  # mistakes in the table
+MOST_HEARD = 40  # of these can be played
 SHARE_OF_FIT = 0.15  # of the training time, to spend on permutation importance
 LEAST_SECONDS = 1.0
 
@@ -167,6 +168,8 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
     wanted = {clip.name: clip for clips in examples.values() for clip in clips}
     wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
     shown = {one.name: one for one in _show(list(wanted.values()), read, audio, n_jobs)}
+    listed = most_wrong(facts, MOST_LISTED)
+    playable = [usable[one.name] for one in listed[:MOST_HEARD] if one.name in usable] if listed[len(wrong) :] else []
     rows = _probe(facts, list(usable.values()), found.config, counts, n_jobs)
     test = read_json(facts.folder / TEST / "metrics.json")
     reliable, matrix = figures.reliability(facts), figures.matrix(facts)
@@ -188,7 +191,8 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
         "means": _means(by_class, classes, read, shown, n_jobs),
         "wrong": [(one, shown.get(one.name)) for one in wrong],
         "doubtful": [(one, shown.get(one.name)) for one in doubtful],
-        "mistakes": most_wrong(facts, MOST_LISTED),
+        "mistakes": listed,
+        "heard": _sounds(playable, read, shown, n_jobs) if audio else {},
         "n_wrong": int(facts.wrong.sum()),
         "several": facts.several,
         "importance": view_importance(facts),
@@ -233,6 +237,19 @@ def _shown(clip: Clip, read: Read, audio: bool) -> Shown:
     db = media.decibels(y, sr)
     uri = media.sound_uri(y, sr) if audio else None
     return Shown(clip.name, len(y) / sr, sr, media.picture(db, sr), media.waveform(y), uri, db)
+
+
+def _sounds(clips: Sequence[Clip], read: Read, shown: Mapping[str, Shown], n_jobs: int) -> dict[str, str]:
+    """Compress the sounds of clips by their names; those of clips that are shown, too, have been already."""
+    new = [clip for clip in clips if clip.name not in shown]
+    made = zip(new, outcomes(partial(_sound, read=read), new, n_jobs=n_jobs), strict=True)
+    found = {clip.name: shown[clip.name].sound for clip in clips if clip.name in shown}
+    found |= {clip.name: sound for clip, sound in made if not isinstance(sound, Lost)}
+    return {clip.name: sound for clip in clips if (sound := found.get(clip.name))}
+
+
+def _sound(clip: Clip, read: Read) -> str:
+    return media.sound_uri(*read(clip.stretch))
 
 
 def _means(

@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import math
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,9 @@ from typing import Any
 
 from audiofw.system.tables import show_size, show_time
 
+OPTION = re.compile(
+    r"""((?<![\w./-])\+?[a-z]\w*(?:\.\w+)*=(?:'[^']*'|\[[^\]]*\]|(?:[^\s,;()'\[]|,(?=\S))*[^\s,;:.()'\[]))"""
+)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -38,7 +42,15 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, percent=percent, path=path, hz=hz, seconds=show_time, size=show_size, signed=signed, clean=clean
+        number=number,
+        percent=percent,
+        path=path,
+        hz=hz,
+        seconds=show_time,
+        size=show_size,
+        signed=signed,
+        clean=clean,
+        options=options,
     )
     return environment
 
@@ -74,6 +86,16 @@ def _hash(script: str) -> str:
 def clean(text: Any) -> str:
     """Replace what UTF-8 cannot encode: a file name may contain any bytes."""
     return str(text).encode("utf-8", "replace").decode()
+
+
+def options(text: str) -> Any:
+    """Mark the options in a text, such as ``split=kfold``, as code; the rest is escaped."""
+    from markupsafe import Markup, escape
+
+    parts = OPTION.split(text)  # those with odd indices are options
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
+    )
 
 
 def number(value: float | None, digits: int = 3) -> str:

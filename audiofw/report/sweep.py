@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +15,7 @@ from audiofw.leaderboard.runs import Run, read_json, read_runs
 from audiofw.leaderboard.table import Row, name_by_options, run_of
 from audiofw.report.facts import FILE, owners
 from audiofw.report.render import render
+from audiofw.report.scatter import scatter
 from audiofw.results.console import NAMES
 from audiofw.results.files import write_text
 from audiofw.version import __version__
@@ -82,7 +81,7 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
         "n_pruned": len(board.pruned),
         "n_running": len(board.running),
         "command": _command(run_of(board.rows[0])) if board.rows else None,
-        "points": _points(shown),
+        "plot": scatter(shown, ends),
     }
 
 
@@ -137,16 +136,3 @@ def _ends(board: Leaderboard) -> tuple[float, float]:
 
 def _command(run: Run) -> str:
     return command_line(run.overrides, owners(read_json(run.folder / "versions.json") or {}))
-
-
-def _points(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Place the runs in the unit square by score, upwards the better, and by the logarithm of their training time."""
-    known = [row for row in rows if row["at"] is not None and row["fit_seconds"]]
-    if len(known) < 3:
-        return []
-    logs = [math.log10(row["fit_seconds"]) for row in known]
-    low, high = min(logs), max(logs)
-    return [
-        {"x": (log - low) / ((high - low) or 1.0), "y": row["at"] / 100, "row": row}
-        for row, log in zip(known, logs, strict=True)
-    ]

@@ -146,4 +146,5 @@ def _on_failures(metrics: Mapping[str, Any]) -> Iterator[Advice]:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    option = "=" in text.partition(" ")[0]  # to be typed as it is written
+    return (text[:1] if option else text[:1].upper()) + text[1:] + ("" if text.endswith(".") else ".")

@@ -69,7 +69,11 @@ FULL = 50.0  # level of the loudest band, chosen so that clearly audible modulat
 
 
 def names(sr, *, rates, scales, group, n_mels, fmin, fmax, **_):
-    """Name each ripple by rate (Hz), scale (mel bands per cycle), direction and frequency: ``6Hz_per8_up_500Hz``."""
+    """Name each ripple by rate, scale, direction and frequency, as ``6Hz_per8_up_500Hz``.
+
+    6Hz: levels that rise and fall 6 times a second; per8: peaks that are 8 mel bands apart, such as harmonics; up and
+    down: both together, gliding up or down; level: the mean level; 500Hz: the centre of the bands.
+    """
     from audiofw.spectral import mel_frequencies, ripple_kinds
 
     middles = mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sr / 2)[1:-1]

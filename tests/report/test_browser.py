@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -11,10 +12,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from conftest import tone, write_wav
 from reports import made_up_run, odd_sounds
 
 from audiofw.cli.main import main
+from audiofw.data.dataset import Clip
 from audiofw.report.build import write_report
+from audiofw.report.recordings import Recordings
 from audiofw.report.sweep import write_sweep_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -49,7 +53,20 @@ def pages(tmp_path_factory) -> dict[str, Path]:
         run = made_up_run(folder / f"sweep/{i}", classes, each=10)
         (run / "config.yaml").write_text(json.dumps({"model": {"name": f"model_{'cab'[i]}"}}))
         write_report(run)
-    return {"run": folder / "run/report.html", "many": many, "sweep": write_sweep_report(folder / "sweep")}
+    sweep, wrong = write_sweep_report(folder / "sweep"), with_recordings(folder / "wrong")
+    return {"run": folder / "run/report.html", "many": many, "sweep": sweep, "mistakes": wrong}
+
+
+def with_recordings(folder: Path) -> Path:
+    """Make the report of a synthetic run whose clips are tones."""
+    made_up_run(folder, 3, each=16)
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = [(row["path"], row["label"]) for row in csv.DictReader(file)]
+    clips = [
+        Clip(write_wav(folder / "sounds" / name, tone(300 + 20 * i, 0.3)), name, label)
+        for i, (name, label) in enumerate(rows)
+    ]
+    return write_report(folder, Recordings({clip.name: clip for clip in clips}, None))
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +234,47 @@ def test_the_score_is_on_screen_in_a_leaderboard_on_a_phone(visit):
     browser = visit("sweep", PHONE)
     right = "return document.querySelector('#leaderboard tbody td:nth-child(2)').getBoundingClientRect().right"
     assert browser.execute_script(right) < PHONE
+
+
+@pytest.mark.parametrize("name", ["run", "sweep"])
+def test_no_table_is_cut_on_a_phone(visit, name):
+    browser = visit(name, PHONE)
+    browser.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    cut = """return [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
+        .map(one => one.innerText.slice(0, 40))"""
+    assert browser.execute_script(cut) == []
+
+
+def test_cells_on_a_phone_say_what_they_are(visit):
+    browser = visit("sweep", PHONE)
+    labels = "return [...document.querySelectorAll('#leaderboard tbody tr:first-child td')].map(td => td.dataset.label)"
+    assert browser.execute_script(labels)[:3] == ["rank", "accuracy", "model"]
+    assert "training per fold" in browser.execute_script(labels)
+
+
+def test_mistakes_in_the_table_can_be_played_one_at_a_time(visit):
+    browser = visit("mistakes")
+    browser.execute_script("document.querySelector('#mistakes details').open = true")
+    assert len(browser.find_elements("css selector", ".play")) > 8
+    play = """
+        const [first, second] = document.querySelectorAll("button.play"), done = arguments[0];
+        first.click();
+        const one = first.parentElement.querySelector("audio");
+        one.addEventListener("playing", () => {
+          second.click();
+          const two = second.parentElement.querySelector("audio");
+          two.addEventListener("playing", () => done([one.paused, two.paused, first.textContent, second.textContent]));
+        });
+    """
+    assert browser.execute_async_script(play) == [True, False, "▶", "■"]
+
+
+def test_the_filter_says_how_many_are_left(visit):
+    browser = visit("many")
+    browser.execute_script("document.querySelector('#mistakes details').open = true")
+    browser.find_element("css selector", ".filter input").send_keys("class 007")
+    count = browser.find_element("css selector", ".filters output").text
+    assert re.fullmatch(r"\d+ of \d+", count)
 
 
 def test_the_matrix_shows_counts_or_shares(visit):

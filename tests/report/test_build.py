@@ -26,6 +26,7 @@ from audiofw.report.build import write_report
 from audiofw.report.facts import read_run_facts
 from audiofw.report.importance_view import view_importance
 from audiofw.report.recordings import choose_classes, most_doubtful, most_wrong
+from audiofw.report.render import options
 from audiofw.report.scales import scored
 from audiofw.spectral import hz_to_mel
 
@@ -531,3 +532,17 @@ def test_groups_are_listed_the_worst_first(tmp_path):
     assert "By site: accuracy" in page.text
     assert page.text.index("<b>POND</b> 7 0.250 0.100 – 0.500") < page.text.index("site 0 9 1.000 –")
     assert "4 of 9: those with at least five test clips" in page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Test once: split=kfold", "Test once: <code>split=kfold</code>"),
+        ("audiofw -m feature=mel,mfcc", "audiofw -m <code>feature=mel,mfcc</code>"),
+        ("use a.b=5, or (c=d).", "use <code>a.b=5</code>, or (<code>c=d</code>)."),
+        ("data.pattern='^(?P<a>. )$' keeps", "<code>data.pattern=&#39;^(?P&lt;a&gt;. )$&#39;</code> keeps"),
+        ("<b>x/y=1</b>", "&lt;b&gt;x/y=1&lt;/b&gt;"),
+    ],
+)
+def test_options_in_advice_are_code_and_the_rest_is_escaped(text, shown):
+    assert str(options(text)) == shown

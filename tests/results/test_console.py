@@ -48,6 +48,12 @@ def test_warnings_come_before_notes():
     assert advice[0].text == "Clips are alike."
 
 
+def test_an_option_at_the_start_of_a_remedy_is_written_as_it_is_typed():
+    found = {**finding("warning"), "remedy": "data.pattern=x split=group_kfold keeps sources together"}
+    (one,) = advise_on_metrics(metrics(audit=[found]))
+    assert one.remedy == "data.pattern=x split=group_kfold keeps sources together."
+
+
 def test_many_unusable_clips_are_a_warning():
     assert [one.level for one in advise_on_metrics(metrics(n_failures=10))] == ["warning"]
 

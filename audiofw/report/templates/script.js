@@ -20,6 +20,22 @@ for (const clip of document.querySelectorAll(".clip")) {
     audio.play();
   });
 }
+// In a table, a button plays and stops.
+for (const button of document.querySelectorAll("button.play")) {
+  let audio;
+  button.addEventListener("click", () => {
+    if (!audio) {
+      audio = button.parentElement.appendChild(new Audio(button.dataset.sound));
+      audio.addEventListener("play", () => {
+        for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
+      });
+      for (const event of ["play", "pause", "ended"]) {
+        audio.addEventListener(event, () => { button.textContent = audio.paused ? "▶" : "■"; });
+      }
+    }
+    if (audio.paused) { audio.currentTime = 0; audio.play(); } else audio.pause();
+  });
+}
 // The buttons in table headers sort.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headers = [...table.tHead.rows[0].cells], body = table.tBodies[0];
@@ -37,16 +53,23 @@ for (const table of document.querySelectorAll("table.sortable")) {
     body.append(...[...body.rows].sort(compare));
   }));
 }
+// On a phone, each row of these tables is a block, in which the cells need their headers.
+for (const table of document.querySelectorAll("table.stacked")) {
+  const labels = [...table.tHead.rows[0].cells].map((header) => header.textContent.trim().replace(/\s+/g, " "));
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => { cell.dataset.label = labels[i] ?? ""; });
+}
 // A table may have a filter, which shows the rows that contain all of its words.
 for (const label of document.querySelectorAll(".filter")) {
   const input = label.querySelector("input"), table = document.getElementById(input.getAttribute("aria-controls"));
+  const rows = [...table.tBodies[0].rows], count = label.parentElement.querySelector("output");
   label.hidden = false;
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of table.tBodies[0].rows) {
+    for (const row of rows) {
       const text = row.textContent.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
+    count.textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
   });
 }
 for (const button of document.querySelectorAll("button.copy")) {
