@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -45,6 +47,7 @@ class Properties(NamedTuple):
 
 
 N_PROPERTIES = len(Properties._fields)
+N_HEAD = 2 * N_PROPERTIES + 3 + 4  # numbers before the fingerprint
 
 
 class UsedPart(NamedTuple):
@@ -126,7 +129,11 @@ def to_vector(probe: Probe) -> np.ndarray:
 
 def from_vector(vector: np.ndarray) -> Probe:
     """Restore the probe that `to_vector` has converted."""
-    whole, used, flaws, digest, prints = np.split(vector, np.cumsum([N_PROPERTIES, N_PROPERTIES, 3, 4]))
+    return _restored(vector[:N_HEAD], vector[N_HEAD:].astype(np.uint32))
+
+
+def _restored(head: np.ndarray, prints: np.ndarray) -> Probe:
+    whole, used, flaws, digest = np.split(head, np.cumsum([N_PROPERTIES, N_PROPERTIES, 3]))
     return Probe(
         digest.astype("<u4").tobytes().hex(),
         Properties(*whole.tolist()),
@@ -134,8 +141,39 @@ def from_vector(vector: np.ndarray) -> Probe:
         float(flaws[0]),
         float(flaws[1]),
         bool(flaws[2]),
-        prints.astype(np.uint32).reshape(2, -1),
+        prints.reshape(2, -1),
     )
+
+
+class Probes(Sequence[Probe | None]):
+    """The probes of many clips, as the numbers of `to_vector`: objects would take five times the memory."""
+
+    def __init__(self, vectors: Iterable[np.ndarray | None] = ()) -> None:
+        self._heads, self._prints, self._ends = array("d"), array("I"), array("q", [0])
+        for vector in vectors:
+            self.append(vector)
+
+    def append(self, vector: np.ndarray | None) -> None:
+        """Add the probe of the next clip; None for a clip that cannot be read."""
+        numbers = np.full(N_HEAD, np.nan) if vector is None else np.asarray(vector, np.float64)
+        self._heads.frombytes(numbers[:N_HEAD].tobytes())
+        self._prints.frombytes(numbers[N_HEAD:].astype(np.uint32).tobytes())
+        self._ends.append(len(self._prints))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Probe | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Probe | None]: ...
+    def __getitem__(self, place: int | slice) -> Probe | list[Probe | None] | None:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        i = range(len(self))[place]
+        head = np.array(self._heads[N_HEAD * i : N_HEAD * (i + 1)])
+        prints = np.array(self._prints[self._ends[i] : self._ends[i + 1]], np.uint32)
+        return None if np.isnan(head[0]) else _restored(head, prints)
 
 
 def _digest(y: np.ndarray, sr: int) -> str:

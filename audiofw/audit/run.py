@@ -52,10 +52,10 @@ def find_leaks(
     return audit(clips, probes, folds, seed=config.seed, read=read, task=config.task)
 
 
-def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[probe.Probe | None]:
+def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> probe.Probes:
     """Probe clips in parallel, or read their probes from the cache; None for a clip that cannot be read."""
     part = used_part_of(config)
-    probes: list[probe.Probe | None] = []
+    probes = probe.Probes()
     with (
         open_recipe_cache(config, probe_recipe(part), clips) as recipe_cache,
         counting("audit", len(clips)) as advance,
@@ -63,7 +63,7 @@ def probe_all(clips: Sequence[Clip], config: Config, *, n_jobs: int) -> list[pro
         measure = cached_or_made(partial(probe_vector, part), recipe_cache)
         with closing(outcomes(measure, (clip.stretch for clip in clips), n_jobs=n_jobs)) as results:
             for result in results:
-                probes.append(None if isinstance(result, Lost) else probe.from_vector(result.made))
+                probes.append(None if isinstance(result, Lost) else result.made)
                 advance()
     return probes
 

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from audiofw.extraction.failures import Failure
 from audiofw.results.folder import RESULTS
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import reason, remedy
-from audiofw.system.spreadsheet import csv_text
+from audiofw.system.spreadsheet import csv_line
 from audiofw.system.versions import FIGURES, versions_of
 from audiofw.version import __version__
+
+ROWS_AT_ONCE = 5000
 
 
 def save_results(
@@ -111,8 +114,12 @@ def write_text(file: Path, text: str) -> None:
     DataError
         If the folder cannot be written, or the disk is full.
     """
+    _write(file, text.encode())
+
+
+def _write(file: Path, data: bytes | Iterable[bytes]) -> None:
     try:
-        write_whole(file, text.encode())
+        write_whole(file, data)
     except OSError as error:
         raise DataError(f"{file}: cannot be written: {reason(error)}; {remedy(error, file)}") from error
 
@@ -123,5 +130,6 @@ def write_json(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def write_rows(file: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as CSV that is safe to open in a spreadsheet."""
-    write_text(file, csv_text(rows))
+    """Write rows as CSV that is safe to open in a spreadsheet, some thousand at a time."""
+    lines = map(csv_line, rows)
+    _write(file, iter(lambda: "".join(islice(lines, ROWS_AT_ONCE)).encode(), b""))

@@ -10,6 +10,7 @@ import functools
 import os
 import platform
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,8 +22,8 @@ _PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link,
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
 
 
-def write_whole(file: str | Path, data: bytes) -> None:
-    """Replace the content of a file atomically: readers see either the old or the new content.
+def write_whole(file: str | Path, data: bytes | Iterable[bytes]) -> None:
+    """Replace the content of a file atomically, also by parts: readers see either the old or the new content.
 
     The data is not synced to disk. After a power failure the file may be damaged, which its readers must detect.
 
@@ -81,12 +82,13 @@ def is_abandoned(name: str, age: float) -> bool:
     return age > STALE_AFTER or (made["host"] == _host() and not is_alive(int(made["pid"])))
 
 
-def _write_new(file: str, data: bytes) -> None:
+def _write_new(file: str, data: bytes | Iterable[bytes]) -> None:
     handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666)
     try:
-        written = os.write(handle, data)
-        while written < len(data):  # writing the rest raises the reason, usually a full disk
-            written += os.write(handle, data[written:])
+        for part in [data] if isinstance(data, bytes) else data:
+            written = os.write(handle, part)
+            while written < len(part):  # writing the rest raises the reason, usually a full disk
+                written += os.write(handle, part[written:])
     finally:
         os.close(handle)
 

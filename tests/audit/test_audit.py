@@ -17,7 +17,7 @@ from audiofw.audit import fingerprint as fingerprints
 from audiofw.audit.findings import _connected, audit, find_duplicates, refuse, source_overlap
 from audiofw.audit.fingerprint import fingerprint, near_pairs, same_waveform
 from audiofw.audit.leakage import effect, leaked
-from audiofw.audit.probe import Probe, Properties, UsedPart, from_vector, probe, to_vector
+from audiofw.audit.probe import Probe, Probes, Properties, UsedPart, from_vector, probe, to_vector
 from audiofw.audit.run import with_effects
 from audiofw.audit.shortcuts import shortcuts
 from audiofw.data.dataset import Clip, find_clips
@@ -149,6 +149,17 @@ def test_a_copy_at_another_rate_matches():
 
     y = sound(5)
     assert near_pairs([fingerprint(y, SR), fingerprint(soxr.resample(y, SR, 44100), 44100)])
+
+
+def test_probes_of_many_clips_are_those_of_each(clean):
+    given = [*clean[1][:3], None, clean[1][3]]
+    probes = Probes(one and to_vector(one) for one in given)
+    assert len(probes) == len(list(probes)) == 5
+    for one, other in zip([probes[-1], *probes[:-1]], [given[-1], *given[:-1]], strict=True):
+        assert (one and one[:-1]) == (other and other[:-1])
+        assert one is None or np.array_equal(one.prints, other.prints)
+    with pytest.raises(IndexError):
+        probes[5]
 
 
 def test_many_copies_of_one_sound_are_one_set(clean, tmp_path):
