@@ -20,6 +20,7 @@ from audiofw.learn.boosting import Boosted, best_before_pause, find_rounds
 from audiofw.learn.calibration import Calibrated, calibrated
 from audiofw.learn.discriminant import ShrunkDiscriminant, discriminate
 from audiofw.learn.inner_splits import inner_splits
+from audiofw.learn.kernel_ridge import SoftKernelRidge
 from audiofw.learn.neighbours import Neighbours
 from audiofw.learn.preprocessing import Best, Directions, Standard
 from audiofw.learn.stacking import Stack
@@ -177,6 +178,8 @@ ESTIMATORS = {
     "vote": Vote([("a", LogisticRegression()), ("b", GaussianNB())], weights=[2, 1]),
     "svm": SoftSVC(),
     "discriminant": ShrunkDiscriminant(),
+    "kernel ridge": SoftKernelRidge(),
+    "few landmarks": SoftKernelRidge(landmarks=30),
     "neighbours": Neighbours(),
     "boosted": Boosted(DecisionTreeClassifier(max_depth=2)),
 }

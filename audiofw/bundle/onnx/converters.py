@@ -40,6 +40,7 @@ from audiofw.learn.blocks import Block, Levelled
 from audiofw.learn.boosting import Boosted
 from audiofw.learn.calibration import Calibrated, Sharpened
 from audiofw.learn.discriminant import ShrunkDiscriminant
+from audiofw.learn.kernel_ridge import SoftKernelRidge
 from audiofw.learn.neighbours import Neighbours
 from audiofw.learn.one_vs_rest import OneVsRest
 from audiofw.learn.preprocessing import Best, Directions, Standard
@@ -121,6 +122,14 @@ def logistic(model: LogisticRegression, X: Any) -> Any:
     return linear(coef, intercept, X)
 
 
+def kernel_ridge(model: SoftKernelRidge, X: Any) -> Any:
+    """Nodes for the softmax of ridge regression in the space of the RBF kernel."""
+    scaled = node("Mul", standard(model.standard_, X), model.weight_)
+    alike = node("Exp", node("Mul", squares(scaled, float64(model.rows_)), float64([-model.gamma_])))
+    sharp = model.sharpness_ * model.coef_of_rows_, model.sharpness_ * model.shares_
+    return softmax(node("Add", node("MatMul", alike, float64(sharp[0])), float64(sharp[1])))
+
+
 def soft_svc(model: SoftSVC, X: Any) -> Any:
     """Nodes for the softmax of each class's sum of log-probabilities, see `audiofw.learn.svm.sum_pairs`."""
     decisions = node("Mul", _decisions(model.svc_, double(X)), float64([SLOPE]))
@@ -189,7 +198,12 @@ def _share_of_positive(model: Any, X: Any) -> Any:
 
 
 TABLES: dict[type, Draw] = {Standard: standard, Levelled: levelled, Best: best, Block: best, Directions: directions}
-ARITHMETIC: dict[type, Draw] = {ShrunkDiscriminant: discriminant, SoftSVC: soft_svc, Neighbours: neighbours}
+ARITHMETIC: dict[type, Draw] = {
+    ShrunkDiscriminant: discriminant,
+    SoftKernelRidge: kernel_ridge,
+    SoftSVC: soft_svc,
+    Neighbours: neighbours,
+}
 OF_OTHERS: dict[type, Draw] = {Boosted: boosted, Calibrated: calibrated, Vote: vote, Stack: stack}
 CLASSIFIERS = {**ARITHMETIC, **OF_OTHERS}
 

@@ -21,8 +21,8 @@ from audiofw.parallel.executors import Lost
 TOLERANCE = 1e-4  # for probabilities: ONNX computes in 32 bits
 NOISY = 32  # random feature vectors around those of the golden clips
 ABLE = (
-    "model=lda, svm, logistic_regression, knn, lightgbm, xgboost, sklearn_gbm, random_forest and extra_trees can, and"
-    " vote and stack of these, with calibration=none, temperature or sigmoid"
+    "model=lda, svm, logistic_regression, knn, lightgbm, xgboost, sklearn_gbm, random_forest, extra_trees and"
+    " kernel_ridge can, and vote and stack of these, with calibration=none, temperature or sigmoid"
 )
 MISSING = "--format onnx needs skl2onnx, onnxmltools and onnxruntime: pip install 'audiofw[onnx]'"
 

@@ -100,6 +100,7 @@ def test_another_model_gives_equal_probabilities_or_a_reason_in_one_line(name):
     [
         ("lda", {"select": 8, "pca": 4}),
         ("lda", {"scale": False}),
+        ("kernel_ridge", {"landmarks": 10, "scale": 0.5}),
         ("logistic_regression", {"select": 8, "pca": 4}),
         ("svm", {"kernel": "linear"}),
         ("svm", {"kernel": "poly"}),
