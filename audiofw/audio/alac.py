@@ -17,7 +17,10 @@ from audiofw.audio.containers import Header
 from audiofw.audio.content import Content, mapped
 from audiofw.audio.parts import Part
 
-_RUN = 32  # zeros in a row that no packet contains
+_RUN = 400  # bytes of zeros in a row that no packet of 16 or 20 bits contains, which has no plain low bits
+
+
+_BITS_20 = 2  # the format's flags: 1 for 16 bits, 2 for 20
 
 
 def find_parts(path: Path, header: Header, start: int, end: float) -> list[Part]:
@@ -32,13 +35,14 @@ def find_parts(path: Path, header: Header, start: int, end: float) -> list[Part]
         found = {chunk.name: chunk.at for chunk in chunks(file, 8, header.stop, CAF) if chunk.name != b"free"}
         if not {b"desc", b"pakt", b"data"} <= found.keys():
             return []
-        step = struct.unpack(">I", _read(file, found[b"desc"] + 20, 4))[0] or 1
+        flags, _, step = struct.unpack(">III", _read(file, found[b"desc"] + 12, 12))
         count = struct.unpack(">q", _read(file, found[b"pakt"], 8))[0]
         sizes = _sizes(_read(file, found[b"pakt"] + 24, 8 * min(max(count, 0), 2**24)), count)
+    step = max(step, 1)
     begins = found[b"data"] + 4 + np.cumsum(sizes) - sizes
     first, last = max(start // step - 1, 0), int(min(end / step + 2, len(sizes)))
     good = np.ones(len(sizes), bool)
-    good[first:last] = _check(path, begins[first:last], sizes[first:last], header.stop)
+    good[first:last] = _check(path, begins[first:last], sizes[first:last], header.stop, flags <= _BITS_20)
     if good.all() or not len(good) or not good[first]:
         return []
     edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).tolist()
@@ -59,7 +63,7 @@ def _sizes(table: bytes, count: int) -> np.ndarray:
     return np.array(sizes, np.int64)
 
 
-def _check(path: Path, begins: np.ndarray, sizes: np.ndarray, stop: int) -> np.ndarray:
+def _check(path: Path, begins: np.ndarray, sizes: np.ndarray, stop: int, packed: bool) -> np.ndarray:
     """Tell which packets are there, begin and end as they must, and contain no long run of zeros.
 
     A packet begins with the kind of its first element, and twelve bits of zero, then parameters that are not all zero;
@@ -75,7 +79,7 @@ def _check(path: Path, begins: np.ndarray, sizes: np.ndarray, stop: int) -> np.n
         del data
         kind = np.isin(heads[:, 0], (0x00, 0x20, 0x60)) & (heads[:, 1] == 0)
         good = kind & heads[:, 2:].any(axis=1) & (last != 0)
-        if len(ends):
+        if packed and len(ends):
             for zeros in _zeros(content, int(begins[0]), min(int(ends[-1]), stop)):
                 good[np.searchsorted(ends, zeros, "right")] = False
     return there & good & np.append(good[1:] | ~there[1:], True)  # one before damage may be damaged, too

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ class Hole(NamedTuple):
     """Frames that cannot be decoded."""
 
     start: int
-    end: int
+    end: int  #: equal to the start if it is not known how many are missing
 
 
 Pieced = Iterator[tuple[np.ndarray | Hole, soundfile.LibsndfileError | None]]
@@ -64,7 +65,7 @@ def read_parts(path: Path, parts: Sequence[Part], size: int, start: int, end: fl
     """Read intact parts, and name the holes between them."""
     at = start
     for part in parts:
-        with open_pieces(path, part.pieces) as sound:
+        with suppress(soundfile.LibsndfileError), open_pieces(path, part.pieces) as sound:
             begin, last = part.begin + part.skip, part.begin + (part.stop or sound.length or 0)
             if last <= max(at, begin):
                 continue
@@ -76,6 +77,8 @@ def read_parts(path: Path, parts: Sequence[Part], size: int, start: int, end: fl
                 yield block
         if at >= end:
             return
+        if part.is_cut and at >= part.begin:
+            yield Hole(at, at)
 
 
 def read_flac(path: Path, sound: Sound, begin: int, size: int, start: int, end: float) -> Pieced:
@@ -94,7 +97,15 @@ def read_flac(path: Path, sound: Sound, begin: int, size: int, start: int, end: 
             bounds = begin, flac.find_end(content, begin)
             step, parts = flac.block_size(content, begin), flac.find_parts(content, bounds, sound.length)
             first = Part([bounds], 0)
-            yield from _through_damage(path, itertools.chain([first], parts), step, at, end, failure)
+            rest = _through_damage(path, itertools.chain([first], parts), step, at, end, failure)
+            for piece, failure in rest:
+                at = piece.end if isinstance(piece, Hole) else at + len(piece)
+                if not failure:
+                    yield piece, None
+            if failure and bounds[1] < len(content) and sound.length is not None:  # another stream follows
+                yield Hole(at, int(min(sound.length, end))), None
+            elif failure:
+                yield sound.blank(0), failure
 
 
 def _through_damage(

@@ -6,7 +6,7 @@ The length in a header is only a hint. Corrections and missing parts are reporte
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,11 @@ from audiofw.audio.damage import Hole, Pieced, find_parts, read_flac, read_parts
 from audiofw.audio.parts import Gap
 from audiofw.audio.sound import BLOCK, Sound, message, open_pieces, openable, read_blocks
 from audiofw.audio.spliced import Piece
-from audiofw.audio.streams import find_streams
+from audiofw.audio.streams import Stream, find_streams
 from audiofw.errors import DataError
 
 MP3_LEAD = 20 * 1152  # after a seek, an MP3 decoder lacks the bits that packets borrow from those before
+_PART_CUT = "the part that ends at {:.2f} s is cut short"
 _SLACK = 3000  # frames of delay and padding, which only some headers of lossy formats include
 
 
@@ -171,7 +172,8 @@ class Reader:
                 yield piece
             return
         begin, end = piece.start / self.samplerate, piece.end / self.samplerate
-        self._lose(begin, end, f"damaged: {begin:.2f} to {end:.2f} s could not be read and is silent instead")
+        lost = f"damaged: {begin:.2f} to {end:.2f} s could not be read and is silent instead"
+        self._lose(begin, end, lost if begin < end else _PART_CUT.format(begin))
         for at in range(piece.start, piece.end, size):
             yield self._file.blank(min(size, piece.end - at))
 
@@ -182,8 +184,9 @@ class Reader:
     def _beyond(self, size: int, at: int, end: float, lead: int) -> Iterator[np.ndarray | Hole]:
         """Read what follows in a compressed file after the length in its header, or an estimate; and appended files."""
         begin = 0
-        for pieces, is_cut in self._streams():
-            with open_pieces(self.path, pieces) as part:
+        for stream in self._streams():
+            begin = begin if stream.begin is None else stream.begin
+            with open_pieces(self.path, stream.pieces) as part:
                 if (part.samplerate, part.channels) != (self.samplerate, self.channels):
                     self.notes.append(
                         f"continues at {begin / self.samplerate:.2f} s with {part.channels} channels at "
@@ -193,16 +196,22 @@ class Reader:
                 if part.length is not None and at >= begin + part.length:
                     begin += part.length
                 else:
-                    for piece in self._part(part, pieces, size, at - begin, end - begin, lead):
+                    for piece in self._part(part, stream.pieces, size, at - begin, end - begin, lead):
                         if isinstance(piece, Hole):
                             yield Hole(at, at := begin + piece.end)
                         else:
                             yield piece
                             at += len(piece)
+                    missing = (part.length or 0) - (at - begin) if part.format == "FLAC" and at < end else 0
                     begin = at
-            if is_cut and at < end:
-                seconds = begin / self.samplerate
-                self._lose(seconds, seconds, f"the part that ends at {seconds:.2f} s is cut short")
+                    if missing > 0:
+                        self._lose(
+                            at / self.samplerate,
+                            (at + missing) / self.samplerate,
+                            _PART_CUT.format(at / self.samplerate),
+                        )
+            if stream.is_cut and at < end:
+                yield Hole(begin, begin)
 
     def _part(
         self, part: Sound, pieces: list[Piece], size: int, start: int, end: float, lead: int
@@ -212,12 +221,11 @@ class Reader:
         else:
             yield from (block for block, _ in read_blocks(part, size, start, end, lead))
 
-    def _streams(self) -> Iterable[tuple[list[Piece], bool]]:
-        """Find the streams or files of which this one consists, and which of them are known to be cut."""
+    def _streams(self) -> list[Stream]:
         if self._header is None:
-            return [(pieces, False) for pieces in find_streams(self.path)]
+            return find_streams(self.path)
         headers = [self._header, *appended(self.path, self._header)]
-        return [(header.pieces(), header.is_cut) for header in headers] if len(headers) > 1 else []
+        return [Stream(each.pieces(), is_cut=each.is_cut) for each in headers] if len(headers) > 1 else []
 
     def _note_end(self, at: int, failure: Exception | None) -> None:
         seconds, said = at / self.samplerate, self._promised(at)
@@ -227,6 +235,8 @@ class Reader:
             self._lose(seconds, said / self.samplerate, why)
         elif self._file.format == "OGG" and not ogg.ends(self.path):
             self._lose(seconds, seconds, f"cut short: its last page is missing; it ends after {seconds:.2f} s")
+        elif self._file.format == "MP3" and (said is None or at > said + _SLACK) and mpeg.is_cut(self.path):
+            self._lose(seconds, seconds, f"cut short: its last frame is incomplete; it ends after {seconds:.2f} s")
         elif self.hint is not None and at > self.hint + _SLACK:
             hint = self.hint / self.samplerate
             self.notes.append(f"its header says {hint:.2f} s, but it has {seconds:.2f} s, which were all read")

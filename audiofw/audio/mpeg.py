@@ -92,26 +92,47 @@ def states_length(path: Path) -> bool:
     return index is None or index.counted is not None
 
 
-def counted_right(content: Content, index: Index) -> list[list[Piece]]:
-    """Add a header with the number of frames, or correct it; empty if it is right."""
+def is_cut(path: Path) -> bool:
+    """Whether the file ends within a frame."""
+    with mapped(path) as content:
+        index = walk(content)
+        last = index.starts[-1] if index else 0
+        return index is not None and last + (_frame_size(content, last) or 0) > len(content)
+
+
+def counted_right(content: Content, index: Index) -> tuple[list[Piece], int] | None:
+    """Add a header with the number of frames, or correct it.
+
+    Returns
+    -------
+    pieces : list of Piece
+    begin : int
+        Position of their first sample.
+        None if the header is right.
+    """
     n_frames = len(index.starts) - index.lead
     if index.tag is not None:
         if index.counted is None or abs(index.counted - n_frames) <= 1:
-            return []
+            return None
         at = index.tag + 8
-        return [[(0, at), struct.pack(">I", n_frames), (at + 4, len(content))]]
-    made = _index_frame(content, index, n_frames)
-    return [[made, (index.begin, len(content))]] if made else []
+        return [(0, at), struct.pack(">I", n_frames), (at + 4, len(content))], 0
+    made = _lead_in(content, index, n_frames)
+    return ([made, (index.begin, len(content))], DELAY - index.size) if made else None
 
 
-def _index_frame(content: Content, index: Index, n_frames: int) -> bytes:
-    """Make a silent frame that states the number of frames; empty if they are too small."""
+def _lead_in(content: Content, index: Index, n_frames: int) -> bytes:
+    """Make a header that states the number of frames, for a file without, and a silent frame.
+
+    Where there is a header, the decoder leaves out its own delay; here, this is part of the silence. Empty if the
+    frames are too small for it, or not of layer III.
+    """
     header = bytearray(content[index.begin : index.begin + 4])
     header[1] |= 1  # no checksum follows
     size, at = _frame_size(content, index.begin) or 0, 4 + _side_size(header)
-    if size < at + 12:
+    if size < at + 12 or header[1] >> 1 & 3 != 1:
         return b""
-    return bytes(header) + bytes(at - 4) + b"Info" + struct.pack(">II", 1, n_frames) + bytes(size - at - 12)
+    counted = b"Info" + struct.pack(">II", 1, n_frames + 1)
+    return bytes(header) + bytes(at - 4) + counted + bytes(size - at - 12) + bytes(header) + bytes(size - 4)
 
 
 def find_parts(content: Content, index: Index, length: int | None) -> list[Part]:
@@ -134,7 +155,8 @@ def find_parts(content: Content, index: Index, length: int | None) -> list[Part]
         missing = index.counted - (sum(b - a for a, b in runs) - index.lead)
         if missing >= len(index.breaks):  # otherwise bytes have been inserted, or the header is wrong
             lost = [each * missing / sum(lost) for each in lost]
-    head: Piece = (0, index.starts[1]) if index.lead else _index_frame(content, index, len(index.starts))
+    head: Piece = (0, index.starts[1]) if index.lead else _lead_in(content, index, len(index.starts))
+    silent = index.size - DELAY if isinstance(head, bytes) and head else 0
     skip = (math.ceil(_RESERVOIR / mean) + 1) * index.size
     parts, at = list[Part](), -float(index.lead)
     for number, (a, b) in enumerate(runs):
@@ -144,11 +166,12 @@ def find_parts(content: Content, index: Index, length: int | None) -> list[Part]
         begin, stop = (round(at) + index.lead * (not number)) * index.size, (b - a) * index.size
         if index.counted is not None and length is not None:
             stop = min(stop, length - begin)
-        parts.append(Part(pieces, begin, skip if number else 0, stop))
+        parts.append(Part(pieces, begin - silent, silent + skip * (number > 0), silent + stop))
         at += b - a
     return [part for part in parts if part.stop and part.stop > 0]
 
 
+DELAY = 529  # samples of a decoder
 NEAR = 2000  # frames to the start of a file from where seeking takes a few ms
 _RESERVOIR = 511  # bytes before a frame to which it may refer
 

@@ -63,17 +63,22 @@ def _checksum(data: bytes) -> int:
 
 
 def is_whole(content: Content, start: int, end: float, sr: int) -> bool:
-    """Whether no page between two positions, in sample frames, is damaged or missing."""
+    """Whether no page between two positions, in sample frames, is damaged or missing.
+
+    The last page of a file may be missing; see `ends`.
+    """
     scale = OPUS_RATE / sr if _is_opus(content) else 1.0
-    serial = number = None
+    serial, number, ended = None, None, False
     for page in pages(content, _seek(content, int(scale * (start - 2 * sr)))):
         if page.flags & BOS and page.number == 0 and _is_sound(content, page):
+            if number is not None and not ended:
+                return False
             serial, number = page.serial, -1
         if page.serial != (serial := page.serial if serial is None else serial):
             continue
         if page.number != (page.number if number is None else number + 1):
             return False
-        number = page.number
+        number, ended = page.number, bool(page.flags & EOS)
         if page.position > scale * (end + sr):
             break
     return True
@@ -124,6 +129,7 @@ class _Chain:
     number: int = 0  # of the last page
     runs: list[_Run] = field(default_factory=list)
     starts: bool = False  # whether its first page of samples is there
+    ended: bool = False  # whether its last page is there
 
 
 @dataclass
@@ -146,8 +152,8 @@ def find_parts(content: Content, sr: int, measure: Callable[[list[Piece]], int |
     measure : callable
         Counts the sample frames of pieces; None if they do not decode.
     """
-    parts, base = list[Part](), 0
-    for chain in _chains(content):
+    parts, base, chains = list[Part](), 0, _chains(content)
+    for chain in chains:
         scale, lead = (1.0, 0) if chain.preskip is None else (sr / OPUS_RATE, math.ceil(OPUS_LEAD * sr))
         origin, end = round((chain.preskip or 0) * scale), base
         for number, run in enumerate(chain.runs):
@@ -160,6 +166,8 @@ def find_parts(content: Content, sr: int, measure: Callable[[list[Piece]], int |
             end = base + last - origin
             parts.append(Part(pieces, end - length, 0 if first else lead))
         base = end
+        if parts and not chain.ended and chain is not chains[-1]:
+            parts[-1] = parts[-1]._replace(is_cut=True)
     return parts
 
 
@@ -189,4 +197,5 @@ def _add(chain: _Chain, page: Page, first: bool) -> None:
     if first or page.number != chain.number + 1:
         chain.runs.append(_Run(page.at))
     run = chain.runs[-1]
+    chain.ended = bool(page.flags & EOS)
     run.end, run.position, chain.number = page.end, max(run.position, page.position), page.number

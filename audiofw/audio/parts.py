@@ -14,6 +14,7 @@ class Part(NamedTuple):
     begin: int  #: position of its first frame in the recording
     skip: int = 0  #: frames at its start that are not right, since the decoder begins anew
     stop: int | None = None  #: number of frames to use; None: all
+    is_cut: bool = False  #: whether an unknown number of frames is missing after it
 
 
 class Gap(NamedTuple):

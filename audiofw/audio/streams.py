@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from audiofw.audio import flac, mpeg
 from audiofw.audio.content import Content, mapped
 from audiofw.audio.spliced import Piece
 
-Stream = list[Piece]
-"""One stream of a file, as pieces for `audiofw.audio.spliced`."""
+
+class Stream(NamedTuple):
+    """One stream of a file, or one of several files."""
+
+    pieces: list[Piece]  #: for `audiofw.audio.spliced`
+    begin: int | None = None  #: position of its first frame; None: after the last of the stream before
+    is_cut: bool = False  #: whether it is known to be shorter than its header states
 
 
-def find_streams(path: Path, index: mpeg.Index | None = None) -> list[Stream]:
+def find_streams(path: Path) -> list[Stream]:
     """Find the streams of a compressed file, whatever lengths its headers state.
-
-    Parameters
-    ----------
-    path : Path
-    index : Index, optional
-        The frames of an MP3 file, if they are known.
 
     Returns
     -------
@@ -38,19 +38,20 @@ def find_streams(path: Path, index: mpeg.Index | None = None) -> list[Stream]:
             return _flac(content)
         if content[:4] == b"OggS":
             return _ogg(content)
-        index = index or mpeg.walk(content)
-        return mpeg.counted_right(content, index) if index else []
+        index = mpeg.walk(content)
+        made = mpeg.counted_right(content, index) if index else None
+        return [Stream(*made)] if made else []
 
 
 def _flac(content: Content) -> list[Stream]:
     """Split concatenated files, or remove the length, so that the decoder reads to the end."""
     starts = [match.start() for match in re.finditer(re.escape(flac.MARK), content)]
     if len(starts) > 1:
-        return [[(start, end)] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
+        return [Stream([(start, end)]) for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
     if not starts:
         return []
     at = starts[0] + 21  # after 4 bits of the sample size, 36 bits hold the number of samples
-    return [[(0, at), bytes([content[at] & 0xF0, 0, 0, 0, 0]), (at + 5, len(content))]]
+    return [Stream([(0, at), bytes([content[at] & 0xF0, 0, 0, 0, 0]), (at + 5, len(content))])]
 
 
 def _ogg(content: Content) -> list[Stream]:
@@ -68,4 +69,4 @@ def _ogg(content: Content) -> list[Stream]:
             if at < 0:
                 break
     ends = [*starts[1:], len(content)]
-    return [[(start, end)] for start, end in zip(starts, ends, strict=True)] if len(starts) > 1 else []
+    return [Stream([(start, end)]) for start, end in zip(starts, ends, strict=True)] if len(starts) > 1 else []

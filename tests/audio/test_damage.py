@@ -183,6 +183,54 @@ def test_a_hole_in_joined_files_is_in_its_part(wholes, tmp_path, name, at):
     assert_intact(y, np.concatenate([whole, whole]), reader.gaps, reader.samplerate)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("order", ["cut, whole", "whole, cut"])
+def test_a_cut_file_among_joined_ones_is_named(wholes, tmp_path, name, order):
+    content, whole = wholes[name]
+    cut = content[: int(0.6 * len(content))]
+    path = tmp_path / name
+    path.write_bytes(cut + content if order == "cut, whole" else content + cut)
+    y, notes, reader = read(path)
+    assert 1.3 * len(whole) < len(y) <= 2 * len(whole)
+    assert reader.gaps
+    assert any(word in notes[0] for word in ("cut short", "damaged"))
+    first, last = (y, y[-len(whole) :]) if order == "whole, cut" else (y, y[len(y) - len(whole) :])
+    if name != "a.mp3":  # of joined MP3 files, the padding stays
+        np.testing.assert_allclose((first if order == "whole, cut" else last)[: len(whole)], whole, atol=1e-6)
+
+
+def test_silence_is_no_damage(tmp_path):
+    y = sweep(4.0)
+    y[SR : int(1.7 * SR)] = 0
+    for name, subtype in (("a.caf", "ALAC_16"), ("b.caf", "ALAC_24"), ("a.flac", "PCM_16"), ("a.ogg", "VORBIS")):
+        soundfile.write(tmp_path / name, np.stack([y, np.roll(y, 5000)], axis=1), SR, subtype=subtype)
+        assert not read(tmp_path / name)[2].gaps
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_mp3_without_an_index_is_one_piece_where_the_estimate_ends(tmp_path, mode):
+    path = tmp_path / "a.mp3"
+    y = np.concatenate([np.zeros(3 * SR, np.float32), sweep(4.0)])
+    soundfile.write(path, y, SR, bitrate_mode=mode, compression_level=0.3)
+    whole, _, _ = read(path)
+    content = path.read_bytes()
+    path.write_bytes(content[content.find(content[:2], 4) :])
+    y, _, reader = read(path)
+    delay = 1105  # samples of the encoder and the decoder, which are known from the index alone
+    np.testing.assert_allclose(y[delay : delay + len(whole)], whole[: len(y) - delay], atol=1e-5)
+    assert not reader.gaps
+
+
+def test_an_mp3_file_without_an_index_that_ends_within_a_frame_is_cut(tmp_path):
+    path = tmp_path / "a.mp3"
+    write(path, 3.0)
+    content = path.read_bytes()
+    path.write_bytes(content[content.find(content[:2], 4) : -30])
+    _, notes, reader = read(path)
+    assert notes[0].startswith("cut short: its last frame is incomplete")
+    assert reader.gaps
+
+
 def test_pages_are_found_by_bisection(tmp_path):
     path = tmp_path / "long.ogg"
     with soundfile.SoundFile(path, "w", SR, 1) as file:
