@@ -69,7 +69,7 @@ FULL = 50.0  # level of the loudest band, chosen so that clearly audible modulat
 
 
 def names(sr, *, rates, scales, group, n_mels, fmin, fmax, **_):
-    """Name each ripple by rate, scale, direction and frequency, as ``6Hz_per8_up_500Hz``.
+    """Rate, scale, direction and frequency of each ripple, as ``6Hz_per8_up_500Hz``.
 
     6Hz: levels that rise and fall 6 times a second; per8: peaks that are 8 mel bands apart, such as harmonics; up and
     down: both together, gliding up or down; level: the mean level; 500Hz: the centre of the bands.
