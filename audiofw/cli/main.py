@@ -103,12 +103,14 @@ def _remedy(error: AudiofwError) -> str:
 COMMANDS = {
     "audit": "audiofw.cli.audit",
     "cache": "audiofw.cli.cache",
+    "compare": "audiofw.cli.compare",
     "evaluate": "audiofw.cli.evaluate",
     "export": "audiofw.cli.export",
     "leaderboard": "audiofw.cli.leaderboard",
     "plugins": "audiofw.cli.plugins.command",
     "predict": "audiofw.cli.predict.command",
     "report": "audiofw.cli.report",
+    "rerun": "audiofw.cli.rerun",
     "serve": "audiofw.cli.serve",
     "verify": "audiofw.cli.verify",
 }

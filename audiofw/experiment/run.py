@@ -49,6 +49,7 @@ from audiofw.extraction.extract import Rows, Table, join
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import extract, extract_copies, settled, spill_of, units_of, width_of
+from audiofw.results.clips import save_clips
 from audiofw.results.files import save_results
 from audiofw.results.folder import TEST
 from audiofw.system.progress import counting
@@ -156,7 +157,8 @@ def run(
     result = Result(main_value(metrics), metrics, table.failures, folder, missing=unmeasured(metrics["robustness"]))
     try:
         bad_rows = [Failure(flaw.where, str(flaw.source), flaw.reason) for flaw in dataset.flaws]
-        save_results(folder, config, choices, clips, [*bad_rows, *table.failures], evaluation, metrics)
+        save_clips(folder, dataset.clips, config)
+        save_results(folder, config, choices, clips, [*bad_rows, *table.failures], evaluation, metrics, run_code())
         save_timelines(folder, timelines)
     except DataError as error:  # the scores can still be shown
         return replace(result, missing=[*result.missing, f"results not saved: {error}"])

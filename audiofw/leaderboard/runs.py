@@ -91,7 +91,7 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     """
     folders = list(folders)
     places = dict.fromkeys(place for folder in folders for place in _find(folder))
-    runs = [run for place in places if (run := _read_run(place)) is not None]
+    runs = [run for place in places if (run := read_run(place)) is not None]
     if not runs:
         where = ", ".join(map(str, folders))
         raise DataError(f"{where}: no runs found (no result.json or metrics.json written by audiofw)")
@@ -112,7 +112,8 @@ def _newest(runs: Sequence[Run]) -> list[Run]:
     return sorted(newest.values(), key=lambda run: (run.started, run.folder))
 
 
-def _read_run(folder: Path) -> Run | None:
+def read_run(folder: Path) -> Run | None:
+    """Read the run in a folder; None if there is none."""
     record, metrics = read_json(folder / "result.json"), read_json(folder / "metrics.json")
     if record is not None and record.get("status") not in get_args(Status):
         _pass_over(folder / "result.json", "it was not written by audiofw")

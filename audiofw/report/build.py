@@ -167,7 +167,7 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
     read = partial(read_used_part, config=found.config, most=LONGEST)
     wanted = {clip.name: clip for clips in examples.values() for clip in clips}
     wanted |= {one.name: usable[one.name] for one in (*wrong, *doubtful) if one.name in usable}
-    shown = {one.name: one for one in _show(list(wanted.values()), read, audio, n_jobs)}
+    shown = {one.name: one for one in show_clips(list(wanted.values()), read, audio, n_jobs)}
     listed = most_wrong(facts, MOST_LISTED)
     playable = [usable[one.name] for one in listed[:MOST_HEARD] if one.name in usable] if listed[len(wrong) :] else []
     rows = _probe(facts, list(usable.values()), found.config, counts, n_jobs)
@@ -226,7 +226,7 @@ def _by_class(facts: Facts, clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     return found
 
 
-def _show(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> list[Shown]:
+def show_clips(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> list[Shown]:
     """Decode and compress clips in parallel; those that can no longer be read are left out."""
     made = outcomes(partial(_shown, read=read, audio=audio), clips, n_jobs=n_jobs)
     return [one for one in made if not isinstance(one, Lost)]

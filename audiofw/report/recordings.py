@@ -61,8 +61,8 @@ def find_again(facts: Facts) -> Recordings:
     if "data" not in facts.config:
         return Recordings({}, None, "config.yaml, which says where they are, is missing")
     try:
-        config = read_config(_completed(facts.config))
-        with _inside(facts.cwd):
+        config = read_config(completed(facts.config))
+        with inside(facts.cwd):
             found = find(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
     except AudiofwError as error:
         if find_fault(error):  # rather than that they are gone
@@ -71,7 +71,7 @@ def find_again(facts: Facts) -> Recordings:
     return Recordings({clip.name: clip for clip in found.clips}, config)
 
 
-def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
+def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Complete a config of any version of audiofw: options that it lacks get their defaults."""
     defaults = read_yaml(bundled("conf") / "config.yaml")
     return {field.name: _updated(defaults[field.name], values.get(field.name, ...)) for field in fields(Config)}
@@ -90,7 +90,7 @@ def _no_list(config: Config) -> bool:
 
 
 @contextlib.contextmanager
-def _inside(folder: Path | None) -> Iterator[None]:
+def inside(folder: Path | None) -> Iterator[None]:
     """Change to the folder where the run was started, since its source may be a relative path."""
     here = Path.cwd()
     if folder and folder.is_dir():

@@ -51,6 +51,7 @@ def _environment() -> Any:
         signed=signed,
         clean=clean,
         options=options,
+        option=option,
     )
     return environment
 
@@ -96,6 +97,11 @@ def options(text: str) -> Any:
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
     )
+
+
+def option(value: Any) -> str:
+    """Format the value of an option; "–" where there is none."""
+    return "–" if value is ... else "null" if value is None else clean(value)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -38,6 +38,7 @@ def save_results(
     failures: Sequence[Failure],
     evaluation: Evaluation,
     metrics: Mapping[str, Any],
+    code: str | None = None,
 ) -> None:
     """Write a run's results atomically, ``metrics.json`` last: if it exists, the results are complete.
 
@@ -48,7 +49,7 @@ def save_results(
     """
     config_file, versions_file, predictions_file, failures_file, metrics_file = (folder / name for name in RESULTS)
     write_text(config_file, OmegaConf.to_yaml(config_values(config, choices)))
-    write_json(versions_file, versions(choices))
+    write_json(versions_file, versions(choices, code))
     write_rows(predictions_file, prediction_rows(clips, evaluation, metrics["classes"]))
     write_rows(failures_file, [Failure._fields, *failures])
     write_json(metrics_file, metrics)
@@ -88,10 +89,11 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def versions(choices: Mapping[str, Choice]) -> dict[str, Any]:
-    """List the versions that results depend on: of Python, libraries and plugins."""
+def versions(choices: Mapping[str, Choice], code: str | None = None) -> dict[str, Any]:
+    """List the versions that results depend on: of Python, libraries and plugins, and a digest of audiofw's code."""
     return {
         "audiofw": __version__,
+        "code": code,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": versions_of(FIGURES),

@@ -14,14 +14,15 @@ from audiofw.system.faults import reason, remedy
 from audiofw.system.locks import sole
 
 IMPORTANCE, REPORT, RECORD, TIMELINES = "importance.json", "report.html", "result.json", "timelines.json"
+CLIPS = "clips.csv"  # all clips of the run
 TEST = "test"  # the folder with the results for data.test
 RESULTS = ("config.yaml", "versions.json", "predictions.csv", "failures.csv", "metrics.json")
 """What `audiofw.results.files.save_results` writes, in this order."""
-OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, TIMELINES, FOLDER, TEST})
+OWNED = frozenset({*RESULTS, IMPORTANCE, REPORT, RECORD, TIMELINES, FOLDER, CLIPS, TEST})
 """Everything that a run writes into its folder, besides its log and Hydra's files."""
 EVALUATION = "evaluation.json"
 """What a folder with the results of an evaluation has: it is not that of a run."""
-SAVED = (*RESULTS, REPORT, FOLDER)
+SAVED = (*RESULTS, CLIPS, REPORT, FOLDER)
 """What of it is of use to others."""
 LOCK = ".run.lock"
 HYDRAS = ".hydra"

@@ -7,7 +7,7 @@ import pytest
 
 import audiofw as fw
 from audiofw.errors import DataError
-from audiofw.results.folder import LOCK, OWNED, TIMELINES, claimed
+from audiofw.results.folder import LOCK, OWNED, TEST, TIMELINES, claimed
 from audiofw.results.record import read_record
 
 QUICK = ["feature=mel", "pooling=stats", "model=lda", "audit=false", "n_jobs=1"]
@@ -24,6 +24,7 @@ def test_nothing_of_an_earlier_run_remains(audiofw, sounds, tmp_path, how):
     assert audiofw(source, *QUICK, "hydra.run.dir=run").code == 0
     run = tmp_path / "run"
     (run / TIMELINES).touch()  # of a run with label tables
+    (run / TEST).mkdir()  # of a run with data.test
     assert {item.name for item in run.iterdir()} >= OWNED
     (run / ".metrics.json.0123abcd-1-0123abcd.tmp").touch()  # of a run that was killed
     if how == "command":
@@ -31,7 +32,7 @@ def test_nothing_of_an_earlier_run_remains(audiofw, sounds, tmp_path, how):
     else:
         fw.run([source, *QUICK, *BARE], path=run)
     left = {item.name for item in run.iterdir()} - {".hydra", "audiofw.log"}
-    assert left == OWNED - {"model", "report.html", "importance.json", TIMELINES}
+    assert left == OWNED - {"model", "report.html", "importance.json", TIMELINES, TEST}
     assert (run / ".hydra").exists() == (how == "command")
 
 
