@@ -189,7 +189,7 @@ def _facts(run: Finished, width: int | None) -> dict[str, Any]:
         "operating": dict(zip(run.classes, points_of_classes(run.evaluation), strict=False)),
         "unknown": _reference(run.evaluation),
         "fitted_on": _fitted_on(run),
-        "training": training_digest(run.clips, _content_digest(config)),
+        "training": training_digest(run.clips, content_digest(config)),
     }
 
 
@@ -259,7 +259,7 @@ def _fitted_on(run: Finished) -> dict[str, Any]:
     return {"refit": False, "clips": last.n_train, "description": description}
 
 
-def _content_digest(config: Config) -> Callable[[Path], bytes]:
+def content_digest(config: Config) -> Callable[[Path], bytes]:
     """Hash files, or look their hashes up where the features' cache has them."""
     if not config.cache.enabled:
         return digest_file

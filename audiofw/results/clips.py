@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.cache.store import Cache
+from audiofw.bundle.save import content_digest
 from audiofw.config.options import Config
 from audiofw.data.dataset import Clip
 from audiofw.results.files import write_rows
 from audiofw.results.folder import CLIPS
-from audiofw.system.hashing import digest_file
-from audiofw.system.paths import cache_root
 from audiofw.system.spreadsheet import read_records
 
 MOST_NAMED = 3
@@ -48,18 +47,12 @@ def list_clips(clips: Sequence[Clip], config: Config) -> list[Listed]:
 
 
 def _digests(paths: Iterable[Path], config: Config) -> dict[Path, str]:
-    if not config.cache.enabled:
-        return {path: _digest(path) for path in paths}
-    with Cache(cache_root() / "features", verify=config.cache.verify) as cache:
-        found = {path: cache.files.content(path) for path in paths}
-    return {path: content.digest.hex() if content else "" for path, content in found.items()}
-
-
-def _digest(path: Path) -> str:
-    try:
-        return digest_file(path).hex()
-    except OSError:
-        return ""
+    digest = content_digest(config)
+    found = dict.fromkeys(paths, "")
+    for path in found:
+        with suppress(OSError):
+            found[path] = digest(path).hex()
+    return found
 
 
 def save_clips(folder: Path, clips: Sequence[Clip], config: Config) -> None:
