@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(explain(error), 1)
     except KeyboardInterrupt:
         return _refuse("stopped", 130)
+    finally:
+        if ours:
+            gc.freeze()  # Python would look through everything for garbage once more before the process ends
 
 
 def _check_working_folder() -> None:

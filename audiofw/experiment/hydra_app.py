@@ -35,7 +35,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.contract.schema import Option, make_schema, missing, section_options, show_value
 from audiofw.errors import AudiofwError, ConfigError, DataError, nearest
-from audiofw.experiment.hydra_copies import shallow_copies
+from audiofw.experiment.hydra_copies import known_mode, shallow_copies
 from audiofw.experiment.supervisor import is_supervised, report_folder, session_start
 from audiofw.experiment.tune.part import Pruned, trial_role
 from audiofw.experiment.tune.sweeper import register
@@ -77,6 +77,7 @@ def run_app(words: Sequence[str], job: Callable[[DictConfig], float] | None = No
             _holding_folder(),
             _command_line(["audiofw", *quote_text(words)]),
             shallow_copies(),
+            known_mode(words),
             _without_hydras_lines(),
         ):
             hydra.main(**CONFIG, **for_this_hydra(hydra.main))(job or task)()

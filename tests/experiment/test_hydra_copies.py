@@ -1,16 +1,19 @@
 """Hydra's repository is copied quickly inside our own command, and as ever anywhere else."""
 
 import copy
+import re
 from types import SimpleNamespace
 
 import hydra
 import pytest
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.hydra import Hydra
 from hydra.core.plugins import Plugins
 
 import audiofw as fw
-from audiofw.experiment.hydra_copies import shallow_copies
+from audiofw.experiment.hydra_copies import known_mode, shallow_copies
+from audiofw.system.paths import bundled
 
 
 @pytest.fixture
@@ -80,3 +83,41 @@ def test_a_run_from_python_copies_as_hydra_does(seen, sounds, tmp_path, monkeypa
     monkeypatch.setattr("audiofw.api.run_found", lambda *args: (SimpleNamespace(missing=[]), None))
     fw.run([f"data.source={sounds()}"], path=tmp_path / "run")
     assert set(seen) == {False}
+
+
+@pytest.fixture
+def composed(monkeypatch) -> list[str]:
+    """Hydra's own lookup of its mode, recorded."""
+    asked = []
+    monkeypatch.setattr(Hydra, "get_mode", lambda self, config_name, overrides: asked.append(config_name))
+    return asked
+
+
+def look_up_mode(words: list[str]) -> None:
+    with known_mode(words):
+        Hydra.get_mode(None, "config", words)
+    Hydra.get_mode(None, "afterwards", words)
+
+
+@pytest.mark.parametrize("words", [[], ["seed=1", "-m", "hydra.run.dir=a"], ["hydra.sweep.dir=b", "data.source=hydra"]])
+def test_the_config_is_not_composed_for_a_mode_that_nothing_sets(composed, words):
+    look_up_mode(words)
+    assert composed == ["afterwards"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("hydra.mode=MULTIRUN", "+hydra.mode=RUN", "++hydra.mode=RUN", "hydra/launcher=joblib", "--config-dir=x"),
+        *("-cd", "-cn=other", "--config-name", "hydra.run.dirs=x", "hydra={mode: RUN}", "~hydra.mode", "-cp"),
+    ],
+)
+def test_the_config_is_composed_where_it_may_set_the_mode(composed, word):
+    look_up_mode(["seed=1", word])
+    assert composed == ["config", "afterwards"]
+
+
+def test_no_config_of_ours_sets_the_mode():
+    files = list(bundled("conf").rglob("*.yaml"))
+    assert files
+    assert not [file for file in files if re.search(r"^\s*mode:", file.read_text(), re.MULTILINE)]
