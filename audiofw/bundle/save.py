@@ -42,7 +42,7 @@ from audiofw.evaluation.unknown import fit_novelty, make_reference
 from audiofw.extraction.recording import Unit, row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
-from audiofw.system.hashing import digest_bytes, digest_file, digest_json
+from audiofw.system.hashing import digest_bytes, digest_file, digest_json, digest_list
 from audiofw.system.paths import cache_root
 from audiofw.system.versions import version_of
 
@@ -280,10 +280,12 @@ def training_digest(clips: Sequence[Clip], digest: Callable[[Path], bytes] = dig
     dict
         ``clips``, their number; ``list``, the hash of names and labels; ``content``, of names, labels and files.
     """
-    listed = [[clip.name, clip.label] for clip in clips]
-    files = {path: digest(path).hex() for path in {clip.path for clip in clips}}  # once for all its stretches
-    content = [[*line, files[clip.path]] for line, clip in zip(listed, clips, strict=True)]
-    return {"clips": len(clips), "list": digest_json(listed), "content": digest_json(content)}
+    files = {path: digest(path) for path in {clip.path for clip in clips}}  # once for all its stretches
+    return {
+        "clips": len(clips),
+        "list": digest_list([clip.name, clip.label] for clip in clips),
+        "content": digest_list([clip.name, clip.label, files[clip.path].hex()] for clip in clips),
+    }
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ def digest_bytes(data: bytes, key: bytes = b"") -> str:
 def digest_json(facts: Any) -> str:
     """Hash a JSON-serialisable value to 32 hexadecimal digits, independent of the order of keys."""
     return digest_bytes(json.dumps(facts, sort_keys=True).encode())
+
+
+def digest_list(items: Iterable[Any]) -> str:
+    """Hash a list as `digest_json` does, but item by item, without its whole text in memory."""
+    digest, separator = hashlib.blake2b(digest_size=SIZE), "["
+    for item in items:
+        digest.update((separator + json.dumps(item, sort_keys=True)).encode())
+        separator = ", "
+    digest.update(b"[]" if separator == "[" else b"]")
+    return digest.hexdigest()
 
 
 def digest_stream(stream: FileIO) -> bytes:

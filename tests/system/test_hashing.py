@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiofw.system import hashing
-from audiofw.system.hashing import checksum, digest_bytes, digest_file, digest_json
+from audiofw.system.hashing import checksum, digest_bytes, digest_file, digest_json, digest_list
 
 
 def test_a_digest_is_the_checksum_in_hexadecimal_digits():
@@ -38,3 +38,8 @@ def test_no_other_module_chooses_an_algorithm():
     package = Path(hashing.__file__).parents[1]
     users = [file.name for file in package.rglob("*.py") if "blake2b" in file.read_text(encoding="utf-8")]
     assert users == ["hashing.py"]
+
+
+@pytest.mark.parametrize("items", [[], [1], [["a", "é", None], {"b": 1, "a": [2.5]}, "]"]])
+def test_a_list_is_hashed_item_by_item_as_it_is_as_a_whole(items):
+    assert digest_list(iter(items)) == digest_json(items)
