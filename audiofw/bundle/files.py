@@ -16,6 +16,7 @@ from audiofw.errors import DataError
 from audiofw.system.hashing import digest_bytes, digest_json
 
 FACTS = "bundle.json"
+CARD = "model_card.md"
 FOLDER = "model"  # in a run's folder
 GIVE = f"give a run's folder, its {FOLDER}/ folder, or a zip of either"
 PLAIN_NAME = re.compile(r"(?:golden/)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -48,6 +49,7 @@ def read_bundle(where: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """
     place = _located(where)
     files = _from_folder(place) if place.is_dir() else _from_zip(place)
+    files.pop(CARD, None)  # people may edit it
     facts = _read_facts(files.pop(FACTS, None), place)
     _check_digests(files, facts["files"], place)
     return facts, files

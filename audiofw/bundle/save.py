@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from audiofw.audit.probe import Probe
-from audiofw.bundle.files import FACTS, FOLDER
+from audiofw.bundle.card import make_card
+from audiofw.bundle.files import CARD, FACTS, FOLDER
+from audiofw.bundle.finished import Finished
 from audiofw.bundle.golden import make_golden
 from audiofw.bundle.known import make_known
 from audiofw.bundle.load import FORMAT, KINDS, MODEL, load_estimator
@@ -39,7 +40,7 @@ from audiofw.evaluation.fit import fit_clips
 from audiofw.evaluation.foreign import known_clips
 from audiofw.evaluation.operating import points_of_classes
 from audiofw.evaluation.unknown import fit_novelty, make_reference
-from audiofw.extraction.recording import Unit, row_code
+from audiofw.extraction.recording import row_code
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import explain
 from audiofw.system.hashing import digest_bytes, digest_file, digest_json, digest_list
@@ -48,21 +49,6 @@ from audiofw.system.versions import version_of
 
 READING = ("pattern", "separator", "columns", "recorder", "unit", "widen", "annotated", "background", "unlabelled")
 """The options of ``data`` by which labels are read."""
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """Everything that is known at the end of a run."""
-
-    config: Config
-    choices: Mapping[str, Choice]
-    clips: Sequence[Clip]
-    classes: Sequence[str]
-    unit: Unit
-    evaluation: Evaluation
-    metrics: Mapping[str, Any]
-    timeline: Mapping[str, Any] | None = None  #: how timelines are made by default
-    probes: Sequence[Probe | None] = ()  #: of each clip, if they were measured
 
 
 def leave_bundle(folder: Path, run: Finished, make_model: Callable[[], Any]) -> list[str]:
@@ -110,7 +96,11 @@ def make_bundle(run: Finished, make_model: Callable[[], Any]) -> dict[str, bytes
     facts = {**_facts(run, width), **_labels(model), "versions": versions_for(_modules(saved))}
     facts["files"] = {name: digest_bytes(data) for name, data in files.items()}
     facts["digest"] = digest_json(facts)
-    return {**files, FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()}
+    return {
+        **files,
+        CARD: make_card(run).encode(),
+        FACTS: (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode(),
+    }
 
 
 def _origins(choices: Mapping[str, Choice]) -> list[Origin]:

@@ -16,7 +16,8 @@ import numpy as np
 from audiofw.audit.findings import Finding, refuse
 from audiofw.audit.probe import Probe
 from audiofw.audit.run import find_leaks, finding_record, measure_effects, probe_all
-from audiofw.bundle.save import Finished, leave_bundle
+from audiofw.bundle.finished import Finished
+from audiofw.bundle.save import leave_bundle
 from audiofw.config.options import Config
 from audiofw.contract.combined import Combined
 from audiofw.contract.plugin import Choice

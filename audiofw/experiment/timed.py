@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.save import Finished
+from audiofw.bundle.finished import Finished
 from audiofw.config.options import Config, main_score
 from audiofw.data.dataset import Clip, Dataset
 from audiofw.data.splits import Fold

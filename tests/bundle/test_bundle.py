@@ -69,7 +69,7 @@ def test_the_bundle_says_what_it_is(run):
     assert facts["training"]["clips"] == 36
     assert facts["versions"].keys() >= {"numpy", "scikit-learn", "lightgbm", "soxr", "libsndfile", "skops"}
     listed = {path.relative_to(run / "model").as_posix() for path in (run / "model").rglob("*") if path.is_file()}
-    assert listed == {*facts["files"], "bundle.json"}
+    assert listed == {*facts["files"], "bundle.json", "model_card.md"}
     assert str(run.parent) not in (run / "model/bundle.json").read_text()
 
 
