@@ -55,6 +55,23 @@ class RunResult:
 
     path: Path
 
+    def __repr__(self) -> str:
+        from audiofw.report.notebook import run_line
+
+        return run_line(self.path, self._metrics_if_any())
+
+    def _repr_html_(self) -> str:
+        """Draw the results in a notebook."""
+        from audiofw.report.notebook import run_card
+
+        return run_card(self.path, self._metrics_if_any())
+
+    def _metrics_if_any(self) -> Mapping[str, Any] | None:
+        try:
+            return self.metrics
+        except (OSError, ValueError):
+            return None
+
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """Contents of ``metrics.json``: scores with intervals, baseline, classes, audit."""

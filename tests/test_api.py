@@ -38,7 +38,10 @@ def test_a_run_gives_what_its_folder_holds(quick, tmp_path, monkeypatch, capsys)
     assert row["group"] is None
     assert row["p(low)"] + row["p(mid)"] + row["p(high)"] == pytest.approx(1, abs=1e-5)
     assert result.model.classes_.tolist() == ["high", "low", "mid"]
-    assert repr(result.model) == "Model(XGBClassifier on mfcc; classes: high, low, mid)"
+    assert repr(result.model).startswith("Model(xgboost on mfcc, 3 classes: high, low, mid, accuracy ")
+    assert repr(result).startswith(f"RunResult({result.path}: accuracy ")
+    assert repr(result).endswith(", 3 classes: high, low, mid)")
+    assert "\n" not in repr(result) + repr(result.model)
     assert capsys.readouterr().out == ""
 
 
@@ -66,7 +69,7 @@ def test_a_file_that_cannot_be_used_is_named(quick, folder, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"x")
     with pytest.raises(fw.DataError, match=r"bad\.wav: not audio"):
         model.predict([folder / "low/0.wav", tmp_path / "bad.wav"])
-    with pytest.raises(fw.DataError, match="no files"):
+    with pytest.raises(fw.DataError, match="no recordings"):
         model.predict([])
     with pytest.raises(fw.DataError, match=r"bad\.wav: not audio"):
         fw.features([tmp_path / "bad.wav"])
@@ -104,6 +107,7 @@ def test_the_names_for_users_are_these():
         "DataError",
         "PluginError",
         "__version__",
+        "evaluate",
         "feature_names",
         "features",
         "hookimpl",

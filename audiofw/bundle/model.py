@@ -16,6 +16,7 @@ import numpy as np
 
 from audiofw.bundle.labelling import Labeller, Way, check_times, choose_way, labelled_whole
 from audiofw.bundle.live import Answer, listen
+from audiofw.bundle.notebook import model_card, model_line
 from audiofw.bundle.operating import thresholds_for
 from audiofw.bundle.prediction import UNKNOWN, Prediction
 from audiofw.bundle.timeline import Segment
@@ -59,8 +60,11 @@ class Model:
     novelty: Any = None  #: measures how far recordings are from the training clips; None if the run has not learnt it
 
     def __repr__(self) -> str:
-        classes = ", ".join(map(str, self.classes_))
-        return f"Model({type(self.classifier).__name__} on {self.unit.feature.name}; classes: {classes})"
+        return model_line(self.facts, self.classifier, self.unit.feature.name, self.classes_.tolist())
+
+    def _repr_html_(self) -> str:
+        """Draw the model in a notebook."""
+        return model_card(self.facts, self.classifier, self.unit.feature.name, self.classes_.tolist())
 
     @property
     def thresholds(self) -> np.ndarray | None:
