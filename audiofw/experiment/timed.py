@@ -93,7 +93,7 @@ def make_timelines(
     parts = parts_of(recordings, clips, folds)
     if config.timeline.tune:
         tuned = tune_timelines(run, unit, parts, clips, make_model)
-        return Timed(run, tuned.timelines, tuned.way, tuned)
+        return Timed(run, tuned.timelines, tuned.whole[0] if tuned.whole else None, tuned)
     way = untuned(run) if config.data.unit == "windows" else None
     return Timed(run, score_timelines(run, unit, parts, evaluation), way, None)
 
@@ -163,7 +163,7 @@ def prepared(finished: Finished, timed: Timed | None) -> Finished:
         "background": timed.run.background,
         "exclusive": timed.run.exclusive,
     }
-    if timed.tuned is None:
+    if timed.tuned is None or timed.tuned.whole is None:
         return replace(finished, timeline=timeline)
     config, unit = finished.config, finished.unit
     audio, windows = replace(config.audio, duration=way.window), replace(config.windows, hop=None)
@@ -171,6 +171,6 @@ def prepared(finished: Finished, timed: Timed | None) -> Finished:
         finished,
         config=replace(config, audio=audio, windows=windows),
         unit=replace(unit, segments=replace(unit.segments, duration=way.window, hop=None)),
-        evaluation=replace(finished.evaluation, sample=timed.tuned.sample),
+        evaluation=replace(finished.evaluation, sample=timed.tuned.whole[1]),
         timeline=timeline,
     )

@@ -70,8 +70,8 @@ class Tuned(NamedTuple):
     """What was chosen."""
 
     timelines: Timelines | None
-    way: Way  #: on all recordings, for the bundle
-    sample: Sample  #: all windows of that length, to train the bundle's model on
+    whole: tuple[Way, Sample] | None
+    """What all recordings together choose, and their windows, for the bundle; None if none is saved."""
 
 
 def tune_timelines(
@@ -97,14 +97,15 @@ def tune_timelines(
     """
     groups = {clip.recording: clip.group or clip.recording for clip in clips}
     every = Part(list(range(len(run.recordings))), [])
-    best: list[Choice | None] = [None] * (len(parts) + 1)
+    chosen_for = [*parts, every] if run.config.bundle.enabled else [*parts]
+    best: list[Choice | None] = [None] * len(chosen_for)
     sample: Sample | None = None
     windows = windows_to_try(run)
     with counting("tune timelines", len(windows) * len(best)) as advance:
         for window in windows:
             run, unit = _with_window(run, unit, window)
             tables = read_tables(run, unit, window)
-            for number, part in enumerate([*parts, every]):
+            for number, part in enumerate(chosen_for):
                 way, value = _choose(run, window, tables, part.train, groups, make_model)
                 known = best[number]
                 if known is None or value > known.value:
@@ -113,11 +114,11 @@ def tune_timelines(
                     best[number] = Choice(value, way, _tracks(run, tables, part.test, way, model))
                     sample = train if part is every else sample
                 advance()
-    *folds, whole = [choice for choice in best if choice is not None]
-    assert sample is not None
+    folds = [choice for choice in best[: len(parts)] if choice is not None]
+    whole = best[-1] if sample is not None else None
     heard = [Heard(track, one.way.rule, i) for i, one in enumerate(folds, 1) for track in one.tracks]
     timelines = summed_up(run, heard, [one.way for one in folds], tuned=True) if heard else None
-    return Tuned(timelines, whole.way, sample)
+    return Tuned(timelines, None if whole is None or sample is None else (whole.way, sample))
 
 
 def _with_window(run: Listening, unit: Unit, window: float) -> tuple[Listening, Unit]:
