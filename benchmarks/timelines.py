@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--snr", type=float, default=10.0, help="in dB")
     parser.add_argument("--windows", type=float, nargs="*", default=[], help="seconds to choose among")
     parser.add_argument("overrides", nargs="*", help="of audiofw, after --")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     scenes = [sys.executable, str(Path(__file__).with_name("scenes.py")), str(args.archive), str(args.folder)]
     subprocess.run([*scenes, "--snr", str(args.snr), "--classes", *args.classes], check=True)
     data = [f"data.source={args.folder / 'sounds'}", f"data.annotations={args.folder / 'raven'}", "split=predefined"]
