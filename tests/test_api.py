@@ -39,7 +39,7 @@ def test_a_run_gives_what_its_folder_holds(quick, tmp_path, monkeypatch, capsys)
     assert row["p(low)"] + row["p(mid)"] + row["p(high)"] == pytest.approx(1, abs=1e-5)
     assert result.model.classes_.tolist() == ["high", "low", "mid"]
     assert repr(result.model).startswith("Model(xgboost on mfcc, 3 classes: high, low, mid, accuracy ")
-    assert repr(result).startswith(f"RunResult({result.path}: accuracy ")
+    assert repr(result).startswith(f"RunResult({result.path}: xgboost on mfcc + stats, accuracy ")
     assert repr(result).endswith(", 3 classes: high, low, mid)")
     assert "\n" not in repr(result) + repr(result.model)
     assert capsys.readouterr().out == ""

@@ -13,7 +13,7 @@ STYLE = (
     "border:1px solid currentColor;border-radius:6px;padding:.6em .9em;display:inline-block;max-width:60em;"
     "font-family:system-ui,sans-serif;line-height:1.45"
 )
-HEAD = "text-align:left;padding:.1em 1em .1em 0;font-weight:600;vertical-align:top"
+HEAD = "text-align:left;white-space:nowrap;padding:.1em 1em .1em 0;font-weight:600;vertical-align:top"
 
 
 def card(title: str, rows: Iterable[tuple[str, str]], below: str = "") -> str:

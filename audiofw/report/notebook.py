@@ -13,6 +13,7 @@ from audiofw.results.advice import advise_on_metrics
 from audiofw.results.console import score_names
 from audiofw.results.folder import REPORT
 from audiofw.system.paths import from_here
+from audiofw.system.reading import read_yaml
 
 MOST_ADVICE = 3
 
@@ -23,7 +24,18 @@ def run_line(folder: Path, metrics: Mapping[str, Any] | None) -> str:
         return f"RunResult({printable(str(folder))}: no results)"
     tested = f"{metrics['n_tested']} of {metrics['n_clips']} clips tested"
     score = _main_score(metrics)
-    return printable(f"RunResult({folder}: {score}, {tested}, {list_classes(metrics['classes'])})")
+    made = f"{of}, " if (of := _made_of(folder)) else ""
+    return printable(f"RunResult({folder}: {made}{score}, {tested}, {list_classes(metrics['classes'])})")
+
+
+def _made_of(folder: Path) -> str:
+    """Name the run's model, feature and pooling by its ``config.yaml``."""
+    try:
+        config = read_yaml(folder / "config.yaml")
+        model, feature, pooling = (config[kind]["name"] for kind in ("model", "feature", "pooling"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f"{model} on {feature} + {pooling}"
 
 
 def _main_score(metrics: Mapping[str, Any]) -> str:
@@ -39,6 +51,7 @@ def run_card(folder: Path, metrics: Mapping[str, Any] | None) -> str:
     baseline = metrics["baseline"].get(metrics["score"])
     folds = f", {metrics['n_folds']} folds" if metrics["n_folds"] > 1 else ""
     rows = [
+        ("run", _made_of(folder)),
         ("baseline", "" if baseline is None else f"{baseline:.3f}"),
         ("classes", list_classes(metrics["classes"], most=20)),
         ("tested", f"{metrics['n_tested']} of {metrics['n_clips']} clips{folds}"),

@@ -8,7 +8,7 @@ from sklearn.metrics import precision_score, recall_score
 
 from audiofw.bundle.operating import thresholds_for
 from audiofw.errors import ConfigError
-from audiofw.evaluation.operating import LEAST_DETECTIONS, choose_point, measure, operating_points
+from audiofw.evaluation.operating import LEAST_DETECTIONS, MOST_POINTS, choose_point, measure, operating_points
 
 CLIPS = st.lists(st.tuples(st.booleans(), st.integers(0, 12).map(lambda n: n / 12)), min_size=1, max_size=60)
 
@@ -48,7 +48,7 @@ def test_points_of_many_clips_stay_few_and_meet_the_goal():
     has = rng.random(20_000) < 0.3
     shares = np.clip(0.5 * has + rng.normal(0.25, 0.2, has.size), 0, 1)
     points = operating_points(has, shares)
-    assert len(points) <= 200
+    assert len(points) <= MOST_POINTS
     point = choose_point(points, "precision", 0.9)
     assert point is not None
     assert 0.9 <= point.precision < 0.92
@@ -59,7 +59,7 @@ def test_what_is_measured_on_other_folds_is_lower_than_what_was_chosen():
     measured = []
     for _ in range(40):
         has, shares = rng.random(60) < 0.5, rng.random(60)  # nothing to learn
-        measured.append(measure(has, shares, np.arange(60) % 5, "precision", 0.7))
+        measured.append(measure(has, shares, np.arange(60) % 5, {"precision": 0.7})["precision"])
     known = [share for share in measured if share is not None]
     assert np.mean(known) < 0.6
 
@@ -67,7 +67,7 @@ def test_what_is_measured_on_other_folds_is_lower_than_what_was_chosen():
 def test_a_class_without_clips_or_detections_has_no_point():
     assert operating_points(np.zeros(10, bool), np.linspace(0, 1, 10)) == []
     assert operating_points(np.ones(4, bool), np.ones(4)) == []
-    assert measure(np.zeros(4, bool), np.ones(4), np.arange(4), "recall", 0.9) is None
+    assert measure(np.zeros(4, bool), np.ones(4), np.arange(4), {"recall": 0.9}) == {"recall": None}
 
 
 FACTS = {"cat": [[0.7, 0.95, 0.5, 10], [0.4, 0.8, 0.9, 20]], "dog": [[0.6, 0.7, 0.8, 20]], "owl": []}

@@ -47,7 +47,11 @@ def test_a_run_shows_its_scores_and_where_it_is(run):
     assert "36 of 36 clips, 5 folds" in text
     assert "3 classes: high, low, mid" in text
     assert str(run) in text
-    assert re.fullmatch(r"RunResult\(.*: accuracy .*, 36 of 36 clips tested, 3 classes: high, low, mid\)", repr(result))
+    assert "lda on mfcc + stats" in text
+    assert re.fullmatch(
+        r"RunResult\(.*: lda on mfcc \+ stats, accuracy .*, 36 of 36 clips tested, 3 classes: high, low, mid\)",
+        repr(result),
+    )
 
 
 def test_a_run_without_results_says_so(tmp_path):
