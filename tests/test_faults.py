@@ -61,6 +61,7 @@ def attempt(audiofw, tmp_path, monkeypatch) -> Callable[..., Attempt]:
             monkeypatch.chdir(root / "work")
             monkeypatch.setenv("AUDIOFW_CACHE", str(root / "cache"))
             monkeypatch.setattr(tempfile, "tempdir", str(root / "tmp"))
+            monkeypatch.setattr("sys.dont_write_bytecode", True)  # what is known of sources is in the cache, too
             sourcecode._index.cache_clear()
             sourcecode._index(root / "cache" / sourcecode.INDEX).look_up(b"new = 1")  # there is something to store
             logging.getLogger().handlers.clear()

@@ -224,7 +224,10 @@ def _clipped_share(y: np.ndarray) -> float:
     peak = level.max(initial=0.0)
     if peak < QUIET_PEAK:
         return 0.0
-    top = np.concatenate([[False, False], level >= peak - CEILING, [False, False]])
+    at_peak = level >= peak - CEILING
+    if peak <= 1 and np.count_nonzero(at_peak) < 3:
+        return 0.0
+    top = np.concatenate([[False, False], at_peak, [False, False]])
     middle = top[1:-1] & top[:-2] & top[2:]  # with a neighbour on each side
     flat = middle[1:-1] | middle[:-2] | middle[2:]
     return float(np.mean(flat | (level > 1)))

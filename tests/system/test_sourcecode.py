@@ -203,7 +203,8 @@ def test_modules_that_import_each_other_end(write, package):
 
 @pytest.fixture
 def another_process(monkeypatch):
-    """Forget what this process knows; and refuse to parse, if so told."""
+    """Forget what this process knows; and refuse to parse, if so told. What is remembered is in the cache."""
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
 
     def begin(*, parse: bool = True) -> None:
         for remembered in (sourcecode._index, sourcecode._read_once, sourcecode._modules, sourcecode._handed_on):
@@ -224,6 +225,16 @@ def test_an_unchanged_file_is_parsed_once_for_all_processes(write, package, anot
     write("mine.py", "from audiofw.far import deep; x = 1")
     with pytest.raises(TypeError):
         digest_code([file], package=package)
+
+
+def test_what_is_remembered_lies_beside_our_compiled_modules_where_python_writes_these(tmp_path, monkeypatch):
+    monkeypatch.setattr(sourcecode, "PACKAGE", tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    assert sourcecode._index_file() == cache_root() / sourcecode.INDEX
+    (tmp_path / "__pycache__").mkdir()
+    assert sourcecode._index_file() == tmp_path / "__pycache__" / sourcecode.INDEX
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    assert sourcecode._index_file() == cache_root() / sourcecode.INDEX
 
 
 def test_nothing_is_kept_unasked(write):
