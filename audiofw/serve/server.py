@@ -115,7 +115,7 @@ def make_app(
     except ImportError as error:
         raise ConfigError('audiofw serve needs Gradio: pip install "audiofw[serve]"') from error
     app = mount_page(make_endpoint(service, folder), service)
-    app.add_middleware(Uploads, seconds=service.limits.patience)
+    app.add_middleware(Uploads, seconds=service.limits.patience, folder=folder)
     names = {host} if is_loopback(host) else {host, *names_of_this_machine()}
     app.add_middleware(SameSite, names=names, public=public)
     if log_access:

@@ -6,16 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 AT_ONCE = 16  # uploads that are received or answered; others wait, and what they send is not read
+MOST_KEPT = 2**30  # bytes of uploads on the disk, those that the page can still play among them
 
 
 class Uploads:
-    """Admits a few requests with a body at a time, and answers those whose body comes too slowly.
+    """Admits a few requests with a body at a time, and answers those whose body comes too slowly or has no room.
 
     Parameters
     ----------
@@ -23,14 +25,21 @@ class Uploads:
     seconds : float
         The longest wait for admission, and the longest time that a client may take to send a body.
     at_once : int
+    folder : Path, optional
+        Where uploads are kept.
     clock : callable
         Seconds, as `time.monotonic` gives them.
     """
 
     def __init__(
-        self, app: Any, seconds: float, at_once: int = AT_ONCE, clock: Callable[[], float] = time.monotonic
+        self,
+        app: Any,
+        seconds: float,
+        at_once: int = AT_ONCE,
+        folder: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app, self._seconds, self._clock = app, seconds, clock
+        self._app, self._seconds, self._folder, self._clock = app, seconds, folder, clock
         self._admitted = asyncio.Semaphore(at_once)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -44,11 +53,23 @@ class Uploads:
             await _refuse(scope, receive, send, 503, "too many uploads at once; try again later")
             return
         try:
+            if self._folder and size_of(self._folder) > MOST_KEPT:
+                await _refuse(scope, receive, send, 507, "too many uploads are kept; try again in some minutes")
+                return
             upload = _Upload(scope, receive, send, self._seconds, self._clock)
             with suppress(ClientDisconnect):  # which Gradio lets pass, and uvicorn would log as a bug
                 await self._app(scope, upload.receive, upload.send)
         finally:
             self._admitted.release()
+
+
+def size_of(folder: Path) -> int:
+    """Add up the sizes of a folder's files, which may be deleted meanwhile."""
+    size = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += file.stat().st_size
+    return size
 
 
 class _Upload:

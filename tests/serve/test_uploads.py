@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from gates import PATIENCE
 
 pytest.importorskip("uvicorn", reason='needs pip install "audiofw[serve]"')
 
 from starlette.requests import ClientDisconnect, Request
 from uvicorn.config import Config
-from uvicorn.server import ServerState
+from uvicorn.server import Server, ServerState
 
 from audiofw.serve.access import AccessLog, opened_log
 from audiofw.serve.protocol import HEAD, READING, ImpatientProtocol
@@ -149,6 +152,45 @@ def test_requests_without_a_body_do_not_wait():
     client = Client(b"")
     asyncio.run(Uploads(answer_all, seconds=60, at_once=0)({**POST, "method": "GET"}, client.receive, client.send))
     assert client.statuses == [200]
+
+
+def test_uploads_do_not_fill_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/sound.wav").write_bytes(bytes(5000))
+    for most, status in ((4000, 507), (100_000, 200)):
+        monkeypatch.setattr("audiofw.serve.uploads.MOST_KEPT", most)
+        client = Client(b"a")
+        asyncio.run(Uploads(answer_all, seconds=60, folder=tmp_path)(POST, client.receive, client.send))
+        assert client.statuses == [status]
+
+
+@pytest.fixture
+def address():
+    """Serve with limits of time that end at once, on a free local port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        app = Uploads(answer_all, seconds=0.001)
+        config = Config(app, http=ImpatientProtocol, ws="none", lifespan="off", log_config=None)
+        server = Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield listening.getsockname()
+        server.should_exit = True
+        thread.join(PATIENCE)
+
+
+def sent(address, data: bytes) -> bytes:
+    """Send this and no more; all that comes until the server closes the connection."""
+    with socket.create_connection(address, timeout=PATIENCE) as client, client.makefile("rb") as stream:
+        client.sendall(data)
+        return stream.read()
+
+
+def test_a_real_client_that_stalls_is_closed(address, monkeypatch):
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    assert sent(address, head + b"half").startswith(b"HTTP/1.1 408 ")
+    monkeypatch.setattr("audiofw.serve.protocol.HEAD", 0.0)
+    with suppress(ConnectionResetError):
+        assert sent(address, head[:9]) == b""
 
 
 # --- connections ------------------------------------------------------------------------------------------
