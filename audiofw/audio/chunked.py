@@ -20,6 +20,12 @@ NAME = re.compile(rb"[ -~]{4}")
 _PLAIN_AIFF = frozenset(b"NONE|sowt|twos|fl32|FL32|fl64|FL64|ulaw|ULAW|alaw|ALAW".split(b"|")) | {b""}
 """AIFF's codecs with a fixed number of bytes per sample; none is named in files older than AIFF-C."""
 
+_AIFF_BLOCKS = {b"ima4": 34, b"GSM ": 33}
+"""Bytes of a block of one channel."""
+_GSM, _MPEG = 0x31, 0x55
+_IN_BLOCKS = frozenset({0x02, 0x11, _GSM, 0x38})
+"""WAV's codecs whose samples are decoded in blocks: Microsoft's and IMA's ADPCM, GSM, and NMS ADPCM."""
+
 
 class Chunk(NamedTuple):
     name: bytes
@@ -50,21 +56,28 @@ def padded(at: int, form: str) -> int:
 
 def riff(file: BinaryIO, head: bytes, size: int) -> Layout | None:
     order = ">" if head.startswith(b"RIFX") else "<"
-    form, wide, frames, packed = f"{order}4sI", 0, None, False
+    form, wide, tag, unit, frames = f"{order}4sI", 0, 0, 1, None
     for chunk in chunks(file, 12, size, form):
         if chunk.name == b"ds64":
             wide = chunk.at
         if chunk.name == b"fmt ":
+            tag, unit = _codec(file, chunk.at, order)
+        if chunk.name == b"fact" and tag == _MPEG:
             file.seek(chunk.at)
-            packed = file.read(2) in (b"\x55\0", b"\0\x55")  # MPEG layer III
-        if chunk.name == b"fact" and packed:
-            file.seek(chunk.at)
-            (frames,) = struct.unpack(f"{order}I", file.read(4))
+            frames = struct.unpack(f"{order}I", file.read(4))[0] or None
         if chunk.name == b"data":
             if wide:
                 return _rf64(file, chunk.at, wide)
-            return Layout(chunk.at, chunk.size, _patcher(chunk.at - 4, f"{order}I"), form, frames=frames or None)
+            size_at = _patcher(chunk.at - 4, f"{order}I")
+            return Layout(chunk.at, chunk.size, size_at, form, frames=frames, unit=unit, to_even=tag == _GSM)
     return None
+
+
+def _codec(file: BinaryIO, at: int, order: str) -> tuple[int, int]:
+    """Read the codec's number, and the bytes of a block for codecs with blocks of many samples."""
+    file.seek(at)
+    tag, _, _, _, block = struct.unpack(f"{order}HHIIH", file.read(14))
+    return tag, max(block, 1) if tag in _IN_BLOCKS else 1
 
 
 def _rf64(file: BinaryIO, start: int, wide: int) -> Layout:
@@ -74,15 +87,20 @@ def _rf64(file: BinaryIO, start: int, wide: int) -> Layout:
 
 
 def w64(file: BinaryIO, head: bytes, size: int) -> Layout | None:
-    found = next((chunk for chunk in chunks(file, 40, size, W64) if chunk.name.startswith(b"data")), None)
-    if found is None:
-        return None
-    at = found.at - 8
+    unit = 1
+    for chunk in chunks(file, 40, size, W64):
+        if chunk.name.startswith(b"fmt "):
+            _, unit = _codec(file, chunk.at, "<")
+        if chunk.name.startswith(b"data"):
+            return _w64(chunk, unit)
+    return None
 
+
+def _w64(sound: Chunk, unit: int) -> Layout:
     def patches(held: int, stop: int) -> Patches:
-        return [(16, struct.pack("<Q", stop)), (at, struct.pack("<Q", held + 24))]
+        return [(16, struct.pack("<Q", stop)), (sound.at - 8, struct.pack("<Q", held + 24))]
 
-    return Layout(found.at, found.size, patches, W64, unknown=LONG)
+    return Layout(sound.at, sound.size, patches, W64, unknown=LONG, unit=unit)
 
 
 def aiff(file: BinaryIO, head: bytes, size: int) -> Layout | None:
@@ -106,9 +124,10 @@ def _aiff(file: BinaryIO, common: Chunk, sound: Chunk) -> Layout:
         count = _count_aiff(channels, bits, codec, held)
         return [*made, (common.at + 2, struct.pack(">I", count))] if count else made
 
+    unit = _AIFF_BLOCKS.get(codec, 1) * max(channels, 1)
     declared = sound.size if sound.size >= UNKNOWN else max(sound.size - 8, 0)
     stated = frames if codec.startswith(b"DWV") else None
-    return Layout(sound.at + 8, declared, patches, IFF, frames=stated)
+    return Layout(sound.at + 8, declared, patches, IFF, frames=stated, unit=unit)
 
 
 def _count_aiff(channels: int, bits: int, codec: bytes, held: int) -> int | None:
@@ -118,7 +137,7 @@ def _count_aiff(channels: int, bits: int, codec: bytes, held: int) -> int | None
     if codec in _PLAIN_AIFF:
         width = 1 if codec.lower() in (b"ulaw", b"alaw") else (bits + 7) // 8
         return held // (channels * width) if width else None
-    block = {b"ima4": 34, b"GSM ": 33}.get(codec)
+    block = _AIFF_BLOCKS.get(codec)
     return held // (block * channels) * (160 if codec == b"GSM " else 1) if block else None
 
 

@@ -30,6 +30,7 @@ class Header(NamedTuple):
     held: int  #: bytes of samples in the file
     patches: Patches  #: corrections of the lengths in the header
     begin: int  #: offset of the file among appended ones
+    used: int  #: offset of the end of what is decoded
     stop: int  #: offset of its end
     size: int  #: of all appended files together
     following: bool  #: whether another file follows
@@ -55,16 +56,16 @@ class Header(NamedTuple):
     @property
     def is_plain(self) -> bool:
         """Whether the file can be given to the decoder as it is."""
-        return not self.is_wrong and (self.begin, self.stop) == (0, self.size)
+        return not self.is_wrong and (self.begin, self.used) == (0, self.size)
 
     def pieces(self) -> list[Piece]:
         """The file with corrected lengths, as pieces for `audiofw.audio.spliced`."""
         pieces: list[Piece] = []
         at = self.begin
-        for offset, content in sorted(self.patches) if self.is_wrong else ():
+        for offset, content in sorted(self.patches):
             pieces += [(at, self.begin + offset), content]
             at = self.begin + offset + len(content)
-        return [*pieces, (at, self.stop), self.ending if self.is_wrong else b""]
+        return [*pieces, (at, self.used), self.ending if self.is_wrong else b""]
 
 
 def read_header(path: Path, begin: int = 0) -> Header | None:
@@ -122,17 +123,23 @@ def _measured(
         tail = find_tail(file, end, declared, size, layout.form, mark)
     if tail and declared is not None:
         stop, held = tail.stop, declared
+        used = stop
     else:
         stop = _next_file(file, start, size, searched)
         held = (stop - start - _ending(file, stop - len(layout.ending), layout.ending)) // layout.unit * layout.unit
+        used = start + held if layout.unit > 1 else stop
+    added = held % 2 if layout.to_even else 0
+    if added:
+        used = start + held
     if declared is not None and declared != held and not 0 <= declared < layout.unknown:
         declared = None
     return Header(
         declared,
         held,
-        layout.patches(held, stop),
+        layout.patches(held + added, stop) if added or held != declared else [],
         begin,
-        begin + (start + held if layout.unit > 1 else stop),
+        begin + used,
+        begin + stop,
         begin + size,
         tail.following if tail else stop < size,
         bool(tail and tail.unsure),

@@ -34,6 +34,7 @@ class Layout(NamedTuple):
     frames: int | None = None  #: sample frames, for codecs for which they cannot be computed from the bytes
     unit: int = 1  #: bytes that only decode together
     ending: bytes = b""  #: what must follow the samples
+    to_even: bool = False  #: whether libsndfile makes up a block where an odd length is stated
 
 
 Read = Callable[[BinaryIO, bytes, int], Layout | None]

@@ -96,8 +96,12 @@ def is_cut(path: Path) -> bool:
     """Whether the file ends within a frame."""
     with mapped(path) as content:
         index = walk(content)
-        last = index.starts[-1] if index else 0
-        return index is not None and last + (_frame_size(content, last) or 0) > len(content)
+        return index is not None and _ends_within_frame(content, index)
+
+
+def _ends_within_frame(content: Content, index: Index) -> bool:
+    last = index.starts[-1]
+    return last + (_frame_size(content, last) or 0) > len(content)
 
 
 def counted_right(content: Content, index: Index) -> tuple[list[Piece], int] | None:
@@ -151,7 +155,7 @@ def find_parts(content: Content, index: Index, length: int | None) -> list[Part]
     runs = list(zip([0, *index.breaks], ends, strict=True))
     mean = (index.starts[-1] - index.begin) / max(len(index.starts) - 1, 1)
     lost = [0.0, *((index.starts[b] - index.starts[a]) / mean for (_, a), (b, _) in itertools.pairwise(runs))]
-    if index.counted is not None:
+    if index.counted is not None and not _ends_within_frame(content, index):
         missing = index.counted - (sum(b - a for a, b in runs) - index.lead)
         if missing >= len(index.breaks):  # otherwise bytes have been inserted, or the header is wrong
             lost = [each * missing / sum(lost) for each in lost]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO, NamedTuple
 
-from audiofw.audio.chunked import NAME, chunks, padded
+from audiofw.audio.chunked import CAF, NAME, chunks, padded
 
 KNOWN = frozenset(
     b"LIST|INFO|bext|iXML|cue |smpl|inst|fact|JUNK|PAD |FLLR|guan|wamd|id3 |ID3 |_PMX|aXML|MARK|COMT|NAME|AUTH|ANNO|"
@@ -62,6 +62,8 @@ def find_tail(file: BinaryIO, end: int, declared: int, size: int, form: str, mar
     if declared and _is_blank(file, end):
         return Tail(end)
     if declared and _is_other(file, at, size):
+        return Tail(at)
+    if form == CAF and _peek(file, at)[:1] == b"\0" and _is_other(file, at + 1, size):  # libsndfile pads it
         return Tail(at)
     if declared and size - at < _FEW * declared:
         return Tail(at, unsure=True)

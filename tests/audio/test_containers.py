@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-from broken import SR, read, write
+from broken import SR, read, sweep, write
 
 from audiofw.audio.decode import Reader
 
@@ -53,6 +53,33 @@ def test_a_cut_file_says_how_much_is_missing(wholes, tmp_path, container, cut):
     seconds = len(whole) / reader.samplerate
     assert notes == [f"cut short: {len(y) / reader.samplerate:.2f} s of the {seconds:.2f} s in its header"]
     assert reader.gaps[0].end == pytest.approx(seconds, abs=0.01)
+
+
+BLOCKS = [
+    ("WAV", "IMA_ADPCM", 2),
+    ("WAV", "MS_ADPCM", 2),
+    ("WAV", "GSM610", 1),
+    ("WAV", "NMS_ADPCM_16", 1),
+    ("W64", "IMA_ADPCM", 2),
+    ("W64", "GSM610", 1),
+    ("AIFF", "IMA_ADPCM", 2),
+    ("AIFF", "GSM610", 1),
+]
+
+
+@pytest.mark.parametrize(("container", "subtype", "channels"), BLOCKS)
+def test_a_block_of_samples_that_is_cut_is_not_decoded(tmp_path, container, subtype, channels):
+    path = tmp_path / "a.x"
+    y = np.stack([sweep(0.5)] * channels, axis=1)
+    soundfile.write(path, y, SR, format=container, subtype=subtype)
+    whole, _, _ = read(path)
+    content = path.read_bytes()
+    for size in range(len(content) // 2, len(content) // 2 + 60, 7):
+        path.write_bytes(content[:size])
+        y, notes, _ = read(path)
+        assert 0.3 * len(whole) < len(y) < 0.6 * len(whole)
+        np.testing.assert_array_equal(y, whole[: len(y)])
+        assert "cut short" in notes[0]
 
 
 @pytest.mark.parametrize("container", CONTAINERS | UNSTATED)
@@ -131,4 +158,3 @@ def test_samples_behind_a_length_that_is_too_short_are_samples(wholes, tmp_path,
     y, notes, _ = read(path)
     assert len(y) > len(whole)
     assert notes == ["the length in its header is wrong; read to the end of the file"]
-    assert SR

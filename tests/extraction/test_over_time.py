@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
+from broken import damage, write
 from tiny import SR, ends, make_unit, write_noise
 
 from audiofw.audio.parts import Gap
@@ -82,6 +83,22 @@ def test_the_end_that_a_file_lacks_follows_its_rows_each_time(tmp_path, unit):
             *rows, gap = listed(path, unit, cache)
             assert isinstance(gap, Gap)
             assert rows[-1].end == pytest.approx(gap.start, abs=0.01)
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "flac", "mp3"])
+def test_windows_that_reach_into_a_hole_are_lost_each_time(tmp_path, unit, suffix):
+    path = tmp_path / f"x.{suffix}"
+    write(path, 8.0)
+    damage(path, "zeroed", n=3000)
+    with Cache(tmp_path / "cache") as cache:
+        for _ in range(2):
+            rows = listed(path, unit, cache)
+            lost = [isinstance(row.made, Lost) for row in rows]
+            assert 0 < sum(lost) < len(lost) / 2
+            first = lost.index(True)
+            assert all(lost[first : first + sum(lost)])  # they follow each other
+            assert str(rows[first].made.error).startswith("damaged: ")
+            assert rows[-1].end == pytest.approx(8.0, abs=0.06)
 
 
 def test_a_file_that_is_not_audio_raises(tmp_path, unit):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from broken import damage
 from bundles import make_run
 from conftest import tone, write_wav
 from gates import PATIENCE, PYTHONPATH
@@ -403,6 +404,21 @@ def test_samples_that_are_not_numbers_are_a_row_with_their_reason(audiofw, run, 
     whole = json.loads(overlapping.out)
     assert [row["end"] for row in whole[:-1]] == [row["start"] for row in whole[1:]]
     assert whole[-1]["end"] == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize(("suffix", "at"), [("ogg", 0.6), ("flac", 0.5)])
+def test_a_hole_is_a_row_with_its_reason(audiofw, run, tmp_path, suffix, at):
+    path = tmp_path / f"long.{suffix}"
+    soundfile.write(path, np.concatenate([tone(210, 3.6), tone(4100, 3.6)]), 22050)
+    damage(path, "flipped", at, n=10)
+    outcome = audiofw("predict", str(run), path.name, "--window", "0.6")
+    assert outcome.code == 1
+    rows = rows_of(outcome.out)
+    (lost,) = [row for row in rows if row["error"]]
+    assert lost["error"].startswith("damaged: ")
+    assert 0 < float(lost["start"]) < float(lost["end"]) < 7.2
+    assert [row["end"] for row in rows[:-1]] == [row["start"] for row in rows[1:]]
+    assert float(rows[-1]["end"]) == pytest.approx(7.2)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
