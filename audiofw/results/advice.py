@@ -65,11 +65,12 @@ def _on_score(metrics: Mapping[str, Any]) -> Iterator[Advice]:
     accuracy = metrics["scores"]["subset_accuracy" if several else "accuracy"]
     if accuracy["pooled"] == 1:
         low = accuracy["interval"][0] if accuracy["interval"] else 0.0
+        each = " (split=kfold tests each once)" if metrics["n_tested"] < metrics["n_clips"] else ""
         yield Advice(
             "note",
             f"Every test clip was classified correctly. With {_amount(metrics)}, that is still compatible with an "
             f"accuracy of {low:.3f}.",
-            "Test more clips (split=kfold tests each once), and recordings from other places, devices and speakers.",
+            f"Test more clips{each}, and recordings from other places, devices and speakers.",
         )
     score, value = metrics["score"], metrics["value"]
     interval, baseline = metrics["scores"][score].get("interval"), metrics["baseline"].get(score)
