@@ -75,7 +75,7 @@ def summarise_timelines(
     folds = sorted({one.fold for one in heard})
     of_fold = [[c for c, one in zip(compared, heard, strict=True) if one.fold == fold] for fold in folds]
     nothing = [one._replace(found=NONE) for one in compared]
-    values, n = _measures(classes, background), len(classes)
+    values, n = measures(classes, background), len(classes)
     scores: dict[str, dict[str, Any]] = {
         name: {
             "value": measure(compared),
@@ -131,7 +131,8 @@ def _compared(one: Heard, classes: Sequence[str], background: str | None, exclus
     return compare([one.track], one.rule, classes, background=background, exclusive=exclusive)[0]
 
 
-def _measures(classes: Sequence[str], background: str | None) -> dict[str, Measure]:
+def measures(classes: Sequence[str], background: str | None) -> dict[str, Measure]:
+    """Give the scores that follow from events, by name: all of timelines but ``psds``."""
     n, of = len(classes), [i for i, name in enumerate(classes) if name != background]
 
     def macro(recordings: Sequence[Compared]) -> float:

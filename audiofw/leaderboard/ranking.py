@@ -11,6 +11,7 @@ from audiofw.leaderboard.ensemble import average_rows
 from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 from audiofw.leaderboard.significance import compare_rows, contribute
 from audiofw.leaderboard.table import Row, find_columns, line_up, run_of
+from audiofw.leaderboard.timelines import read_timelines
 
 MOST_MEMBERS = 1000  # runs to select an ensemble from; all their probabilities are in memory
 
@@ -56,7 +57,12 @@ def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True
     columns = find_columns(finished)
     rows, averaged = line_up(finished, score, columns), None
     if len(rows) > 1 and score in OF_TIMELINES:
-        notes.append(f"runs are not compared: {score} is of recordings as a whole, not of clips")
+        if score == "psds":
+            notes.append("runs are not compared: psds is not a score of single recordings; event_f1 is")
+        else:
+            heard = [read_timelines(run_of(row), score) for row in rows]
+            rows, more = compare_rows(rows, heard, of="recordings")
+            notes += more
     elif len(rows) > 1:
         tested = _read_all(rows, score, probabilities=ensemble)
         rows, more = compare_rows(rows, tested)

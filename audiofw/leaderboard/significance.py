@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,6 +41,9 @@ ALL_WAYS = 10  # up to this many units, all sign combinations are enumerated
 FEW_UNITS = 50  # up to this many units, results are too skewed for sign flipping alone
 NORMAL_FROM = 20_000  # from this many units on, sums over random signs are drawn from their normal approximation
 BLOCK = 4_000_000  # values held in memory at once
+
+Of = Literal["clips", "recordings"]
+FILES: dict[Of, str] = {"clips": "predictions.csv", "recordings": "timelines.json"}
 
 
 def p_values(contributions: np.ndarray, widening: float = 1.0) -> np.ndarray:
@@ -188,7 +191,9 @@ def contribute(
     return (parts if HIGHER_IS_BETTER[score] else -parts).astype(np.float32)
 
 
-def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> tuple[list[Row], list[str]]:
+def compare_rows(
+    rows: Sequence[Row], tested: Sequence[Predictions | None], of: Of = "clips"
+) -> tuple[list[Row], list[str]]:
     """Compare the rows with the first.
 
     Parameters
@@ -197,6 +202,8 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> t
         Best first.
     tested : sequence of Predictions or None [shape=(rows,)]
         Predictions of each row's run, with its contributions.
+    of : {"clips", "recordings"}
+        What they are the predictions of.
 
     Returns
     -------
@@ -205,7 +212,7 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> t
     """
     best, first = tested[0], run_of(rows[0])
     if best is None or best.contributions is None or rows[0].value is None:
-        return list(rows), ["runs are not compared: the best one has no score or no readable predictions.csv"]
+        return list(rows), [f"runs are not compared: the best one has no score or no readable {FILES[of]}"]
     found = {
         i: theirs.contributions
         for i, (row, theirs) in enumerate(zip(rows, tested, strict=True))
@@ -213,21 +220,21 @@ def compare_rows(rows: Sequence[Row], tested: Sequence[Predictions | None]) -> t
     }
     compared = list(rows)
     if len(found) > 1:
-        for i, made in zip(found, compare(list(found.values()), best, first), strict=True):
+        for i, made in zip(found, compare(list(found.values()), best, first, of), strict=True):
             compared[i] = rows[i]._replace(comparison=made if i else Comparison())
     elsewhere = sum(theirs is not None and not same_clips(theirs, best) for theirs in tested)
-    notes = _say_uncompared(elsewhere, tested.count(None), len(rows))
+    notes = _say_uncompared(elsewhere, tested.count(None), len(rows), of)
     return compared, [*notes, *(_say_rule(compared[max(found)].comparison, len(found), best) if len(found) > 1 else [])]
 
 
-def compare(contributions: Sequence[np.ndarray], best: Predictions, first: Run) -> list[Comparison]:
+def compare(contributions: Sequence[np.ndarray], best: Predictions, first: Run, of: Of = "clips") -> list[Comparison]:
     """Compare runs on the best run's clips; its folds determine the overlap of the training sets."""
     unit, X = "clips", np.stack(contributions, axis=1)
     if all(best.groups):
-        unit, X = "groups", _sum_groups(X, best.groups)
+        unit, X = "groups" if of == "clips" else of, _sum_groups(X, best.groups)
     if 2.0 ** (1 - len(X)) >= LEVEL:  # p value of a run that is worse on every unit
         return [Comparison(unit=unit, n_units=len(X), too_few=True) for _ in contributions]
-    p = p_values(X, _widening(best, first)).tolist()
+    p = p_values(X, _widening(best, first if of == "clips" else None)).tolist()
     return [Comparison(value, value >= LEVEL, unit, len(X)) for value in p]
 
 
@@ -258,22 +265,25 @@ def _sum_groups(X: np.ndarray, groups: Sequence[str]) -> np.ndarray:
     return sums
 
 
-def _widening(best: Predictions, first: Run) -> float:
-    """Nadeau and Bengio's factor, 1 + n_test / n_train; 1 for a single fold, where the models are compared."""
+def _widening(best: Predictions, first: Run | None) -> float:
+    """Nadeau and Bengio's factor, 1 + n_test / n_train; 1 for a single fold, where the models are compared.
+
+    Without the run, all that there are were tested.
+    """
     sizes = Counter(best.folds)
     if len(sizes) < 2:
         return 1.0
-    n_clips = first.metrics.get("n_clips")
+    n_clips = None if first is None else first.metrics.get("n_clips")
     n_train = (n_clips if isinstance(n_clips, int) else len(best.folds)) - max(sizes.values())
     return 1 + len(best.folds) / max(n_train, 1)
 
 
-def _say_uncompared(elsewhere: int, unread: int, n_rows: int) -> list[str]:
+def _say_uncompared(elsewhere: int, unread: int, n_rows: int, of: Of) -> list[str]:
     notes = []
     if elsewhere:
-        notes.append(f"–: {elsewhere} of {n_rows} runs are not compared: they were tested on other clips than the best")
+        notes.append(f"–: {elsewhere} of {n_rows} runs are not compared: they were tested on other {of} than the best")
     if unread:
-        notes.append(f"–: {unread} of {n_rows} runs have no readable predictions.csv")
+        notes.append(f"–: {unread} of {n_rows} runs have no readable {FILES[of]}")
     return notes
 
 
