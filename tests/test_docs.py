@@ -21,6 +21,7 @@ from conftest import tone, write_wav
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from audiofw.bundle.onnx.page import RUNTIME
 from audiofw.cli import serve
 from audiofw.cli.main import COMMANDS
 from audiofw.cli.predict import command as predict
@@ -34,7 +35,7 @@ from audiofw.kit.new import render
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = (ROOT / "README.md", ROOT / "CONTRIBUTING.md")  # of docs/
 PAGES = {page.name: page.read_text() for page in (*OUTSIDE, *sorted((ROOT / "docs").glob("*.md")))}
-OTHER_PROGRAMS = {"cat", "eval", "export", "make", "pip", "pre-commit", "pytest", "python3", "source", "unzip"}
+OTHER_PROGRAMS = {"cat", "eval", "export", "make", "npm", "pip", "pre-commit", "pytest", "python3", "source", "unzip"}
 
 
 class Block(NamedTuple):
@@ -128,6 +129,10 @@ def run_and_sounds(tmp_path_factory) -> Path:
     (folder / "test.csv").write_text("\n".join(["path,species", *rows]))
     shutil.make_archive(str(folder / "pets"), "zip", folder / "sounds")
     (folder / "more.csv").write_text("path\nclip.wav\n")
+    web = folder / "node_modules/onnxruntime-web/dist"
+    web.mkdir(parents=True)
+    for name in RUNTIME:  # as npm installs it; only the names matter
+        (web / name).touch()
     return folder
 
 

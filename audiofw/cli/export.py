@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 from audiofw.bundle.files import read_bundle
@@ -9,13 +11,14 @@ from audiofw.bundle.load import read_model
 from audiofw.bundle.model import Model
 from audiofw.bundle.onnx.export import TOLERANCE, Exported, classifier_to_onnx, to_onnx
 from audiofw.cli.arguments import OneLineParser, add_bundle, output_error
-from audiofw.errors import PluginError
+from audiofw.errors import ConfigError, PluginError
 from audiofw.system.atomic import write_whole
 from audiofw.system.tables import open_console
 
 FORMATS = """\
 onnx: one graph, from samples to label and probabilities; classifier: only the classifier, from feature vectors, in \
-ONNX; default: onnx"""
+ONNX; page: a folder that is a web page with the graph; default: onnx"""
+RUNTIME = "--format page: the folder in which you have run npm install onnxruntime-web"
 
 
 def main(argv: list[str]) -> int:
@@ -30,23 +33,60 @@ def main(argv: list[str]) -> int:
         "audiofw export", description="Convert a model to ONNX, and check it on the model's golden clips."
     )
     add_bundle(parser, tolerance=TOLERANCE)
-    parser.add_argument("--format", choices=["onnx", "classifier"], default="onnx", help=FORMATS)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: model.onnx")
+    parser.add_argument("--format", choices=[*WRITERS], default="onnx", help=FORMATS)
+    parser.add_argument("--runtime", type=Path, metavar="FOLDER", help=RUNTIME)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: model.onnx; page for a page")
     options = parser.parse_args(argv)
+    if (options.format == "page") != (options.runtime is not None):
+        raise ConfigError(f"audiofw export: --format page and --runtime FOLDER belong together; {RUNTIME}")
     facts, files = read_bundle(Path(options.bundle).expanduser())
     model = read_model(facts, files, options.bundle)
-    whole, output = options.format == "onnx", options.output or Path("model.onnx")
-    made = (to_onnx if whole else classifier_to_onnx)(model, files)
+    made = (classifier_to_onnx if options.format == "classifier" else to_onnx)(model, files)
     found = _check(made, options.bundle, options.tolerance)
-    _write(output, made.data)
-    if whole:
-        from audiofw.bundle.onnx.readme import write_readme
-
-        _write(_readme(output), write_readme(model, made, output.name).encode())
+    output, said = WRITERS[options.format](model, made, options)
     console = open_console()
     console.print(f"{output}: {found}", soft_wrap=True)
-    console.print(_whole(model, output) if whole else _classifier(model), soft_wrap=True)
+    console.print(said, soft_wrap=True)
     return 0
+
+
+def _write_graph(model: Model, made: Exported, options: Namespace) -> tuple[Path, str]:
+    from audiofw.bundle.onnx.readme import write_readme
+
+    output = options.output or Path("model.onnx")
+    readme = output.with_name(f"{output.name}.md")
+    _write(output, made.data)
+    _write(readme, write_readme(model, made, output.name).encode())
+    rate = model.unit.parts[0].sample_rate
+    return output, f"input: samples at {rate} Hz; outputs: {_label(model)}, probabilities; how to call it: {readme}"
+
+
+def _write_classifier(model: Model, made: Exported, options: Namespace) -> tuple[Path, str]:
+    output = options.output or Path("model.onnx")
+    _write(output, made.data)
+    audio = f"{model.facts['feature']['name']} + {model.unit.pooling.name}"
+    label = "class index" if model.thresholds is None else _label(model)
+    return output, f"input: {model.width} numbers per clip ({audio}); outputs: {label}, probabilities"
+
+
+def _write_page(model: Model, made: Exported, options: Namespace) -> tuple[Path, str]:
+    from audiofw.bundle.onnx.page import WORKER, make_page
+
+    output = options.output or Path("page")
+    files = make_page(model, made, options.runtime.expanduser())
+    if output.is_dir() and any(output.iterdir()) and not (output / WORKER).is_file():
+        raise ConfigError(f"--output {output}: contains other files; name a new folder")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error("--output", output, error) from error
+    for name, data in files.items():
+        _write(output / name, data)
+    return output, f"try it: python3 -m http.server -d {output} 8000, and open http://localhost:8000"
+
+
+Writer = Callable[[Model, Exported, Namespace], tuple[Path, str]]
+WRITERS: dict[str, Writer] = {"onnx": _write_graph, "classifier": _write_classifier, "page": _write_page}
 
 
 def _check(made: Exported, bundle: str, tolerance: float) -> str:
@@ -64,21 +104,6 @@ def _write(file: Path, data: bytes) -> None:
         write_whole(file, data)
     except OSError as error:
         raise output_error("--output", file, error) from error
-
-
-def _whole(model: Model, output: Path) -> str:
-    rate = model.unit.parts[0].sample_rate
-    return f"input: samples at {rate} Hz; outputs: {_label(model)}, probabilities; how to call it: {_readme(output)}"
-
-
-def _readme(output: Path) -> Path:
-    return output.with_name(f"{output.name}.md")
-
-
-def _classifier(model: Model) -> str:
-    audio = f"{model.facts['feature']['name']} + {model.unit.pooling.name}"
-    label = "class index" if model.thresholds is None else _label(model)
-    return f"input: {model.width} numbers per clip ({audio}); outputs: {label}, probabilities"
 
 
 def _label(model: Model) -> str:
