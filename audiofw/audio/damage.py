@@ -24,6 +24,7 @@ class Hole(NamedTuple):
 
     start: int
     end: int  #: equal to the start if it is not known how many are missing
+    reason: str = ""  #: if it is neither damage nor the end of a part that is cut
 
 
 Pieced = Iterator[tuple[np.ndarray | Hole, soundfile.LibsndfileError | None]]

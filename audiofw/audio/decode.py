@@ -13,16 +13,14 @@ import numpy as np
 import soundfile
 
 from audiofw.audio import mpeg, ogg
-from audiofw.audio.containers import appended, read_header
+from audiofw.audio.containers import read_header
 from audiofw.audio.damage import Hole, Pieced, find_parts, read_flac, read_parts
+from audiofw.audio.joined import read_streams, streams_of
 from audiofw.audio.parts import Gap
 from audiofw.audio.sound import BLOCK, Sound, message, open_pieces, openable, read_blocks
-from audiofw.audio.spliced import Piece
-from audiofw.audio.streams import Stream, find_streams
 from audiofw.errors import DataError
 
 MP3_LEAD = 20 * 1152  # after a seek, an MP3 decoder lacks the bits that packets borrow from those before
-_PART_CUT = "the part that ends at {:.2f} s is cut short"
 _SLACK = 3000  # frames of delay and padding, which only some headers of lossy formats include
 
 
@@ -136,7 +134,8 @@ class Reader:
                 at += len(block)
                 yield block
         if at < end and (failure is None or at == start or self.hint is None):
-            for piece in self._beyond(size, at, end, lead):
+            streams = streams_of(self.path, self._header)
+            for piece in read_streams(self.path, streams, self._file, size, at, end, lead):
                 for block in self._filled(piece, size):
                     at, failure = at + len(block), None
                     yield block
@@ -173,59 +172,15 @@ class Reader:
             return
         begin, end = piece.start / self.samplerate, piece.end / self.samplerate
         lost = f"damaged: {begin:.2f} to {end:.2f} s could not be read and is silent instead"
-        self._lose(begin, end, lost if begin < end else _PART_CUT.format(begin))
+        if begin == end:
+            lost = piece.reason or f"the part that ends at {end:.2f} s is cut short"
+        self._lose(begin, end, lost)
         for at in range(piece.start, piece.end, size):
             yield self._file.blank(min(size, piece.end - at))
 
     def _lose(self, begin: float, end: float, reason: str) -> None:
         self.notes.append(reason)
         self.gaps.append(Gap(begin, end, reason))
-
-    def _beyond(self, size: int, at: int, end: float, lead: int) -> Iterator[np.ndarray | Hole]:
-        """Read what follows in a compressed file after the length in its header, or an estimate; and appended files."""
-        begin = 0
-        for stream in self._streams():
-            begin = begin if stream.begin is None else stream.begin
-            with open_pieces(self.path, stream.pieces) as part:
-                if (part.samplerate, part.channels) != (self.samplerate, self.channels):
-                    self.notes.append(
-                        f"continues at {begin / self.samplerate:.2f} s with {part.channels} channels at "
-                        f"{part.samplerate} Hz; that part is ignored"
-                    )
-                    return
-                if part.length is not None and at >= begin + part.length:
-                    begin += part.length
-                else:
-                    for piece in self._part(part, stream.pieces, size, at - begin, end - begin, lead):
-                        if isinstance(piece, Hole):
-                            yield Hole(at, at := begin + piece.end)
-                        else:
-                            yield piece
-                            at += len(piece)
-                    missing = (part.length or 0) - (at - begin) if part.format == "FLAC" and at < end else 0
-                    begin = at
-                    if missing > 0:
-                        self._lose(
-                            at / self.samplerate,
-                            (at + missing) / self.samplerate,
-                            _PART_CUT.format(at / self.samplerate),
-                        )
-            if stream.is_cut and at < end:
-                yield Hole(begin, begin)
-
-    def _part(
-        self, part: Sound, pieces: list[Piece], size: int, start: int, end: float, lead: int
-    ) -> Iterator[np.ndarray | Hole]:
-        if part.format == "FLAC" and isinstance(pieces[0], tuple):
-            yield from (piece for piece, _ in read_flac(self.path, part, pieces[0][0], size, start, end))
-        else:
-            yield from (block for block, _ in read_blocks(part, size, start, end, lead))
-
-    def _streams(self) -> list[Stream]:
-        if self._header is None:
-            return find_streams(self.path)
-        headers = [self._header, *appended(self.path, self._header)]
-        return [Stream(each.pieces(), is_cut=each.is_cut) for each in headers] if len(headers) > 1 else []
 
     def _note_end(self, at: int, failure: Exception | None) -> None:
         seconds, said = at / self.samplerate, self._promised(at)
@@ -235,7 +190,7 @@ class Reader:
             self._lose(seconds, said / self.samplerate, why)
         elif self._file.format == "OGG" and not ogg.ends(self.path):
             self._lose(seconds, seconds, f"cut short: its last page is missing; it ends after {seconds:.2f} s")
-        elif self._file.format == "MP3" and (said is None or at > said + _SLACK) and mpeg.is_cut(self.path):
+        elif self._file.format == "MP3" and at != said and mpeg.is_cut(self.path):
             self._lose(seconds, seconds, f"cut short: its last frame is incomplete; it ends after {seconds:.2f} s")
         elif self.hint is not None and at > self.hint + _SLACK:
             hint = self.hint / self.samplerate

@@ -182,6 +182,21 @@ def test_a_second_decoder_hears_the_same(written, container, subtype):
     np.testing.assert_allclose(y[:n], other[:n], atol=tolerance)
 
 
+@pytest.mark.parametrize("container", ["WAV", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "SVX", "AVR", "VOC"])
+def test_a_second_decoder_hears_as_much_of_a_cut_file(written, tmp_path, container):
+    content = written(container, "PCM_16").read_bytes()
+    path = tmp_path / f"a.{container.lower()}"
+    path.write_bytes(content[: int(0.6 * len(content)) // 2 * 2])
+    y, notes = read(path)
+    assert "cut short" in notes[0]
+    try:
+        other = second_opinion(path)
+    except av.error.FFmpegError:
+        pytest.skip("FFmpeg does not read it")
+    np.testing.assert_allclose(y, other[: len(y)], atol=1e-6)
+    assert len(y) == len(other)
+
+
 @pytest.mark.parametrize("wrong", ["zero", "unknown"])
 def test_both_decoders_read_what_a_recorder_left_that_lost_power(written, tmp_path, wrong):
     content = written("WAV", "PCM_16").read_bytes()
