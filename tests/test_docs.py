@@ -138,7 +138,7 @@ def run_and_sounds(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("words", [case for case in OURS if is_subcommand(case)])
 def test_a_subcommand_of_the_docs_runs(words, audiofw, run_and_sounds, plugins_of_the_docs, tmp_path, monkeypatch):
-    monkeypatch.setattr(serve, "serve", lambda service, host, port: None)
+    monkeypatch.setattr(serve, "serve", lambda service, host, port, **more: None)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO((run_and_sounds / "clip.wav").read_bytes())))
     shutil.copytree(run_and_sounds, tmp_path, dirs_exist_ok=True)
     outcome = audiofw(*[str(tmp_path / "run") if word == "RUN" else word for word in words])

@@ -90,12 +90,13 @@ class _Upload:
         try:
             message = await asyncio.wait_for(self._receive(), self._left)
         except TimeoutError:
-            return await self._give_up()
+            return await self.give_up()
         self._left = max(self._left - (self._clock() - began), 0.0)
         self._whole = not message.get("more_body", False)
         return message
 
-    async def _give_up(self) -> Any:
+    async def give_up(self) -> Any:
+        """Answer that the client was too slow."""
         self._refused = True
         await _refuse(self._scope, self._receive, self._send, 408, "the upload took too long")
         return {"type": "http.disconnect"}

@@ -42,6 +42,13 @@ def test_a_good_run_gets_no_advice():
     assert advise_on_metrics(metrics()) == []
 
 
+@pytest.mark.parametrize(("n_tested", "recommended"), [(50, True), (100, False)])
+def test_testing_every_clip_is_recommended_where_it_is_not_done(n_tested, recommended):
+    perfect = {"accuracy": {"pooled": 1.0, "interval": [0.9, 1.0]}}
+    (one,) = advise_on_metrics(metrics(scores=perfect, n_tested=n_tested))
+    assert ("split=kfold" in one.remedy) == recommended
+
+
 def test_warnings_come_before_notes():
     advice = advise_on_metrics(metrics(audit=[finding("note"), finding("warning")], n_failures=1))
     assert [one.level for one in advice] == ["warning", "note", "note"]
