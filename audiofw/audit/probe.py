@@ -160,6 +160,10 @@ class Probes(Sequence[Probe | None]):
         self._prints.frombytes(numbers[N_HEAD:].astype(np.uint32).tobytes())
         self._ends.append(len(self._prints))
 
+    def digest(self) -> str:
+        """Hash all probes."""
+        return digest_bytes(b"".join(part.tobytes() for part in (self._heads, self._prints, self._ends)))
+
     def __len__(self) -> int:
         return len(self._ends) - 1
 
