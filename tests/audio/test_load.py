@@ -170,6 +170,12 @@ def test_unreadable_content_gets_its_reason(tmp_path, name, content, expected):
     assert reason(path) == expected.format(path=name, flac=f"{path.stem}.flac")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    assert reason(tmp_path / "a.wav").startswith("a pipe or device, not a file: save it first")
+
+
 def test_no_samples_is_an_error(tmp_path):
     assert reason(write(tmp_path / "a.wav", np.zeros((0, 1)), 8000)) == "contains no samples"
 
