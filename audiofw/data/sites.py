@@ -52,7 +52,7 @@ def by_site_and_day(known: Mapping[str, Recorded], *, folders: bool) -> dict[str
         lacking = f"{len(undated)} of {len(known)} recordings have no date in name or header, e.g. "
         log.info("data.recorder: no groups of site and day: %s", f"{lacking}{undated[0]}" if undated else few)
         return {}
-    log.info(
+    log.warning(  # so that it is seen from Python, too
         "data.recorder: %d recordings have dates in name or header, so they are grouped by site and day: %d groups, "
         "e.g. %r (data.recorder=none: no such groups)", len(known), n, min(groups.values()),
     )  # fmt: skip
