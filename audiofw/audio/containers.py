@@ -12,6 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,6 +21,7 @@ from audiofw.audio.layouts import Layout, Patches, Read
 from audiofw.audio.spliced import Piece, open_spliced
 from audiofw.audio.tails import find_tail
 
+SMALL = 2**22  # bytes
 SEARCHED = 2**26  # bytes of samples of an unknown length in which the header of an appended file is looked for
 
 
@@ -85,14 +87,12 @@ def read_header(path: Path, begin: int = 0) -> Header | None:
     try:
         with _opened(path, begin) as file:
             head = file.read(64)
-            for mark, searched, read in _READERS:
-                if mark.match(head):
-                    size = file.seek(0, os.SEEK_END)
-                    layout = read(file, head, size)
-                    return layout and _measured(file, head, size, begin, layout, mark, searched)
+            kind = next((kind for kind in _KINDS if kind.mark.match(head)), None)
+            size = file.seek(0, os.SEEK_END)
+            layout = kind and kind.read(file, head, size)
+            return kind and layout and _measured(path, file, size, begin, layout, kind)
     except (OSError, ValueError, LookupError, struct.error):  # the decoder will report the problem
         return None
-    return None
 
 
 def appended(path: Path, header: Header) -> Iterator[Header]:
@@ -107,25 +107,17 @@ def _opened(path: Path, begin: int) -> BinaryIO | io.BufferedReader:
     return open_spliced(path, [(begin, path.stat().st_size)]) if begin else path.open("rb")
 
 
-def _measured(
-    file: BinaryIO,
-    head: bytes,
-    size: int,
-    begin: int,
-    layout: Layout,
-    mark: re.Pattern[bytes],
-    searched: re.Pattern[bytes] | None,
-) -> Header:
+def _measured(path: Path, file: BinaryIO, size: int, begin: int, layout: Layout, kind: _Kind) -> Header:
     start, declared = layout.start, layout.declared
     tail = None
     if declared is not None and 0 <= declared <= size - start:
         end = start + declared + _ending(file, start + declared, layout.ending)
-        tail = find_tail(file, end, declared, size, layout.form, mark)
+        tail = find_tail(file, end, declared, size, layout.form, kind.mark)
     if tail and declared is not None:
         stop, held = tail.stop, declared
         used = stop
     else:
-        stop = _next_file(file, start, size, searched)
+        stop = _next_file(path, file, start, size, begin, kind)
         held = (stop - start - _ending(file, stop - len(layout.ending), layout.ending)) // layout.unit * layout.unit
         used = start + held if layout.unit > 1 else stop
     added = held % 2 if layout.to_even else 0
@@ -153,55 +145,71 @@ def _ending(file: BinaryIO, at: int, ending: bytes) -> int:
     return len(ending) if file.read(len(ending)) == ending else 0
 
 
-def _next_file(file: BinaryIO, start: int, size: int, mark: re.Pattern[bytes] | None) -> int:
+def _next_file(path: Path, file: BinaryIO, start: int, size: int, begin: int, kind: _Kind) -> int:
     """Find the header of an appended file among samples of an unknown length, or else the end."""
+    if size - start < SMALL:
+        return _search(file, start, size, kind)
+    return _searched(path, path.stat().st_mtime_ns, start, size, begin, kind)
+
+
+@lru_cache(maxsize=64)
+def _searched(path: Path, mtime_ns: int, start: int, size: int, begin: int, kind: _Kind) -> int:
+    """Remember the result for a long file, of which many stretches may be read."""
+    with _opened(path, begin) as file:
+        return _search(file, start, size, kind)
+
+
+def _search(file: BinaryIO, start: int, size: int, kind: _Kind) -> int:
     file.seek(0)
     first = file.read(4)
     at, rest = start, b""
-    while mark and at < min(size, start + SEARCHED):
+    while kind.searched and at < min(size, start + SEARCHED):
         file.seek(at)
         block = rest + file.read(2**20)
-        if first in block and (found := mark.search(block)):
+        if first in block and (found := kind.searched.search(block)):
             return at - len(rest) + found.start()
         at += len(block) - len(rest)
         rest = block[-64:]
     return size
 
 
-def _reader(
-    mark: bytes, read: Read, searched: bytes | None = None
-) -> tuple[re.Pattern[bytes], re.Pattern[bytes] | None, Read]:
+class _Kind(NamedTuple):
+    mark: re.Pattern[bytes]  # how a file begins
+    searched: re.Pattern[bytes] | None  # how it is recognised among samples
+    read: Read
+
+
+def _kind(mark: bytes, read: Read, searched: bytes | None = None) -> _Kind:
     weak = searched == b""
-    return re.compile(mark, re.DOTALL), None if weak else re.compile(searched or mark, re.DOTALL), read
+    return _Kind(re.compile(mark, re.DOTALL), None if weak else re.compile(searched or mark, re.DOTALL), read)
 
 
-_READERS = (
-    _reader(rb"(RIFF|RIFX|RF64|BW64)....WAVE", chunked.riff),
-    _reader(rb"riff\x2e\x91\xcf\x11", chunked.w64),
-    _reader(rb"FORM....AIF[FC]", chunked.aiff),
-    _reader(rb"FORM....(8SVX|16SV)", chunked.svx),
-    _reader(rb"caff\x00\x01\x00\x00", chunked.caf, rb"caff\x00\x01\x00\x00desc"),
-    _reader(rb"\.snd", layouts.au, rb"\.snd\x00\x00.{6}\x00\x00\x00[\x01-\x1b]\x00.{3}\x00\x00\x00."),
-    _reader(rb"dns\.", layouts.au, rb"dns\..{2}\x00\x00.{4}[\x01-\x1b]\x00\x00\x00.{3}\x00.\x00\x00\x00"),
-    _reader(rb"NIST_1A\n", layouts.nist),
-    _reader(rb"Creative Voice File\x1a", layouts.voc),
-    _reader(rb"2BIT", layouts.avr, rb"2BIT.{8}(\x00\x00|\xff\xff)\x00[\x08\x10](\x00\x00|\xff\xff)"),
-    _reader(
+_KINDS = (
+    _kind(rb"(RIFF|RIFX|RF64|BW64)....WAVE", chunked.riff),
+    _kind(rb"riff\x2e\x91\xcf\x11", chunked.w64),
+    _kind(rb"FORM....AIF[FC]", chunked.aiff),
+    _kind(rb"FORM....(8SVX|16SV)", chunked.svx),
+    _kind(rb"caff\x00\x01\x00\x00", chunked.caf, rb"caff\x00\x01\x00\x00desc"),
+    _kind(rb"\.snd", layouts.au, rb"\.snd\x00\x00.{6}\x00\x00\x00[\x01-\x1b]\x00.{3}\x00\x00\x00."),
+    _kind(rb"dns\.", layouts.au, rb"dns\..{2}\x00\x00.{4}[\x01-\x1b]\x00\x00\x00.{3}\x00.\x00\x00\x00"),
+    _kind(rb"NIST_1A\n", layouts.nist),
+    _kind(rb"Creative Voice File\x1a", layouts.voc),
+    _kind(rb"2BIT", layouts.avr, rb"2BIT.{8}(\x00\x00|\xff\xff)\x00[\x08\x10](\x00\x00|\xff\xff)"),
+    _kind(
         rb"\x00\x00(\x00\x00|\x03\xe8)(\x01\x00\x00\x00|\x00\x00\x00\x01){2}\x00{4}\x0b?\x00{3}\x0b?samplerate\x00",
         layouts.mat4,
     ),
-    _reader(rb"MATLAB 5\.0 MAT-file", layouts.mat5),
-    _reader(rb"\x01\x04", layouts.mpc2k, b""),
-    _reader(rb"ALawSoundFile\*\*", layouts.wve),
-    _reader(rb"Extended Instrument: ", layouts.xi),
-    _reader(rb"\xf0\x7e.\x01", layouts.sds, rb"\xf0\x7e.\x01.{16}\xf7\xf0\x7e"),
-    _reader(rb"PVF1\n", layouts.pvf),
-    _reader(rb"( paf|fap )\x00\x00\x00\x00", layouts.unstated(2048)),
-    _reader(
+    _kind(rb"MATLAB 5\.0 MAT-file", layouts.mat5),
+    _kind(rb"\x01\x04", layouts.mpc2k, b""),
+    _kind(rb"ALawSoundFile\*\*", layouts.wve),
+    _kind(rb"Extended Instrument: ", layouts.xi),
+    _kind(rb"\xf0\x7e.\x01", layouts.sds, rb"\xf0\x7e.\x01.{16}\xf7\xf0\x7e"),
+    _kind(rb"PVF1\n", layouts.pvf),
+    _kind(rb"( paf|fap )\x00\x00\x00\x00", layouts.unstated(2048)),
+    _kind(
         rb"\x64\xa3[\x01-\x04]\x00|\x00[\x01-\x04]\xa3\x64",
         layouts.unstated(1024),
         rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x04]\x00{3}|\x00[\x01-\x04]\xa3\x64.{4}\x00{3}[\x01-\x04]",
     ),
-    _reader(rb".{8}\x00\x02\x00\x00", layouts.htk, b""),
+    _kind(rb".{8}\x00\x02\x00\x00", layouts.htk, b""),
 )
-"""How a file begins, how it is recognised among samples, and what reads its header."""
