@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ from audiofw.version import __version__
 
 log = logging.getLogger(__name__)
 
+MOST_DRAWN = 64  # clips, of some hundred kB each
 LONGEST = 4.0  # seconds of a clip that are shown and played
 AVERAGED = 8  # clips of a class that its mean spectrogram averages
 MOST_LISTED = 2000  # mistakes in the table
@@ -234,9 +235,15 @@ def show_clips(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> l
 
 def _shown(clip: Clip, read: Read, audio: bool) -> Shown:
     y, sr = read(clip.stretch)
+    return Shown(clip.name, len(y) / sr, sr, *_drawn(y.astype(np.float32).tobytes(), sr, audio))
+
+
+@lru_cache(maxsize=MOST_DRAWN)
+def _drawn(samples: bytes, sr: int, audio: bool) -> tuple[media.Picture, str, str | None, np.ndarray]:
+    """Draw and compress the samples of a clip, once for all jobs of a sweep that show it."""
+    y = np.frombuffer(samples, np.float32)
     db = media.decibels(y, sr)
-    uri = media.sound_uri(y, sr) if audio else None
-    return Shown(clip.name, len(y) / sr, sr, media.picture(db, sr), media.waveform(y), uri, db)
+    return media.picture(db, sr), media.waveform(y), media.sound_uri(y, sr) if audio else None, db
 
 
 def _sounds(clips: Sequence[Clip], read: Read, shown: Mapping[str, Shown], n_jobs: int) -> dict[str, str]:
