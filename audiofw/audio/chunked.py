@@ -104,12 +104,12 @@ def _w64(sound: Chunk, unit: int) -> Layout:
 
 
 def aiff(file: BinaryIO, head: bytes, size: int) -> Layout | None:
-    common = None
+    common = sound = None
     for chunk in chunks(file, 12, size, IFF):
-        if chunk.name == b"COMM":
-            common = chunk
-        if chunk.name == b"SSND" and common:
-            return _aiff(file, common, chunk)
+        common = chunk if chunk.name == b"COMM" else common
+        sound = chunk if chunk.name == b"SSND" else sound
+        if common and sound:
+            return _aiff(file, common, sound)
     return None
 
 

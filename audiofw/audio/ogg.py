@@ -161,14 +161,19 @@ def find_parts(content: Content, sr: int, measure: Callable[[list[Piece]], int |
             length, last = measure(pieces), round(run.position * scale)
             if length is None or run.position < 0:
                 continue
-            if first := number == 0 and chain.starts:
-                origin = last - length
+            first = number == 0 and (chain.starts or _is_recorded_late(chain, last - length, origin, scale))
+            origin = last - length if first else origin
             end = base + last - origin
             parts.append(Part(pieces, end - length, 0 if first else lead))
         base = end
         if parts and not chain.ended and chain is not chains[-1]:
             parts[-1] = parts[-1]._replace(is_cut=True)
     return parts
+
+
+def _is_recorded_late(chain: _Chain, begin: int, origin: int, scale: float) -> bool:
+    """Whether more is missing before the first page than there is: it is then a broadcast, recorded from its middle."""
+    return begin - origin > chain.runs[-1].position * scale - begin
 
 
 def _chains(content: Content) -> list[_Chain]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 import soundfile
@@ -122,6 +124,19 @@ def test_a_file_appended_to_a_cut_one_is_read(wholes, tmp_path, container):
     np.testing.assert_array_equal(y, np.concatenate([whole[:n], whole]))
     assert any("cut short" in note for note in notes)
     assert reader.gaps
+
+
+def test_samples_of_aiff_may_come_before_their_description(tmp_path):
+    path = tmp_path / "a.aiff"
+    whole = write(path, 0.5, subtype="PCM_16")
+    content = path.read_bytes()
+    common, sound = content.find(b"COMM"), content.find(b"SSND")
+    (n,) = struct.unpack(">I", content[common + 4 : common + 8])
+    described = content[common : common + 8 + n]
+    path.write_bytes(content[:common] + content[common + len(described) : sound] + content[sound:] + described)
+    y, notes, _ = read(path)
+    np.testing.assert_array_equal(y, whole)
+    assert not notes
 
 
 TAILS = {

@@ -231,6 +231,21 @@ def test_an_mp3_file_without_an_index_that_ends_within_a_frame_is_cut(tmp_path):
     assert reader.gaps
 
 
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus"])
+def test_a_broadcast_that_is_recorded_from_its_middle_is_no_damage(wholes, tmp_path, name):
+    content, whole = wholes[name]
+    pages = list(ogg.pages(content))
+    first = next(page for page in pages if page.position > 0)
+    late = next(page for page in pages if page.at > 0.7 * len(content))
+    path = tmp_path / name
+    path.write_bytes(content[: first.at] + content[late.at :])
+    y, notes, _ = read(path)
+    assert not notes
+    assert 0.1 * len(whole) < len(y) < 0.4 * len(whole)
+    if name == "a.ogg":  # libsndfile begins an Opus stream from its middle 6.5 ms early
+        np.testing.assert_array_equal(y, whole[len(whole) - len(y) :])
+
+
 def test_pages_are_found_by_bisection(tmp_path):
     path = tmp_path / "long.ogg"
     with soundfile.SoundFile(path, "w", SR, 1) as file:
