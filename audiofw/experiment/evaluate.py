@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -32,6 +32,7 @@ from audiofw.evaluation.scores import positive_classes
 from audiofw.evaluation.summary import summarise
 from audiofw.experiment.timed import clip_score
 from audiofw.extraction.clips import find
+from audiofw.extraction.extract import Table
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.joined import JoinedUnit
 from audiofw.extraction.table import extract
@@ -164,50 +165,64 @@ def evaluate_model(
     classes, clips = [str(name) for name in model.classes_], dataset.clips
     _check_labels(clips, classes, config.task)
     probes = probe_all(clips, config, n_jobs=config.n_jobs) if config.audit else []
-    unit, started = model.unit, perf_counter()
-    width = unit.widths if isinstance(unit, JoinedUnit) else model.width
-    table = extract(clips, unit, config, width=width, progress="evaluate")
-    seconds, started = perf_counter() - started, perf_counter()
-    predictions, probabilities = predict(model.classifier, table.X, table.clip_of, len(classes))
-    took = perf_counter() - started
-    usable = [clips[i] for i in table.kept]
+    made = _predict(model, clips, config)
+    usable = [clips[i] for i in made.table.kept]
     labelled = encode_known([clip.label for clip in usable], classes, config.task)
     if not labelled.places:
         raise DataError(f"{config.data.source}: no clip of a class that the model knows can be used")
     scored = [usable[i]._replace(label=text) for i, text in zip(labelled.places, labelled.texts, strict=True)]
     evaluation = evaluate_predictions(
         labelled.y,
-        predictions[labelled.places],
-        None if probabilities is None else probabilities[labelled.places],
+        made.predictions[labelled.places],
+        None if made.probabilities is None else made.probabilities[labelled.places],
         n_classes=len(classes),
         clips=scored,
         trained=encode_known([one.label for one in known], classes, config.task).y,
         positive=positive_classes(classes, config.data.background),
         thresholds=model.thresholds,
-        seconds=took,
+        seconds=made.seconds,
     )
     findings = []
     if config.audit:
-        places = {clip.name: i for i, clip in enumerate(clips)}
-        of_scored = [places[clip.name] for clip in scored]
+        of_scored = made.table.kept[labelled.places]
         findings = _compare(clips, probes, known, recordings, config, evaluation, of_scored)
     metrics = {
         **summarise(evaluation, classes=classes, score=config.score, coverage=config.coverage),
         "by_group": score_groups(evaluation, scored),
-        "n_failures": len(table.failures),
-        "n_from_cache": table.cached,
+        "n_failures": len(made.table.failures),
+        "n_from_cache": made.table.cached,
         "audit": [finding_record(finding) for finding in findings],
-        "extract_seconds": seconds,
+        "extract_seconds": made.extract_seconds,
         "robustness": [],
         "unknown": None,
         "evaluated": {
             "source": config.data.source,
             "fitted_on": model.facts.get("fitted_on", {}).get("description"),
-            "unknown_classes": _unknown_classes(labelled.unknown, usable, predictions, classes, config.task),
+            "unknown_classes": _unknown_classes(labelled.unknown, usable, made.predictions, classes, config.task),
         },
     }
     _measure_sets(metrics, evaluation, model, config.coverage)
-    return Evaluated(metrics, evaluation, scored, table.failures, dataset, config)
+    return Evaluated(metrics, evaluation, scored, made.table.failures, dataset, config)
+
+
+class Predicted(NamedTuple):
+    """The predictions for the clips of a table."""
+
+    table: Table
+    predictions: np.ndarray
+    probabilities: np.ndarray | None
+    extract_seconds: float
+    seconds: float
+
+
+def _predict(model: Model, clips: Sequence[Clip], config: Config) -> Predicted:
+    """Extract the features of clips, through the cache, and predict them."""
+    unit, started = model.unit, perf_counter()
+    width = unit.widths if isinstance(unit, JoinedUnit) else model.width
+    table = extract(clips, unit, config, width=width, progress="evaluate")
+    extracted = perf_counter()
+    predictions, probabilities = predict(model.classifier, table.X, table.clip_of, len(model.classes_))
+    return Predicted(table, predictions, probabilities, extracted - started, perf_counter() - extracted)
 
 
 def _check_labels(clips: Sequence[Clip], classes: Sequence[str], task: str) -> None:
@@ -228,7 +243,7 @@ def _compare(
     recordings: Mapping[str, Clip],
     config: Config,
     evaluation: Evaluation,
-    of_scored: Sequence[int],
+    of_scored: np.ndarray,
 ) -> list[Finding]:
     """Audit the test clips: what they share with the training clips, and recordings that are damaged."""
     overlap = find_overlap(clips, probes, known, read=used_part_of(config).read, recordings=recordings)

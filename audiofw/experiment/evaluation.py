@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from audiofw.bundle.files import read_bundle
-from audiofw.config.options import Config
-from audiofw.errors import ConfigError
+from audiofw.bundle.save import READING
+from audiofw.config.options import Config, Data, build_section
+from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.scores import OF_TASK, check_score
 from audiofw.experiment.evaluate import Evaluated, evaluate_in, with_options_of
 from audiofw.experiment.hydra_app import compose
@@ -38,7 +39,11 @@ def evaluate_saved(run: Path, source: str, overrides: Sequence[str], folder: Pat
         For a model or data that cannot be used, and for options that are not an evaluation's.
     """
     facts, _ = read_bundle(run.expanduser())
-    return evaluate_in(run, config_of(facts, source, overrides), folder)
+    try:
+        config = config_of(facts, source, overrides)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{run}: bundle.json is damaged, or from another version of audiofw: {error!r}") from error
+    return evaluate_in(run, config, folder)
 
 
 def config_of(facts: Mapping[str, Any], source: str, overrides: Sequence[str]) -> Config:
@@ -64,9 +69,17 @@ def config_of(facts: Mapping[str, Any], source: str, overrides: Sequence[str]) -
     check_score(config.score, task)
     if config.score not in OF_TASK[task]:
         raise ConfigError(f"score={config.score}: a score of timelines, but an evaluation scores clips")
-    kept = {name: value for name, value in reading.items() if f"data.{name}" not in named and name != "columns"}
-    columns = {
-        name: value for name, value in (reading.get("columns") or {}).items() if f"data.columns.{name}" not in named
-    }
-    data = replace(config.data, **kept, columns=replace(config.data.columns, **columns))
-    return with_options_of(facts, replace(config, data=data))
+    return with_options_of(facts, replace(config, data=_read_likewise(config.data, reading, named)))
+
+
+def _read_likewise(data: Data, reading: Mapping[str, Any], named: Sequence[str]) -> Data:
+    """Take the options by which a run read its labels, but for those that were given; all of them are checked."""
+    values = asdict(data)
+    for name in READING:
+        if name == "columns":
+            columns = {key: value for key, value in reading.get(name, {}).items() if f"data.columns.{key}" not in named}
+            values[name] |= columns
+        elif name in reading and f"data.{name}" not in named:
+            values[name] = reading[name]
+    made: Data = build_section(Data, "data", values)
+    return made

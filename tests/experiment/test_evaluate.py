@@ -9,11 +9,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import soundfile
+from bundles import change_facts, copy_of, rewrite
 from conftest import tone, write_wav
 
 import audiofw as fw
 from audiofw.api import RunResult
 from audiofw.errors import AudiofwError, ConfigError, DataError
+from audiofw.experiment.evaluation import config_of
 from audiofw.leaderboard.runs import read_runs
 from audiofw.system.spreadsheet import read_records
 
@@ -214,10 +216,31 @@ def test_a_score_below_the_least_is_the_exit_code(folder, fresh, audiofw):
 
 
 def test_damaged_facts_about_the_training_clips_are_one_line(folder, fresh, tmp_path):
-    from bundles import copy_of, rewrite
-
     for broken in (b"[[1, 2]]", b"{}{", b'[["a", "b", null, null, 1000000]]'):
         bundle = copy_of(folder / "run", tmp_path / str(len(broken)))
         rewrite(bundle, "training.json", broken)
         with pytest.raises(AudiofwError, match=r"training.json is damaged"):
             fw.evaluate(bundle, fresh, path=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("reading", "error", "reason"),
+    [
+        ({"pattern": 5}, ConfigError, "data.pattern"),
+        ({"columns": 5}, DataError, "bundle.json is damaged"),
+        ({"columns": {"strange": "x"}}, ConfigError, "strange"),
+        (5, DataError, "bundle.json is damaged"),
+    ],
+)
+def test_a_strangers_bundle_sets_only_how_labels_are_read(folder, fresh, tmp_path, reading, error, reason):
+    bundle = copy_of(folder / "run", tmp_path)
+    change_facts(bundle, lambda facts: facts.update(reading=reading))
+    with pytest.raises(error, match=reason):
+        fw.evaluate(bundle, fresh, path=tmp_path / "out")
+
+
+def test_a_strangers_bundle_cannot_name_other_recordings(folder, fresh, tmp_path):
+    facts = json.loads((folder / "run/model/bundle.json").read_text())
+    facts["reading"] |= {"source": "/etc", "annotations": "/etc/*", "skip": "/etc/passwd"}
+    config = config_of(facts, str(fresh), [])
+    assert (config.data.source, config.data.annotations, config.data.skip) == (str(fresh), None, None)
