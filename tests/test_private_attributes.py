@@ -39,7 +39,7 @@ PLACES = {
 }
 """Each private name of a library, and the function that reads it: it is to be tested below."""
 
-OF_PYTHON = {"_asdict", "_exit", "_fields", "_make", "_replace"}
+OF_PYTHON = {"_asdict", "_exit", "_fields", "_getframe", "_make", "_replace"}
 MOVED = "this release of its library has moved what {} reads"
 
 

@@ -26,6 +26,15 @@ class Moments(NamedTuple):
         Only the upper triangle.
     origin : np.ndarray [shape=(d,)]
         The point that is subtracted from each row.
+
+    Examples
+    --------
+    >>> from audiofw.learn.moments import Moments
+    >>> import numpy as np
+    >>> moments = Moments(np.zeros(2), np.zeros((2, 3)), np.zeros((3, 3), order="F"), np.zeros(3))
+    >>> moments.add(np.ones((4, 3)), codes=np.array([0, 0, 0, 1]), weight=np.ones(4))
+    >>> moments.sums.tolist()
+    [[3.0, 3.0, 3.0], [1.0, 1.0, 1.0]]
     """
 
     shares: np.ndarray

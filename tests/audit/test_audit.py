@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def test_probes_of_many_clips_are_those_of_each(clean):
         assert (one and one[:-1]) == (other and other[:-1])
         assert one is None or np.array_equal(one.prints, other.prints)
     with pytest.raises(IndexError):
-        probes[5]
+        operator.getitem(probes, 5)
 
 
 def test_many_copies_of_one_sound_are_one_set(clean, tmp_path):
