@@ -30,8 +30,8 @@ def takes_passes(model: Any, n_columns: int = 0) -> bool:
 
 
 def fit_rows(model: Any, rows: RowsOnDisk, y: np.ndarray, sample_weight: Any = None, groups: Any = None) -> Any:
-    """Fit a model in passes over rows on disk if it can be, otherwise on all of them in memory."""
-    if not takes_passes(model, rows.shape[1]):
+    """Fit a model in passes over rows on disk if it can be; otherwise, or if they are but one block, in memory."""
+    if 8 * len(rows) * rows.shape[1] <= BLOCK_BYTES or not takes_passes(model, rows.shape[1]):
         return fit(model, np.asarray(rows), y, sample_weight, groups)
     *before, last = _steps(model)
     for step in before:
@@ -95,7 +95,8 @@ def fit_lightgbm(model: Any, rows: RowsOnDisk, y: Any, sample_weight: Any = None
     params = {
         key: value for key, value in model.booster_.params.items() if key not in ("num_iterations", "n_estimators")
     }
-    params.setdefault("bin_construct_sample_cnt", max(1000, SAMPLED // (8 * rows.shape[1])))
+    sampled = min(params.pop("subsample_for_bin", 200_000), max(1000, SAMPLED // (8 * rows.shape[1])))
+    params["bin_construct_sample_cnt"] = sampled
     codes = np.searchsorted(model.classes_, y)
     data = lightgbm.Dataset(Batches(), label=codes, weight=sample_weight, params=params, free_raw_data=True)
     model.set_params(n_estimators=rounds)._Booster = lightgbm.train(params, data, num_boost_round=rounds)

@@ -32,7 +32,8 @@ def table(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(passes, "BLOCK_BYTES", 8 * D * 50)
+    for module in (passes, large):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 8 * D * 50)
 
 
 def fitted_both_ways(make, table, weight=None):
@@ -92,12 +93,17 @@ def test_models_of_libraries_are_the_same_in_passes(table, name, n_classes, monk
     X, y, groups = table
     choice = load_menus().choose("model", {"name": name, **LIBRARIES[name]})
     weight = np.random.default_rng(2).uniform(0.5, 2, N)
-    monkeypatch.setattr(large, "BLOCK_BYTES", 8 * D * 50)
     one, other = fitted_both_ways(lambda: choice(0, 1), (X, y % n_classes, groups), weight)
     assert takes_passes(other)
     np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-6)
     saved = load_estimator(dump_estimator(other, ["a", "b", "c"][:n_classes]), name, set())["model"]
     assert np.array_equal(saved.predict(X), one.predict(X))
+
+
+def test_rows_of_one_block_are_fitted_in_memory(table, monkeypatch):
+    monkeypatch.setattr(large, "BLOCK_BYTES", 8 * D * N)
+    one, other = fitted_both_ways(scaled_lda, table)
+    assert np.array_equal(one.predict_proba(table[0]), other.predict_proba(table[0]))
 
 
 def test_xgboost_keeps_bins_in_a_file_where_they_are_too_many(table, monkeypatch):

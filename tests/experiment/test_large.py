@@ -5,7 +5,7 @@ import pytest
 from conftest import tone, write_wav
 
 import audiofw as fw
-from audiofw.evaluation import fit
+from audiofw.evaluation import fit, large
 from audiofw.learn import passes
 
 
@@ -35,7 +35,8 @@ def shares(result):
 )
 def test_a_table_in_a_file_gives_the_same_predictions(clips, words, monkeypatch):
     monkeypatch.setattr(fit, "BLOCK", 5)
-    monkeypatch.setattr(passes, "BLOCK_BYTES", 50_000)
+    for module in (passes, large):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 50_000)
     quick = ["audio.duration=0.3", "report=false", "audit=false", "n_jobs=1"]
     if "+" not in "".join(words):
         quick.append("feature=mfcc")
