@@ -27,6 +27,8 @@ def read_chunks(path: Path, names: Container[bytes]) -> dict[bytes, bytes]:
         At most `MOST_BYTES` of each; nothing for other formats, and for files that cannot be read.
     """
     found: dict[bytes, bytes] = {}
+    if not path.is_file():  # what is read from a pipe is gone
+        return found
     try:
         with path.open("rb") as file:
             size, head = os.fstat(file.fileno()).st_size, file.read(12)

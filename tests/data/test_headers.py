@@ -1,5 +1,6 @@
 """What recorders write in the headers of wav files."""
 
+import os
 import struct
 from datetime import datetime, timedelta, timezone
 
@@ -118,6 +119,12 @@ def test_any_bytes_are_survived(tmp_path, name, content, cut):
 def test_other_files_say_nothing(tmp_path):
     (tmp_path / "text.wav").write_text("Recorded at 19:17:30 04/12/2019 (UTC)")
     assert read_header(tmp_path / "text.wav") == read_header(tmp_path / "missing.wav") == Recorded()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_nothing_is_taken_from_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for a writer
+    assert read_header(tmp_path / "pipe.wav") == Recorded()
 
 
 def test_chunks_after_more_than_4_gb_of_samples_are_found(tmp_path):
