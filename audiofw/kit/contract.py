@@ -19,6 +19,7 @@ from audiofw.contract.registry import PATH_VARIABLE, load_menus, owner_of
 from audiofw.errors import AudiofwError, ConfigError, nearest
 from audiofw.kit import checks
 from audiofw.kit.checks import Trial
+from audiofw.kit.graphs import agrees_in_onnx
 from audiofw.kit.round_trip import survives_saving, takes_every_event
 from audiofw.kit.sounds import make_clips
 
@@ -31,6 +32,7 @@ FEATURE_TESTS: dict[str, Test] = {
     "rows and frames": checks.keeps_its_rows,
     "twice, threads, processes": checks.gives_the_same_in_threads_and_processes,
     "names": checks.names_fit,
+    "graph": agrees_in_onnx,
 }
 TESTS: dict[str, dict[str, Test]] = {
     "feature": FEATURE_TESTS,
@@ -39,6 +41,7 @@ TESTS: dict[str, dict[str, Test]] = {
         "input unchanged": checks.leaves_its_frames_alone,
         "twice": checks.pools_the_same_twice,
         "names": checks.names_fit,
+        "graph": agrees_in_onnx,
     },
     "model": {
         "two and four classes": checks.learns_what_is_plain,

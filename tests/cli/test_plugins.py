@@ -96,7 +96,7 @@ def test_a_new_plugin_passes_its_test_and_runs_as_the_command_says(audiofw, soun
     assert tested.code == 0, tested.out
     assert tested.out.splitlines()[0].split() == ["plugin", "check", "result"]
     assert "feature=loudness  silence                    passed" in tested.out
-    assert "15 of 15 checks passed" in tested.out
+    assert "16 of 16 checks passed" in tested.out
     assert "ms for a clip of 3 s; feature=mel: " in tested.out
     outcome = audiofw(*commands["try"], f"data.source={sounds(clips=6)}", "audit=false", "report=false")
     assert outcome.code == 0, outcome.err

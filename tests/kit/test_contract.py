@@ -1,5 +1,6 @@
 """The kit finds what is wrong with a plugin, and says where and what to change."""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -173,6 +174,26 @@ def test_names_have_to_fit(write, names, said):
 
 def test_a_plugin_without_names_has_numbers(write):
     assert result(write("feature"), "names") == "numbered, since it has no names function"
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        ("graph.ReduceMean(frames, axes=[1], keepdims=0)", "^$"),
+        ("graph.ReduceMax(frames, axes=[1], keepdims=0)", r"^FAILED .*\w: its graph is off by up to \d"),
+        ("graph.ReduceMean(frames, axes=[0], keepdims=0)", r"^FAILED .*noise: its graph gives \(44,\), not \(20,\)"),
+    ],
+)
+def test_a_graph_has_to_compute_the_same(write, graph, said):
+    top = f"""
+    def drawn(graph, frames):
+        return {graph}
+    """
+    assert re.match(said, result(write("pooling", facts=", onnx=drawn", top=top), "graph"))
+
+
+def test_a_plugin_without_a_graph_is_told_what_that_means(write):
+    assert result(write("pooling"), "graph") == "none: a model with it cannot be exported"
 
 
 @pytest.mark.parametrize(

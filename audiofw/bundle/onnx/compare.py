@@ -22,7 +22,7 @@ NOISE = 0.01  # of the noisy copies, where full scale is 1
 NEAR = 1e-4  # difference of probabilities up to which either of two labels is right
 
 
-def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], list[Prediction]]:
+def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], list[Prediction], int]:
     """Read the golden clips and copies of them as the graph takes them, and classify them as ever.
 
     Returns
@@ -31,6 +31,8 @@ def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], li
         Mono, at the graph's rate.
     predictions : list of Prediction
         What the model says of each.
+    n_golden : int
+        How many of them, the first, are golden clips themselves.
 
     Raises
     ------
@@ -44,7 +46,8 @@ def hear(model: Model, files: Mapping[str, bytes]) -> tuple[list[np.ndarray], li
     if not fine:
         why = [each.reason for each in made if isinstance(each, Lost)]
         raise DataError(": ".join(["no golden clips to compare the ONNX model on", *why[:1]]))
-    return _samples(model, [sound for sound, _ in fine]), model.classify([rows for _, rows in fine])
+    n_golden = sum(not isinstance(rows, Lost) for rows in made[: len(golden)])
+    return _samples(model, [sound for sound, _ in fine]), model.classify([rows for _, rows in fine]), n_golden
 
 
 def _copies(sound: bytes, other: bytes, seed: int) -> list[bytes]:
@@ -85,8 +88,8 @@ def answers(session: Any, samples: Sequence[np.ndarray]) -> tuple[np.ndarray, np
 
 def differences(
     model: Model, predictions: Sequence[Prediction], labels: np.ndarray, shares: np.ndarray
-) -> tuple[float, int]:
-    """Find the largest difference in a probability, and the number of clips with another label.
+) -> tuple[np.ndarray, int]:
+    """Find the largest difference in a probability of each clip, and the number of clips with another label.
 
     A label counts only if its probability differs from that of the next one, or from its threshold.
     """
@@ -97,4 +100,4 @@ def differences(
     else:
         second, first = np.sort(expected, axis=1)[:, -2:].T
         other = (labels != [prediction.label for prediction in predictions]) & (first - second > NEAR)
-    return float(np.abs(expected - shares).max()), int(other.sum())
+    return np.abs(expected - shares).max(axis=1), int(other.sum())

@@ -32,8 +32,14 @@ class Exported(NamedTuple):
 
     data: bytes
     rows: int  #: number of clips, or feature vectors, compared
-    difference: float  #: the largest in a probability
+    difference: float  #: the largest in a probability; of clips, on the golden ones
     relabelled: int  #: number of them with a different label
+    copies: float = 0.0  #: the largest difference on changed copies of the golden clips
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all."""
+        return max(self.difference, self.copies)
 
 
 def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
@@ -65,11 +71,12 @@ def to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:
         data = draw(model, classifier)
     except NotImplementedError as error:
         raise PluginError(f"cannot be exported: {error}") from error
-    samples, predictions = hear(model, files)
+    samples, predictions, n_golden = hear(model, files)
     whose = f"feature={model.unit.feature.name} and pooling={model.unit.pooling.name}"
     with _blame(name, f"the graph of {whose} fails", remedy=""):
         labels, shares = answers(open_session(data), samples)
-    return Exported(data, len(labels), *differences(model, predictions, labels, shares))
+    apart, relabelled = differences(model, predictions, labels, shares)
+    return Exported(data, len(labels), apart[:n_golden].max(initial=0), relabelled, apart[n_golden:].max(initial=0))
 
 
 def classifier_to_onnx(model: Model, files: Mapping[str, bytes]) -> Exported:

@@ -32,7 +32,7 @@ def write_readme(model: Model, made: Exported, file: str) -> str:
         several=model.thresholds is not None,
         classes=model.classes_.tolist(),
         rows=made.rows,
-        difference=f"{made.difference:.1g}",
+        difference=f"{made.largest:.1g}",
         opset=OPSET,
     )
 

@@ -1,19 +1,16 @@
 """Features and poolings compute the same in ONNX as in Python, and so does the graph of a whole model."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import tone
-from onnx import TensorProto, helper
 
 from audiofw.audio.segments import Segments
+from audiofw.bundle.onnx.alone import compiled
 from audiofw.bundle.onnx.clips import cut
-from audiofw.bundle.onnx.export import open_session
 from audiofw.bundle.onnx.graph import Graph
-from audiofw.bundle.onnx.nodes import OPSET
-from audiofw.bundle.onnx.waveform import IR_VERSION, TOOLS
+from audiofw.bundle.onnx.waveform import TOOLS
 from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import load_menus
 from audiofw.errors import PluginError
@@ -21,18 +18,6 @@ from audiofw.extraction.recording import Unit
 
 SR = 22050
 MENUS = load_menus()
-
-
-def compiled(draw: Callable[[Graph, str], Any]) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Make a function of samples of what ``draw(graph, "y")`` adds to a graph."""
-    graph = Graph(TOOLS)
-    made = draw(graph, "y")
-    outputs = [helper.make_empty_tensor_value_info(name) for name in ([made] if isinstance(made, str) else made)]
-    inputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])]
-    opset = [helper.make_opsetid("", OPSET)]
-    model = helper.make_model(graph.finish("test", inputs, outputs), opset_imports=opset, ir_version=IR_VERSION)
-    session = open_session(model.SerializeToString(), threads=1)
-    return lambda y: session.run(None, {"y": y.astype(np.float32)})
 
 
 def choose(kind: str, name: str, **options: Any) -> Choice:
