@@ -6,7 +6,6 @@ The length in a header is only a hint. Corrections and missing parts are reporte
 from __future__ import annotations
 
 import math
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,15 +53,12 @@ class Reader:
     ------
     soundfile.SoundFileError
         If libsndfile cannot read the file; `NoHeaderError` for raw samples.
-    DataError
-        If it is a pipe or a device.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
         self.gaps: list[Gap] = []
-        _refuse_pipes(self.path)
         self._header = read_header(self.path)
         self._file = self._open()
         self.samplerate: int = self._file.samplerate
@@ -222,13 +218,3 @@ class Reader:
             self.notes.append("the length in its header is wrong; read to the end of the file")
         if header and header.unsure:
             self.notes.append(f"{header.size - header.stop} bytes behind its samples are not used")
-
-
-def _refuse_pipes(path: Path) -> None:
-    """Refuse what can be read only once, or never ends, before it is opened."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:  # the decoder will report the problem
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise DataError("a pipe or device, not a file: save it first, or predict it from standard input, as '-'")

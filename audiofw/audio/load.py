@@ -235,6 +235,8 @@ def resample(y: np.ndarray, sr: int, target: int) -> np.ndarray:
 
 def diagnose(path: Path, error: Exception) -> str:
     """Explain why libsndfile cannot read a file, with a remedy."""
+    if path.is_fifo():
+        return "a pipe, not a file: save it first, or predict it from standard input, as '-'"
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
