@@ -20,8 +20,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from audiofw.cache.fileindex import Content, FileIndex
 from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
 from audiofw.data.limits import Limits, check_members, check_room
 from audiofw.errors import DataError, first_line
@@ -30,6 +30,9 @@ from audiofw.system.faults import reason, remedy, warn_of_cache
 from audiofw.system.hashing import content_hash
 from audiofw.system.locks import alone, is_free
 from audiofw.system.paths import cache_root
+
+if TYPE_CHECKING:
+    from audiofw.cache.fileindex import Content, FileIndex
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +75,8 @@ def unpack_archive(
     store = (cache_dir or cache_root()) / "archives"
     with _explained(archive, store):
         store.mkdir(parents=True, exist_ok=True)
+        from audiofw.cache.fileindex import FileIndex  # its numpy is not needed for folders
+
         index = FileIndex(store / INDEX)
         content = _content(archive, index)
         home = store / content.digest.hex()
