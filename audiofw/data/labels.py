@@ -245,7 +245,7 @@ def doubts(labels: Collection[str]) -> list[str]:
         "if they are the same class, use the same spelling"
         for spelt in alike
     ]
-    if len(labels) > 1 and all(_FOLD.fullmatch(label) for label in labels):
+    if len(labels) > 1 and all(_FOLD.fullmatch(label) or label.strip().lower() in SPLITS for label in labels):
         found.append(
             f"the labels {listing(sorted(labels), 4)} look like folds, not classes; "
             "set the labels with data.pattern or a manifest, and use these as folds"
@@ -253,7 +253,7 @@ def doubts(labels: Collection[str]) -> list[str]:
     return found
 
 
-_FOLD = re.compile(r"(fold|split|part|set|batch)[\s_-]*\d+", re.IGNORECASE)
+_FOLD = re.compile(r"(k?fold|split|part|set|batch|cv)[\s_-]*\d+", re.IGNORECASE)
 
 
 def composed(text: str) -> str:

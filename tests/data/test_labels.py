@@ -170,11 +170,17 @@ def test_labels_that_differ_only_in_case_or_blanks_are_doubted(tmp_path: Path, c
     assert f"the labels {', '.join(map(repr, sorted(spelt)))} differ only in case or spaces" in caplog.text
 
 
-@pytest.mark.parametrize("form", ["fold{}", "Fold {}", "split_{}", "part-{}"])
+@pytest.mark.parametrize("form", ["fold{}", "Fold {}", "split_{}", "part-{}", "cv{}"])
 def test_labels_that_look_like_folds_are_doubted(tmp_path: Path, caplog, form):
     fill(tmp_path, *(f"{form.format(i)}/{i}.wav" for i in range(1, 11)))
     find_clips(tmp_path)
     assert "look like folds, not classes; set the labels with data.pattern" in caplog.text
+
+
+def test_labels_that_are_training_and_test_sets_are_doubted(tmp_path: Path, caplog):
+    fill(tmp_path, "train/1.wav", "Val/2.wav", "test/3.wav")
+    find_clips(tmp_path)
+    assert "the labels Val, test, train look like folds, not classes" in caplog.text
 
 
 def test_usual_labels_are_not_doubted(tmp_path: Path, caplog):
