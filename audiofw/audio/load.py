@@ -199,14 +199,19 @@ def to_mono(y: np.ndarray, channel: Channel = "mix") -> tuple[np.ndarray, bool]:
         mix = y.T.mean(axis=0)
         if channel == "mix" and not (cancel := _cancels(mix, y)):
             return mix, False
-        loudest = int(np.argmax(np.einsum("nc,nc->c", y, y, dtype=np.float64)))
+        loudest = int(np.argmax(_energies(y)))
     return np.ascontiguousarray(y[:, loudest]), channel == "mix" and cancel
 
 
 def _cancels(mix: np.ndarray, y: np.ndarray) -> bool:
     """Whether a mix is so much quieter than its loudest channel that the channels must cancel each other."""
-    power = np.einsum("nc,nc->c", y, y, dtype=np.float64).max(initial=0.0)
-    return bool(np.dot(mix, mix) < CANCELLED * power)
+    return bool(_energies(mix[:, None])[0] < CANCELLED * _energies(y).max(initial=0.0))
+
+
+def _energies(y: np.ndarray) -> np.ndarray:
+    """Energy of each channel, ``(channels,)``, without its DC offset, which is not heard and does not cancel."""
+    squares = np.einsum("nc,nc->c", y, y, dtype=np.float64)
+    return np.maximum(squares - y.sum(axis=0, dtype=np.float64) ** 2 / max(len(y), 1), 0.0)
 
 
 def check_samples(y: np.ndarray, silence: str) -> None:

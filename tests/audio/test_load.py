@@ -205,6 +205,15 @@ def test_channels_that_cancel_are_not_mixed(tmp_path, caplog, gain, noise):
     assert "a.wav: its channels cancel each other" in caplog.text
 
 
+def test_a_dc_offset_neither_hides_channels_that_cancel_nor_counts_as_loud(tmp_path, caplog):
+    y = 0.3 * sound(0.5, 22050)
+    path = write(tmp_path / "a.wav", stereo(y + 0.2, -0.99 * y + 0.2), 22050, subtype="FLOAT")
+    np.testing.assert_allclose(load(path)[0], y + 0.2, atol=1e-6)
+    assert "a.wav: its channels cancel each other" in caplog.text
+    path = write(tmp_path / "b.wav", stereo(0 * y + 0.9, y), 22050, subtype="FLOAT")
+    np.testing.assert_allclose(load(path, channel="loudest")[0], y, atol=1e-6)
+
+
 @pytest.mark.parametrize("right", ["other", "silent", "same", "quieter, in reverse"])
 def test_channels_that_do_not_cancel_are_mixed_as_librosa_does(tmp_path, caplog, right):
     y, other = sound(0.5, 22050), sound(0.5, 22050, 2)[:, 1]
