@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
+from inspect import currentframe
 from threading import Lock
 from types import CodeType, FrameType, ModuleType
 from typing import Any
@@ -54,7 +55,7 @@ class Later:
 
 class _Postponed(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        frame = sys._getframe(1)
+        frame = _asking_frame()
         if _importing(frame.f_code) and "_made" in vars(self):  # a module inside this one
             return getattr(_real(self.__name__), name)
         if name.startswith("__"):
@@ -108,10 +109,16 @@ def _exists(name: str, path: Sequence[str] | None) -> bool:
 
 def _importer() -> str | None:
     """Name the module that is importing another."""
-    frame: FrameType | None = sys._getframe(2)
+    frame = _asking_frame().f_back
     while frame and _importing(frame.f_code):
         frame = frame.f_back
     return frame.f_globals.get("__name__") if frame else None
+
+
+def _asking_frame() -> FrameType:
+    """Return the frame that called the function that calls this."""
+    here: Any = currentframe()
+    return here.f_back.f_back
 
 
 def _importing(code: CodeType) -> bool:
