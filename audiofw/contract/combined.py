@@ -19,7 +19,7 @@ from audiofw.contract.plugin import Choice, Plugin, code_digest
 from audiofw.contract.schema import Option, check
 from audiofw.errors import ConfigError
 
-Join = Literal["average", "columns"]
+Join = Literal["average", "stack", "columns"]
 
 JOIN: Join = "average"
 """How members are joined by default; docs/accuracy.md compares both."""

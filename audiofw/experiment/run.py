@@ -250,7 +250,7 @@ def make_model(config: Config, choices: Choices, widths: Sequence[int] = ()) -> 
     if isinstance(feature, Combined) and widths:
         from audiofw.learn.blocks import in_blocks
 
-        make = partial(in_blocks, make, [member.name for member in feature.members_], widths, feature.join)
+        make = partial(in_blocks, make, [member.name for member in feature.members_], widths, feature.join, config.seed)
     if config.normalize == "columns":
         from audiofw.learn.preprocessing import standardised
 

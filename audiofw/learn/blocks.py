@@ -13,7 +13,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from audiofw.learn.preprocessing import ALIKE, Standard
+from audiofw.learn.stacking import Stack
 from audiofw.learn.voting import Vote
+
+N_STACKED = 3  # inner splits: every feature is fitted once more for each
 
 
 class Block(SelectorMixin, BaseEstimator):
@@ -88,7 +91,11 @@ class Levelled(Standard):
 
 
 def in_blocks(
-    make: Callable[[], Any], names: Sequence[str], widths: Sequence[int], join: Literal["average", "columns"]
+    make: Callable[[], Any],
+    names: Sequence[str],
+    widths: Sequence[int],
+    join: Literal["average", "stack", "columns"],
+    seed: int = 0,
 ) -> Any:
     """Create a model of several features.
 
@@ -100,9 +107,9 @@ def in_blocks(
         Names of the features.
     widths : sequence of int
         Numbers of their columns.
-    join : {"average", "columns"}
-        "average" fits a classifier on each feature, and averages the logarithms of their probabilities; "columns" fits
-        one on all columns, after `Levelled`.
+    join : {"average", "stack", "columns"}
+        "average" fits a classifier on each feature, and averages the logarithms of their probabilities; "stack" gives
+        each a weight, learnt out of fold; "columns" fits one on all columns, after `Levelled`.
 
     Examples
     --------
@@ -126,4 +133,4 @@ def in_blocks(
         (name, Pipeline([("block", Block(start, stop)), ("model", make())]))
         for name, start, stop in zip(names, edges[:-1], edges[1:], strict=True)
     ]
-    return Vote(members)
+    return Vote(members) if join == "average" else Stack(members, n_splits=N_STACKED, random_state=seed)

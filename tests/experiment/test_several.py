@@ -72,7 +72,7 @@ def test_members_of_several_rates_and_durations(clips):
     assert np.array_equal(both[:, both.shape[1] // 2 :], wide)
 
 
-@pytest.mark.parametrize("join", ["average", "columns"])
+@pytest.mark.parametrize("join", ["average", "stack", "columns"])
 def test_a_run_with_report_and_a_model_that_predicts_the_same_elsewhere(clips, join, tmp_path, monkeypatch):
     result = run(clips, *BOTH, f"feature.join={join}", "model=lda", "report=true")
     assert result.score == 1.0
@@ -90,7 +90,7 @@ def test_a_run_with_report_and_a_model_that_predicts_the_same_elsewhere(clips, j
     assert sum(facts["widths"]) == facts["columns"] == result.metrics["n_columns"]
 
 
-@pytest.mark.parametrize("join", ["average", "columns"])
+@pytest.mark.parametrize("join", ["average", "stack", "columns"])
 @pytest.mark.parametrize("model", ["lda", "vote"])
 def test_its_model_is_exported(clips, join, model):
     pytest.importorskip("skl2onnx")

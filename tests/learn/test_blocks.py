@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -48,7 +49,7 @@ def test_columns_are_levelled_and_the_steps_of_the_model_stay_visible():
     assert model.fit(X, Y).predict(X).shape == Y.shape
 
 
-@pytest.mark.parametrize("join", ["average", "columns"])
+@pytest.mark.parametrize("join", ["average", "stack", "columns"])
 def test_weights_and_groups_reach_the_classifiers(join):
     seen = []
 
@@ -59,12 +60,19 @@ def test_weights_and_groups_reach_the_classifiers(join):
 
     model = in_blocks(lambda: Noting(0.5), ["a", "b"], SIZES, join)
     fit(model, X, Y, sample_weight=np.ones(N), groups=np.arange(N) // 6)
-    assert seen == ([(2, True, True), (40, True, True)] if join == "average" else [(42, True, True)])
+    widths = {"average": [2, 40], "stack": [2, 40, 2, 2, 2, 40, 40, 40], "columns": [42]}
+    assert seen == [(width, True, True) for width in widths[join]]
 
 
-@pytest.mark.parametrize("join", ["average", "columns"])
+@pytest.mark.parametrize("join", ["average", "stack", "columns"])
 def test_a_wide_block_of_noise_does_not_drown_a_narrow_one(join):
     train, test = np.arange(N) < N // 2, np.arange(N) >= N // 2
     model = in_blocks(lambda: ShrunkDiscriminant(0.3), ["a", "b"], SIZES, join).fit(X[train], Y[train])
     alone = ShrunkDiscriminant(0.3).fit(X[train], Y[train])
     assert model.score(X[test], Y[test]) > 0.6 > alone.score(X[test], Y[test])
+
+
+def test_a_stack_weighs_features_by_their_worth_out_of_fold():
+    boasting = make_pipeline(StandardScaler(), LogisticRegression(C=100))
+    model = in_blocks(lambda: clone(boasting), ["a", "b"], SIZES, "stack").fit(X, Y)
+    assert model.powers_[0] > 2 * model.powers_[1]
