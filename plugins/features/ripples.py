@@ -18,7 +18,7 @@ def ripples(
     *,
     rates: Annotated[list[Annotated[float, Interval(ge=0.1, le=1000)]], MaxLen(16)] = (3.0, 6.0, 12.0, 24.0),
     scales: Annotated[list[Annotated[float, Interval(ge=2, le=1024)]], MaxLen(16)] = (16.0, 8.0, 4.0),
-    group: Annotated[int, Interval(ge=1, le=1024)] = 8,
+    group: Annotated[int, Interval(ge=1, le=1024)] = 4,
     root: Annotated[float, Interval(ge=0.01, le=1)] = 0.15,
     top_db: Annotated[float, Interval(gt=0, le=400)] = 80.0,
     n_mels: Annotated[int, Interval(ge=1, le=1024)] = 64,
@@ -32,7 +32,7 @@ def ripples(
     Wavelets measure how strongly the levels fluctuate at each modulation rate (rhythm, roughness), spectral scale
     (harmonics, formants) and rising or falling combination of the two (glides). The magnitudes barely change when a
     sound starts later, is slightly higher or was recorded with another microphone, and not at all with the loudness
-    of the clip. Works best with pooling=functionals and model=svm or lda.
+    of the clip. Works best with pooling=functionals and model=kernel_ridge.
 
     Parameters
     ----------

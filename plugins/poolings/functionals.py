@@ -20,7 +20,7 @@ def functionals(
     statistics: Annotated[list[Statistic], MaxLen(4)] = ("mean", "std", "max"),
     quantiles: Annotated[list[Annotated[float, Interval(ge=0, le=1)]], MaxLen(100)] = (),
     delta: bool = False,
-    parts: Annotated[list[Annotated[int, Interval(ge=1, le=100)]], MaxLen(16)] = (5,),
+    parts: Annotated[list[Annotated[int, Interval(ge=1, le=100)]], MaxLen(16)] = (3,),
     by_change: Annotated[float, Interval(ge=0, le=1)] = 1.0,
     squash: Annotated[float, Interval(ge=1e-6, le=1_000_000)] | None = 0.5,
 ):

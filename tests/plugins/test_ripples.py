@@ -97,7 +97,7 @@ def test_loudness_makes_no_difference(menus):
 
 
 def test_rows_are_named_by_kind_and_place(menus):
-    feature = menus.choose_member("feature", "ripples", {"rates": [6.5], "scales": [8.0], "n_mels": 16})
+    feature = menus.choose_member("feature", "ripples", {"rates": [6.5], "scales": [8.0], "n_mels": 16, "group": 8})
     names = feature.plugin.names(16000, **feature.options)
     kinds = [name.rsplit("_", 1)[0] for name in names[::2]]
     assert kinds == ["level", "per8", "6,5Hz", "6,5Hz_per8_up", "6,5Hz_per8_down"]
