@@ -217,4 +217,4 @@ class Reader:
         if header and header.is_wrong and not header.is_cut and not header.is_streamed:
             self.notes.append("the length in its header is wrong; read to the end of the file")
         if header and header.unsure:
-            self.notes.append(f"{header.size - header.stop} bytes behind its samples are not used")
+            self.notes.append(f"{header.size - header.stop} bytes after its samples are ignored")

@@ -185,7 +185,7 @@ def _unsure(clips: Sequence[Clip], known: Sequence[Known], pairs: Mapping[int, i
 def _unmeasured(known: Sequence[Known]) -> list[Finding]:
     """Say what could not be compared."""
     if not known:
-        said = "the model does not say which clips it was trained on, so that copies among the test clips are not found"
+        said = "the model has no list of its training clips, so copies among the test clips cannot be found"
         return [Finding("identical", "note", said, "train again with this version of audiofw")]
     if all(one.digest is None for one in known):
         said = "the training clips were not measured, so that copies of them among the test clips are not found"

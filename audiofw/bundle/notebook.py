@@ -69,14 +69,14 @@ def model_card(facts: Mapping[str, Any], classifier: Any, feature: str, classes:
         ("score", _score(facts)),
         ("measured on", str(score.get("measured_on") or "")),
         ("trained on", str((facts.get("fitted_on") or {}).get("description") or "")),
-        ("hears", _hears(audio)),
+        ("input", _describe_input(audio)),
         ("timelines", f"windows of {timeline['window']:g} s every {timeline['hop']:g} s" if timeline else ""),
-        ("made", str(facts.get("made") or "")),
+        ("saved", str(facts.get("made") or "")),
     ]
     return card(f"{name} on {feature}{f' + {pooling}' if pooling else ''}", rows)
 
 
-def _hears(audio: Mapping[str, Any]) -> str:
+def _describe_input(audio: Mapping[str, Any]) -> str:
     duration, rate = audio.get("duration"), audio.get("sample_rate")
     if "duration" not in audio:
         return ""

@@ -213,7 +213,7 @@ def _raise_refused(removed: Iterable[Freed]) -> None:
     refused = [error for freed in removed for error in freed.refused]
     if refused:
         more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-        said = f"cannot be removed: {reason(refused[0])}; try again once that is mended"
+        said = f"cannot be removed: {reason(refused[0])}; try again once that is fixed"
         raise DataError(f"{refused[0].filename}{more}: {said}")
 
 

@@ -64,12 +64,12 @@ def _print(console: Console, found: Comparison) -> None:
     console.print(table, "", sep="\n")
     console.print(found.verdict, *found.notes, "", sep="\n", soft_wrap=True)
     options = [f"{key}: {_value(a)} → {_value(b)}" for key, a, b in found.options]
-    for name, lines in (("config", options), ("data", found.data), ("code", found.code)):
+    for name, lines in (("config", options), ("data", found.data), ("versions", found.code)):
         console.print(f"{f'{name}:':10}{lines[0] if lines else 'the same'}", soft_wrap=True)
         for line in lines[1:]:
             console.print(f"{'':10}{line}", soft_wrap=True)
     counts = ", ".join(f"{n} {kind}" for kind, n in found.counts.items())
-    console.print(f"answers:  {len(found.changed)} of {found.n_compared} changed{f': {counts}' if counts else ''}", "")
+    console.print(f"clips:    {len(found.changed)} of {found.n_compared} changed{f': {counts}' if counts else ''}", "")
     if found.changed:
         _print_changed(console, found)
 

@@ -85,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         help="answer 'unknown' below this probability; default: %(default)g",
     )
     parser.add_argument(
-        "--unknown", type=share, metavar="P", help="answer 'unknown' to other sounds; P of the known ones is lost"
+        "--unknown",
+        type=share,
+        metavar="P",
+        help="answer 'unknown' to sounds of no class; P of the known are lost",
     )
     return parser

@@ -48,7 +48,7 @@ def by_site_and_day(known: Mapping[str, Recorded], *, folders: bool) -> dict[str
     undated = [name for name, recorded in known.items() if recorded.time is None]
     groups = {name: f"{_place(name, one, folders)} {one.day}".strip() for name, one in known.items()}
     if (n := len(set(groups.values()))) < LEAST or undated:
-        few = f"all are of {n}, e.g. {min(groups.values())}"
+        few = f"only {n} of them, e.g. {min(groups.values())}"
         lacking = f"{len(undated)} of {len(known)} recordings have no date in name or header, e.g. "
         log.info("data.recorder: no groups of site and day: %s", f"{lacking}{undated[0]}" if undated else few)
         return {}

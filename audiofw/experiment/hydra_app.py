@@ -233,7 +233,7 @@ def share_cores(config: Config, launcher: DictConfig) -> Config:
     return dataclasses.replace(config, n_jobs=max(1, cores() // count_workers(at_once)))
 
 
-class Announce(Callback):
+class ClaimFolders(Callback):
     """Claims the folder of a run or sweep before Hydra writes into it, and reports a sweep's to its supervisor."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:

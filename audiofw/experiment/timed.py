@@ -120,8 +120,8 @@ def with_timelines(metrics: Mapping[str, Any], timed: Timed | None, score: str) 
     found = timed.timelines.metrics
     defined = {name: row for name, row in found["scores"].items() if row["value"] is not None}
     if score in OF_TIMELINES and score not in defined:
-        why = "install audiofw[events]" if score == "psds" else "it"
-        raise ConfigError(f"score={score}: undefined: {why}, and test recordings with events of every class")
+        need = "install audiofw[events], and test" if score == "psds" else "test"
+        raise ConfigError(f"score={score}: undefined: {need} recordings with events of every class")
     main = {"score": score, "value": defined[score]["value"], "greater_is_better": True} if score in defined else {}
     return {
         **metrics,

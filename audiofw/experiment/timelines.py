@@ -1,4 +1,4 @@
-"""Run annotated recordings through models that heard none of them, as timelines, and choose how that is done best."""
+"""Run annotated recordings through models that were not trained on them, as timelines."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def track_sweep(folder: Path) -> Tell:
     try:
         return open_tracker(load_menus().choose(KIND, section) if section else None, folder=folder)
     except AudiofwError as error:
-        log.warning("%s: the tracker is not told of the sweep: %s", folder, one_line(error))
+        log.warning("%s: the sweep is not sent to the tracker: %s", folder, one_line(error))
         return open_tracker(None)
 
 

@@ -17,7 +17,7 @@ def agrees_in_onnx(trial: Trial) -> str:
     try:
         from audiofw.bundle.onnx.alone import compiled
     except ImportError:
-        return "not tried, for want of pip install 'audiofw[onnx]'"
+        return "not tested: needs pip install 'audiofw[onnx]'"
     unit, sr = trial.unit(trial.sr), trial.sr
     run = compiled(lambda graph, y: unit.pooling.draw(graph, unit.feature.draw(graph, y, sr)))
     for name, clip in make_clips().items():

@@ -54,15 +54,13 @@ def name_plugins(name: str, kinds: Sequence[str]) -> list[New]:
         For a name that cannot be that of a plugin, or that another plugin has.
     """
     if not MODULE.fullmatch(name) or iskeyword(name):
-        raise ConfigError(f"'{name}': a plugin's name is made of small letters, digits and _, and begins with a letter")
+        raise ConfigError(f"'{name}': use lowercase letters, digits and _, beginning with a letter")
     kinds = list(dict.fromkeys(kinds))
     plugins = [New(name if len(kinds) == 1 else f"{name}_{kind}", kind) for kind in kinds]
     menus = load_menus()
     for plugin in plugins:
         if taken := menus.plugins[plugin.kind].get(plugin.name):
-            raise ConfigError(
-                f"{plugin.kind}={plugin.name}: there is one already, in {taken.where}; choose another name"
-            )
+            raise ConfigError(f"{plugin.kind}={plugin.name}: already exists, in {taken.where}; choose another name")
     return plugins
 
 
@@ -130,7 +128,7 @@ def write_files(files: Mapping[str, str], below: Path) -> list[Path]:
     paths = {below / name: text for name, text in files.items()}
     for path in paths:
         if path.exists():
-            raise ConfigError(f"{path}: is there already; choose another name, or remove it")
+            raise ConfigError(f"{path}: already exists; choose another name, or remove it")
     for path, text in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

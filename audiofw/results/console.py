@@ -216,7 +216,7 @@ def _timelines(timeline: Mapping[str, Any]) -> Iterator[str | Table]:
     """Show each class's events in the recordings as a whole, and how they were found."""
     yield (
         f"{timeline['n_recordings']} recordings as a whole, {show_time(3600 * timeline['hours'])} with "
-        f"{timeline['n_events']} events, by models that heard none of them"
+        f"{timeline['n_events']} events, by models that were not trained on them"
     )
     if len(timeline["per_class"]) <= MOST_CLASSES:
         table = new_table("class", "precision", "recall", "event F1", "events", "false alarms/h at recall 0.8", right=5)
@@ -227,7 +227,7 @@ def _timelines(timeline: Mapping[str, Any]) -> Iterator[str | Table]:
         yield table
     if timeline["tuned"]:
         ways = {f"windows of {way['window']:g} s every {way['hop']:g} s" for way in timeline["by_fold"]}
-        yield f"chosen inside the training recordings: {', '.join(sorted(ways))}"
+        yield f"chosen by cross-validation on the training recordings: {', '.join(sorted(ways))}"
 
 
 def _confidence(metrics: Mapping[str, Any]) -> list[str]:

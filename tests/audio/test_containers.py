@@ -161,7 +161,7 @@ def test_bytes_behind_the_samples_are_not_samples(wholes, tmp_path, container, t
     path.write_bytes(content + TAILS[tail])
     y, notes, _ = read(path)
     np.testing.assert_array_equal(y, whole)
-    assert notes == ([] if tail != "a few bytes" else ["4 bytes behind its samples are not used"])
+    assert notes == ([] if tail != "a few bytes" else ["4 bytes after its samples are ignored"])
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

@@ -136,7 +136,7 @@ def test_a_package_is_written_into_a_folder_of_its_own(audiofw, tmp_path):
     [
         (["new", "loudness"], "the following arguments are required: --kind"),
         (["new", "loudness", "--kind", "featur"], "invalid choice: 'featur'"),
-        (["new", "Loud", "--kind", "feature"], "a plugin's name is made of small letters"),
+        (["new", "Loud", "--kind", "feature"], "use lowercase letters, digits"),
         (
             ["new", "x", "--kind", "model", "--package", "audiofw-x", "--licence", "mit"],
             "--licence mit: unknown; known: BSD-3-Clause, ISC, MIT",

@@ -54,7 +54,7 @@ def test_names_without_dates_have_no_groups(tmp_path, said):
     ("names", "why"),
     [
         ([*DAYS, "b/x.wav"], "1 of 17 recordings have no date in name or header, e.g. b/x.wav"),
-        ([name for name in DAYS if "HILL" in name], "all are of 2, e.g. HILL 2025-06-11"),
+        ([name for name in DAYS if "HILL" in name], "only 2 of them, e.g. HILL 2025-06-11"),
     ],
 )
 def test_groups_that_would_not_do_are_not_made_and_it_is_said(tmp_path, said, names, why):

@@ -170,7 +170,7 @@ def test_a_comparison_says_what_differs_and_which_answers_changed(folder, audiof
     ]
     changed = [name for name in rows[0] if rows[0][name] != rows[1][name]]
     assert changed
-    assert f"answers:  {len(changed)} of 38 changed: " in outcome.out
+    assert f"clips:    {len(changed)} of 38 changed: " in outcome.out
     assert "model.name: lda → knn" in outcome.out
     assert "data:     the same" in outcome.out
     page = Path("comparison.html").read_text()

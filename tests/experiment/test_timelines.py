@@ -1,4 +1,4 @@
-"""Recordings with label tables are scored as a whole, by models that heard none of them."""
+"""Recordings with label tables are scored as a whole, by models that were not trained on them."""
 
 from __future__ import annotations
 

@@ -62,5 +62,5 @@ def _runtime(folder: Path) -> dict[str, bytes]:
             return {name: (place / name).read_bytes() for name in RUNTIME}
     raise ConfigError(
         f"--runtime {folder}: has no onnxruntime-web ({RUNTIME[0]} and others); "
-        "npm install onnxruntime-web, and name the folder in which you did"
+        "run npm install onnxruntime-web there, or give the folder where it is installed"
     )

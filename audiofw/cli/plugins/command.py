@@ -34,7 +34,8 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> OneLineParser:
     parser = OneLineParser(
-        "audiofw plugins", description="List the available features, poolings, models, splits and augmentations."
+        "audiofw plugins",
+        description="List the available features, poolings, models, splits, augmentations and trackers.",
     )
     parser.add_argument("--json", action="store_true", help="print everything about them as JSON")
     parser.set_defaults(run=_list)

@@ -51,9 +51,14 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     add("--format", choices=FORMATS, help="default: by --output's suffix, or csv")
     add("--top", type=whole_number, metavar="N", help="only the N most probable classes")
     add("--min-confidence", type=share, default=0.0, metavar="P", help="answer 'unknown' below this probability")
-    add("--unknown", type=share, metavar="P", help="answer 'unknown' to other sounds; P of the known ones is lost")
-    add("--precision", type=share, metavar="P", help="only labels at the threshold where they were right this often")
-    add("--recall", type=share, metavar="P", help="all labels at the threshold where this share of them was found")
+    add(
+        "--unknown",
+        type=share,
+        metavar="P",
+        help="answer 'unknown' to sounds of no class; P of the known are lost",
+    )
+    add("--precision", type=share, metavar="P", help="only labels above the thresholds with this out-of-fold precision")
+    add("--recall", type=share, metavar="P", help="all labels above the thresholds with this out-of-fold recall")
     add("--coverage", type=share, metavar="P", help="also prediction sets with this coverage (conformal), e.g. 0.9")
     add(
         "--window",
