@@ -21,6 +21,7 @@ from audiofw.bundle.files import read_bundle
 from audiofw.bundle.known import is_known, make_known
 from audiofw.bundle.model import Model
 from audiofw.bundle.needed import find, read_needed
+from audiofw.bundle.operating import read_points
 from audiofw.bundle.skops_format import NotPlainError, load_plain
 from audiofw.bundle.trees import check_trees, walk
 from audiofw.bundle.trial import try_elsewhere
@@ -33,6 +34,7 @@ from audiofw.contract.plugin import Choice
 from audiofw.contract.registry import Origin, load_menus
 from audiofw.contract.schema import Option, check
 from audiofw.errors import AudiofwError, ConfigError, DataError, PluginError, first_line
+from audiofw.evaluation.unknown import read_reference
 from audiofw.extraction.joined import JoinedUnit
 from audiofw.extraction.padding import PadValue
 from audiofw.extraction.recording import Unit, row_code
@@ -124,6 +126,7 @@ def _check_format(found: Any, where: str) -> None:
 
 def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str, tried: bool) -> Model:
     check("", {option.name: facts.get(option.name) for option in FACTS}, FACTS)
+    _check_needed_later(facts)
     members = facts["feature"].get("members", [])
     saved = [facts[kind] for kind in KINDS] + [member[kind] for member in members for kind in ("feature", "pooling")]
     origins = [Origin(*plugin["origin"]) for plugin in saved if plugin and "origin" in plugin]
@@ -145,6 +148,15 @@ def _make(facts: Mapping[str, Any], files: Mapping[str, bytes], where: str, trie
         raise DataError(f"{where}: bundle.json and {MODEL} have different numbers of columns, refused")
     _warn_of_differences(facts, menus, choices, where)
     return Model(unit, held["model"], classes, width, pad.value, facts, held.get("novelty"))
+
+
+def _check_needed_later(facts: Mapping[str, Any]) -> None:
+    """Read what only some commands use, so that a damaged bundle is refused here rather than in their midst."""
+    for values in read_reference(facts.get("unknown")) or ():
+        np.array(values, dtype=float)
+    for rows in (facts.get("operating") or {}).values():
+        read_points(rows)
+    facts["fitted_on"]["description"]
 
 
 def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice], pad_value: PadValue) -> Unit:

@@ -223,6 +223,22 @@ def test_a_bundle_of_a_later_audiofw_is_refused_in_one_line(bundle, found):
 # --- changed or damaged bundles ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"unknown": [1]},
+        {"unknown": {"distances": ["far"], "confidences": [], "surprises": []}},
+        {"operating": [1]},
+        {"operating": {"low": 1}},
+        {"fitted_on": {}},
+    ],
+)
+def test_facts_that_only_some_commands_use_are_checked_by_all(bundle, facts):
+    change_facts(bundle, lambda found: found.update(facts))
+    with pytest.raises(DataError, match=r"bundle\.json"):
+        fw.load_model(bundle)
+
+
 def test_other_versions_and_other_code_are_told_in_one_line(audiofw, bundle, caplog):
     def change(facts):
         facts["versions"].update(numpy="1.0", lightgbm="0.1")
