@@ -30,8 +30,8 @@ from audiofw.evaluation.fit import predict
 from audiofw.evaluation.foreign import known_clips, write_sounds
 from audiofw.evaluation.unknown import make_reference, measure_distances, surprise
 from audiofw.experiment.hydra_app import compose
-from audiofw.experiment.run import evaluate, make_model
-from audiofw.extraction.clips import find, split
+from audiofw.experiment.run import evaluate_rows, make_model
+from audiofw.extraction.clips import find_dataset, split
 from audiofw.extraction.extract import Table, join
 from audiofw.extraction.table import extract, settled, units_of, width_of
 
@@ -89,7 +89,7 @@ def main() -> None:
 def train(archive: Path, words: Sequence[str]) -> Trained:
     """Extract the features of a data set."""
     config, choices = compose([f"data.source={archive}", "audio.silence=keep", *words])
-    dataset = find(config)
+    dataset = find_dataset(config)
     unit = units_of(config, choices)[0]
     table = extract(dataset.clips, unit, config)
     clips = [dataset.clips[i] for i in table.kept]
@@ -99,7 +99,7 @@ def train(archive: Path, words: Sequence[str]) -> Trained:
     hear = partial(extract, unit=settled(unit, table), config=config, width=width_of(table))
 
     def fit(folds: Sequence[Fold]) -> Evaluation:
-        return evaluate(make, folds, rows, y, clips, classes, config)
+        return evaluate_rows(make, folds, rows, y, clips, classes, config)
 
     return Trained(config, clips, folds, classes, y, table, hear, fit, getattr(unit, "sample_rate", None) or 44_100)
 

@@ -110,6 +110,23 @@ def test_every_full_name_in_code_and_docs_resolves():
         assert resolve(name) is not None
 
 
+# ---- one name for one idea -----
+
+OF_MANY = {"main", "run", "add_parser", "find_parts"}  # of each command, and of each compressed format
+MIRRORED = "audiofw/bundle/onnx/"  # draws as a graph what audiofw.spectral and audiofw.audio compute, by the same names
+
+
+def test_no_two_modules_define_the_same_public_name():
+    places: dict[str, list[str]] = {}
+    for file in sorted((ROOT / "audiofw").rglob("*.py")):
+        where = file.relative_to(ROOT).as_posix()
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not where.startswith(MIRRORED):
+                places.setdefault(node.name, []).append(where)
+    public = {name: files for name, files in places.items() if not name.startswith("_") and name not in OF_MANY}
+    assert {name: files for name, files in public.items() if len(files) > 1} == {}
+
+
 # ---- packages
 
 
@@ -236,7 +253,7 @@ def calls(tmp_path_factory) -> Calls:
 
 
 HANDED_IN = {
-    "evaluation.cross_validate.cross_validate": {"experiment.run.evaluate.<locals>.on_fold"},
+    "evaluation.cross_validate.cross_validate": {"experiment.run.evaluate_rows.<locals>.on_fold"},
     "evaluation.fit._fit_new": {"experiment.run.make_model"},
     "evaluation.foreign._lines": {"experiment.run.try_foreign_sounds.<locals>.extract_usable"},
     "evaluation.robustness.measure_robustness": {"experiment.run.try_changes.<locals>.extract_some"},

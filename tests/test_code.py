@@ -22,7 +22,7 @@ from audiofw.contract.registry import load_menus
 from audiofw.evaluation import changes
 from audiofw.experiment.hydra_app import compose
 from audiofw.experiment.run import run, run_code
-from audiofw.extraction.clips import find
+from audiofw.extraction.clips import find_dataset
 from audiofw.extraction.recording import row_code
 from audiofw.extraction.table import units_of
 from audiofw.results.record import job_identity
@@ -162,7 +162,7 @@ def test_a_job_is_run_by_no_other_code_than_it_is_known_by(sounds, tmp_path, mon
     words += ["feature=mfcc", "pooling=stats", "calibration=temperature", "augmentation=waveform", "augmented_copies=1"]
     words += ["robustness=true"] if model == "svm" else ["model.members=[lda,knn]"]
     config, choices = compose([*words, f"model={model}"])
-    dataset = find(config)
+    dataset = find_dataset(config)
     ran = files_run(lambda: run(config, choices, dataset, tmp_path))
     assert ran <= code_of(choices, PACKAGE / RUN, without=NOT_THE_RUN) | SAYS_ITS_VERSION
     assert {PACKAGE / "bundle/save.py", PACKAGE / "audit/probe.py", PACKAGE / "learn/calibration.py"} <= ran
@@ -170,7 +170,7 @@ def test_a_job_is_run_by_no_other_code_than_it_is_known_by(sounds, tmp_path, mon
 
 def test_a_job_is_another_by_the_code_of_its_plugins(sounds):
     config, choices = compose(["model=svm"])
-    dataset = find(replace(config, data=replace(config.data, source=str(sounds(clips=2, seconds=0.1)))))
+    dataset = find_dataset(replace(config, data=replace(config.data, source=str(sounds(clips=2, seconds=0.1)))))
     svm = choices["model"].plugin
     changed = replace(svm, function=load_menus().find("model", "knn").function)
     other = {**choices, "model": replace(choices["model"], plugin=changed)}

@@ -30,7 +30,7 @@ from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.registry import load_menus
 from audiofw.errors import ConfigError
 from audiofw.experiment.hydra_app import compose
-from audiofw.kit.new import render
+from audiofw.kit.new import render_template
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = (ROOT / "README.md", ROOT / "CONTRIBUTING.md")  # of docs/
@@ -301,7 +301,7 @@ def test_the_test_of_a_plugin_in_the_docs_passes(plugins_of_the_docs, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_audiofw_writes_for_a_new_plugin_is_what_the_docs_show(kind):
     first = [(code, name) for code, ((found, name), *_) in PLUGINS if found == kind and "loudness" not in code]
-    assert render(f"{kind}.py", name=first[0][1]) == first[0][0]
+    assert render_template(f"{kind}.py", name=first[0][1]) == first[0][0]
 
 
 def test_every_python_block_is_tried():

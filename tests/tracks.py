@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiofw.evaluation.detection import Moments
+from audiofw.evaluation.detection import WindowMeans
 from audiofw.evaluation.events import make_events
 from audiofw.evaluation.rules import Track
 
@@ -25,4 +25,4 @@ def draw(seed, *, flicker=0.0, weak=False, n=240, hop=0.25):
         scores[quiet[(quiet > start) & (quiet < start + length - 1)]] = [0.9, 0.05, 0.05]
         rows.append((start * hop, (start + length) * hop, of))
     starts = hop * np.arange(n)
-    return Track(str(seed), Moments(starts, starts + hop, scores), make_events(rows), n * hop)
+    return Track(str(seed), WindowMeans(starts, starts + hop, scores), make_events(rows), n * hop)

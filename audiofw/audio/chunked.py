@@ -44,10 +44,10 @@ def chunks(file: BinaryIO, at: int, size: int, form: str) -> Iterator[Chunk]:
         name, length = struct.unpack(form, file.read(head))
         if form == W64:  # it includes the header
             length = max(length - head, 0)
-        yield Chunk(name, at + head, length, at := padded(at + head + length, form))
+        yield Chunk(name, at + head, length, at := next_chunk(at + head + length, form))
 
 
-def padded(at: int, form: str) -> int:
+def next_chunk(at: int, form: str) -> int:
     """Give the position of the chunk that follows content which ends at ``at``."""
     if form == W64:
         return (at + 7) // 8 * 8

@@ -15,7 +15,7 @@ from audiofw.audio import alac, flac, mpeg, ogg
 from audiofw.audio.containers import Header
 from audiofw.audio.content import mapped
 from audiofw.audio.parts import Part
-from audiofw.audio.sound import Blocks, Sound, open_pieces, read_block, read_blocks
+from audiofw.audio.sound import Blocks, OpenSound, open_pieces, read_block, read_blocks
 from audiofw.audio.spliced import Piece
 
 
@@ -30,7 +30,7 @@ class Hole(NamedTuple):
 Pieced = Iterator[tuple[np.ndarray | Hole, soundfile.LibsndfileError | None]]
 
 
-def find_parts(path: Path, file: Sound, header: Header | None, start: int, end: float) -> list[Part]:
+def find_parts(path: Path, file: OpenSound, header: Header | None, start: int, end: float) -> list[Part]:
     """Find the intact parts of a file that is damaged between two frames.
 
     Returns
@@ -42,8 +42,8 @@ def find_parts(path: Path, file: Sound, header: Header | None, start: int, end: 
         return _ogg_parts(path, file.samplerate, start, end)
     if file.format == "MP3":
         with mapped(path) as content:
-            index = mpeg.walked(path) if start else mpeg.walk(content, end / 384)
-            broken = index is not None and index.breaks and mpeg.walk(content)
+            index = mpeg.walked(path) if start else mpeg.walk_frames(content, end / 384)
+            broken = index is not None and index.breaks and mpeg.walk_frames(content)
             return mpeg.find_parts(content, broken, file.length) if broken else []
     if header and file.subtype.startswith("ALAC"):
         return alac.find_parts(path, header, start, end)
@@ -82,7 +82,7 @@ def read_parts(path: Path, parts: Sequence[Part], size: int, start: int, end: fl
             yield Hole(at, at)
 
 
-def read_flac(path: Path, sound: Sound, begin: int, size: int, start: int, end: float) -> Pieced:
+def read_flac(path: Path, sound: OpenSound, begin: int, size: int, start: int, end: float) -> Pieced:
     """Read a FLAC stream that begins at an offset, and go on after damage at the next frame that decodes.
 
     Which samples of a failed read are right cannot be known, so these are read anew, frame by frame.
@@ -140,7 +140,7 @@ def _decodes(path: Path, part: Part, step: int) -> bool:
     return bool(len(block)) and not failure
 
 
-def _by_frame(sound: Sound, step: int, start: int, end: float) -> Blocks:
+def _by_frame(sound: OpenSound, step: int, start: int, end: float) -> Blocks:
     """Read blocks that are FLAC frames, so that damage costs no others."""
     skip = start % step
     for block, failure in read_blocks(sound, step, start - skip, end):

@@ -17,7 +17,7 @@ from audiofw.audio.containers import read_header
 from audiofw.audio.damage import Hole, Pieced, find_parts, read_flac, read_parts
 from audiofw.audio.joined import read_streams, streams_of
 from audiofw.audio.parts import Gap
-from audiofw.audio.sound import BLOCK, Sound, message, open_pieces, openable, read_blocks
+from audiofw.audio.sound import BLOCK, OpenSound, message, open_pieces, openable, read_blocks
 from audiofw.errors import DataError
 
 MP3_LEAD = 20 * 1152  # after a seek, an MP3 decoder lacks the bits that packets borrow from those before
@@ -72,10 +72,10 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _open(self) -> Sound:
+    def _open(self) -> OpenSound:
         if self._header is None or self._header.is_plain:
             try:
-                return Sound(openable(self.path))
+                return OpenSound(openable(self.path))
             except TypeError as error:  # soundfile needs to be given the rate of a .raw file
                 raise NoHeaderError(str(error)) from error
         return open_pieces(self.path, self._header.pieces())

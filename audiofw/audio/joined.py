@@ -9,7 +9,7 @@ import numpy as np
 
 from audiofw.audio.containers import Header, appended
 from audiofw.audio.damage import Hole, read_flac
-from audiofw.audio.sound import Sound, open_pieces, read_blocks
+from audiofw.audio.sound import OpenSound, open_pieces, read_blocks
 from audiofw.audio.streams import Stream, find_streams
 
 
@@ -22,7 +22,7 @@ def streams_of(path: Path, header: Header | None) -> list[Stream]:
 
 
 def read_streams(
-    path: Path, streams: Sequence[Stream], first: Sound, size: int, at: int, end: float, lead: int
+    path: Path, streams: Sequence[Stream], first: OpenSound, size: int, at: int, end: float, lead: int
 ) -> Iterator[np.ndarray | Hole]:
     """Read streams from a frame on.
 
@@ -61,7 +61,7 @@ def read_streams(
 
 
 def _read(
-    path: Path, stream: Stream, part: Sound, size: int, start: int, end: float, lead: int
+    path: Path, stream: Stream, part: OpenSound, size: int, start: int, end: float, lead: int
 ) -> Iterator[np.ndarray | Hole]:
     if part.format == "FLAC" and isinstance(stream.pieces[0], tuple):
         yield from (piece for piece, _ in read_flac(path, part, stream.pieces[0][0], size, start, end))

@@ -46,7 +46,7 @@ class Index(NamedTuple):
         return 0 if self.tag is None else 1
 
 
-def walk(content: Content, most: float = math.inf) -> Index | None:
+def walk_frames(content: Content, most: float = math.inf) -> Index | None:
     """Find the frames of a file, or the first of them.
 
     Returns
@@ -76,7 +76,7 @@ def walk(content: Content, most: float = math.inf) -> Index | None:
 @lru_cache(maxsize=16)
 def _walked(path: Path, size: int, mtime_ns: int) -> Index | None:
     with mapped(path) as content:
-        return walk(content)
+        return walk_frames(content)
 
 
 def walked(path: Path) -> Index | None:
@@ -88,14 +88,14 @@ def walked(path: Path) -> Index | None:
 def states_length(path: Path) -> bool:
     """Whether the header states the number of frames; else libsndfile estimates it."""
     with mapped(path) as content:
-        index = walk(content, 0)
+        index = walk_frames(content, 0)
     return index is None or index.counted is not None
 
 
 def is_cut(path: Path) -> bool:
     """Whether the file ends within a frame."""
     with mapped(path) as content:
-        index = walk(content)
+        index = walk_frames(content)
         return index is not None and _ends_within_frame(content, index)
 
 

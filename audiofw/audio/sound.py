@@ -21,7 +21,7 @@ _FOREVER = 2**40  # frames; a larger length in a header means that it is unknown
 Blocks = Iterator[tuple[np.ndarray, soundfile.LibsndfileError | None]]
 
 
-class Sound(soundfile.SoundFile):
+class OpenSound(soundfile.SoundFile):
     """An open file; after each read, soundfile would seek to where it is, at which MP3 and Ogg decoders start anew."""
 
     def __init__(self, file: str | bytes | BinaryIO) -> None:
@@ -55,12 +55,12 @@ class Sound(soundfile.SoundFile):
         return np.zeros((n, self.channels) if self.channels > 1 else n, np.float32)
 
 
-def open_pieces(path: Path, pieces: Sequence[Piece]) -> Sound:
+def open_pieces(path: Path, pieces: Sequence[Piece]) -> OpenSound:
     """Open what is composed of pieces of a file; see `audiofw.audio.spliced`."""
-    return Sound(open_spliced(path, pieces))
+    return OpenSound(open_spliced(path, pieces))
 
 
-def read_blocks(file: Sound, size: int, start: int, end: float, lead: int = 0) -> Blocks:
+def read_blocks(file: OpenSound, size: int, start: int, end: float, lead: int = 0) -> Blocks:
     """Read blocks to the end; the last block comes with the error that ended reading, if any.
 
     Parameters
@@ -90,7 +90,7 @@ def read_blocks(file: Sound, size: int, start: int, end: float, lead: int = 0) -
             return
 
 
-def _go_to(file: Sound, at: int, lead: int) -> None:
+def _go_to(file: OpenSound, at: int, lead: int) -> None:
     """Seek to ``lead`` frames before a frame, and read up to it; if the codec cannot seek, from where it is."""
     if not at:
         return
@@ -108,7 +108,7 @@ def _go_to(file: Sound, at: int, lead: int) -> None:
         at -= len(block)
 
 
-def read_block(file: Sound, frames: int) -> tuple[np.ndarray, soundfile.LibsndfileError | None]:
+def read_block(file: OpenSound, frames: int) -> tuple[np.ndarray, soundfile.LibsndfileError | None]:
     """Read one block; if decoding fails halfway, keep the frames before, which soundfile would discard."""
     out = np.empty((frames, file.channels) if file.channels > 1 else frames, np.float32)
     marks = out.view(np.uint32)

@@ -38,7 +38,7 @@ def find_streams(path: Path) -> list[Stream]:
             return _flac(content)
         if content[:4] == b"OggS":
             return _ogg(content)
-        index = mpeg.walk(content)
+        index = mpeg.walk_frames(content)
         made = mpeg.counted_right(content, index) if index else None
         return [Stream(*made)] if made else []
 

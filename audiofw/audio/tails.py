@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO, NamedTuple
 
-from audiofw.audio.chunked import CAF, NAME, chunks, padded
+from audiofw.audio.chunked import CAF, NAME, chunks, next_chunk
 
 KNOWN = frozenset(
     b"LIST|INFO|bext|iXML|cue |smpl|inst|fact|JUNK|PAD |FLLR|guan|wamd|id3 |ID3 |_PMX|aXML|MARK|COMT|NAME|AUTH|ANNO|"
@@ -49,7 +49,7 @@ def find_tail(file: BinaryIO, end: int, declared: int, size: int, form: str, mar
     Tail or None
         None if the samples seem to go on.
     """
-    at = min(padded(end, form), size) if form else end
+    at = min(next_chunk(end, form), size) if form else end
     if _peek(file, end)[: at - end].strip(b"\0"):  # padding is missing
         at = end
     for begin in (end, at) if declared else ():

@@ -113,7 +113,7 @@ def refuse(findings: Iterable[Finding]) -> None:
         raise DataError(f"audit: {warnings[0].message}; {warnings[0].remedy}{more}")
 
 
-def amount(n: int, noun: str) -> str:
+def count_of(n: int, noun: str) -> str:
     """Count things: ``1 clip``, ``2 clips``."""
     return f"{n} {noun}{'s' * (n != 1)}"
 
@@ -201,14 +201,14 @@ def _copies(
         else "are near-duplicates (by audio fingerprint)"
     )
     across = int(leaked(sets, folds, len(clips)).sum())
-    where = f"; {amount(across, 'test clip')} with a duplicate in the training set" if folds else ""
+    where = f"; {count_of(across, 'test clip')} with a duplicate in the training set" if folds else ""
     first, second, *_ = sets[0]
     second = next((i for i in sets[0] if clips[i].path != clips[first].path), second)
     names = clips[first].name, clips[second].name
     return Finding(
         kind,
         "warning" if across or not folds else "note",
-        f"{sum(map(len, sets))} clips in {amount(len(sets), 'set')} {words}{where}, e.g. {names[0]} and {names[1]}",
+        f"{sum(map(len, sets))} clips in {count_of(len(sets), 'set')} {words}{where}, e.g. {names[0]} and {names[1]}",
         "list the duplicates in a file and set data.skip to it, or make each set a group and use split=group_kfold",
         *_files(clips, sets),
     )
@@ -223,7 +223,7 @@ def _contradiction(clips: Sequence[Clip], sets: Sets) -> Finding | None:
     return Finding(
         "contradiction",
         "warning",
-        f"{amount(len(wrong), 'set')} of duplicates with different labels, e.g. {clips[a].name}"
+        f"{count_of(len(wrong), 'set')} of duplicates with different labels, e.g. {clips[a].name}"
         f" ({said[0]}) and {clips[b].name} ({said[1]})",
         "correct the labels, or list the wrong clips in a file and set data.skip to it",
         *_files(clips, wrong),
@@ -258,8 +258,8 @@ def source_overlap(clips: Sequence[Clip], folds: Folds) -> list[Finding]:
         Finding(
             "source",
             "warning",
-            f"{amount(int(mask.sum()), 'test clip')} with clips of the same source in the training set"
-            f" ({amount(len(sets), 'source')}{', identified by file name' if evident else ''}), e.g."
+            f"{count_of(int(mask.sum()), 'test clip')} with clips of the same source in the training set"
+            f" ({count_of(len(sets), 'source')}{', identified by file name' if evident else ''}), e.g."
             f" {clips[sets[0][0]].name} and {clips[sets[0][1]].name}",
             f"{pattern}split=group_kfold keeps each source on one side of the split",
             *_files(clips, sets),
@@ -312,10 +312,10 @@ def find_flaws(clips: Sequence[Clip], probes: Sequence[Probe | None]) -> list[Fi
     cancelling = [clip.name for clip, one in zip(clips, probes, strict=True) if one and one.cancels]
     found = []
     if cut:
-        what = f"{amount(len(cut), 'recording')} damaged or truncated (shorter than the header says), e.g. {cut[0]}"
+        what = f"{count_of(len(cut), 'recording')} damaged or truncated (shorter than the header says), e.g. {cut[0]}"
         found.append(Finding("damaged", "warning", what, "copy them again, or list them in data.skip", tuple(cut)))
     if cancelling:
-        many = amount(len(cancelling), "recording")
+        many = count_of(len(cancelling), "recording")
         what = f"in {many} the channels cancel each other out, so the loudest one is used"
         remedy = "choose a channel: audio.channel=0"
         found.append(Finding("channels", "warning", f"{what}, e.g. {cancelling[0]}", remedy, tuple(cancelling)))

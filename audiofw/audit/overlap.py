@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from audiofw.audio.stretch import Stretch
-from audiofw.audit.findings import Finding, Sound, amount, sounds_same
+from audiofw.audit.findings import Finding, Sound, count_of, sounds_same
 from audiofw.audit.fingerprint import ENOUGH_INFO, near_pairs
 from audiofw.audit.leakage import effect
 from audiofw.audit.probe import Probe
@@ -123,7 +123,9 @@ def _copies(
         return None
     i, j = next(iter(pairs.items()))
     verb = "is" if len(pairs) == 1 else "are each"
-    said = f"{len(pairs)} of {amount(len(clips), 'test clip')} {verb} {words}, e.g. {clips[i].name} and {known[j].name}"
+    said = (
+        f"{len(pairs)} of {count_of(len(clips), 'test clip')} {verb} {words}, e.g. {clips[i].name} and {known[j].name}"
+    )
     return Finding(kind, "warning", said, f"leave them out: {LEAVE_OUT}", tuple(clips[i].name for i in pairs))
 
 
@@ -133,7 +135,7 @@ def _other_labels(clips: Sequence[Clip], known: Sequence[Known], pairs: Mapping[
         return None
     i, j = next(iter(wrong.items()))
     said = (
-        f"{amount(len(wrong), 'test clip')} with another label than the training clip of the same sound, e.g."
+        f"{count_of(len(wrong), 'test clip')} with another label than the training clip of the same sound, e.g."
         f" {clips[i].name} ({clips[i].label or 'no label'}) and {known[j].name} ({known[j].label or 'no label'})"
     )
     remedy = f"correct the labels, or leave the clips out: {LEAVE_OUT}"
@@ -146,7 +148,7 @@ def _shared_groups(clips: Sequence[Clip], known: Sequence[Known]) -> Finding | N
     if not shared:
         return None
     said = (
-        f"{amount(len(shared), 'test clip')} of groups that training clips have, too, e.g. {shared[0].name}"
+        f"{count_of(len(shared), 'test clip')} of groups that training clips have, too, e.g. {shared[0].name}"
         f" (group {shared[0].group})"
     )
     remedy = "test clips of other groups, or rename the groups if only their names are the same"
@@ -167,7 +169,7 @@ def _shared_sources(clips: Sequence[Clip], known: Sequence[Known]) -> Finding | 
     shared = [name for name in shared if Path(name).name not in same]  # copies, or other files with the same names
     if not shared:
         return None
-    said = f"{amount(len(shared), 'test clip')} of the same source as training clips, by file name, e.g. {shared[0]}"
+    said = f"{count_of(len(shared), 'test clip')} of the same source as training clips, by file name, e.g. {shared[0]}"
     return Finding("source", "warning", said, f"test other recordings, or leave these out: {LEAVE_OUT}", tuple(shared))
 
 
@@ -176,7 +178,7 @@ def _unsure(clips: Sequence[Clip], known: Sequence[Known], pairs: Mapping[int, i
         return None
     i, j = next(iter(pairs.items()))
     said = (
-        f"{amount(len(pairs), 'short test clip')} may be near-duplicates of training clips, which are no longer where"
+        f"{count_of(len(pairs), 'short test clip')} may be near-duplicates of training clips, which are no longer where"
         f" the run found them, so that waveforms cannot be compared, e.g. {clips[i].name} and {known[j].name}"
     )
     return Finding("near-duplicate", "note", said, "listen to them", tuple(clips[i].name for i in pairs))

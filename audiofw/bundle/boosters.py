@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiofw.bundle.trees import walk
+from audiofw.bundle.trees import walk_model
 from audiofw.errors import DataError
 
 
-class Nodes(NamedTuple):
+class TreeNodes(NamedTuple):
     """The nodes of one tree: node 0 is the root, and ``column`` that of the split of each inner node."""
 
     left: np.ndarray
@@ -29,7 +29,7 @@ def check_boosters(model: Any, where: str) -> None:
     DataError
         For a tree that was tampered with.
     """
-    for part, _ in walk(model):
+    for part, _ in walk_model(model):
         module, name = type(part).__module__.partition(".")[0], type(part).__name__
         reader = READERS.get((module, name))
         if reader and not all(_is_tree(nodes, width) for nodes, width in reader(part)):
@@ -38,7 +38,7 @@ def check_boosters(model: Any, where: str) -> None:
             )
 
 
-def _is_tree(nodes: Nodes, width: int) -> bool:
+def _is_tree(nodes: TreeNodes, width: int) -> bool:
     """Whether every inner node has two children of its own, and an existing column: then every path ends in a leaf."""
     children = np.concatenate([nodes.left[nodes.inner], nodes.right[nodes.inner]]).astype(np.int64)
     columns = nodes.column[nodes.inner]
@@ -47,7 +47,7 @@ def _is_tree(nodes: Nodes, width: int) -> bool:
     return bool(inside.all() and once and (columns >= 0).all() and (columns < width).all())
 
 
-def _lightgbm(booster: Any) -> Iterator[tuple[Nodes, int]]:
+def _lightgbm(booster: Any) -> Iterator[tuple[TreeNodes, int]]:
     """Read a booster's own text, in which a negative child is a leaf."""
     width = booster.num_feature()
     for block in booster.model_to_string().split("\nTree=")[1:]:
@@ -59,21 +59,21 @@ def _lightgbm(booster: Any) -> Iterator[tuple[Nodes, int]]:
         inner = np.arange(2 * leaves - 1) < leaves - 1
         after = leaves - 2 + np.zeros(leaves, np.int64)
         left, right = (np.append(np.where(side < 0, leaves - 2 - side, side), after) for side in (left, right))
-        yield Nodes(left, right, np.append(column, after), inner), width
+        yield TreeNodes(left, right, np.append(column, after), inner), width
 
 
 def _ints(text: str) -> np.ndarray:
     return np.array(text.split(), dtype=np.int64)
 
 
-def _xgboost(booster: Any) -> Iterator[tuple[Nodes, int]]:
+def _xgboost(booster: Any) -> Iterator[tuple[TreeNodes, int]]:
     """Read a booster as JSON, in which -1 is the child of a leaf."""
     learner = json.loads(bytes(booster.save_raw(raw_format="json")))["learner"]
     width = int(learner["learner_model_param"]["num_feature"])
     gradient = learner["gradient_booster"]
     for tree in gradient.get("gbtree", gradient).get("model", {}).get("trees", []):
         left, right, column = (np.array(tree[key]) for key in ("left_children", "right_children", "split_indices"))
-        yield Nodes(left, right, column, left != -1), width
+        yield TreeNodes(left, right, column, left != -1), width
 
 
 READERS = {("lightgbm", "Booster"): _lightgbm, ("xgboost", "Booster"): _xgboost}

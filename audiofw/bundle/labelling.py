@@ -17,7 +17,7 @@ from audiofw.bundle.timeline import Segment, cells, segments, shares_of
 from audiofw.cache.store import RecipeCache
 from audiofw.data.given import NamedFile
 from audiofw.errors import AudiofwError, ConfigError, DataError
-from audiofw.evaluation.detection import PLAIN, Found, Moments, Rule, average, detect, read_rule
+from audiofw.evaluation.detection import PLAIN, Found, Rule, WindowMeans, average, detect, read_rule
 from audiofw.extraction.over_time import rows_over_time
 from audiofw.extraction.recording import Unit
 from audiofw.parallel.executors import Lost
@@ -41,7 +41,7 @@ class Unread(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Way:
+class LabellingRule:
     """How a recording is labelled over time."""
 
     window: float  #: seconds
@@ -64,7 +64,7 @@ def choose_way(
     hop: float | None = None,
     threshold: float | None = None,
     **options: Any,
-) -> Way | None:
+) -> LabellingRule | None:
     """Complete the options by what the bundle says about timelines; None if the length of the windows is not known.
 
     Parameters
@@ -83,16 +83,16 @@ def choose_way(
         See `Way`.
     """
     if timeline is None:
-        return Way(window, hop or window, threshold=threshold or 0.0, **options) if window else None
+        return LabellingRule(window, hop or window, threshold=threshold or 0.0, **options) if window else None
     options |= {"none": timeline["background"], "exclusive": timeline["exclusive"]}
     if window:
-        return Way(window, hop or window, threshold=threshold or 0.0, **options)
+        return LabellingRule(window, hop or window, threshold=threshold or 0.0, **options)
     own = None if thresholds is None else dict(zip(classes, thresholds.tolist(), strict=True))
     if threshold is not None:
         own = dict.fromkeys(classes, threshold)
     rule = read_rule(timeline["rule"])
     rule = rule if own is None else replace(rule, thresholds=own)
-    return Way(timeline["window"], hop or timeline["hop"], rule, threshold=threshold or 0.0, **options)
+    return LabellingRule(timeline["window"], hop or timeline["hop"], rule, threshold=threshold or 0.0, **options)
 
 
 @dataclass(eq=False)
@@ -125,7 +125,7 @@ class Labeller:
     classify: Classify
     classes: np.ndarray
     thresholds: np.ndarray | None
-    way: Way
+    way: LabellingRule
     n_jobs: int = -1
     cache: RecipeCache | None = None
     keeps_windows: bool = False
@@ -203,7 +203,7 @@ class Labeller:
         typical, unknown = [each for each in over if each is not None], self.way.unknown
         return unknown is not None and bool(typical) and float(np.mean(typical)) <= unknown
 
-    def _between(self, moments: Moments, found: Found, none: str) -> Iterator[Segment]:
+    def _between(self, moments: WindowMeans, found: Found, none: str) -> Iterator[Segment]:
         """Give the stretches outside all events, with the mean probability of the background."""
         of = self.names.index(none)
         inside = np.isnan(moments.scores[:, of])
@@ -260,7 +260,7 @@ def labelled_whole(labeller: Labeller, sound: NamedFile) -> list[Segment]:
     return [*found, *lost]
 
 
-def check_times(window: float | None, hop: float | None) -> None:
+def check_window(window: float | None, hop: float | None) -> None:
     """Refuse windows and hops out of range, which would take all memory or never end."""
     for name, value in (("window", window), ("hop", hop)):
         if value is not None and not SHORTEST <= value <= LONGEST:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audiofw.audio.load import resample, to_mono
-from audiofw.bundle.labelling import Way
+from audiofw.bundle.labelling import LabellingRule
 from audiofw.bundle.prediction import Prediction
 from audiofw.data.given import as_rate, as_samples
 from audiofw.extraction.over_time import Window, cut_windows, make_row
@@ -32,7 +32,7 @@ def listen(
     classify: Callable[[np.ndarray | Lost], Prediction | Lost],
     blocks: Iterable[np.ndarray],
     sr: float,
-    way: Way,
+    way: LabellingRule,
 ) -> Iterator[Answer]:
     """Label each window of a stream; see `audiofw.bundle.model.Model.listen`."""
     rate = as_rate(sr, "sr")
@@ -44,7 +44,9 @@ def _mono(block: np.ndarray, unit: Unit) -> np.ndarray:
     return to_mono(as_samples(block, "a block of the stream"), unit.channel)[0]
 
 
-def _answer(unit: Unit, classify: Callable[[np.ndarray | Lost], Prediction | Lost], window: Window, way: Way) -> Answer:
+def _answer(
+    unit: Unit, classify: Callable[[np.ndarray | Lost], Prediction | Lost], window: Window, way: LabellingRule
+) -> Answer:
     start = window.end - math.ceil(way.window * window.sr) / window.sr
     prediction = classify(outcome(lambda given: _row(unit, given), window))
     if isinstance(prediction, Lost):

@@ -20,10 +20,10 @@ from annotated_types import Interval, MaxLen
 from audiofw.bundle.files import read_bundle
 from audiofw.bundle.known import is_known, make_known
 from audiofw.bundle.model import Model
-from audiofw.bundle.needed import find, read_needed
+from audiofw.bundle.needed import find_needed, read_needed
 from audiofw.bundle.operating import read_points
 from audiofw.bundle.skops_format import NotPlainError, load_plain
-from audiofw.bundle.trees import check_trees, walk
+from audiofw.bundle.trees import check_trees, walk_model
 from audiofw.bundle.trial import try_elsewhere
 from audiofw.bundle.trust import check_parts, only_trusted
 from audiofw.bundle.versions import version_differences
@@ -209,7 +209,7 @@ def _with_files(kind: str, said: Mapping[str, Any], files: Mapping[str, bytes], 
     """Complete the options of a plugin by the files that they name, which are looked for on this machine."""
     found: dict[str, Any] = {}
     for file in read_needed(said):
-        found.setdefault(file.option, []).append(str(find(file, f"{kind}.{file.option}", where, files)))
+        found.setdefault(file.option, []).append(str(find_needed(file, f"{kind}.{file.option}", where, files)))
     several = said.get("file_lists", [])
     return {**said["options"], **{name: paths if name in several else paths[0] for name, paths in found.items()}}
 
@@ -269,7 +269,7 @@ def _one_line(where: str) -> Iterator[None]:
 
 def _calm(held: Any) -> Any:
     """Set ``n_jobs=1`` in every estimator: for a few clips, parallel prediction is not worthwhile."""
-    for part, _ in walk(held):
+    for part, _ in walk_model(held):
         if "n_jobs" in getattr(part, "__dict__", ()):
             part.n_jobs = 1
     return held

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audiofw.bundle.labelling import Labeller, Way, check_times, choose_way, labelled_whole
+from audiofw.bundle.labelling import Labeller, LabellingRule, check_window, choose_way, labelled_whole
 from audiofw.bundle.live import Answer, listen
 from audiofw.bundle.notebook import model_card, model_line
 from audiofw.bundle.operating import thresholds_for
@@ -429,11 +429,11 @@ class Model:
         min_confidence: float,
         unknown: float | None,
         background: bool,
-    ) -> Way:
+    ) -> LabellingRule:
         """Choose how recordings are labelled over time."""
         if unknown is not None:
             self.check_unknown(unknown)
-        check_times(window, hop)
+        check_window(window, hop)
         way = choose_way(
             self.facts.get("timeline"),
             [str(name) for name in self.classes_],
@@ -450,7 +450,7 @@ class Model:
         return way
 
     def labeller(
-        self, way: Way, *, n_jobs: int = -1, cache: RecipeCache | None = None, keeps_windows: bool = False
+        self, way: LabellingRule, *, n_jobs: int = -1, cache: RecipeCache | None = None, keeps_windows: bool = False
     ) -> Labeller:
         """Make what labels recordings over time; see `audiofw.bundle.labelling.Labeller`."""
         classify = partial(self.stream, least=WINDOWS_AT_ONCE)

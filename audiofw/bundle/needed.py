@@ -55,7 +55,7 @@ def remember(file: NeededFile, path: Path) -> None:
         return
 
 
-def find(file: NeededFile, option: str, where: str, carried: Mapping[str, bytes]) -> Path:
+def find_needed(file: NeededFile, option: str, where: str, carried: Mapping[str, bytes]) -> Path:
     """Find a file that a bundle needs.
 
     Parameters

@@ -25,7 +25,7 @@ from audiofw.bundle.needed import needed_files, remember
 from audiofw.bundle.skops_format import NotPlainError, dump_plain
 from audiofw.bundle.training import describe_clips, training_files
 from audiofw.bundle.trust import names_in
-from audiofw.bundle.versions import owner_of, versions_for
+from audiofw.bundle.versions import portable_owner, versions_for
 from audiofw.cache.fileindex import FileIndex
 from audiofw.cache.folder import INDEX
 from audiofw.config.options import Config
@@ -222,7 +222,7 @@ def _plugin(choice: Choice) -> dict[str, Any]:
     if needed:
         facts["files"] = [list(file) for file in needed]
         facts["file_lists"] = [name for name in choice.files if isinstance(choice.arguments[name], list)]
-    return {**facts, "owner": owner_of(choice.plugin), "origin": list(origin_of(choice.plugin))}
+    return {**facts, "owner": portable_owner(choice.plugin), "origin": list(origin_of(choice.plugin))}
 
 
 def _audit_warnings(run: Finished) -> list[str] | None:

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from audiofw.bundle.trust import Named, is_trusted
+from audiofw.bundle.trust import NamedType, is_trusted
 
 PROTOCOL = 2  # of skops: what it calls its format
 SCALARS = (bool, float, int, str, type(None))
@@ -98,7 +98,7 @@ def _named(kind: type, loader: str) -> dict[str, Any]:
 
 
 def _is_estimator(name: str) -> bool:
-    return is_trusted(Named("ObjectNode", name), set(), parts=False)
+    return is_trusted(NamedType("ObjectNode", name), set(), parts=False)
 
 
 def load_plain(data: bytes) -> Any:

@@ -30,7 +30,7 @@ def check_trees(model: Any, where: str) -> None:
     DataError
         For a tree that was tampered with.
     """
-    for part, widths in walk(model):
+    for part, widths in walk_model(model):
         name = type(part).__name__
         if name == "Tree":
             nodes = (part.children_left, part.children_right, part.feature, part.children_left != -1)
@@ -42,7 +42,7 @@ def check_trees(model: Any, where: str) -> None:
             raise DataError(f"{where}: {OUT_OF_RANGE}")
 
 
-def walk(model: Any) -> Iterator[tuple[Any, tuple[int, ...]]]:
+def walk_model(model: Any) -> Iterator[tuple[Any, tuple[int, ...]]]:
     """Visit an object and everything in it, with the input widths of the two innermost enclosing estimators."""
     seen: set[int] = set()
     todo: list[tuple[Any, tuple[int, ...]]] = [(model, ())]

@@ -125,21 +125,21 @@ LOADERS: dict[str, set[str]] = {
 """What each of skops' loaders may create; other loaders (methods, operators, partial functions) are never used."""
 
 
-class Named(NamedTuple):
+class NamedType(NamedTuple):
     """A type named by a file, and the loader that would create it."""
 
     loader: str
     name: str
 
 
-def names_in(node: Any) -> set[Named]:
+def names_in(node: Any) -> set[NamedType]:
     """List every type that a skops schema names, at any depth."""
     todo, found = [node], set()
     while todo:
         node = todo.pop()
         if isinstance(node, dict):
             if "__loader__" in node or "__class__" in node:
-                found.add(Named(str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}"))
+                found.add(NamedType(str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}"))
             todo.extend(each for each in node.values() if isinstance(each, (dict, list)))
         else:
             todo.extend(each for each in node if isinstance(each, (dict, list)))
@@ -189,7 +189,7 @@ def only_trusted(file: ZipFile, where: str, plugins: Iterable[str] = ()) -> list
     return sorted({named.name for named in names})
 
 
-def is_trusted(named: Named, plugins: set[str], *, parts: bool = True) -> bool:
+def is_trusted(named: NamedType, plugins: set[str], *, parts: bool = True) -> bool:
     """Check whether a type is listed for its loader, registered by a plugin, or one of audiofw's own classes.
 
     ``parts=False`` does not count `PARTS`.
@@ -232,7 +232,7 @@ def _is_own(name: str) -> bool:
     return isinstance(found, type) and found.__module__ == module
 
 
-def _tell(named: Named) -> str:
+def _tell(named: NamedType) -> str:
     return (
         f"contains {named.name} (as {named.loader}), which is not a trusted type, refused; "
         "plugins can add types with the hook register_trusted_types"

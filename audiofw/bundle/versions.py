@@ -64,14 +64,14 @@ def version_differences(
     if facts["code"] != row_code:
         found.append("different code of audiofw for decoding and features")
     for who, (plugin, of_plugin) in plugins.items():
-        if of_plugin["owner"] != owner_of(plugin):
-            found.append(f"{who} of {of_plugin['owner']} (here {owner_of(plugin)})")
+        if of_plugin["owner"] != portable_owner(plugin):
+            found.append(f"{who} of {of_plugin['owner']} (here {portable_owner(plugin)})")
         elif of_plugin["code"] != code_digest(plugin.function):
             found.append(f"different code of {who}")
     return found
 
 
-def owner_of(plugin: Plugin) -> str:
+def portable_owner(plugin: Plugin) -> str:
     """Name a plugin's owner without a path, so that it is the same on another machine."""
     origin = origin_of(plugin)
     return f"{origin.name}.py" if origin.kind == "file" else plugin.owner

@@ -8,7 +8,7 @@ from audiofw.config.options import Config
 from audiofw.errors import printable
 from audiofw.experiment.hydra_app import compose
 from audiofw.experiment.run import Choices
-from audiofw.extraction.clips import find, split
+from audiofw.extraction.clips import find_dataset, split
 from audiofw.system.tables import open_console
 
 
@@ -35,7 +35,7 @@ def show_audit(config: Config, choices: Choices) -> None:
     DataError
         For recordings that cannot be found or split, and for a warning if ``audit=raise``.
     """
-    dataset = find(config)
+    dataset = find_dataset(config)
     folds, _, _ = split(dataset.clips, choices["split"], config.seed, config.task)
     probes = probe_all(dataset.clips, config, n_jobs=config.n_jobs)
     findings = find_leaks(dataset.clips, probes, folds, config)

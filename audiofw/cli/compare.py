@@ -13,7 +13,7 @@ from audiofw.system.tables import new_table, open_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from audiofw.report.compare import Comparison
+    from audiofw.report.compare import RunComparison
 
 PAGE = Path("comparison.html")
 MOST_ROWS = 20  # on the terminal; the page has all
@@ -55,7 +55,7 @@ def _check_page(file: Path) -> None:
         raise ConfigError(f"{file}: exists, and is not a page of audiofw's; choose another with -o FILE")
 
 
-def _print(console: Console, found: Comparison) -> None:
+def _print(console: Console, found: RunComparison) -> None:
     table = new_table("run", found.score, "95% interval", "test clips", right=3)
     for run in found.runs:
         interval = " – ".join(f"{end:.3f}" for end in run.interval) if run.interval else "–"
@@ -74,7 +74,7 @@ def _print(console: Console, found: Comparison) -> None:
         _print_changed(console, found)
 
 
-def _print_changed(console: Console, found: Comparison) -> None:
+def _print_changed(console: Console, found: RunComparison) -> None:
     table = new_table("clip", "label", "first", "second")
     for clip in found.changed[:MOST_ROWS]:
         table.add_row(*(printable(text) or "none" for text in clip[:4]))

@@ -71,10 +71,10 @@ def _write_classifier(model: Model, made: Exported, options: Namespace) -> tuple
 
 
 def _write_page(model: Model, made: Exported, options: Namespace) -> tuple[Path, str]:
-    from audiofw.bundle.onnx.page import WORKER, make_page
+    from audiofw.bundle.onnx.page import WORKER, make_web_page
 
     output = options.output or Path("page")
-    files = make_page(model, made, options.runtime.expanduser())
+    files = make_web_page(model, made, options.runtime.expanduser())
     if output.is_dir() and any(output.iterdir()) and not (output / WORKER).is_file():
         raise ConfigError(f"--output {output}: contains other files; name a new folder")
     try:

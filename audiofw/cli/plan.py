@@ -13,7 +13,7 @@ from audiofw.experiment.plan.cost import SAMPLE, Extraction
 from audiofw.experiment.plan.jobs import Job
 from audiofw.experiment.plan.plan import AUDIT, Plan, make_plan
 from audiofw.leaderboard.runs import Run
-from audiofw.leaderboard.table import find_columns, show_option
+from audiofw.leaderboard.table import differing_options, show_option
 from audiofw.system.tables import new_table, open_console, show_size, show_time
 
 SHAPING = ("feature.", "pooling.", "audio.")  # the options in which extractions may differ
@@ -48,7 +48,7 @@ def show_plan(words: Sequence[str]) -> int:
 def _differing(jobs: Sequence[Job]) -> tuple[list[str], list[dict[str, str]]]:
     """Find the options that differ among the jobs, as a leaderboard does, and list each job's values."""
     runs = [Run(Path(), str(job.number), "running", 0.0, options=job.options) for job in jobs]
-    columns = [column for column in find_columns(runs) if column != "run"] or list(RESULT_KINDS)
+    columns = [column for column in differing_options(runs) if column != "run"] or list(RESULT_KINDS)
     return columns, [{column: show_option(run, column) for column in columns} for run in runs]
 
 

@@ -37,7 +37,7 @@ Choose = Callable[[str, str, Mapping[str, Any], str], Choice]
 """Binds a plugin by kind, name and options, and where these stand, for messages."""
 
 
-class Named(NamedTuple):
+class MemberName(NamedTuple):
     """A member as it is written: ``wide:ripples``."""
 
     name: str
@@ -92,12 +92,12 @@ class Combined(Choice):
         }
 
 
-def read_names(name: str) -> list[Named]:
+def read_names(name: str) -> list[MemberName]:
     """Read the members of ``mel+wide:ripples``; empty for the name of one feature."""
     if not _NAME.fullmatch(name):
         return []
     words = [word.rpartition(":") for word in name.split("+")]
-    return [Named(own or feature, feature) for own, _, feature in words]
+    return [MemberName(own or feature, feature) for own, _, feature in words]
 
 
 def combine(values: Mapping[str, Any], choose: Choose) -> Combined:
@@ -159,7 +159,7 @@ def _needed_rate(feature: Choice, where: str) -> int | None:
         raise ConfigError(re.sub(r"^feature\.", f"{where}.", str(error))) from error
 
 
-class Nodes(dict[str, Any]):
+class CombinedNodes(dict[str, Any]):
     """Hydra's store of the configs of features, which makes those of combinations when Hydra asks for them.
 
     So they can be named anywhere: on a command line, in a sweep, in a preset.

@@ -11,7 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from audiofw.contract.combined import Nodes, combine, read_names
+from audiofw.contract.combined import CombinedNodes, combine, read_names
 from audiofw.contract.hookspecs import KINDS
 from audiofw.contract.plugin import Choice, Plugin
 from audiofw.contract.schema import Option, check, make_schema
@@ -143,7 +143,7 @@ class Menus:
                 options = [Option("name", str, name), *plugin.options]
                 store_node(group=kind, name=name, node=make_schema(name, options), provider=plugin.owner)
             if KINDS[kind].combines and kind in store.repo:
-                store.repo[kind] = Nodes(store.repo[kind])
+                store.repo[kind] = CombinedNodes(store.repo[kind])
 
 
 def store_node(**node: Any) -> None:

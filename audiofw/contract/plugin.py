@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from audiofw.contract.blame import blame
 from audiofw.contract.hookspecs import Kind, Need
-from audiofw.contract.schema import Option, allows, plain, show_type, to_path
+from audiofw.contract.schema import Option, allows, plain_type, show_type, to_path
 from audiofw.errors import ConfigError, PluginError, first_line
 from audiofw.system.hashing import digest_file
 from audiofw.system.sourcecode import PACKAGE, digest_code
@@ -340,7 +340,7 @@ def _read_option(owner: str, parameter: inspect.Parameter, annotation: Any) -> O
     if name == "name":
         raise PluginError(f"{owner}: an option cannot be called 'name'; that key holds the plugin's name")
     try:
-        plain(annotation)
+        plain_type(annotation)
     except TypeError as error:
         raise PluginError(f"{owner}: '{name}': {error}") from error
     if not allows(annotation, default):

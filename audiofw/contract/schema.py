@@ -41,18 +41,18 @@ class Option(NamedTuple):
     effect: Effect = "predictions"
 
 
-def plain(annotation: Any) -> Any:
+def plain_type(annotation: Any) -> Any:
     """Strip choices and ranges from a type, for OmegaConf; TypeError for a type that OmegaConf cannot store."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return plain(args[0])
+        return plain_type(args[0])
     if origin is Literal:
         return _union(type(value) for value in args)
     if origin in (Union, types.UnionType):
-        members = {plain(arg): None for arg in args}
+        members = {plain_type(arg): None for arg in args}
         return _union([*members, int] if {float, str} <= members.keys() else members)  # it would refuse 1 for a float
     if origin is list and args:
-        return list[plain(args[0])]  # type: ignore[misc]
+        return list[plain_type(args[0])]  # type: ignore[misc]
     if annotation is Path:
         return str
     if annotation in (*PLAIN, type(None), Any) or dataclasses.is_dataclass(annotation):
@@ -145,11 +145,11 @@ def _field(option: Option) -> tuple[str, Any, Any]:
     if isinstance(option.default, (list, tuple)):
         return (
             option.name,
-            plain(option.annotation),
+            plain_type(option.annotation),
             dataclasses.field(default_factory=lambda: list(option.default)),
         )
     default = str(option.default) if isinstance(option.default, Path) else option.default
-    return option.name, plain(option.annotation), dataclasses.field(default=default)
+    return option.name, plain_type(option.annotation), dataclasses.field(default=default)
 
 
 def missing(option: Option) -> Option:
@@ -165,8 +165,8 @@ def _nestable(option: Option) -> Any:
     annotation = missing(option).annotation
     if dataclasses.is_dataclass(annotation):
         return annotation
-    kinds = {kind for kind in get_args(plain(annotation)) if kind is not type(None)}
-    return Any if get_origin(plain(annotation)) is Union and len(kinds) > 1 else annotation
+    kinds = {kind for kind in get_args(plain_type(annotation)) if kind is not type(None)}
+    return Any if get_origin(plain_type(annotation)) is Union and len(kinds) > 1 else annotation
 
 
 def section_options(section: Any) -> list[Option]:

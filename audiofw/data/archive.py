@@ -35,7 +35,7 @@ DAMAGE = (
 )
 
 
-class Member(NamedTuple):
+class ArchiveMember(NamedTuple):
     """One entry of an archive."""
 
     name: str
@@ -70,7 +70,7 @@ def too_many(archive: Path, most: int) -> DataError:
 
 
 @contextmanager
-def open_members(archive: Path, most: int = 200_000) -> Iterator[Iterator[Member]]:
+def open_members(archive: Path, most: int = 200_000) -> Iterator[Iterator[ArchiveMember]]:
     """Open an archive and iterate over its members, which can be read while it is open.
 
     Parameters
@@ -162,7 +162,7 @@ def _find_directory(file: BinaryIO) -> tuple[int, int]:
     return where - size - (ZIP64_END if signature == b"PK\6\6" else 0), size
 
 
-def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
+def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[ArchiveMember]:
     _check_count(opened)
     for info in opened.infolist():
         if info.flag_bits & 1:
@@ -171,7 +171,7 @@ def _zip_members(opened: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
         name = _zip_name(info)
         plain = "folder" if name.endswith("/") else "file"
         kind = plain if mode in (0, stat.S_IFREG, stat.S_IFDIR) else _kind(mode == stat.S_IFLNK)
-        yield Member(name, info.file_size, kind, partial(opened.open, info))
+        yield ArchiveMember(name, info.file_size, kind, partial(opened.open, info))
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -195,11 +195,13 @@ def _check_count(opened: zipfile.ZipFile) -> None:
         raise zipfile.BadZipFile("entries are missing from its directory")
 
 
-def _tar_members(opened: tarfile.TarFile) -> Iterator[Member]:
+def _tar_members(opened: tarfile.TarFile) -> Iterator[ArchiveMember]:
     for info in opened:
         plain = "a sparse file" if info.issparse() else "file" if info.isreg() else "folder" if info.isdir() else ""
         kind = plain or _kind(info.issym() or info.islnk())
-        yield Member(info.name, info.size, kind, partial(opened.extractfile, info), info.offset_data - info.offset)
+        yield ArchiveMember(
+            info.name, info.size, kind, partial(opened.extractfile, info), info.offset_data - info.offset
+        )
         info.pax_headers = {}  # up to a megabyte, and the archive keeps every member
     # tarfile takes a broken header for the end; the real end is a block of zeros
     assert opened.fileobj is not None

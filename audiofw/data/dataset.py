@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiofw.audio.stretch import Stretch
-from audiofw.data.annotations.collect import Labelled, collect, say
+from audiofw.data.annotations.collect import Labelled, collect, report_flaws
 from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.data.intime import Piece, keep_together, pieces
 from audiofw.data.labels import (
@@ -34,7 +34,7 @@ from audiofw.data.recorder import Recorded
 from audiofw.data.select import SkipList, leave_out, limit_each, of_classes, read_skip_list
 from audiofw.data.sites import by_site_and_day, read_recorders
 from audiofw.data.source import find_source, list_files
-from audiofw.data.stretches import Cut
+from audiofw.data.stretches import StretchOptions
 from audiofw.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def find_clips(
     task: str = "single",
     separator: str | None = None,
     annotations: str | None = None,
-    cut: Cut = Cut(),  # noqa: B008  # immutable
+    cut: StretchOptions = StretchOptions(),  # noqa: B008  # immutable
     recorder: str = "none",
     on_error: str = "skip",
     max_unpacked_gb: float = 100,
@@ -183,7 +183,7 @@ def find_clips(
         labelled = collect(listed.tables, listed.files, listed.root, chosen)
         known = facts_of_recordings(listed.files, listed.rows, rule, listed.passed, path)
         made = pieces(labelled, listed.files, cut, known, listed.passed, task=task, separator=separator)
-        say(labelled, on_error)
+        report_flaws(labelled, on_error)
         found = _stretches(_not_skipped(made, skipped, listed.passed), listed.files)
         flaws, recordings = labelled.flaws, _annotated(labelled, listed.files, made, found)
         for doubt in all_doubts([clip.label for clip in found.values() if clip.label], task):

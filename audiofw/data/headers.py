@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from audiofw.audio.chunks import read_chunks
-from audiofw.data.recorder import Recorded, as_zone, moment, read_name
+from audiofw.data.recorder import Recorded, as_zone, moment, read_file_name
 
 _AUDIOMOTH = re.compile(r"Recorded at (\d\d:\d\d:\d\d)(?:\.\d+)? (\d\d/\d\d/\d{4}) \(UTC([+-]\d{1,2}(?::?\d\d)?)?\)")
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(Z|[+-]\d\d(?::?\d\d)?)?")
@@ -38,7 +38,7 @@ def read_recorder(path: Path, name: str | None = None) -> Recorded:
     name : str, optional
         By default that of the path.
     """
-    named, header = read_name(name or path.name), read_header(path)
+    named, header = read_file_name(name or path.name), read_recorder_header(path)
     if named.time is None:
         return Recorded(header.time, header.site or named.site, header.serial or named.serial)
     same = header.time is not None and header.time.replace(tzinfo=None) == named.time.replace(tzinfo=None)
@@ -46,7 +46,7 @@ def read_recorder(path: Path, name: str | None = None) -> Recorded:
     return Recorded(time, named.site or header.site, header.serial or named.serial)
 
 
-def read_header(path: Path) -> Recorded:
+def read_recorder_header(path: Path) -> Recorded:
     """Read the header of a wav file; nothing is known of other files."""
     chunks = read_chunks(path, (b"LIST", b"wamd", b"guan"))
     found = [

@@ -22,7 +22,7 @@ MANIFESTS = (".csv", ".tsv")
 NO_SOUND = "no sound in this folder"
 
 
-class Sound(NamedTuple):
+class InputRecording(NamedTuple):
     """A recording, with its name in results; if it is not available, ``path`` is None and ``reason`` says why."""
 
     name: str
@@ -31,7 +31,7 @@ class Sound(NamedTuple):
     below: str = ""  #: its path relative to the archive or manifest that it is from
 
 
-def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[Sound]:
+def find_sounds(words: Sequence[str], done: Container[str] = ()) -> Iterator[InputRecording]:
     """Iterate lazily over the recordings named on a command line.
 
     Parameters
@@ -72,12 +72,12 @@ def _is_packed(path: Path) -> bool:
     return bool(path.name) and path.suffix.lower() not in AUDIO and path.is_file() and is_archive(path)
 
 
-def _meant(word: str) -> Iterator[Sound]:
+def _meant(word: str) -> Iterator[InputRecording]:
     path = Path(word)
     if word == STDIN:
         yield from _from_stdin()
     elif not word:  # e.g. an unset shell variable; Path("") would be the current folder
-        yield Sound("", None, "an empty name")
+        yield InputRecording("", None, "an empty name")
     elif path.is_dir():
         yield from _in_folder(path)
     elif _is_manifest(path):
@@ -85,58 +85,58 @@ def _meant(word: str) -> Iterator[Sound]:
     elif _is_packed(path):
         yield from _in_archive(path)
     elif path.exists() or not glob.has_magic(word):
-        yield Sound(printable(word), path)
+        yield InputRecording(printable(word), path)
     elif found := sorted(glob.glob(word, recursive=True)):  # noqa: PTH207  # the pattern may be absolute
         for each in found:
-            yield from _in_folder(Path(each)) if Path(each).is_dir() else [Sound(printable(each), Path(each))]
+            yield from _in_folder(Path(each)) if Path(each).is_dir() else [InputRecording(printable(each), Path(each))]
     else:
-        yield Sound(printable(word), None, "no file matches this pattern")
+        yield InputRecording(printable(word), None, "no file matches this pattern")
 
 
-def _in_folder(folder: Path) -> Iterator[Sound]:
+def _in_folder(folder: Path) -> Iterator[InputRecording]:
     empty = True
     try:
         for path in sound_below(folder):
             empty = False
-            yield Sound(printable(str(path)), path)
+            yield InputRecording(printable(str(path)), path)
     except AudiofwError as error:
-        yield Sound(printable(str(folder)), None, str(error))
+        yield InputRecording(printable(str(folder)), None, str(error))
         return
     if empty:
-        yield Sound(printable(str(folder)), None, NO_SOUND)
+        yield InputRecording(printable(str(folder)), None, NO_SOUND)
 
 
-def _in_archive(archive: Path) -> Iterator[Sound]:
+def _in_archive(archive: Path) -> Iterator[InputRecording]:
     empty, name = True, printable(str(archive))
     try:
         folder = unpack_archive(archive)
         for path in sound_below(folder):
             empty, below = False, clip_name(path, folder)
-            yield Sound(f"{name}/{below}", path, below=below)
+            yield InputRecording(f"{name}/{below}", path, below=below)
     except AudiofwError as error:
-        yield Sound(name, None, str(error).removeprefix(f"{archive}: "))
+        yield InputRecording(name, None, str(error).removeprefix(f"{archive}: "))
         return
     if empty:
-        yield Sound(name, None, "no sound in this archive")
+        yield InputRecording(name, None, "no sound in this archive")
 
 
-def _in_manifest(table: Path) -> Iterator[Sound]:
+def _in_manifest(table: Path) -> Iterator[InputRecording]:
     try:
         root, listed = listed_files(table)
     except AudiofwError as error:
-        yield Sound(printable(str(table)), None, str(error).removeprefix(f"{table}: "))
+        yield InputRecording(printable(str(table)), None, str(error).removeprefix(f"{table}: "))
         return
     for said, path in listed:
         if path is None:
-            yield Sound(printable(said), None, f"listed in {table}, but missing")
+            yield InputRecording(printable(said), None, f"listed in {table}, but missing")
         else:
-            yield Sound(printable(str(path)), path, below=clip_name(path, root))
+            yield InputRecording(printable(str(path)), path, below=clip_name(path, root))
 
 
-def _from_stdin() -> Iterator[Sound]:
+def _from_stdin() -> Iterator[InputRecording]:
     """Copy stdin to a temporary file: decoders need to seek, and memory should not grow with its length."""
     with scratch_folder() as scratch:
         path = scratch / "stdin"
         with writing_to(path), path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield Sound(STDIN, path)
+        yield InputRecording(STDIN, path)

@@ -13,7 +13,7 @@ from audiofw.data.annotations.collect import BEYOND, Labelled
 from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.data.labels import JOINT, Facts, composed, join_labels, normalised, split_labels
 from audiofw.data.select import spread_evenly
-from audiofw.data.stretches import Cut, Part, events_of, windows_of
+from audiofw.data.stretches import LabelledStretch, StretchOptions, events_of, windows_of
 from audiofw.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Piece(NamedTuple):
 def pieces(
     labelled: Labelled,
     files: Mapping[str, Path],
-    cut: Cut,
+    cut: StretchOptions,
     known: tuple[Mapping[str, Facts], Mapping[str, Facts]],
     passed: Counter[str],
     *,
@@ -90,7 +90,7 @@ def _nothing(labelled: Labelled) -> str:
     return f"no row of the label tables gives a clip{first}; see data.annotations and data.columns"
 
 
-def _take_unlabelled(labelled: Labelled, files: Mapping[str, Path], cut: Cut, passed: Counter[str]) -> None:
+def _take_unlabelled(labelled: Labelled, files: Mapping[str, Path], cut: StretchOptions, passed: Counter[str]) -> None:
     """Leave recordings without a table out, or take them as background."""
     without = [name for name in files if name not in labelled.seconds]
     if cut.unlabelled == "skip" or cut.unit == "event":
@@ -119,7 +119,9 @@ def _split(row: Annotation, task: str, separator: str | None) -> list[Annotation
     return [row._replace(label=each) for each in split_labels(join_labels(label.split(separator or JOINT)))]
 
 
-def _parts(rows: Sequence[Annotation], seconds: float, cut: Cut, passed: Counter[str]) -> list[Part]:
+def _parts(
+    rows: Sequence[Annotation], seconds: float, cut: StretchOptions, passed: Counter[str]
+) -> list[LabelledStretch]:
     if cut.unit == "event":
         return events_of(rows, seconds, cut)
     parts, scraps = windows_of(rows, seconds, cut)
@@ -128,11 +130,17 @@ def _parts(rows: Sequence[Annotation], seconds: float, cut: Cut, passed: Counter
 
 
 def _labelled(
-    recording: str, rows: Sequence[Annotation], parts: Sequence[Part], cut: Cut, task: str, below: Facts, above: Facts
+    recording: str,
+    rows: Sequence[Annotation],
+    parts: Sequence[LabelledStretch],
+    cut: StretchOptions,
+    task: str,
+    below: Facts,
+    above: Facts,
 ) -> Iterator[Piece]:
     """Give each part its label, group and fold; without a group, all of a recording are one."""
     shared = {"group": recording} | below | _unanimous(rows)
-    together: dict[tuple[float | None, float | None], list[Part]] = {}
+    together: dict[tuple[float | None, float | None], list[LabelledStretch]] = {}
     for part in parts:
         together.setdefault((part.start, part.end), []).append(part)
     for (start, end), same in together.items():
@@ -144,14 +152,14 @@ def _labelled(
                 yield Piece(recording, start, end, normalised({**shared, **own, **above, "label": label}))
 
 
-def _label(labels: Sequence[str], cut: Cut, task: str) -> str | None:
+def _label(labels: Sequence[str], cut: StretchOptions, task: str) -> str | None:
     if task == "multilabel":
         names = [label for label in labels if label != cut.background]
         return join_labels(names) if labels or cut.background is not None else None
     return labels[0] if labels else cut.background
 
 
-def _name_of_background(cut: Cut, task: str) -> str | None:
+def _name_of_background(cut: StretchOptions, task: str) -> str | None:
     return "" if task == "multilabel" else cut.background
 
 

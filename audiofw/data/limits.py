@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.data.archive import Member, too_many
+from audiofw.data.archive import ArchiveMember, too_many
 from audiofw.errors import DataError, one_line
 from audiofw.system.tables import show_size
 
@@ -27,7 +27,7 @@ class Limits(NamedTuple):
     max_entries: int = 200_000
 
 
-def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> dict[str, Member]:
+def check_members(members: Iterable[ArchiveMember], archive: Path, limits: Limits) -> dict[str, ArchiveMember]:
     """Return the files of an archive by their normalised names.
 
     Raises
@@ -36,7 +36,7 @@ def check_members(members: Iterable[Member], archive: Path, limits: Limits) -> d
         For a path outside the archive, a link or device, a duplicate name, a name that file systems cannot hold, an
         exceeded limit, or an empty archive.
     """
-    files: dict[str, Member] = {}
+    files: dict[str, ArchiveMember] = {}
     total = 0
     for number, member in enumerate(members, 1):
         if number > limits.max_entries:
@@ -89,7 +89,7 @@ def _cut(name: str) -> str:
     return repr(one_line(name, 100))
 
 
-def _clean_name(member: Member, archive: Path) -> str:
+def _clean_name(member: ArchiveMember, archive: Path) -> str:
     """Normalise a member's path relative to the target folder: no `.`, doubled slashes or backslashes."""
     path = member.name.replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -114,7 +114,7 @@ def _check_growth(total: int, archive: Path, limits: Limits) -> None:
         )
 
 
-def check_room(files: Iterable[Member], archive: Path, store: Path) -> None:
+def check_room(files: Iterable[ArchiveMember], archive: Path, store: Path) -> None:
     """Raise DataError if there is not enough free disk space for the files."""
     block = 4096  # even a small file occupies a block
     need = sum(-(-member.size // block) * block for member in files)

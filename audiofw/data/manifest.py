@@ -14,7 +14,7 @@ from os.path import normpath
 from pathlib import Path, PurePosixPath
 
 from audiofw.audio.discover import MANIFEST, clip_name, sound_below
-from audiofw.data.annotations.match import Recordings
+from audiofw.data.annotations.match import RecordingIndex
 from audiofw.data.labels import FIELDS, SPLITS, Facts, composed, listing, wrapping_folders
 from audiofw.errors import ConfigError, DataError, nearest
 
@@ -124,7 +124,7 @@ def locate(path: Path, listed: Iterable[str], root: str | None = None) -> tuple[
 def _below(folder: Path, wanted: Iterable[str]) -> dict[str, Path]:
     """Find files below a folder by their names, with or without a suffix; only where one file fits."""
     files = list(islice(sound_below(folder), MOST_SEARCHED))
-    recordings = Recordings((clip_name(file, folder) for file in files), folder)
+    recordings = RecordingIndex((clip_name(file, folder) for file in files), folder)
     fits = {said: recordings.fits(said) for said in wanted}
     return {said: folder / names[0] for said, names in fits.items() if len(names) == 1}
 

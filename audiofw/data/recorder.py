@@ -47,7 +47,7 @@ class Recorded(NamedTuple):
         return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
 
 
-def read_name(name: str) -> Recorded:
+def read_file_name(name: str) -> Recorded:
     """Read the name of a file.
 
     Parameters

@@ -12,7 +12,7 @@ from audiofw.data.annotations.rows import Annotation
 TOUCH = 1e-6  # seconds: an overlap below it is due to rounding
 
 
-class Cut(NamedTuple):
+class StretchOptions(NamedTuple):
     """How recordings with labels in time become clips: the options of ``data``, ``audio`` and ``windows``."""
 
     unit: Literal["event", "windows"] = "event"
@@ -26,7 +26,7 @@ class Cut(NamedTuple):
     background_ratio: float | None = None  #: background windows per labelled one, at most; None: all
 
 
-class Part(NamedTuple):
+class LabelledStretch(NamedTuple):
     """A stretch of a recording with its labels; the longest in it first. Without any, it is background."""
 
     start: float | None  #: None, like ``end``: the whole recording
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     rows: tuple[Annotation, ...] = ()  #: that it was made of, if it is an event
 
 
-def events_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> list[Part]:
+def events_of(rows: Sequence[Annotation], seconds: float, cut: StretchOptions) -> list[LabelledStretch]:
     """Make each annotation a stretch; one that is listed twice is one.
 
     Parameters
@@ -46,11 +46,11 @@ def events_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> list[Part
         Its length.
     cut : Cut
     """
-    found: dict[tuple[float | None, float | None, str], Part] = {}
+    found: dict[tuple[float | None, float | None, str], LabelledStretch] = {}
     for row in rows:
         if row.label and row.label != cut.annotated:
             start, end = _widened(row, seconds, cut.duration) if cut.widen else (row.start, row.end)
-            found.setdefault((start, end, row.label), Part(start, end, (row.label,), (row,)))
+            found.setdefault((start, end, row.label), LabelledStretch(start, end, (row.label,), (row,)))
     return list(found.values())
 
 
@@ -62,7 +62,7 @@ def _widened(row: Annotation, seconds: float, duration: float | None) -> tuple[f
     return round(start, 6), round(min(start + duration, seconds), 6)
 
 
-def windows_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> tuple[list[Part], int]:
+def windows_of(rows: Sequence[Annotation], seconds: float, cut: StretchOptions) -> tuple[list[LabelledStretch], int]:
     """Cut a recording into windows.
 
     A window has the labels of which an event overlaps it by ``min_overlap`` of the shorter of the two. If it has none,
@@ -93,7 +93,7 @@ def windows_of(rows: Sequence[Annotation], seconds: float, cut: Cut) -> tuple[li
     for start, found, scrap in zip(starts, overlaps, scraps, strict=True):
         end = round(start + size, 6)
         if found or (not scrap and any(low <= start + TOUCH and end - TOUCH <= high for low, high in known)):
-            parts.append(Part(start, end, tuple(sorted(found, key=lambda label: (-found[label], label)))))
+            parts.append(LabelledStretch(start, end, tuple(sorted(found, key=lambda label: (-found[label], label)))))
     return parts, sum(scrap and not found for scrap, found in zip(scraps, overlaps, strict=True))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from audiofw.audio.discover import clip_name
-from audiofw.data.annotations.columns import find_columns, has_times
+from audiofw.data.annotations.columns import find_label_columns, has_times
 from audiofw.data.annotations.read import read_annotations
 from audiofw.data.annotations.rows import Annotation
 from audiofw.data.annotations.text import read_table, read_text
@@ -47,7 +47,7 @@ def listed_recordings(path: Path, chosen: Mapping[str, str]) -> tuple[Path, dict
         If the manifest has no column for the path.
     """
     header = read_table(path, read_text(path)).header
-    if "path" not in find_columns(path, header, _of_table(chosen)):
+    if "path" not in find_label_columns(path, header, _of_table(chosen)):
         raise ConfigError(f"{path}: no column found for the path; set data.columns.path to one of {listing(header)}")
     said = _recordings(path, chosen)
     root, found = locate(path, said, chosen.get("root"))

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiofw.data.archive import CHUNK, DAMAGE, Member, open_members, unreadable
+from audiofw.data.archive import CHUNK, DAMAGE, ArchiveMember, open_members, unreadable
 from audiofw.data.limits import Limits, check_members, check_room
 from audiofw.errors import DataError, first_line
 from audiofw.system.atomic import write_whole
@@ -194,7 +194,7 @@ def _remove(part: Path) -> None:
 # --- writing ---------------------------------------------------------------------------------------
 
 
-def _write_all(files: dict[str, Member], archive: Path, folder: Path, total: int) -> dict[str, str]:
+def _write_all(files: dict[str, ArchiveMember], archive: Path, folder: Path, total: int) -> dict[str, str]:
     """Write the files; returns the digest of each, in hexadecimal digits."""
     digests = {}
     log.debug("unpacking %s: %d files, %.1f MB", archive, len(files), total / 1e6)
@@ -206,7 +206,7 @@ def _write_all(files: dict[str, Member], archive: Path, folder: Path, total: int
     return digests
 
 
-def _write(member: Member, target: Path, advance: Callable[[int], None]) -> str:
+def _write(member: ArchiveMember, target: Path, advance: Callable[[int], None]) -> str:
     # a plain open() ignores the archive's file modes (setuid, unreadable), and "x" never follows an existing link
     written, digest = 0, content_hash()
     with member.open() as source, target.open("xb") as out:

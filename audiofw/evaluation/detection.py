@@ -16,7 +16,7 @@ SMOOTHINGS = get_args(Smoothing)
 FAINTER = 0.5  # where hysteresis lets an event end, as a share of the threshold that starts it
 
 
-class Moments(NamedTuple):
+class WindowMeans(NamedTuple):
     """Stretches of a recording in which no window begins or ends, with the mean scores of the windows over them."""
 
     starts: np.ndarray  #: [shape=(m,)], seconds
@@ -65,7 +65,7 @@ class Rule:
 PLAIN = Rule({})
 
 
-def average(scores: np.ndarray, ends: np.ndarray, seconds: float, hop: float) -> Moments:
+def average(scores: np.ndarray, ends: np.ndarray, seconds: float, hop: float) -> WindowMeans:
     """Average the scores of all windows over the same stretch of time.
 
     Parameters
@@ -79,14 +79,14 @@ def average(scores: np.ndarray, ends: np.ndarray, seconds: float, hop: float) ->
     """
     n = len(scores)
     if not n:
-        return Moments(np.zeros(0), np.zeros(0), scores)
+        return WindowMeans(np.zeros(0), np.zeros(0), scores)
     over = max(1, math.ceil(seconds / hop - 1e-9))  # windows over one stretch
     starts = hop * np.arange(n + over - 1)
     starts = starts[(np.arange(len(starts)) < n) | (starts < ends[-1] - 1e-9)]
     last = np.minimum(np.arange(len(starts)), n - 1)
     first = np.minimum(np.maximum(np.arange(len(starts)) - over + 1, 0), last)
     until = np.minimum(starts + min(hop, seconds), ends[last])
-    return Moments(starts, until, _window_means(scores, first, last))
+    return WindowMeans(starts, until, _window_means(scores, first, last))
 
 
 def _window_means(scores: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def _cumulated(values: np.ndarray) -> np.ndarray:
 
 
 def detect(
-    moments: Moments, rule: Rule, classes: Sequence[str], *, background: str | None = None, exclusive: bool = True
+    moments: WindowMeans, rule: Rule, classes: Sequence[str], *, background: str | None = None, exclusive: bool = True
 ) -> Found:
     """Find the events in a recording.
 
@@ -128,7 +128,7 @@ def detect(
     return find_runs(moments, candidates(scores, rule, classes, background, exclusive), rule, classes, background)
 
 
-def smoothed(moments: Moments, rule: Rule) -> np.ndarray:
+def smoothed(moments: WindowMeans, rule: Rule) -> np.ndarray:
     """Smooth the scores if the rule says so; a stretch that was not heard has the score 0."""
     scores = np.nan_to_num(moments.scores)
     size = _odd(rule.span / float(np.median(np.diff(moments.starts)))) if len(scores) > 1 else 1
@@ -159,7 +159,7 @@ def candidates(
 
 
 def find_runs(
-    moments: Moments, scores: np.ndarray, rule: Rule, classes: Sequence[str], background: str | None
+    moments: WindowMeans, scores: np.ndarray, rule: Rule, classes: Sequence[str], background: str | None
 ) -> Found:
     """Find where the scores of a class stay above its threshold, for long enough."""
     least = np.array([rule.thresholds.get(name, 0.0) for name in classes])
@@ -167,7 +167,7 @@ def find_runs(
 
 
 def name_runs(
-    moments: Moments, scores: np.ndarray, rule: Rule, classes: Sequence[str], background: str | None
+    moments: WindowMeans, scores: np.ndarray, rule: Rule, classes: Sequence[str], background: str | None
 ) -> Found:
     """Find where there is more than background for long enough, and the class that it is as a whole."""
     named = _without(scores, classes, background)
@@ -186,7 +186,7 @@ Runs = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The first and last stretch of each, and its class."""
 
 
-def _active_runs(moments: Moments, scores: np.ndarray, least: np.ndarray, rule: Rule) -> Runs:
+def _active_runs(moments: WindowMeans, scores: np.ndarray, least: np.ndarray, rule: Rule) -> Runs:
     """List the runs of each column's scores above its threshold."""
     active = (scores >= least) & (scores > 0)
     joined = np.concatenate([[False], np.abs(moments.starts[1:] - moments.ends[:-1]) < 1e-6])[: len(scores)]
@@ -200,7 +200,7 @@ def _means(scores: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarra
     return (total[last + 1] - total[first]) / (last + 1 - first)[:, None]
 
 
-def _joined(moments: Moments, scores: np.ndarray, runs: Runs, rule: Rule) -> Found:
+def _joined(moments: WindowMeans, scores: np.ndarray, runs: Runs, rule: Rule) -> Found:
     """Join neighbours of one class, leave out what is then too short, and sort by start.
 
     Where there is one class at a time, neighbours are those in time; otherwise those of the class.

@@ -225,7 +225,7 @@ class EventScores(NamedTuple):
     support: int
 
 
-def score_counts(counts: np.ndarray) -> EventScores:
+def score_event_counts(counts: np.ndarray) -> EventScores:
     """Score true positives, false alarms and misses ``(3,)``."""
     hits, false, missed = map(int, counts)
     return EventScores(
@@ -236,4 +236,4 @@ def score_counts(counts: np.ndarray) -> EventScores:
 
 def f1_of(counts: np.ndarray) -> float:
     """F1 of all events together: micro-averaged over the classes."""
-    return score_counts(counts.sum(axis=0)).f1
+    return score_event_counts(counts.sum(axis=0)).f1

@@ -80,7 +80,7 @@ def importance(
     """
     if X.ndim != 2 or not models:
         return None
-    places = [read_name(name) for name in names]
+    places = [read_column_name(name) for name in names]
     seen = X[_few(np.arange(len(X)))] if isinstance(X, np.memmap) else X
     own = [_own_importance(model, seen) for model in models]
     if all(values is not None and len(values) == len(places) for values in own):
@@ -96,12 +96,12 @@ def importance(
 
 def _few(clips: np.ndarray) -> np.ndarray:
     """Choose a few of the clips of a table in a file, which are enough to measure on."""
-    from audiofw.learn.novelty import spread_evenly  # scikit-learn takes its time to import
+    from audiofw.learn.novelty import even_places  # scikit-learn takes its time to import
 
-    return clips[spread_evenly(len(clips), MOST_ROWS)]
+    return clips[even_places(len(clips), MOST_ROWS)]
 
 
-def read_name(name: str) -> Place:
+def read_column_name(name: str) -> Place:
     """Split a column's name."""
     found = _NAME.fullmatch(name)
     if not found:

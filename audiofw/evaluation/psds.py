@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from audiofw.evaluation.detection import Moments
+from audiofw.evaluation.detection import WindowMeans
 from audiofw.evaluation.events import Events
 
 TOLERANCE = 0.7  # least share of a detection that is true, and of an event that is detected: DCASE's first scenario
@@ -20,7 +20,7 @@ LEVELS = 1000  # thresholds
 
 
 def psds(
-    scored: Sequence[tuple[Moments, Events, float]], classes: Sequence[str], background: str | None
+    scored: Sequence[tuple[WindowMeans, Events, float]], classes: Sequence[str], background: str | None
 ) -> float | None:
     """Compute PSDS with the tolerances of DCASE's first scenario, and the standard deviation over classes subtracted.
 
@@ -58,7 +58,7 @@ def psds(
     return float(value)
 
 
-def _pieces(moments: Moments, truth: Events, seconds: float) -> Iterator[tuple[Moments, Events, float]]:
+def _pieces(moments: WindowMeans, truth: Events, seconds: float) -> Iterator[tuple[WindowMeans, Events, float]]:
     """Cut a long recording where no true event goes on."""
     starts = moments.starts
     busy = np.searchsorted(truth.starts, starts) > np.searchsorted(np.sort(truth.ends), starts, side="right")
@@ -69,10 +69,10 @@ def _pieces(moments: Moments, truth: Events, seconds: float) -> Iterator[tuple[M
     for first, last in pairwise([*cuts, len(starts)]):
         begin, end = float(starts[first]), float(starts[last]) if last < len(starts) else seconds
         inside = (truth.starts >= begin) & (truth.starts < end)
-        yield Moments(*(column[first:last] for column in moments)), Events(*(c[inside] for c in truth)), end - begin
+        yield WindowMeans(*(column[first:last] for column in moments)), Events(*(c[inside] for c in truth)), end - begin
 
 
-def _frame(moments: Moments, wanted: Sequence[int], names: Sequence[str]) -> Any:
+def _frame(moments: WindowMeans, wanted: Sequence[int], names: Sequence[str]) -> Any:
     scores = np.round(np.nan_to_num(moments.scores[:, wanted]) * LEVELS) / LEVELS
     columns = {"onset": moments.starts, "offset": [*moments.starts[1:], *moments.ends[-1:]]}
     return _writable_frame()({**columns, **dict(zip(names, scores.T, strict=True))})

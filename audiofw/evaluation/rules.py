@@ -11,8 +11,8 @@ import numpy as np
 
 from audiofw.evaluation.detection import (
     Found,
-    Moments,
     Rule,
+    WindowMeans,
     candidates,
     detect,
     find_runs,
@@ -30,14 +30,14 @@ FRAMES = 0.25  # weight of the frame accuracy beside the event F1: edges count, 
 LISTED = 20  # rules with the highest event F1, whose frame accuracy is measured
 
 
-Find = Callable[[Moments, np.ndarray, Rule, Sequence[str], str | None], Found]
+Find = Callable[[WindowMeans, np.ndarray, Rule, Sequence[str], str | None], Found]
 
 
 class Track(NamedTuple):
     """One recording: the scores that a model gives over time, and what is true."""
 
     name: str
-    moments: Moments
+    moments: WindowMeans
     truth: Events
     seconds: float  #: length of the recording, or of the stretch of it that is scored
     offset: float = 0.0  #: where that begins in the recording
@@ -71,13 +71,13 @@ def choose_rule(
     best = sorted(found, key=lambda pair: -pair[1])[:LISTED]
 
     def value(rule: Rule, f1: float) -> float:
-        compared = compare(tracks, rule, classes, background=background, exclusive=exclusive)
+        compared = compare_tracks(tracks, rule, classes, background=background, exclusive=exclusive)
         return f1 + FRAMES * frame_accuracy(compared, len(classes))
 
     return max(((rule, value(rule, f1)) for rule, f1 in best), key=lambda pair: pair[1])
 
 
-def compare(
+def compare_tracks(
     tracks: Sequence[Track], rule: Rule, classes: Sequence[str], *, background: str | None, exclusive: bool = True
 ) -> list[Compared]:
     """Find the events of each recording by a rule, and put them beside the true ones."""

@@ -16,7 +16,7 @@ from audiofw.evaluation.fit import Sample
 from audiofw.evaluation.scores import Positive, scores
 
 
-class Labelled(NamedTuple):
+class KnownClips(NamedTuple):
     """Test clips whose labels a model knows."""
 
     places: list[int]  #: their indices among all test clips
@@ -25,7 +25,7 @@ class Labelled(NamedTuple):
     unknown: dict[str, int]  #: labels that the model does not know, with the number of clips
 
 
-def encode_known(labels: Sequence[str], classes: Sequence[str], task: str) -> Labelled:
+def encode_known(labels: Sequence[str], classes: Sequence[str], task: str) -> KnownClips:
     """Encode labels by the classes of a model.
 
     With one label per clip, clips of other classes are left out; of several labels, those that the model does not know.
@@ -42,7 +42,7 @@ def encode_known(labels: Sequence[str], classes: Sequence[str], task: str) -> La
                 unknown[label] = unknown.get(label, 0) + 1
         texts = [join_labels(known.intersection(split_labels(text))) for text in labels]
         y = encode_several(texts, classes)[1]
-        return Labelled(list(range(len(labels))), texts, y, dict(sorted(unknown.items())))
+        return KnownClips(list(range(len(labels))), texts, y, dict(sorted(unknown.items())))
     for label in labels:
         if label not in known:
             unknown[label] = unknown.get(label, 0) + 1
@@ -52,7 +52,7 @@ def encode_known(labels: Sequence[str], classes: Sequence[str], task: str) -> La
     )
     texts = [labels[i] for i in places]
     y = np.array([number[text] for text in texts], dtype=np.intp)
-    return Labelled(places, texts, y, dict(sorted(unknown.items())))
+    return KnownClips(places, texts, y, dict(sorted(unknown.items())))
 
 
 def evaluate_predictions(

@@ -19,11 +19,11 @@ from audiofw.evaluation.events import (
     event_counts,
     f1_of,
     frame_accuracy,
-    score_counts,
+    score_event_counts,
     segment_counts,
 )
 from audiofw.evaluation.psds import psds
-from audiofw.evaluation.rules import Track, compare
+from audiofw.evaluation.rules import Track, compare_tracks
 
 RECALLS = (0.5, 0.8, 0.9)  # at which false alarms are counted
 POINTS = np.concatenate([[0.001, 0.003], np.linspace(0.01, 0.99, 50), [0.997, 0.999]])  # thresholds tried for that
@@ -99,8 +99,8 @@ def summarise_timelines(
         "per_class": [
             {
                 "class": name,
-                **score_counts(counts[""][i])._asdict(),
-                **{f"{kind}f1": score_counts(counts[kind][i]).f1 for kind in ("collar_", "segment_")},
+                **score_event_counts(counts[""][i])._asdict(),
+                **{f"{kind}f1": score_event_counts(counts[kind][i]).f1 for kind in ("collar_", "segment_")},
                 "false_alarms": alarms[name],
             }
             for i, name in enumerate(classes)
@@ -128,7 +128,7 @@ def _by_group(way: str, compared: Sequence[Compared], labels: Sequence[str | Non
 
 
 def _compared(one: Heard, classes: Sequence[str], background: str | None, exclusive: bool) -> Compared:
-    return compare([one.track], one.rule, classes, background=background, exclusive=exclusive)[0]
+    return compare_tracks([one.track], one.rule, classes, background=background, exclusive=exclusive)[0]
 
 
 def measures(classes: Sequence[str], background: str | None) -> dict[str, Measure]:
@@ -137,7 +137,7 @@ def measures(classes: Sequence[str], background: str | None) -> dict[str, Measur
 
     def macro(recordings: Sequence[Compared]) -> float:
         counts = event_counts(recordings, n, by_overlap)[of]
-        return float(np.mean([score_counts(row).f1 for row in counts if row.any()] or [0.0]))
+        return float(np.mean([score_event_counts(row).f1 for row in counts if row.any()] or [0.0]))
 
     return {
         "event_f1": lambda recordings: f1_of(event_counts(recordings, n, by_overlap)),

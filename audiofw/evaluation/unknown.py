@@ -27,11 +27,11 @@ class Reference(NamedTuple):
 
 def fit_novelty(model: Any, sample: Sample, clips: np.ndarray) -> Any:
     """Fit a `Novelty` on the rows of some clips, as the model's classifier takes them, without augmented copies."""
-    from audiofw.learn.novelty import Novelty, spread_evenly  # scikit-learn takes its time to import
+    from audiofw.learn.novelty import Novelty, even_places  # scikit-learn takes its time to import
 
     rows = rows_of(clips, sample.clip_of, without=sample.augmented)
     if sample.is_on_disk:
-        rows = rows[spread_evenly(len(rows), Novelty().most)]  # as it does itself, but without reading the others
+        rows = rows[even_places(len(rows), Novelty().most)]  # as it does itself, but without reading the others
     with one_blas_thread():
         return Novelty().fit(_dense(classifier_rows(model, sample.take(rows))))
 

@@ -31,13 +31,13 @@ from audiofw.evaluation.saved import encode_known, evaluate_predictions, measure
 from audiofw.evaluation.scores import positive_classes
 from audiofw.evaluation.summary import summarise
 from audiofw.experiment.timed import clip_score
-from audiofw.extraction.clips import find
+from audiofw.extraction.clips import find_dataset
 from audiofw.extraction.extract import Table
 from audiofw.extraction.failures import Failure
 from audiofw.extraction.joined import JoinedUnit
 from audiofw.extraction.table import extract
 from audiofw.report.facts import read_run_facts
-from audiofw.report.recordings import Recordings, find_again
+from audiofw.report.recordings import RunRecordings, find_again
 from audiofw.results.files import prediction_rows, versions, write_json, write_rows, write_text
 from audiofw.results.folder import EVALUATION, RESULTS, claimed_for_evaluation
 
@@ -73,7 +73,7 @@ def evaluate_in(run: Path, config: Config, folder: Path) -> Evaluated:
     """
     facts, files = read_bundle(run.expanduser())
     known = read_training(files, str(run))
-    model, dataset = read_model(facts, files, str(run)), find(config)
+    model, dataset = read_model(facts, files, str(run)), find_dataset(config)
     with claimed_for_evaluation(folder):
         found = evaluate_model(model, known, dataset, config, training_recordings(run))
         metrics = {**found.metrics, "evaluated": {**found.metrics["evaluated"], "model": str(run)}}
@@ -116,7 +116,7 @@ def check_test_set(config: Config, classes: Sequence[str] | None = None) -> None
         if classes is None:
             find_source(config.data.test, None)
         else:
-            _check_labels(find(of_test_set(config)).clips, classes, config.task)
+            _check_labels(find_dataset(of_test_set(config)).clips, classes, config.task)
     except (DataError, ConfigError) as error:
         error.args = (f"data.test: {str(error.args[0]).removeprefix('data.source').lstrip(': ')}",)
         raise
@@ -295,5 +295,5 @@ def _save(folder: Path, found: Evaluated, config: Config, model: Model) -> None:
     if config.report.enabled:
         from audiofw.report.build import write_report  # not imported by runs without a report
 
-        recordings = Recordings({clip.name: clip for clip in found.dataset.clips}, config)
+        recordings = RunRecordings({clip.name: clip for clip in found.dataset.clips}, config)
         write_report(folder, recordings, audio=config.report.audio)

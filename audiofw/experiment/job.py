@@ -17,10 +17,10 @@ from audiofw.evaluation.cross_validate import FoldResult
 from audiofw.evaluation.scores import refuse_low
 from audiofw.experiment.run import Result, Watch, rehearse, run, run_code
 from audiofw.experiment.supervisor import session_start
-from audiofw.experiment.tracking import Tell, describe_fold, list_files, track_run
+from audiofw.experiment.tracking import Tell, describe_fold, saved_files, track_run
 from audiofw.experiment.tune.part import Pruned, TrialRole
 from audiofw.experiment.tune.trial import narrow, watch
-from audiofw.extraction.clips import find
+from audiofw.extraction.clips import find_dataset
 from audiofw.results.console import print_summary
 from audiofw.results.folder import clear_results
 from audiofw.results.record import (
@@ -78,7 +78,7 @@ def join_missing(missing: Sequence[str]) -> str:
 def run_found(config: Config, choices: Choices, folder: Path, overrides: Sequence[str]) -> tuple[Result, Dataset]:
     """Run one job on the clips that its config selects, without printing anything to stdout."""
     rehearse(config, choices)
-    dataset = find(config)
+    dataset = find_dataset(config)
     job = job_identity(config, choices, dataset, run_code())
     return _run_noted(config, choices, dataset, folder, overrides, job), dataset
 
@@ -94,7 +94,7 @@ def run_in_sweep(
     """Run one job of a sweep unless an earlier sweep has run it, and return its main score."""
     _announce(config, folder, overrides)
     rehearse(config, choices)
-    dataset = find(config)
+    dataset = find_dataset(config)
     if part:
         dataset, choices = narrow(part, config, dataset, choices)
         config = config if part.final else without_measures(config)  # only for the winner of a search
@@ -173,7 +173,7 @@ def _run_noted(
         end_job(folder, record, value=result.score, missing=join_missing(result.missing) or None)
     except DataError as error:
         result = replace(result, missing=[*result.missing, str(error)])
-    tell("run_ends", metrics=result.metrics, files=list_files(folder))
+    tell("run_ends", metrics=result.metrics, files=saved_files(folder))
     return result
 
 

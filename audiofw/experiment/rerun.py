@@ -14,7 +14,7 @@ from audiofw.contract.registry import load_menus
 from audiofw.errors import DataError
 from audiofw.experiment.job import run_found
 from audiofw.experiment.run import run_code
-from audiofw.extraction.clips import find
+from audiofw.extraction.clips import find_dataset
 from audiofw.leaderboard.runs import read_predictions, read_run
 from audiofw.report.facts import Facts, read_run_facts
 from audiofw.report.recordings import completed, inside
@@ -108,7 +108,7 @@ def _changes(run: Path, facts: Facts, config: Config) -> list[str]:
     before = read_clips(run)
     if before is None:
         return ["clips.csv, which says what it was, is missing"]
-    return compare_clips(before, list_clips(find(config).clips, config)).lines()
+    return compare_clips(before, list_clips(find_dataset(config).clips, config)).lines()
 
 
 def compare_predictions(first: Path, second: Path) -> tuple[int | None, int]:

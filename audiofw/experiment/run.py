@@ -128,11 +128,11 @@ def run(
     if not config.audit:  # which reports this, too
         warn_of_shared_groups(folds, known(clips, "group"))
     timed = is_timed(config, dataset)
-    evaluation = evaluate(make, folds, rows, y, clips, classes, config, watch, keeps_models=timed)
+    evaluation = evaluate_rows(make, folds, rows, y, clips, classes, config, watch, keeps_models=timed)
     plain = (
         evaluation
         if config.normalize != "group"
-        else evaluate(make, folds, rows, y, clips, classes, replace(config, normalize="none"), keeps_models=timed)
+        else evaluate_rows(make, folds, rows, y, clips, classes, replace(config, normalize="none"), keeps_models=timed)
     )  # for clips that come alone
     plain_metrics = summarise(plain, classes=classes, score=clip_score(config), coverage=config.coverage)
 
@@ -150,7 +150,7 @@ def run(
         "n_columns": count_columns(rows.X, evaluation.models[-1]),
         "audit": [finding_record(finding) for finding in findings],
         "extract_seconds": seconds,
-        "model_bytes": size_of(evaluation.models[-1]),
+        "model_bytes": model_size(evaluation.models[-1]),
         "robustness": try_changes(evaluation, folds, clips, unit, config, table),
         "unknown": try_foreign_sounds(plain, classes, foreign, unit, config, table),
         "ungrouped": None if plain is evaluation else plain_metrics["scores"][clip_score(config)],
@@ -266,7 +266,7 @@ def make_model(config: Config, choices: Choices, widths: Sequence[int] = ()) -> 
     return Pipeline([("pooling", pooling(None, config.seed)), ("model", make())])
 
 
-def evaluate(
+def evaluate_rows(
     make_model: Callable[[], Any],
     folds: Sequence[Fold],
     rows: Rows,
@@ -356,7 +356,7 @@ def count_columns(X: np.ndarray, model: Any) -> int:
     return int((X if X.ndim > 1 else pool_matrices(model[0], X[:1])).shape[1])
 
 
-def size_of(model: Any) -> int | None:
+def model_size(model: Any) -> int | None:
     """Measure the pickled size of a fitted model in bytes; None if it cannot be pickled."""
     try:
         return len(pickle.dumps(model))

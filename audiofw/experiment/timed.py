@@ -21,8 +21,8 @@ from audiofw.evaluation.scores import OF_TIMELINES
 from audiofw.experiment.timeline_choice import Tuned, tune_timelines
 from audiofw.experiment.timelines import (
     Listening,
+    TimelineRule,
     Timelines,
-    Way,
     annotated_recordings,
     parts_of,
     score_timelines,
@@ -38,7 +38,7 @@ class Timed(NamedTuple):
 
     run: Listening
     timelines: Timelines | None  #: None if no recording was tested
-    way: Way | None  #: None for a model that was trained on events
+    way: TimelineRule | None  #: None for a model that was trained on events
     tuned: Tuned | None
 
 

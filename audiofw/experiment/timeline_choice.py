@@ -14,7 +14,7 @@ import numpy as np
 from audiofw.audio.parts import Gap
 from audiofw.data.dataset import Annotated, Clip
 from audiofw.data.select import spread_evenly
-from audiofw.data.stretches import Cut, windows_of
+from audiofw.data.stretches import StretchOptions, windows_of
 from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.detection import average
 from audiofw.evaluation.fit import Sample, fit_clips
@@ -22,14 +22,14 @@ from audiofw.evaluation.rules import Track, choose_rule
 from audiofw.evaluation.timelines import Heard
 from audiofw.experiment.timelines import (
     Listening,
-    Part,
+    TimelineFold,
+    TimelineRule,
     Timelines,
-    Way,
     hearing,
-    scores_of,
     summed_up,
     table_of,
     tracks_of,
+    window_scores,
 )
 from audiofw.extraction.recording import Unit
 from audiofw.system.progress import counting
@@ -43,7 +43,7 @@ LENGTHS = (0.25, 0.5, 1.0)  # windows to try, in shares of the events' median le
 SHARE_OF_MEMORY = 0.5
 
 
-class Table(NamedTuple):
+class WindowTable(NamedTuple):
     """The rows of one recording's windows, which begin every quarter of their length."""
 
     X: np.ndarray | None  #: of the usable windows
@@ -51,18 +51,18 @@ class Table(NamedTuple):
     ends: np.ndarray  #: [shape=(windows,)], seconds
     labels: np.ndarray  #: [shape=(windows,)], class of each; -1 for one that is not trained on
 
-    def every(self, step: int) -> Table:
+    def every(self, step: int) -> WindowTable:
         """Take every second window, or all."""
         keep = np.arange(len(self.usable)) % step == 0
         X = None if self.X is None else self.X[keep[self.usable]]
-        return Table(X, self.usable[keep], self.ends[keep], self.labels[keep])
+        return WindowTable(X, self.usable[keep], self.ends[keep], self.labels[keep])
 
 
-class Choice(NamedTuple):
+class TimelineChoice(NamedTuple):
     """The best way so far to make the timelines of one part's test recordings, and these."""
 
     value: float
-    way: Way
+    way: TimelineRule
     tracks: list[Track]
 
 
@@ -70,12 +70,12 @@ class Tuned(NamedTuple):
     """What was chosen."""
 
     timelines: Timelines | None
-    whole: tuple[Way, Sample] | None
+    whole: tuple[TimelineRule, Sample] | None
     """What all recordings together choose, and their windows, for the bundle; None if none is saved."""
 
 
 def tune_timelines(
-    run: Listening, unit: Unit, parts: Sequence[Part], clips: Sequence[Clip], make_model: Callable[[], Any]
+    run: Listening, unit: Unit, parts: Sequence[TimelineFold], clips: Sequence[Clip], make_model: Callable[[], Any]
 ) -> Tuned:
     """Choose how timelines are made, for each fold and for all recordings, and score the folds' test recordings.
 
@@ -96,9 +96,9 @@ def tune_timelines(
         If there are too few recordings, or no window that fits in memory.
     """
     groups = {clip.recording: clip.group or clip.recording for clip in clips}
-    every = Part(list(range(len(run.recordings))), [])
+    every = TimelineFold(list(range(len(run.recordings))), [])
     chosen_for = [*parts, every] if run.config.bundle.enabled else [*parts]
-    best: list[Choice | None] = [None] * len(chosen_for)
+    best: list[TimelineChoice | None] = [None] * len(chosen_for)
     sample: Sample | None = None
     windows = windows_to_try(run)
     with counting("tune timelines", len(windows) * len(best)) as advance:
@@ -111,7 +111,7 @@ def tune_timelines(
                 if known is None or value > known.value:
                     train = _sample(run, tables, part.train, groups)
                     model = fit_clips(make_model, train, np.arange(len(train.y))) if part.test else None
-                    best[number] = Choice(value, way, _tracks(run, tables, part.test, way, model))
+                    best[number] = TimelineChoice(value, way, _tracks(run, tables, part.test, way, model))
                     sample = train if part is every else sample
                 advance()
     folds = [choice for choice in best[: len(parts)] if choice is not None]
@@ -138,7 +138,7 @@ def windows_to_try(run: Listening) -> list[float]:
     return sorted({float(f"{share * float(np.median(lengths)):.2g}") for share in LENGTHS})
 
 
-def read_tables(run: Listening, unit: Unit, window: float) -> dict[str, Table]:
+def read_tables(run: Listening, unit: Unit, window: float) -> dict[str, WindowTable]:
     """Extract the rows of all recordings, through the cache.
 
     Raises
@@ -147,7 +147,7 @@ def read_tables(run: Listening, unit: Unit, window: float) -> dict[str, Table]:
         If they would not fit in memory.
     """
     _check_size(run, window)
-    hop, found = window / FINEST, dict[str, Table]()
+    hop, found = window / FINEST, dict[str, WindowTable]()
     with hearing(run, unit, window, hop) as hear:
         for one in run.recordings:
             try:
@@ -158,7 +158,7 @@ def read_tables(run: Listening, unit: Unit, window: float) -> dict[str, Table]:
                 continue
             X, usable = table_of(run, unit, [row.made for row in heard])
             ends = np.array([row.end for row in heard])
-            found[one.name] = Table(X, usable, ends, _labels(run, one, window, hop, len(heard)))
+            found[one.name] = WindowTable(X, usable, ends, _labels(run, one, window, hop, len(heard)))
     return found
 
 
@@ -179,7 +179,9 @@ def _check_size(run: Listening, window: float) -> None:
 def _labels(run: Listening, one: Annotated, window: float, hop: float, n: int) -> np.ndarray:
     """Label windows as clips are labelled; -1 for those with a scrap of a label, or of which nothing is known."""
     data, index, labels = run.config.data, {name: i for i, name in enumerate(run.classes)}, np.full(n, -1)
-    cut = Cut("windows", annotated=data.annotated, duration=window, hop=hop, min_overlap=run.config.windows.min_overlap)
+    cut = StretchOptions(
+        "windows", annotated=data.annotated, duration=window, hop=hop, min_overlap=run.config.windows.min_overlap
+    )
     for part in windows_of(one.rows, one.seconds, cut)[0]:
         place = round((part.start or 0.0) / hop)
         label = part.labels[0] if part.labels else run.background
@@ -191,28 +193,28 @@ def _labels(run: Listening, one: Annotated, window: float, hop: float, n: int) -
 def _choose(
     run: Listening,
     window: float,
-    tables: Mapping[str, Table],
+    tables: Mapping[str, WindowTable],
     train: Sequence[int],
     groups: Mapping[str, str],
     make_model: Callable[[], Any],
-) -> tuple[Way, float]:
+) -> tuple[TimelineRule, float]:
     """Find the best rule on recordings that were held out of the training recordings in turn."""
     tracks: dict[int, list[Track]] = {step: [] for step in STEPS}
     for inner, held in _inner(run, tables, train, groups):
         sample = _sample(run, tables, inner, groups)
         model = fit_clips(make_model, sample, np.arange(len(sample.y)))
         for step, found in tracks.items():
-            found += _tracks(run, tables, held, Way(window, step * window / FINEST, run.plain), model)
+            found += _tracks(run, tables, held, TimelineRule(window, step * window / FINEST, run.plain), model)
     chosen = [
         (step, *choose_rule(found, run.classes, background=run.background, exclusive=run.exclusive))
         for step, found in tracks.items()
     ]
     step, rule, value = max(chosen, key=lambda one: one[2])
-    return Way(window, step * window / FINEST, rule), value
+    return TimelineRule(window, step * window / FINEST, rule), value
 
 
 def _inner(
-    run: Listening, tables: Mapping[str, Table], train: Sequence[int], groups: Mapping[str, str]
+    run: Listening, tables: Mapping[str, WindowTable], train: Sequence[int], groups: Mapping[str, str]
 ) -> Iterator[tuple[list[int], list[int]]]:
     from sklearn.model_selection import GroupKFold
 
@@ -225,7 +227,9 @@ def _inner(
         yield [usable[i] for i in inner], [usable[i] for i in held]
 
 
-def _sample(run: Listening, tables: Mapping[str, Table], train: Sequence[int], groups: Mapping[str, str]) -> Sample:
+def _sample(
+    run: Listening, tables: Mapping[str, WindowTable], train: Sequence[int], groups: Mapping[str, str]
+) -> Sample:
     """Collect the labelled windows of some recordings, which begin every half of their length."""
     names = [run.recordings[i].name for i in train if run.recordings[i].name in tables]
     halves = [tables[name].every(FINEST // 2) for name in names]
@@ -245,10 +249,12 @@ def _thinned(run: Listening, labels: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([others, some]))
 
 
-def _tracks(run: Listening, tables: Mapping[str, Table], held: Sequence[int], way: Way, model: Any) -> list[Track]:
+def _tracks(
+    run: Listening, tables: Mapping[str, WindowTable], held: Sequence[int], way: TimelineRule, model: Any
+) -> list[Track]:
     found = list[Track]()
     for one in (run.recordings[i] for i in held if run.recordings[i].name in tables):
         table = tables[one.name].every(round(way.hop * FINEST / way.window))
-        scores = scores_of(model, table.X, table.usable, len(run.classes))
+        scores = window_scores(model, table.X, table.usable, len(run.classes))
         found += tracks_of(run, one, average(scores, table.ends, way.window, way.hop))
     return found

@@ -19,12 +19,12 @@ from audiofw.data.splits import Fold
 from audiofw.data.stretches import known_stretches
 from audiofw.errors import DataError
 from audiofw.evaluation.cross_validate import Evaluation
-from audiofw.evaluation.detection import PLAIN, Moments, Rule, average
+from audiofw.evaluation.detection import PLAIN, Rule, WindowMeans, average
 from audiofw.evaluation.events import Events, make_events
 from audiofw.evaluation.fit import predict, thresholds_of
 from audiofw.evaluation.rules import Track
 from audiofw.evaluation.timelines import Heard, found_in, summarise_timelines
-from audiofw.extraction.over_time import Row, recipe_over_time, rows_over_time
+from audiofw.extraction.over_time import WindowFeatures, recipe_over_time, rows_over_time
 from audiofw.extraction.padding import make_gatherer
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import open_recipe_cache
@@ -74,7 +74,7 @@ class Listening:
         return self.plain if own is None else Rule(dict(zip(self.classes, own.tolist(), strict=True)))
 
 
-class Way(NamedTuple):
+class TimelineRule(NamedTuple):
     """How timelines are made."""
 
     window: float  #: seconds
@@ -89,7 +89,7 @@ class Timelines(NamedTuple):
     recordings: list[dict[str, Any]]  #: for ``timelines.json``
 
 
-class Part(NamedTuple):
+class TimelineFold(NamedTuple):
     """Recordings to train on and to test, by their positions."""
 
     train: list[int]
@@ -102,17 +102,19 @@ def annotated_recordings(dataset_recordings: Sequence[Annotated], clips: Sequenc
     return [one for one in dataset_recordings if one.name in used]
 
 
-def parts_of(recordings: Sequence[Annotated], clips: Sequence[Clip], folds: Sequence[Fold]) -> list[Part]:
+def parts_of(recordings: Sequence[Annotated], clips: Sequence[Clip], folds: Sequence[Fold]) -> list[TimelineFold]:
     """Divide recordings as their clips are divided; one that is tested several times counts in the first fold."""
     places, seen, parts = {one.name: i for i, one in enumerate(recordings)}, set[int](), []
     for fold in folds:
         train, test = ({places[clips[i].recording] for i in side if clips[i].recording in places} for side in fold)
-        parts.append(Part(sorted(train - test), sorted(test - train - seen)))
+        parts.append(TimelineFold(sorted(train - test), sorted(test - train - seen)))
         seen |= test
     return parts
 
 
-def score_timelines(run: Listening, unit: Unit, parts: Sequence[Part], evaluation: Evaluation) -> Timelines | None:
+def score_timelines(
+    run: Listening, unit: Unit, parts: Sequence[TimelineFold], evaluation: Evaluation
+) -> Timelines | None:
     """Score the timelines that each fold's model makes of the recordings that it tests.
 
     Parameters
@@ -142,14 +144,14 @@ def score_timelines(run: Listening, unit: Unit, parts: Sequence[Part], evaluatio
     return summed_up(run, heard, [way] * len(parts), tuned=False) if heard else None
 
 
-def untuned(run: Listening) -> Way:
+def untuned(run: Listening) -> TimelineRule:
     """Windows as those that the clips were cut into."""
     window = run.config.audio.duration
     assert window is not None
-    return Way(window, run.config.windows.hop or window / 2, run.plain)
+    return TimelineRule(window, run.config.windows.hop or window / 2, run.plain)
 
 
-def summed_up(run: Listening, heard: Sequence[Heard], ways: Sequence[Way], *, tuned: bool) -> Timelines:
+def summed_up(run: Listening, heard: Sequence[Heard], ways: Sequence[TimelineRule], *, tuned: bool) -> Timelines:
     """Score what was heard, and list it by recording."""
     metrics = summarise_timelines(
         heard, run.classes, background=run.background, exclusive=run.exclusive, groups=run.groups
@@ -178,7 +180,7 @@ def _rows(run: Listening, one: Heard, events: Events) -> list[list[Any]]:
     return [[round(at + start, 6), round(at + end, 6), run.classes[of]] for start, end, of in rows]
 
 
-Hear = Callable[[Annotated], Generator[Row | Gap, None, None]]
+Hear = Callable[[Annotated], Generator[WindowFeatures | Gap, None, None]]
 
 
 @contextmanager
@@ -191,7 +193,12 @@ def hearing(run: Listening, unit: Unit, window: float, hop: float) -> Iterator[H
 
 
 def _tracks(
-    run: Listening, unit: Unit, one: Annotated, rows: Generator[Row | Gap, None, None], way: Way, model: Any
+    run: Listening,
+    unit: Unit,
+    one: Annotated,
+    rows: Generator[WindowFeatures | Gap, None, None],
+    way: TimelineRule,
+    model: Any,
 ) -> list[Track]:
     """Predict all windows of a recording, a few at a time."""
     scores, ends = [np.zeros((0, len(run.classes)))], list[float]()
@@ -200,7 +207,7 @@ def _tracks(
             windows = (row for row in rows if not isinstance(row, Gap))
             while some := list(islice(windows, TOGETHER)):
                 ends += [row.end for row in some]
-                scores.append(scores_of(model, *table_of(run, unit, [row.made for row in some]), len(run.classes)))
+                scores.append(window_scores(model, *table_of(run, unit, [row.made for row in some]), len(run.classes)))
     except DataError as error:
         log.warning("timelines: %s: left out: %s", one.name, error)
         return []
@@ -214,7 +221,7 @@ def table_of(run: Listening, unit: Unit, made: Sequence[np.ndarray | Lost]) -> t
     return gather.stack() if usable.any() else None, usable
 
 
-def scores_of(model: Any, X: np.ndarray | None, usable: np.ndarray, n_classes: int) -> np.ndarray:
+def window_scores(model: Any, X: np.ndarray | None, usable: np.ndarray, n_classes: int) -> np.ndarray:
     """Predict the class probabilities of windows, or 1 and 0; NaN for those that cannot be used."""
     scores = np.full((len(usable), n_classes), np.nan)
     if X is not None:
@@ -226,7 +233,7 @@ def scores_of(model: Any, X: np.ndarray | None, usable: np.ndarray, n_classes: i
 # --- what is true -------------------------------------------------------------------------------------------------
 
 
-def tracks_of(run: Listening, one: Annotated, moments: Moments) -> list[Track]:
+def tracks_of(run: Listening, one: Annotated, moments: WindowMeans) -> list[Track]:
     """Put scores beside the true events: of the whole recording, or of each stretch that was labelled completely."""
     data, index = run.config.data, {name: i for i, name in enumerate(run.classes)}
     rows = [
@@ -241,9 +248,11 @@ def tracks_of(run: Listening, one: Annotated, moments: Moments) -> list[Track]:
     return [_within(one.name, moments, rows, start, end) for start, end in stretches]
 
 
-def _within(name: str, moments: Moments, rows: Iterable[tuple[float, float, int]], start: float, end: float) -> Track:
+def _within(
+    name: str, moments: WindowMeans, rows: Iterable[tuple[float, float, int]], start: float, end: float
+) -> Track:
     inside = (moments.starts < end - 1e-6) & (moments.ends > start + 1e-6)
-    cut = Moments(
+    cut = WindowMeans(
         np.clip(moments.starts[inside], start, end) - start,
         np.clip(moments.ends[inside], start, end) - start,
         moments.scores[inside],

@@ -78,7 +78,7 @@ def describe_fold(result: FoldResult, n_folds: int) -> dict[str, Any]:
     }
 
 
-def list_files(folder: Path) -> dict[str, Path]:
+def saved_files(folder: Path) -> dict[str, Path]:
     """List what a run has saved, by file name."""
     return {name: folder / name for name in SAVED if (folder / name).exists()}
 

@@ -13,17 +13,17 @@ from audiofw.contract.plugin import Choice
 from audiofw.data.dataset import Clip, Dataset, find_clips
 from audiofw.data.labels import encode_several
 from audiofw.data.splits import Fold, make_splits
-from audiofw.data.stretches import Cut
+from audiofw.data.stretches import StretchOptions
 from audiofw.errors import DataError
 
 
-def find(config: Config) -> Dataset:
+def find_dataset(config: Config) -> Dataset:
     """Find the labelled clips of the config's data source."""
     options = asdict(config.data)
     del options["on_plugin_error"], options["test"]  # used later
     in_time = {key: options.pop(key) for key in ("unit", "widen", "annotated", "background", "unlabelled")}
     windows = config.windows
-    cut = Cut(
+    cut = StretchOptions(
         **in_time,
         duration=config.audio.duration,
         hop=windows.hop,

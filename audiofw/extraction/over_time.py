@@ -130,7 +130,7 @@ def make_row(unit: Unit, window: Window) -> np.ndarray:
     return unit.pool(window.y, window.sr)[None]
 
 
-class Row(NamedTuple):
+class WindowFeatures(NamedTuple):
     """The features of one window."""
 
     end: float  #: seconds
@@ -139,7 +139,7 @@ class Row(NamedTuple):
 
 def rows_over_time(
     path: Path, unit: Unit, seconds: float, hop: float, *, n_jobs: int = 1, recipe_cache: RecipeCache | None = None
-) -> Generator[Row | Gap, None, None]:
+) -> Generator[WindowFeatures | Gap, None, None]:
     """Extract the features of all windows of a recording, in order, keeping only a few in memory.
 
     Parameters
@@ -181,7 +181,7 @@ def recipe_over_time(unit: Unit, seconds: float, hop: float) -> dict[str, Any]:
 
 def _made(
     path: Path, unit: Unit, seconds: float, hop: float, done: int, n_jobs: int
-) -> Generator[Row | Gap, None, None]:
+) -> Generator[WindowFeatures | Gap, None, None]:
     ends, last = deque[float](), deque[Gap | DataError]()
 
     def each() -> Iterator[Window]:
@@ -197,22 +197,24 @@ def _made(
 
     with closing(outcomes(partial(make_row, unit), each(), n_jobs=n_jobs, processes=unit.holds_gil)) as made:
         for result in made:
-            yield Row(ends.popleft(), result)
+            yield WindowFeatures(ends.popleft(), result)
     for one in last:
         if isinstance(one, DataError):
             raise one
         yield one
 
 
-def _stored(path: Path, ends: list[float], cache: RecipeCache) -> Iterator[Row]:
+def _stored(path: Path, ends: list[float], cache: RecipeCache) -> Iterator[WindowFeatures]:
     """Read rows from the cache, up to the first block that it lacks."""
     for first in range(0, len(ends), STORED):
         if (rows := cache.get(path, str(first))) is None:
             return
-        yield from (Row(end, row[np.newaxis]) for end, row in zip(ends[first:], rows, strict=False))
+        yield from (WindowFeatures(end, row[np.newaxis]) for end, row in zip(ends[first:], rows, strict=False))
 
 
-def _storing(made: Iterator[Row | Gap], path: Path, ends: list[float], cache: RecipeCache) -> Iterator[Row | Gap]:
+def _storing(
+    made: Iterator[WindowFeatures | Gap], path: Path, ends: list[float], cache: RecipeCache
+) -> Iterator[WindowFeatures | Gap]:
     """Put blocks of rows into the cache as they pass, and at last, for a file that is whole, where the windows end."""
     block, whole = list[np.ndarray | Lost](), True
     for row in made:

@@ -241,7 +241,7 @@ def _row_names(unit: Unit) -> list[str]:
 # ---- poolings
 
 
-def pool(choice: Choice, frames: np.ndarray) -> np.ndarray:
+def pool_once(choice: Choice, frames: np.ndarray) -> np.ndarray:
     """Pool a matrix into one row, after fitting a pooling that learns on random ones."""
     if not choice.learns:
         return np.asarray(choice(frames))
@@ -257,7 +257,7 @@ def _matrix(frames: int) -> np.ndarray:
 def makes_a_vector(trial: Trial) -> str:
     """One, two and fifty frames give a finite vector."""
     for frames in (1, 2, 50):
-        row = pool(trial.choice, _matrix(frames))
+        row = pool_once(trial.choice, _matrix(frames))
         expect(row.ndim == 1, f"returned an array of shape {row.shape} for {frames} frames", "return (d,)")
         expect(row.size, f"returned an empty vector for {frames} frames", "return at least one value")
         wrong = f"returned NaN or infinity for {frames} frames"
@@ -269,14 +269,14 @@ def leaves_its_frames_alone(trial: Trial) -> str:
     """It does not modify its input."""
     frames = _matrix(20)
     before = frames.copy()
-    pool(trial.choice, frames)
+    pool_once(trial.choice, frames)
     expect((frames == before).all(), "modified frames in place", "work on a copy, as np.sort does")
     return ""
 
 
 def pools_the_same_twice(trial: Trial) -> str:
     """It gives the same row in a second call."""
-    first, again = (pool(trial.choice, _matrix(50)) for _ in range(2))
+    first, again = (pool_once(trial.choice, _matrix(50)) for _ in range(2))
     expect(np.array_equal(first, again), "a different row in a second call", "derive random numbers from seed")
     return ""
 

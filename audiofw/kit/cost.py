@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from audiofw.contract.menus import Menus
 from audiofw.contract.plugin import Plugin
-from audiofw.kit.checks import COMPANIONS, Trial, pool
+from audiofw.kit.checks import COMPANIONS, Trial, pool_once
 from audiofw.kit.sounds import make_clips
 
 BESIDE = {"feature": "mel", "pooling": COMPANIONS["pooling"]}
@@ -21,7 +21,7 @@ BESIDE = {"feature": "mel", "pooling": COMPANIONS["pooling"]}
 LEAST_SECONDS, LEAST_TIMES = 0.3, 5
 
 
-class Cost(NamedTuple):
+class PluginCost(NamedTuple):
     """Seconds that a plugin takes for a clip of three seconds, and those of a built-in one."""
 
     seconds: float
@@ -29,7 +29,7 @@ class Cost(NamedTuple):
     its_seconds: float
 
 
-def measure_cost(plugin: Plugin, menus: Menus, options: Mapping[str, Any] | None = None) -> Cost | None:
+def measure_plugin(plugin: Plugin, menus: Menus, options: Mapping[str, Any] | None = None) -> PluginCost | None:
     """Measure what a plugin takes for one clip, on one thread; None for kinds that do not work on single clips."""
     run = _runner(plugin, menus, options or {})
     if run is None:
@@ -38,7 +38,7 @@ def measure_cost(plugin: Plugin, menus: Menus, options: Mapping[str, Any] | None
     other = _runner(menus.find(kind, BESIDE[kind]), menus, {})
     assert other is not None  # both of its kinds work on clips
     with threadpool_limits(1):
-        return Cost(_seconds(run), f"{kind}={BESIDE[kind]}", _seconds(other))
+        return PluginCost(_seconds(run), f"{kind}={BESIDE[kind]}", _seconds(other))
 
 
 def _runner(plugin: Plugin, menus: Menus, options: Mapping[str, Any]) -> Callable[[], object] | None:
@@ -51,7 +51,7 @@ def _runner(plugin: Plugin, menus: Menus, options: Mapping[str, Any]) -> Callabl
         return lambda: choice(y.copy(), sr, np.random.default_rng(0))
     if plugin.kind.name == "pooling" and not choice.learns:
         frames = menus.choose_member("feature", BESIDE["feature"], {})(y.copy(), sr)
-        return lambda: pool(choice, frames)
+        return lambda: pool_once(choice, frames)
     return None
 
 

@@ -36,7 +36,7 @@ class Publisher(NamedTuple):
     licence: str  #: one of `LICENCES`
 
 
-def render(template: str, **values: Any) -> str:
+def render_template(template: str, **values: Any) -> str:
     """Fill in one of the templates of this folder."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
@@ -68,9 +68,9 @@ def plugin_files(plugins: Iterable[New], folder: str) -> dict[str, str]:
     """Write plugins into a folder, and a test of each beside it: text by path."""
     files = {}
     for name, kind in plugins:
-        files[f"{folder}/{name}.py"] = render(f"{kind}.py", name=name)
+        files[f"{folder}/{name}.py"] = render_template(f"{kind}.py", name=name)
         values = {"subject": f"{kind}={name}", "file": f"{folder}/{name}.py", "package": ""}
-        files[f"tests/test_{name}.py"] = render("test.py", **values)
+        files[f"tests/test_{name}.py"] = render_template("test.py", **values)
     return files
 
 
@@ -85,7 +85,7 @@ def package_files(plugins: Sequence[New], package: str, publisher: Publisher) ->
     if not PACKAGE.fullmatch(package) or package == "audiofw":
         raise ConfigError(f"--package {package}: give the name of a package, e.g. audiofw-{plugins[0].name}")
     module, names = re.sub(r"[-.]", "_", package), [plugin.name for plugin in plugins]
-    code = {name: render(f"{kind}.py", name=name) for name, kind in plugins}
+    code = {name: render_template(f"{kind}.py", name=name) for name, kind in plugins}
     listed = [(kind, name, _summary(code[name])) for name, kind in plugins]
     values: Mapping[str, Any] = {
         **publisher._asdict(),
@@ -101,13 +101,13 @@ def package_files(plugins: Sequence[New], package: str, publisher: Publisher) ->
         "file": "",
     }
     return {
-        "pyproject.toml": render("pyproject.toml", **values),
-        "README.md": render("README.md", **values),
-        "LICENSE": render(f"licences/{publisher.licence}", **values),
-        ".github/workflows/test.yml": render("ci.yml", **values),
+        "pyproject.toml": render_template("pyproject.toml", **values),
+        "README.md": render_template("README.md", **values),
+        "LICENSE": render_template(f"licences/{publisher.licence}", **values),
+        ".github/workflows/test.yml": render_template("ci.yml", **values),
         f"src/{module}/__init__.py": f'"""{values["summary"]}"""\n',
         **{f"src/{module}/{name}.py": text for name, text in code.items()},
-        f"tests/test_{module}.py": render("test.py", **values),
+        f"tests/test_{module}.py": render_template("test.py", **values),
     }
 
 

@@ -21,8 +21,8 @@ from audiofw.evaluation.intervals import score_interval
 from audiofw.evaluation.scores import Positive, positive_classes, score_counts, scores
 from audiofw.evaluation.thresholds import choose_thresholds
 from audiofw.leaderboard.runs import Predictions, Run
-from audiofw.leaderboard.significance import compare, contribute, same_clips, same_folds
-from audiofw.leaderboard.table import Comparison, Row, run_of
+from audiofw.leaderboard.significance import compare_with_best, contribute, same_clips, same_folds
+from audiofw.leaderboard.table import Comparison, LeaderboardRow, run_of
 
 MOST_PARTS = 10  # more folds than this are merged, since each part needs its own selection
 HOLDOUT_PARTS = 5
@@ -222,7 +222,9 @@ def _count(predicted: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
 # --- a row of the leaderboard -----------------------------------------------------------------------------
 
 
-def average_rows(rows: Sequence[Row], tested: Sequence[Predictions | None], score: str) -> tuple[Row | None, list[str]]:
+def average_rows(
+    rows: Sequence[LeaderboardRow], tested: Sequence[Predictions | None], score: str
+) -> tuple[LeaderboardRow | None, list[str]]:
     """Build an ensemble of the runs that have the same clips, folds and classes as the best.
 
     Parameters
@@ -274,7 +276,7 @@ def _compare(contributions: np.ndarray | None, best: Predictions, first: Run) ->
     """Compare with the best alone; either may be ahead."""
     if contributions is None or best.contributions is None:
         return Comparison()
-    return min(compare([best.contributions, contributions], best, first), key=lambda made: made.p or 0.0)
+    return min(compare_with_best([best.contributions, contributions], best, first), key=lambda made: made.p or 0.0)
 
 
 def _shares_all(run: Run, theirs: Predictions, first: Run, best: Predictions) -> bool:
@@ -287,9 +289,9 @@ def _seed(run: Run) -> int:
     return seed if isinstance(seed, int) and seed >= 0 else 0
 
 
-def _make_row(made: Ensemble, used: Sequence[tuple[Row, float]]) -> Row:
+def _make_row(made: Ensemble, used: Sequence[tuple[LeaderboardRow, float]]) -> LeaderboardRow:
     defined = [value for value in made.folds if value is not None]
-    return Row(
+    return LeaderboardRow(
         run=None,
         options={},
         value=made.value,

@@ -10,7 +10,7 @@ from audiofw.evaluation.scores import NEED_PROBABILITIES, OF_TIMELINES, check_sc
 from audiofw.leaderboard.ensemble import average_rows
 from audiofw.leaderboard.runs import Predictions, Run, read_predictions
 from audiofw.leaderboard.significance import compare_rows, contribute
-from audiofw.leaderboard.table import Row, find_columns, line_up, run_of
+from audiofw.leaderboard.table import LeaderboardRow, differing_options, line_up, run_of
 from audiofw.leaderboard.timelines import read_timelines
 
 MOST_MEMBERS = 1000  # runs to select an ensemble from; all their probabilities are in memory
@@ -22,8 +22,8 @@ class Leaderboard:
 
     score: str
     columns: tuple[str, ...]  # the options that differ
-    rows: tuple[Row, ...]
-    ensemble: Row | None
+    rows: tuple[LeaderboardRow, ...]
+    ensemble: LeaderboardRow | None
     failures: tuple[Run, ...]
     pruned: tuple[Run, ...]
     running: tuple[Run, ...]
@@ -54,7 +54,7 @@ def rank(runs: Sequence[Run], *, score: str | None = None, ensemble: bool = True
     """
     finished = [run for run in runs if run.status == "finished"]
     score, notes = _choose_score(finished, score)
-    columns = find_columns(finished)
+    columns = differing_options(finished)
     rows, averaged = line_up(finished, score, columns), None
     if len(rows) > 1 and score in OF_TIMELINES:
         if score == "psds":
@@ -94,7 +94,7 @@ def _choose_score(finished: Sequence[Run], score: str | None) -> tuple[str, list
     ]
 
 
-def _read_all(rows: Sequence[Row], score: str, *, probabilities: bool) -> list[Predictions | None]:
+def _read_all(rows: Sequence[LeaderboardRow], score: str, *, probabilities: bool) -> list[Predictions | None]:
     """Read each row's predictions; columns equal to the best's are stored once: there may be thousands of runs."""
     oldest = sorted(range(len(rows)), key=lambda i: run_of(rows[i]).started)[:MOST_MEMBERS]
     wanted = set(oldest if probabilities else [])  # selected by score, they would make the ensemble look too good

@@ -33,7 +33,7 @@ from audiofw.data.labels import encode_several
 from audiofw.evaluation.influence import influences
 from audiofw.evaluation.scores import HIGHER_IS_BETTER, positive_classes
 from audiofw.leaderboard.runs import Predictions, Run
-from audiofw.leaderboard.table import Comparison, Row, run_of
+from audiofw.leaderboard.table import Comparison, LeaderboardRow, run_of
 
 LEVEL = 0.05  # significance level
 DRAWS = 2000
@@ -192,8 +192,8 @@ def contribute(
 
 
 def compare_rows(
-    rows: Sequence[Row], tested: Sequence[Predictions | None], of: Of = "clips"
-) -> tuple[list[Row], list[str]]:
+    rows: Sequence[LeaderboardRow], tested: Sequence[Predictions | None], of: Of = "clips"
+) -> tuple[list[LeaderboardRow], list[str]]:
     """Compare the rows with the first.
 
     Parameters
@@ -220,14 +220,16 @@ def compare_rows(
     }
     compared = list(rows)
     if len(found) > 1:
-        for i, made in zip(found, compare(list(found.values()), best, first, of), strict=True):
+        for i, made in zip(found, compare_with_best(list(found.values()), best, first, of), strict=True):
             compared[i] = rows[i]._replace(comparison=made if i else Comparison())
     elsewhere = sum(theirs is not None and not same_clips(theirs, best) for theirs in tested)
     notes = _say_uncompared(elsewhere, tested.count(None), len(rows), of)
     return compared, [*notes, *(_say_rule(compared[max(found)].comparison, len(found), best) if len(found) > 1 else [])]
 
 
-def compare(contributions: Sequence[np.ndarray], best: Predictions, first: Run, of: Of = "clips") -> list[Comparison]:
+def compare_with_best(
+    contributions: Sequence[np.ndarray], best: Predictions, first: Run, of: Of = "clips"
+) -> list[Comparison]:
     """Compare runs on the best run's clips; its folds determine the overlap of the training sets."""
     unit, X = "clips", np.stack(contributions, axis=1)
     if all(best.groups):

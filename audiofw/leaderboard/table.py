@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
         return "?" if self.too_few else {True: "≈", False: "", None: "–"}[self.tied]
 
 
-class Row(NamedTuple):
+class LeaderboardRow(NamedTuple):
     """One row of the table; times are per fold."""
 
     run: Run | None  # None: the ensemble
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 # --- columns
 
 
-def find_columns(runs: Sequence[Run]) -> list[str]:
+def differing_options(runs: Sequence[Run]) -> list[str]:
     """List the options that differ among runs: first the plugins, by kind, as in ``model``.
 
     An option of a plugin is listed only if it differs among runs of that plugin. If two runs do not differ in any of
@@ -107,20 +107,20 @@ def _show(value: Any) -> str:
 # --- rows
 
 
-def line_up(runs: Sequence[Run], score: str, columns: Sequence[str]) -> list[Row]:
+def line_up(runs: Sequence[Run], score: str, columns: Sequence[str]) -> list[LeaderboardRow]:
     """Make the rows of finished runs, best first; ties are ordered by training time, then by age."""
     return sorted((_make_row(run, score, columns) for run in runs), key=lambda row: _place(row, score))
 
 
-def run_of(row: Row) -> Run:
+def run_of(row: LeaderboardRow) -> Run:
     """Return the run of a row that is not the ensemble's."""
     assert row.run is not None
     return row.run
 
 
-def _make_row(run: Run, score: str, columns: Sequence[str]) -> Row:
+def _make_row(run: Run, score: str, columns: Sequence[str]) -> LeaderboardRow:
     parts = run.metrics["scores"].get(score, {})
-    return Row(
+    return LeaderboardRow(
         run=run,
         options={column: show_option(run, column) for column in columns},
         value=as_number(parts.get("pooled")),
@@ -132,7 +132,7 @@ def _make_row(run: Run, score: str, columns: Sequence[str]) -> Row:
     )
 
 
-def _place(row: Row, score: str) -> tuple[float, float]:
+def _place(row: LeaderboardRow, score: str) -> tuple[float, float]:
     slow = math.inf if row.fit_seconds is None else row.fit_seconds
     if row.value is None:
         return math.inf, slow

@@ -123,7 +123,7 @@ class SoftKernelRidge(ClassifierMixin, BaseEstimator):
         self.rows_ = Z[some].astype(np.float16)  # a quarter of the memory, and of the saved model
         self.gamma_ = self.gamma / max(float(np.mean(np.sum(Z**2, axis=1))), 1e-12)
         splits = inner_splits(codes, groups, n_splits=self.n_splits, seed=self.random_state)
-        data, among = Data(np.eye(codes.max() + 1)[codes], weight, splits, self.alpha), self._kernel()
+        data, among = RidgeTargets(np.eye(codes.max() + 1)[codes], weight, splits, self.alpha), self._kernel()
         if len(some) == len(Z):
             self.coef_of_rows_, self.shares_, scores = solve_rows(among, data)
         else:
@@ -174,7 +174,7 @@ class SoftKernelRidge(ClassifierMixin, BaseEstimator):
         return self.classes_[self._scores(X).argmax(axis=1)]
 
 
-class Data(NamedTuple):
+class RidgeTargets(NamedTuple):
     """What a kernel ridge regression is fitted to, apart from the rows."""
 
     indicators: np.ndarray  #: (n, n_classes)
@@ -197,7 +197,7 @@ Solved = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Coefficients, shares of the classes, and scores out of fold: (n, n_classes), NaN for rows that are not tested."""
 
 
-def solve_rows(kernel: np.ndarray, data: Data) -> Solved:
+def solve_rows(kernel: np.ndarray, data: RidgeTargets) -> Solved:
     """Fit a coefficient for each row, with the scores of every split from one inverse of the kernel matrix."""
     Y, shares = data.indicators, data.shares()
     scores = np.full(Y.shape, np.nan)
@@ -211,7 +211,7 @@ def solve_rows(kernel: np.ndarray, data: Data) -> Solved:
     return of_classes - np.outer(of_ones, shares), shares, scores
 
 
-def solve_columns(Phi: np.ndarray, data: Data) -> Solved:
+def solve_columns(Phi: np.ndarray, data: RidgeTargets) -> Solved:
     """Fit a coefficient for each column, with the scores of every split from sums that its rows are taken from."""
     Y, shares = data.indicators, data.shares()
     scores = np.full(Y.shape, np.nan)

@@ -52,7 +52,7 @@ class Novelty(BaseEstimator):
         if len(X) == 1:
             X = np.repeat(X, 2, axis=0)
         if len(X) > self.most:
-            X = X[spread_evenly(len(X), self.most)]
+            X = X[even_places(len(X), self.most)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about equal rows and constant columns
             self.scale_ = Standard().fit(X)
@@ -76,6 +76,6 @@ class Novelty(BaseEstimator):
         return np.column_stack([inside, np.sqrt(np.maximum(outside, 0))])
 
 
-def spread_evenly(n: int, most: int) -> np.ndarray:
+def even_places(n: int, most: int) -> np.ndarray:
     """Choose places of ``n`` rows, evenly spread: at most as many as given."""
     return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(int)

@@ -28,7 +28,7 @@ from audiofw.report.facts import FILE, Facts, read_run_facts
 from audiofw.report.importance_view import view_importance
 from audiofw.report.recordings import (
     Mistake,
-    Recordings,
+    RunRecordings,
     choose_classes,
     choose_examples,
     find_again,
@@ -58,7 +58,7 @@ LEAST_SECONDS = 1.0
 Read = Callable[[Stretch], tuple[np.ndarray, int]]
 
 
-class Shown(NamedTuple):
+class ShownClip(NamedTuple):
     """A clip as shown on the page."""
 
     name: str
@@ -111,7 +111,7 @@ def write_after_run(
         models, y = evaluation.models, evaluation.y
         if measured := importance(models, folds, X, y, names, seed=config.seed, seconds=seconds):
             write_json(folder / IMPORTANCE, {**measured, "naming": naming})
-        write_report(folder, Recordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
+        write_report(folder, RunRecordings({clip.name: clip for clip in clips}, config), audio=config.report.audio)
     except Exception as error:
         if not isinstance(error, (AudiofwError, OSError)):  # a bug, which must not go unnoticed
             log.warning("a bug in the report:", exc_info=True)
@@ -126,7 +126,7 @@ def _describe(error: Exception, folder: Path) -> str:
 
 
 def write_report(
-    folder: Path, found: Recordings | None = None, *, audio: bool = True, n_jobs: int | None = None
+    folder: Path, found: RunRecordings | None = None, *, audio: bool = True, n_jobs: int | None = None
 ) -> Path:
     """Write ``report.html`` into a run's folder.
 
@@ -157,7 +157,7 @@ def write_report(
     return folder / FILE
 
 
-def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) -> dict[str, Any]:
+def collect_run(facts: Facts, found: RunRecordings, *, audio: bool, n_jobs: int) -> dict[str, Any]:
     """Collect everything that the page shows."""
     usable = _usable(facts, found)
     counts = _count(facts, usable)
@@ -204,7 +204,7 @@ def collect_run(facts: Facts, found: Recordings, *, audio: bool, n_jobs: int) ->
     }
 
 
-def _usable(facts: Facts, found: Recordings) -> Mapping[str, Clip]:
+def _usable(facts: Facts, found: RunRecordings) -> Mapping[str, Clip]:
     """Select the clips that the run could use and that are still available."""
     failed = {row.get("name") for row in facts.failures}
     return {name: clip for name, clip in found.clips.items() if name not in failed and clip.path.is_file()}
@@ -227,15 +227,15 @@ def _by_class(facts: Facts, clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     return found
 
 
-def show_clips(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> list[Shown]:
+def show_clips(clips: Sequence[Clip], read: Read, audio: bool, n_jobs: int) -> list[ShownClip]:
     """Decode and compress clips in parallel; those that can no longer be read are left out."""
     made = outcomes(partial(_shown, read=read, audio=audio), clips, n_jobs=n_jobs)
     return [one for one in made if not isinstance(one, Lost)]
 
 
-def _shown(clip: Clip, read: Read, audio: bool) -> Shown:
+def _shown(clip: Clip, read: Read, audio: bool) -> ShownClip:
     y, sr = read(clip.stretch)
-    return Shown(clip.name, len(y) / sr, sr, *_drawn(y.astype(np.float32).tobytes(), sr, audio))
+    return ShownClip(clip.name, len(y) / sr, sr, *_drawn(y.astype(np.float32).tobytes(), sr, audio))
 
 
 @lru_cache(maxsize=MOST_DRAWN)
@@ -246,7 +246,7 @@ def _drawn(samples: bytes, sr: int, audio: bool) -> tuple[media.Picture, str, st
     return media.picture(db, sr), media.waveform(y), media.sound_uri(y, sr) if audio else None, db
 
 
-def _sounds(clips: Sequence[Clip], read: Read, shown: Mapping[str, Shown], n_jobs: int) -> dict[str, str]:
+def _sounds(clips: Sequence[Clip], read: Read, shown: Mapping[str, ShownClip], n_jobs: int) -> dict[str, str]:
     """Compress the sounds of clips by their names; those of clips that are shown, too, have been already."""
     new = [clip for clip in clips if clip.name not in shown]
     made = zip(new, outcomes(partial(_sound, read=read), new, n_jobs=n_jobs), strict=True)
@@ -260,7 +260,11 @@ def _sound(clip: Clip, read: Read) -> str:
 
 
 def _means(
-    by_class: Mapping[str, Sequence[Clip]], classes: Sequence[str], read: Read, shown: Mapping[str, Shown], n_jobs: int
+    by_class: Mapping[str, Sequence[Clip]],
+    classes: Sequence[str],
+    read: Read,
+    shown: Mapping[str, ShownClip],
+    n_jobs: int,
 ) -> dict[str, Any]:
     """Average the spectrograms of some clips of each class; also give their number."""
     found = {}
@@ -299,7 +303,7 @@ def _probe(
 
 
 def _describe_unavailable(
-    facts: Facts, found: Recordings, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
+    facts: Facts, found: RunRecordings, usable: Mapping[str, Clip], mistakes: Sequence[Mistake]
 ) -> tuple[str, Sequence[str]] | None:
     """Say which recordings are missing; None if none are."""
     if found.unavailable:

@@ -13,7 +13,7 @@ from audiofw.errors import DataError
 from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Predictions, Run, read_predictions, read_run
-from audiofw.leaderboard.table import Row, run_of
+from audiofw.leaderboard.table import LeaderboardRow, run_of
 from audiofw.report.build import LONGEST, show_clips
 from audiofw.report.facts import Facts, read_run_facts
 from audiofw.report.recordings import find_again, read_used_part
@@ -37,7 +37,7 @@ class ChangedClip(NamedTuple):
     kind: str  #: one of `KINDS`
 
 
-class Scored(NamedTuple):
+class ScoredRun(NamedTuple):
     """One of the two runs, with its score."""
 
     name: str
@@ -47,11 +47,11 @@ class Scored(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """What differs between two runs."""
 
     score: str
-    runs: tuple[Scored, Scored]
+    runs: tuple[ScoredRun, ScoredRun]
     verdict: str  #: whether the difference is significant, in one line
     notes: Sequence[str]
     options: Sequence[tuple[str, Any, Any]]
@@ -67,7 +67,7 @@ class Comparison:
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
-def compare_runs(first: Path, second: Path) -> Comparison:
+def compare_runs(first: Path, second: Path) -> RunComparison:
     """Compare two runs by their folders.
 
     Parameters
@@ -89,7 +89,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     ours, theirs = (read_predictions(run) for run in runs)
     changed, n_compared = _changed(ours, theirs) if ours and theirs else ([], 0)
     names = (str(first), str(second))
-    return Comparison(
+    return RunComparison(
         score=board.score,
         runs=(_scored(names[0], a), _scored(names[1], b)),
         verdict=_verdict(board, a, b, names),
@@ -115,8 +115,8 @@ def _run(folder: Path) -> Run:
     return run
 
 
-def _scored(name: str, row: Row) -> Scored:
-    return Scored(name, row.value, row.interval, run_of(row).metrics.get("n_tested"))
+def _scored(name: str, row: LeaderboardRow) -> ScoredRun:
+    return ScoredRun(name, row.value, row.interval, run_of(row).metrics.get("n_tested"))
 
 
 def _changed(a: Predictions, b: Predictions) -> tuple[list[ChangedClip], int]:
@@ -137,7 +137,7 @@ def _kind(a: Predictions, b: Predictions, i: int, j: int) -> str:
     return KINDS[1] if b.predicted[j] == b.labels[j] else KINDS[2]
 
 
-def _verdict(board: Leaderboard, a: Row, b: Row, names: tuple[str, str]) -> str:
+def _verdict(board: Leaderboard, a: LeaderboardRow, b: LeaderboardRow, names: tuple[str, str]) -> str:
     """Say in one line which is better, and whether the difference is significant, as a leaderboard tests it."""
     if a.value is None or b.value is None:
         return f"{board.score} is undefined for one of them"
@@ -162,7 +162,7 @@ def _data(first: Path, second: Path) -> list[str]:
     return compare_clips(a, b).lines()
 
 
-def write_comparison(file: Path, found: Comparison, first: Path, second: Path, *, audio: bool = True) -> None:
+def write_comparison(file: Path, found: RunComparison, first: Path, second: Path, *, audio: bool = True) -> None:
     """Write a page with the comparison and a player for each clip that changed its answer.
 
     Raises

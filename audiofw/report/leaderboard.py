@@ -16,7 +16,7 @@ from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.cautions import find_cautions, warnings_of
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, as_number, read_json, read_runs
-from audiofw.leaderboard.table import Row, name_by_options, run_of, show_option
+from audiofw.leaderboard.table import LeaderboardRow, name_by_options, run_of, show_option
 from audiofw.report.facts import owners
 from audiofw.results.console import NAMES, predict_step
 from audiofw.system.atomic import write_whole
@@ -174,7 +174,7 @@ def _rank_table(board: Leaderboard, *, costs: bool = True) -> Table:
     return table
 
 
-def _with_caution(mark: str, row: Row) -> str:
+def _with_caution(mark: str, row: LeaderboardRow) -> str:
     return f"{mark} !".lstrip() if warnings_of(run_of(row)) else mark
 
 
@@ -185,7 +185,7 @@ def _mark_ensemble(board: Leaderboard) -> str:
     return "better" if (averaged.value > best.value) == HIGHER_IS_BETTER[board.score] else ""
 
 
-def _figures(row: Row) -> list[str]:
+def _figures(row: LeaderboardRow) -> list[str]:
     spread = "" if row.std is None else f" ± {row.std:.3f}"
     p = row.comparison.p
     return [
@@ -272,7 +272,7 @@ def _option(run: Run, column: str) -> float | str:
     return show_option(run, column) if number is None else number
 
 
-def _figures_of(row: Row, score: str) -> dict[str, Any]:
+def _figures_of(row: LeaderboardRow, score: str) -> dict[str, Any]:
     low, high = row.interval or (None, None)
     comparison = row.comparison
     return {

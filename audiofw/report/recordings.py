@@ -33,7 +33,7 @@ NO_LABEL = "no label"
 MOST_WRONG, MOST_DOUBTFUL = 8, 4
 
 
-class Recordings(NamedTuple):
+class RunRecordings(NamedTuple):
     """The clips of a run by their names; if they cannot be found, `unavailable` is the reason."""
 
     clips: Mapping[str, Clip]
@@ -54,21 +54,21 @@ class Mistake(NamedTuple):
     false: Sequence[str] = ()  # those that it does not have, but were predicted
 
 
-def find_again(facts: Facts) -> Recordings:
+def find_again(facts: Facts) -> RunRecordings:
     """Find a run's recordings by its ``config.yaml``, as the run did."""
-    from audiofw.extraction.clips import find
+    from audiofw.extraction.clips import find_dataset
 
     if "data" not in facts.config:
-        return Recordings({}, None, "config.yaml, which says where they are, is missing")
+        return RunRecordings({}, None, "config.yaml, which says where they are, is missing")
     try:
         config = read_config(completed(facts.config))
         with inside(facts.cwd):
-            found = find(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
+            found = find_dataset(replace(config, data=replace(config.data, skip=None)) if _no_list(config) else config)
     except AudiofwError as error:
         if find_fault(error):  # rather than that they are gone
             log.warning("the report cannot show recordings: %s", error)
-        return Recordings({}, None, str(error))
-    return Recordings({clip.name: clip for clip in found.clips}, config)
+        return RunRecordings({}, None, str(error))
+    return RunRecordings({clip.name: clip for clip in found.clips}, config)
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:

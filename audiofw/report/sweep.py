@@ -12,7 +12,7 @@ from audiofw.evaluation.scores import HIGHER_IS_BETTER
 from audiofw.leaderboard.cautions import find_cautions, warnings_of
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import Run, read_json, read_runs
-from audiofw.leaderboard.table import Row, name_by_options, run_of
+from audiofw.leaderboard.table import LeaderboardRow, name_by_options, run_of
 from audiofw.report.facts import FILE, owners
 from audiofw.report.render import render
 from audiofw.report.scatter import scatter
@@ -85,7 +85,9 @@ def collect_sweep(folder: Path, board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def _show(row: Row, place: int | None, folder: Path, board: Leaderboard, ends: tuple[float, float]) -> dict[str, Any]:
+def _show(
+    row: LeaderboardRow, place: int | None, folder: Path, board: Leaderboard, ends: tuple[float, float]
+) -> dict[str, Any]:
     options = row.options if row.run else {board.columns[0]: "ensemble"}
     left, right = ends
 

@@ -45,7 +45,7 @@ class Mark(NamedTuple):
         return round(left, 3), round(max(right - left, 0.2), 3)
 
 
-class Track(NamedTuple):
+class ShownTrack(NamedTuple):
     """A recording, or what is known of it, with its events."""
 
     name: str
@@ -60,7 +60,7 @@ class Track(NamedTuple):
         return sum(not mark.right for mark in (*self.truth, *self.found))
 
 
-class Shown(NamedTuple):
+class ShownStretch(NamedTuple):
     """A stretch of a recording as shown on the page."""
 
     name: str
@@ -77,9 +77,9 @@ class Shown(NamedTuple):
 class Section(NamedTuple):
     """The page's section on timelines."""
 
-    recordings: list[Shown]
-    false_alarms: list[tuple[Mark, str, Shown | None]]  #: with the name of the recording
-    misses: list[tuple[Mark, str, Shown | None]]
+    recordings: list[ShownStretch]
+    false_alarms: list[tuple[Mark, str, ShownStretch | None]]  #: with the name of the recording
+    misses: list[tuple[Mark, str, ShownStretch | None]]
     n_false: int
     n_missed: int
     legend: list[tuple[str, int]]
@@ -121,7 +121,7 @@ def collect_timelines(facts: Facts, clips: Iterable[Clip], *, audio: bool, n_job
     )
 
 
-def read_tracks(facts: Facts) -> list[Track]:
+def read_tracks(facts: Facts) -> list[ShownTrack]:
     """Read ``timelines.json``, and tell which events match; empty if it is missing or damaged."""
     try:
         rows = json.loads((facts.folder / TIMELINES).read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def _names(facts: Facts) -> list[str]:
     return [row["class"] for row in (facts.metrics.get("timeline") or {}).get("per_class", [])]
 
 
-def _track(row: Mapping[str, Any], names: Sequence[str]) -> Track:
+def _track(row: Mapping[str, Any], names: Sequence[str]) -> ShownTrack:
     hits: tuple[set[int], set[int]] = (set(), set())
     for label in names:
         true, found = (
@@ -148,7 +148,7 @@ def _track(row: Mapping[str, Any], names: Sequence[str]) -> Track:
         [_mark(event, i in hits[side], names) for i, event in enumerate(row[key])]
         for side, key in enumerate(("truth", "found"))
     ]
-    return Track(row["recording"], row["start"], row["start"] + row["seconds"], *marks)
+    return ShownTrack(row["recording"], row["start"], row["start"] + row["seconds"], *marks)
 
 
 def _mark(event: Sequence[Any], right: bool, names: Sequence[str]) -> Mark:
@@ -160,13 +160,13 @@ def _colour(names: Sequence[str], label: str) -> int:
     return list(names).index(label) % COLOURS + 1 if label in names else COLOURS
 
 
-def choose_tracks(tracks: Sequence[Track]) -> list[Track]:
+def choose_tracks(tracks: Sequence[ShownTrack]) -> list[ShownTrack]:
     """Choose the recordings to show: the one with the most errors, and one in the middle."""
     order = sorted((track for track in tracks if track.truth or track.found), key=lambda track: -track.errors)
     return [order[0], order[len(order) // 2]][: min(SHOWN, len(order))] if order else []
 
 
-def _busiest(track: Track) -> Track:
+def _busiest(track: ShownTrack) -> ShownTrack:
     """Cut a long recording to the stretch with the most errors, or else events."""
     if track.end - track.begin <= LONGEST:
         return track
@@ -178,23 +178,23 @@ def _busiest(track: Track) -> Track:
         [mark for mark in marks if mark.end > begin and mark.start < begin + LONGEST]
         for marks in (track.truth, track.found)
     )
-    return Track(track.name, begin, begin + LONGEST, truth, found)
+    return ShownTrack(track.name, begin, begin + LONGEST, truth, found)
 
 
-def _worst(marks: list[tuple[Mark, Track]], weight: Callable[[Mark], float]) -> list[tuple[Mark, Track]]:
+def _worst(marks: list[tuple[Mark, ShownTrack]], weight: Callable[[Mark], float]) -> list[tuple[Mark, ShownTrack]]:
     return sorted(marks, key=lambda pair: -weight(pair[0]))[:WORST]
 
 
-def _around(mark: Mark, track: Track) -> Track:
+def _around(mark: Mark, track: ShownTrack) -> ShownTrack:
     begin = max(mark.start - AROUND, track.begin)
-    return Track(track.name, begin, min(mark.end + AROUND, begin + MOST, track.end), [], [])
+    return ShownTrack(track.name, begin, min(mark.end + AROUND, begin + MOST, track.end), [], [])
 
 
-def _show(track: Track, paths: Mapping[str, Path], audio: bool) -> Shown | None:
+def _show(track: ShownTrack, paths: Mapping[str, Path], audio: bool) -> ShownStretch | None:
     if track.name not in paths:
         return None
     y, sr = load_stretch(Stretch(paths[track.name], track.begin, track.end), None, sample_rate=None, silence="keep")
     frames = WIDE if track.truth or track.found else media.FRAMES
     db, uri = media.decibels(y, sr, frames=frames), media.sound_uri(y, sr) if audio else None
     picture, wave = media.picture(db, sr, width=frames), media.waveform(y)
-    return Shown(track.name, track.begin, len(y) / sr, sr, picture, wave, uri, track.truth, track.found)
+    return ShownStretch(track.name, track.begin, len(y) / sr, sr, picture, wave, uri, track.truth, track.found)

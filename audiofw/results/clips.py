@@ -17,7 +17,7 @@ from audiofw.system.spreadsheet import read_records
 MOST_NAMED = 3
 
 
-class Listed(NamedTuple):
+class ListedClip(NamedTuple):
     """A clip as ``clips.csv`` lists it; all values are text."""
 
     name: str
@@ -29,11 +29,11 @@ class Listed(NamedTuple):
     digest: str  #: of the recording's content; empty if it could not be read
 
 
-def list_clips(clips: Sequence[Clip], config: Config) -> list[Listed]:
+def list_clips(clips: Sequence[Clip], config: Config) -> list[ListedClip]:
     """Describe clips; recordings that have not changed since their features were cached are not read again."""
     digests = _digests({clip.path for clip in clips}, config)
     return [
-        Listed(
+        ListedClip(
             clip.name,
             clip.label,
             clip.group or "",
@@ -57,14 +57,14 @@ def _digests(paths: Iterable[Path], config: Config) -> dict[Path, str]:
 
 def save_clips(folder: Path, clips: Sequence[Clip], config: Config) -> None:
     """Write ``clips.csv``."""
-    write_rows(folder / CLIPS, [Listed._fields, *list_clips(clips, config)])
+    write_rows(folder / CLIPS, [ListedClip._fields, *list_clips(clips, config)])
 
 
-def read_clips(folder: Path) -> list[Listed] | None:
+def read_clips(folder: Path) -> list[ListedClip] | None:
     """Read ``clips.csv``; None if a run has none, or it is damaged."""
     try:
         with (folder / CLIPS).open(encoding="utf-8", newline="") as file:
-            return [Listed(*(row[name] for name in Listed._fields)) for row in read_records(file)]
+            return [ListedClip(*(row[name] for name in ListedClip._fields)) for row in read_records(file)]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -95,10 +95,10 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 
 
-def compare_clips(before: Sequence[Listed], now: Sequence[Listed]) -> DataChange:
+def compare_clips(before: Sequence[ListedClip], now: Sequence[ListedClip]) -> DataChange:
     """Find what differs between two lists of clips."""
-    first: Mapping[str, Listed] = {one.name: one for one in before}
-    second: Mapping[str, Listed] = {one.name: one for one in now}
+    first: Mapping[str, ListedClip] = {one.name: one for one in before}
+    second: Mapping[str, ListedClip] = {one.name: one for one in now}
     both = [(first[name], second[name]) for name in first if name in second]
     return DataChange(
         missing=[name for name in first if name not in second],

@@ -17,7 +17,7 @@ import soundfile
 from audiofw.audio.decode import Reader
 from audiofw.audio.load import load, opened
 from audiofw.audio.sound import BLOCK
-from audiofw.bundle.labelling import check_times
+from audiofw.bundle.labelling import check_window
 from audiofw.bundle.model import Model
 from audiofw.bundle.prediction import UNKNOWN
 from audiofw.errors import AudiofwError, ClipError, ConfigError, DataError, PluginError
@@ -177,7 +177,7 @@ class Service:
         """
         seconds, limits = self._check(path), self.limits
         window, hop = self._complete(way)
-        check_times(window, hop)
+        check_window(window, hop)
         if seconds / hop > MOST_WINDOWS:
             raise TooMuchError(
                 f"more than {MOST_WINDOWS} windows, this server's limit: {seconds:.3g} s every {hop:g} s"

@@ -53,7 +53,7 @@ class Uploads:
             await _refuse(scope, receive, send, 503, "too many uploads at once; try again later")
             return
         try:
-            if self._folder and size_of(self._folder) > MOST_KEPT:
+            if self._folder and folder_size(self._folder) > MOST_KEPT:
                 await _refuse(scope, receive, send, 507, "too many uploads are kept; try again in some minutes")
                 return
             upload = _Upload(scope, receive, send, self._seconds, self._clock)
@@ -63,7 +63,7 @@ class Uploads:
             self._admitted.release()
 
 
-def size_of(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """Add up the sizes of a folder's files, which may be deleted meanwhile."""
     size = 0
     for file in folder.rglob("*"):

@@ -11,7 +11,7 @@ from typing import Any
 from audiofw.system.faults import STDOUT, writing_to
 
 
-class Named:
+class NamedStream:
     """A stream whose errors name it, as those of files name the file."""
 
     def __init__(self, stream: Any, name: str) -> None:
@@ -38,7 +38,7 @@ def named_stdout() -> Iterator[None]:
     """Let errors in writing to stdout name it, including those of the last flush; a closed stream is opened."""
     open_closed()
     before = sys.stdout
-    sys.stdout = Named(before, STDOUT)
+    sys.stdout = NamedStream(before, STDOUT)
     try:
         try:
             yield

@@ -23,7 +23,7 @@ import audiofw as fw
 from audiofw.bundle import files, load, trust
 from audiofw.bundle.golden import MOST_BYTES
 from audiofw.bundle.trees import check_trees
-from audiofw.bundle.trust import ESTIMATORS, LOADERS, Named, is_trusted
+from audiofw.bundle.trust import ESTIMATORS, LOADERS, NamedType, is_trusted
 from audiofw.errors import DataError, PluginError
 from audiofw.results.record import read_record, repeat_run
 
@@ -495,7 +495,7 @@ def test_scikit_learns_register_knows_every_estimator_on_the_list_and_adds_none(
     register = {name: f"{cls.__module__}.{cls.__name__}" for name, cls in all_estimators()}
     assert not ESTIMATORS - register.keys(), "this release of scikit-learn has renamed or dropped them"
     for name, full_name in register.items():
-        assert is_trusted(Named("ObjectNode", full_name), set()) == (name in ESTIMATORS), full_name
+        assert is_trusted(NamedType("ObjectNode", full_name), set()) == (name in ESTIMATORS), full_name
 
 
 @pytest.mark.parametrize(
@@ -507,7 +507,7 @@ def test_scikit_learns_register_knows_every_estimator_on_the_list_and_adds_none(
     ],
 )
 def test_an_estimators_name_elsewhere_is_not_trusted(full_name):
-    assert not is_trusted(Named("ObjectNode", full_name), set())
+    assert not is_trusted(NamedType("ObjectNode", full_name), set())
 
 
 @pytest.mark.parametrize("full_name", sorted(set().union(*LOADERS.values())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from weighing import drop_scaled
 
-from audiofw.contract.combined import Named, read_names
+from audiofw.contract.combined import MemberName, read_names
 from audiofw.errors import ConfigError
 from audiofw.experiment.hydra_app import compose
 
@@ -24,7 +24,7 @@ from audiofw.experiment.hydra_app import compose
     ],
 )
 def test_names_are_read(name, members):
-    assert read_names(name) == [Named(*member.split(":")) for member in members]
+    assert read_names(name) == [MemberName(*member.split(":")) for member in members]
 
 
 def members(*words: str):

@@ -6,7 +6,7 @@ import pytest
 from annotated_types import Ge, Interval, Len, MaxLen
 from omegaconf import OmegaConf
 
-from audiofw.contract.schema import Option, allows, check, make_schema, plain, show_type, show_value
+from audiofw.contract.schema import Option, allows, check, make_schema, plain_type, show_type, show_value
 from audiofw.errors import ConfigError
 
 SHARE = Annotated[float, Interval(gt=0, le=1)]
@@ -76,7 +76,7 @@ def test_a_value_is_shown_as_it_is_typed(value, shown):
 @pytest.mark.parametrize("annotation", [set, dict[str, int], bytes, list])
 def test_a_type_that_a_config_cannot_hold_is_refused(annotation):
     with pytest.raises(TypeError, match="an option cannot have the type"):
-        plain(annotation)
+        plain_type(annotation)
 
 
 def test_the_stored_schema_converts_and_refuses():

@@ -10,7 +10,7 @@ from conftest import write_wav
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiofw.data.headers import read_header, read_recorder
+from audiofw.data.headers import read_recorder, read_recorder_header
 from audiofw.data.recorder import Recorded
 
 MOTH = b"Recorded at 19:17:30 04/12/2019 (UTC%s) %s at medium gain while battery was 4.2V and temperature was 18.5C."
@@ -46,13 +46,13 @@ def at(hours: float, *when: int) -> datetime:
 @pytest.mark.parametrize(("zone", "hours"), [(b"", 0), (b"+1", 1), (b"-3", -3), (b"+5:30", 5.5)])
 def test_audiomoths_comment(tmp_path, zone, hours):
     path = recording(tmp_path, before=info(MOTH % (zone, BY)))
-    assert read_header(path) == Recorded(at(hours, 2019, 12, 4, 19, 17, 30), None, "24F319055FDF2F5B")
+    assert read_recorder_header(path) == Recorded(at(hours, 2019, 12, 4, 19, 17, 30), None, "24F319055FDF2F5B")
 
 
 def test_audiomoths_deployment_is_a_site(tmp_path):
     comment = MOTH % (b"", b"during deployment 0FE081F80FE081F0")
     path = recording(tmp_path, before=info(comment, b"AudioMoth 24F319055FDF2F5B"))
-    assert read_header(path)[1:] == ("0FE081F80FE081F0", "24F319055FDF2F5B")
+    assert read_recorder_header(path)[1:] == ("0FE081F80FE081F0", "24F319055FDF2F5B")
 
 
 def test_guano_after_the_samples(tmp_path):
@@ -61,7 +61,7 @@ def test_guano_after_the_samples(tmp_path):
         "NABAT|Site Name: Müller's moor\r\nNote: Site Name: elsewhere\n"
     )
     path = recording(tmp_path, after=chunk(b"guan", text.encode()))
-    assert read_header(path) == Recorded(at(2, 2025, 6, 12, 4, 30), "Müller's moor", "1234")
+    assert read_recorder_header(path) == Recorded(at(2, 2025, 6, 12, 4, 30), "Müller's moor", "1234")
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_guano_after_the_samples(tmp_path):
 def test_wildlife_acoustics_fields(tmp_path, time, expected):
     fields = field(0, b"\1\0") + field(2, b"S4A01234\0") + field(4, b"POND") + field(5, time) + field(0xFFFF, b"")
     path = recording(tmp_path, after=chunk(b"wamd", fields))
-    assert read_header(path) == Recorded(expected, "POND", "S4A01234")
+    assert read_recorder_header(path) == Recorded(expected, "POND", "S4A01234")
 
 
 def test_a_prefix_that_is_the_serial_number_is_not_a_site(tmp_path):
     path = recording(tmp_path, after=chunk(b"wamd", field(2, b"S4A01234") + field(4, b"S4A01234")))
-    assert read_header(path) == Recorded(None, None, "S4A01234")
+    assert read_recorder_header(path) == Recorded(None, None, "S4A01234")
 
 
 def test_a_name_counts_before_the_header_that_a_part_of_a_recording_has_kept(tmp_path):
@@ -105,7 +105,7 @@ def test_a_name_counts_before_the_header_that_a_part_of_a_recording_has_kept(tmp
     ],
 )
 def test_garbage_says_nothing(tmp_path, after):
-    assert read_header(recording(tmp_path, after=after)) == Recorded()
+    assert read_recorder_header(recording(tmp_path, after=after)) == Recorded()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,13 +118,13 @@ def test_any_bytes_are_survived(tmp_path, name, content, cut):
 
 def test_other_files_say_nothing(tmp_path):
     (tmp_path / "text.wav").write_text("Recorded at 19:17:30 04/12/2019 (UTC)")
-    assert read_header(tmp_path / "text.wav") == read_header(tmp_path / "missing.wav") == Recorded()
+    assert read_recorder_header(tmp_path / "text.wav") == read_recorder_header(tmp_path / "missing.wav") == Recorded()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_nothing_is_taken_from_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for a writer
-    assert read_header(tmp_path / "pipe.wav") == Recorded()
+    assert read_recorder_header(tmp_path / "pipe.wav") == Recorded()
 
 
 def test_chunks_after_more_than_4_gb_of_samples_are_found(tmp_path):
@@ -136,4 +136,4 @@ def test_chunks_after_more_than_4_gb_of_samples_are_found(tmp_path):
         file.write(b"data" + b"\xff" * 4)
         file.seek(size, 1)
         file.write(chunk(b"guan", b"Timestamp: 2025-06-12T04:30:00"))
-    assert read_header(path).time == datetime(2025, 6, 12, 4, 30)
+    assert read_recorder_header(path).time == datetime(2025, 6, 12, 4, 30)

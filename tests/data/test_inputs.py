@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from folders import fill, write
 
-from audiofw.data.inputs import Sound, count, find_sounds, is_one
+from audiofw.data.inputs import InputRecording, count, find_sounds, is_one
 
 
 @pytest.fixture
@@ -77,4 +77,4 @@ def test_a_recording_and_stdin_are_one_each(pets):
     assert count(["pets/dog/1.wav", "-"]) == 2
     assert is_one(["pets/dog/1.wav"])
     assert is_one(["-"])
-    assert list(find_sounds([""])) == [Sound("", None, "an empty name")]
+    assert list(find_sounds([""])) == [InputRecording("", None, "an empty name")]

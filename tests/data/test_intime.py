@@ -10,12 +10,12 @@ import soundfile
 
 from audiofw.data.dataset import Dataset, find_clips
 from audiofw.data.intime import keep_together
-from audiofw.data.stretches import Cut
+from audiofw.data.stretches import StretchOptions
 from audiofw.errors import ConfigError, DataError
 
 SR = 4000
-EVENTS = Cut(widen=False)
-WINDOWS = Cut(unit="windows", duration=2.0, hop=2.0)
+EVENTS = StretchOptions(widen=False)
+WINDOWS = StretchOptions(unit="windows", duration=2.0, hop=2.0)
 
 
 @pytest.fixture

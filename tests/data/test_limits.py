@@ -18,7 +18,7 @@ from packing import SOUND, make_archive, make_odd_tar, make_tar, make_zip, names
 
 from audiofw.cache import fileindex
 from audiofw.data import limits, unpack
-from audiofw.data.archive import Member, is_archive, open_members
+from audiofw.data.archive import ArchiveMember, is_archive, open_members
 from audiofw.data.limits import check_members
 from audiofw.data.unpack import unpack_archive
 from audiofw.errors import DataError
@@ -157,7 +157,7 @@ def test_some_silence_is_no_bomb(tmp_path: Path, cache: Path):
 
 
 def test_member_longer_than_it_declares_is_refused(tmp_path: Path):
-    member = Member("dog/1.wav", 100, "file", lambda: io.BytesIO(bytes(101)))
+    member = ArchiveMember("dog/1.wav", 100, "file", lambda: io.BytesIO(bytes(101)))
     with pytest.raises(zipfile.BadZipFile, match="does not have its declared size"):
         unpack._write(member, tmp_path / "1.wav", lambda _: None)
     assert (tmp_path / "1.wav").stat().st_size <= 100

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from audiofw.data.recorder import Recorded, read_name
+from audiofw.data.recorder import Recorded, read_file_name
 
 MORNING = datetime(2025, 6, 12, 4, 30)
 
@@ -30,7 +30,7 @@ MORNING = datetime(2025, 6, 12, 4, 30)
     ],
 )
 def test_the_date_in_a_name_is_read(name, site, serial):
-    assert read_name(name) == Recorded(MORNING, site, serial)
+    assert read_file_name(name) == Recorded(MORNING, site, serial)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_date_in_a_name_is_read(name, site, serial):
     ],
 )
 def test_a_time_zone_is_kept(name, zone, site):
-    assert read_name(name) == Recorded(MORNING.replace(tzinfo=timezone(zone)), site)
+    assert read_file_name(name) == Recorded(MORNING.replace(tzinfo=timezone(zone)), site)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_time_zone_is_kept(name, zone, site):
     ],
 )
 def test_other_figures_are_not_a_date(name):
-    assert read_name(name) == Recorded()
+    assert read_file_name(name) == Recorded()
 
 
 def test_the_time_of_day_moves_with_the_seconds_and_keeps_its_zone():
@@ -74,4 +74,4 @@ def test_the_time_of_day_moves_with_the_seconds_and_keeps_its_zone():
 
 
 def test_a_counter_after_the_time_is_not_a_zone():
-    assert read_name("X_20250612_043000-0100.wav").time == MORNING
+    assert read_file_name("X_20250612_043000-0100.wav").time == MORNING

@@ -3,7 +3,7 @@
 import pytest
 
 from audiofw.data.annotations.rows import Annotation
-from audiofw.data.stretches import Cut, events_of, window_starts, windows_of
+from audiofw.data.stretches import StretchOptions, events_of, window_starts, windows_of
 
 
 def rows(*events):
@@ -14,8 +14,8 @@ def spans(parts):
     return [(part.start, part.end, *part.labels) for part in parts]
 
 
-EVENT = Cut(duration=2.0)
-WINDOWS = Cut(unit="windows", duration=2.0, hop=1.0)
+EVENT = StretchOptions(duration=2.0)
+WINDOWS = StretchOptions(unit="windows", duration=2.0, hop=1.0)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_recording_shorter_than_the_duration_is_taken_whole():
 
 
 def test_an_event_that_is_listed_twice_is_one_and_two_labels_are_two():
-    parts = events_of(rows((1.0, 2.0, "a"), (1.0, 2.0, "a"), (1.0, 2.0, "b")), 10.0, Cut(widen=False))
+    parts = events_of(rows((1.0, 2.0, "a"), (1.0, 2.0, "a"), (1.0, 2.0, "b")), 10.0, StretchOptions(widen=False))
     assert spans(parts) == [(1.0, 2.0, "a"), (1.0, 2.0, "b")]
 
 
@@ -104,7 +104,7 @@ def test_nothing_outside_the_annotated_stretches_is_background():
     assert spans(parts) == [
         (1.0, 3.0), (2.0, 4.0, "a"), (3.0, 5.0, "a"), (7.0, 9.0, "a"), (8.0, 10.0, "a")
     ]  # fmt: skip
-    assert [part.labels for part in events_of(labelled, 12.0, Cut(annotated="checked"))] == [("a",), ("a",)]
+    assert [part.labels for part in events_of(labelled, 12.0, StretchOptions(annotated="checked"))] == [("a",), ("a",)]
 
 
 def test_a_recording_without_declared_stretches_has_no_background():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audiofw.bundle.prediction import Prediction
 from audiofw.bundle.timeline import cells
-from audiofw.evaluation.detection import PLAIN, Moments, Rule, average, detect, read_rule
+from audiofw.evaluation.detection import PLAIN, Rule, WindowMeans, average, detect, read_rule
 from audiofw.parallel.executors import Lost
 
 CLASSES = ("background", "cat", "dog")
@@ -17,7 +17,7 @@ CLASSES = ("background", "cat", "dog")
 
 def moments(*rows, hop=1.0):
     starts = hop * np.arange(len(rows))
-    return Moments(starts, starts + hop, np.array(rows, float).reshape(-1, 3))
+    return WindowMeans(starts, starts + hop, np.array(rows, float).reshape(-1, 3))
 
 
 def said(found):
@@ -89,7 +89,7 @@ def test_events_that_are_too_short_are_dropped():
 
 def test_a_gap_between_windows_ends_an_event():
     starts = np.array([0.0, 1.0, 5.0])
-    scores = Moments(starts, starts + 1, np.array([[0, 1, 0]] * 3, float))
+    scores = WindowMeans(starts, starts + 1, np.array([[0, 1, 0]] * 3, float))
     assert said(detect(scores, PLAIN, CLASSES)) == [(0, 2, "cat"), (5, 6, "cat")]
 
 

@@ -19,7 +19,7 @@ from audiofw.evaluation.events import (
     f1_of,
     frame_accuracy,
     make_events,
-    score_counts,
+    score_event_counts,
     segment_counts,
 )
 from audiofw.evaluation.psds import _writable_frame
@@ -66,7 +66,7 @@ def as_reference_takes(recordings):
 
 
 def each_f1(counts):
-    return dict(zip(CLASSES, (score_counts(row).f1 for row in counts), strict=True))
+    return dict(zip(CLASSES, (score_event_counts(row).f1 for row in counts), strict=True))
 
 
 def of_classes(result):

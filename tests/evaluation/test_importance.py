@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from audiofw.data.splits import Fold
-from audiofw.evaluation.importance import Place, importance, read_name
+from audiofw.evaluation.importance import Place, importance, read_column_name
 from audiofw.learn.calibration import Calibrated
 
 ROWS, STATISTICS, PARTS = ("low", "mid", "high"), ("mean", "delta.p90"), ("1/2", "2/2")
@@ -132,4 +132,4 @@ def test_pictures_have_no_columns_to_ask_about():
     ],
 )
 def test_names_are_taken_apart(name, place):
-    assert read_name(name) == place
+    assert read_column_name(name) == place

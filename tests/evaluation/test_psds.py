@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiofw.evaluation import psds as psds_module
-from audiofw.evaluation.detection import Moments
+from audiofw.evaluation.detection import WindowMeans
 from audiofw.evaluation.events import NONE, make_events
 from audiofw.evaluation.psds import psds
 
@@ -20,7 +20,7 @@ def score(skill, noise=0.1, seed=0, n=100):
     for start, end, of in zip(*TRUTH, strict=True):
         scores[int(start) : int(end), of] += skill
     starts = np.arange(n, dtype=float)
-    return [(Moments(starts, starts + 1, scores), TRUTH, float(n))]
+    return [(WindowMeans(starts, starts + 1, scores), TRUTH, float(n))]
 
 
 def test_a_perfect_detector_scores_one_and_a_blind_one_less():

@@ -7,11 +7,11 @@ from tracks import CLASSES, draw
 
 from audiofw.evaluation.detection import PLAIN
 from audiofw.evaluation.events import by_overlap, event_counts, f1_of, make_events
-from audiofw.evaluation.rules import choose_rule, compare
+from audiofw.evaluation.rules import choose_rule, compare_tracks
 
 
 def f1(tracks, rule, exclusive=True):
-    compared = compare(tracks, rule, CLASSES, background="background", exclusive=exclusive)
+    compared = compare_tracks(tracks, rule, CLASSES, background="background", exclusive=exclusive)
     return f1_of(event_counts(compared, 3, by_overlap))
 
 

@@ -10,7 +10,7 @@ from tracks import CLASSES, draw
 
 from audiofw.evaluation.detection import PLAIN, Rule
 from audiofw.evaluation.events import by_overlap, event_counts, f1_of, frame_accuracy
-from audiofw.evaluation.rules import compare
+from audiofw.evaluation.rules import compare_tracks
 from audiofw.evaluation.scores import OF_TIMELINES
 from audiofw.evaluation.timelines import Heard, summarise_timelines
 
@@ -28,10 +28,10 @@ def test_the_scores_are_those_of_all_recordings_together_and_of_each_fold(heard)
     scores = summary(heard)["scores"]
     assert list(scores) == list(OF_TIMELINES)
     tracks = [one.track for one in heard]
-    compared = compare(tracks, heard[0].rule, CLASSES, background="background")
+    compared = compare_tracks(tracks, heard[0].rule, CLASSES, background="background")
     assert scores["event_f1"]["value"] == f1_of(event_counts(compared, 3, by_overlap))
     assert scores["frame_accuracy"]["value"] == frame_accuracy(compared, 3)
-    first = compare(tracks[::2], heard[0].rule, CLASSES, background="background")
+    first = compare_tracks(tracks[::2], heard[0].rule, CLASSES, background="background")
     assert scores["frame_accuracy"]["folds"][0] == frame_accuracy(first, 3)
 
 

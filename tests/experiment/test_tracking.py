@@ -10,7 +10,7 @@ from conftest import write_wav
 import audiofw as fw
 from audiofw.experiment.hydra_app import compose
 from audiofw.experiment.run import run_code
-from audiofw.extraction.clips import find
+from audiofw.extraction.clips import find_dataset
 from audiofw.results.record import job_identity
 
 TRACKER = """
@@ -105,7 +105,7 @@ def test_a_tracker_that_fails_is_one_warning_and_changes_nothing(audiofw, words,
 def test_a_tracker_is_no_part_of_what_identifies_a_job_or_a_model(words, tmp_path):
     def job(*words):
         config, choices = compose(words)
-        return job_identity(config, choices, find(config), run_code())
+        return job_identity(config, choices, find_dataset(config), run_code())
 
     assert job(*words) == job(*words[:-2])
     run = fw.run([*words, "bundle=true"], path=tmp_path / "run")
@@ -155,7 +155,7 @@ def test_a_gate_is_the_exit_code_of_a_run_that_is_saved(audiofw, words, tmp_path
 def test_a_gate_is_no_part_of_what_identifies_a_job(words):
     def job(*words):
         config, choices = compose(words)
-        return job_identity(config, choices, find(config), run_code())
+        return job_identity(config, choices, find_dataset(config), run_code())
 
     assert job(*words) == job(*words, "min_score=0.5")
 

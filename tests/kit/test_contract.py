@@ -10,7 +10,7 @@ import pytest
 from audiofw.contract.hookspecs import KINDS
 from audiofw.errors import ConfigError
 from audiofw.kit.contract import contract_checks, plugins_of
-from audiofw.kit.cost import measure_cost
+from audiofw.kit.cost import measure_plugin
 
 HEAD = """import numpy as np
 from audiofw import hookimpl
@@ -282,7 +282,7 @@ def test_a_tracker_has_to_take_every_event(write, body, said):
 @pytest.mark.parametrize("kind", BODIES)
 def test_the_cost_of_what_works_on_clips_is_measured_beside_a_built_in_one(write, kind):
     (plugin,), menus = plugins_of(write(kind))
-    cost = measure_cost(plugin, menus)
+    cost = measure_plugin(plugin, menus)
     if kind in ("model", "split", "tracking"):
         assert cost is None
     else:

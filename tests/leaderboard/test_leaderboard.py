@@ -22,7 +22,7 @@ from audiofw.errors import ConfigError, DataError
 from audiofw.evaluation.scores import score_counts
 from audiofw.leaderboard.ranking import Leaderboard, rank
 from audiofw.leaderboard.runs import read_predictions, read_runs
-from audiofw.leaderboard.table import find_columns, show_option
+from audiofw.leaderboard.table import differing_options, show_option
 from audiofw.report.leaderboard import (
     FILE,
     as_json,
@@ -292,7 +292,7 @@ def test_damaged_predictions_are_not_used(tmp_path, caplog, damage):
 def columns_of(tmp_path: Path, *configs: dict[str, Any]) -> list[str]:
     for i, config in enumerate(configs):
         make_run(tmp_path / str(i), n=6, n_folds=2, **config)
-    return find_columns(read_runs([tmp_path]))
+    return differing_options(read_runs([tmp_path]))
 
 
 def test_only_options_that_differ_are_columns_and_plugins_come_first(tmp_path):
@@ -332,7 +332,7 @@ def test_runs_that_options_do_not_tell_apart_are_named_by_folder(tmp_path):
     make_run(tmp_path / "friday/0")
     make_run(tmp_path / "friday/1", model={"name": "xgboost"})
     runs = read_runs([tmp_path])
-    assert find_columns(runs) == ["model", "run"]
+    assert differing_options(runs) == ["model", "run"]
     assert {show_option(run, "run") for run in runs} == {"monday/0", "friday/0", "friday/1"}
 
 

@@ -13,7 +13,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from audiofw.leaderboard.runs import Predictions, Run
 from audiofw.leaderboard.significance import LEVEL, compare_rows, contribute, p_values, same_folds
-from audiofw.leaderboard.table import Row
+from audiofw.leaderboard.table import LeaderboardRow
 
 # --- two runs: exact tests --------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ def entry(
     score: str = "accuracy",
     proba=None,
     **split,
-) -> tuple[Row, Predictions]:
+) -> tuple[LeaderboardRow, Predictions]:
     """Make a row of the table with its predictions."""
     n = len(right)
     folds = folds or [i % n_folds + 1 for i in range(n)]
@@ -170,10 +170,10 @@ def entry(
     predicted = tuple(CLASSES[i % 2 if hit else 1 - i % 2] for i, hit in enumerate(right))
     tested = Predictions(paths, labels, predicted, tuple(folds), tuple(groups or [""] * n), proba)
     tested = tested._replace(contributions=contribute(tested, CLASSES, score))
-    return Row(run, {}, float(np.mean(right)), None, None, None, None, None), tested
+    return LeaderboardRow(run, {}, float(np.mean(right)), None, None, None, None, None), tested
 
 
-def run_rule(*entries: tuple[Row, Predictions]) -> tuple[list[Row], list[str]]:
+def run_rule(*entries: tuple[LeaderboardRow, Predictions]) -> tuple[list[LeaderboardRow], list[str]]:
     rows, tested = zip(*entries, strict=True)
     return compare_rows(rows, tested)
 

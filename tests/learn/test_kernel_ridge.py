@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audiofw.learn.inner_splits import inner_splits
-from audiofw.learn.kernel_ridge import Data, SoftKernelRidge, solve_columns, solve_rows, spread_rows
+from audiofw.learn.kernel_ridge import RidgeTargets, SoftKernelRidge, solve_columns, solve_rows, spread_rows
 
 
 def make_rows(n=60, d=80, seed=0):
@@ -15,7 +15,7 @@ def make_rows(n=60, d=80, seed=0):
 
 def make_data(y, alpha=0.1, weight=None, groups=None):
     weight = np.ones(len(y)) if weight is None else weight
-    return Data(np.eye(y.max() + 1)[y], weight, inner_splits(y, groups, n_splits=3), alpha)
+    return RidgeTargets(np.eye(y.max() + 1)[y], weight, inner_splits(y, groups, n_splits=3), alpha)
 
 
 def make_kernel(X):

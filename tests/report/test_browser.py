@@ -18,7 +18,7 @@ from reports import made_up_run, odd_sounds
 from audiofw.cli.main import main
 from audiofw.data.dataset import Clip
 from audiofw.report.build import write_report
-from audiofw.report.recordings import Recordings
+from audiofw.report.recordings import RunRecordings
 from audiofw.report.sweep import write_sweep_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -66,7 +66,7 @@ def with_recordings(folder: Path) -> Path:
         Clip(write_wav(folder / "sounds" / name, tone(300 + 20 * i, 0.3)), name, label)
         for i, (name, label) in enumerate(rows)
     ]
-    return write_report(folder, Recordings({clip.name: clip for clip in clips}, None))
+    return write_report(folder, RunRecordings({clip.name: clip for clip in clips}, None))
 
 
 @pytest.fixture(scope="module")

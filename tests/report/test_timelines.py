@@ -14,7 +14,7 @@ from audiofw.data.dataset import Clip
 from audiofw.report import timelines
 from audiofw.report.build import write_report
 from audiofw.report.facts import read_run_facts
-from audiofw.report.recordings import Recordings
+from audiofw.report.recordings import RunRecordings
 from audiofw.report.timelines import collect_timelines, read_tracks
 
 LABELS = ("class 0", "class 1")
@@ -82,7 +82,7 @@ def test_a_long_recording_is_cut_to_where_most_is_wrong(run, clips, monkeypatch)
 
 
 def test_the_page_shows_them(run, clips):
-    page = write_report(run, Recordings({clip.name: clip for clip in clips}, None)).read_text(encoding="utf-8")
+    page = write_report(run, RunRecordings({clip.name: clip for clip in clips}, None)).read_text(encoding="utf-8")
     assert 'href="#timelines"' in page
     assert len(re.findall(r'<figure class="clip timeline', page)) == 2
     assert "(false alarm)" in page

@@ -11,7 +11,7 @@ import pytest
 from audiofw.config.options import Config, effect_of, option_values
 from audiofw.data.dataset import Dataset
 from audiofw.experiment.hydra_app import compose
-from audiofw.extraction.clips import find
+from audiofw.extraction.clips import find_dataset
 from audiofw.results.record import job_identity
 
 CODE = "of some code"
@@ -26,7 +26,7 @@ def composed() -> tuple[Config, Any]:
 @pytest.fixture
 def dataset(sounds, composed) -> Dataset:
     config, _ = composed
-    return find(replace(config, data=replace(config.data, source=str(sounds(clips=2, seconds=0.1)))))
+    return find_dataset(replace(config, data=replace(config.data, source=str(sounds(clips=2, seconds=0.1)))))
 
 
 def changed(section: Any, key: str) -> Any:

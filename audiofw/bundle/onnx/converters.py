@@ -158,7 +158,7 @@ def boosted(model: Boosted, X: Any) -> Any:
     return _said(model.estimator_, X)
 
 
-def calibrated(model: Calibrated, X: Any) -> Any:
+def convert_calibrated(model: Calibrated, X: Any) -> Any:
     """Nodes for the classifier and the calibration of its probabilities."""
     said = _said(model.estimator_, X)
     if isinstance(model.map_, Sharpened):
@@ -184,7 +184,7 @@ def stack(model: Stack, X: Any) -> Any:
     return _said(model.final_, node("Concat", *centred, axis=1))
 
 
-def one_vs_rest(model: OneVsRest, X: Any) -> Any:
+def convert_one_vs_rest(model: OneVsRest, X: Any) -> Any:
     """Nodes for the probability of each label."""
     columns = [_share_of_positive(one, X) for one in model.estimators_]
     return node("Concat", *columns, axis=1) if len(columns) > 1 else columns[0]
@@ -204,7 +204,7 @@ ARITHMETIC: dict[type, Draw] = {
     SoftSVC: soft_svc,
     Neighbours: neighbours,
 }
-OF_OTHERS: dict[type, Draw] = {Boosted: boosted, Calibrated: calibrated, Vote: vote, Stack: stack}
+OF_OTHERS: dict[type, Draw] = {Boosted: boosted, Calibrated: convert_calibrated, Vote: vote, Stack: stack}
 CLASSIFIERS = {**ARITHMETIC, **OF_OTHERS}
 
 
@@ -314,7 +314,7 @@ def _label_shapes(operator: Any) -> None:
 
 def _convert_labels(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
-    shares = one_vs_rest(model, operator.inputs[0])
+    shares = convert_one_vs_rest(model, operator.inputs[0])
     over = node("GreaterOrEqual", shares, float64(model.thresholds_))
     for made, number, output in ((over, TensorProto.INT64, 0), (shares, TensorProto.FLOAT, 1)):
         node("Cast", made, to=number, output_names=[operator.outputs[output]]).add_to(scope, container)

@@ -19,7 +19,7 @@ RECORDED = 3.0  # seconds from the microphone, if the model takes clips of any l
 WORKER = "worker.js"
 
 
-def make_page(model: Model, made: Exported, runtime: Path) -> dict[str, bytes]:
+def make_web_page(model: Model, made: Exported, runtime: Path) -> dict[str, bytes]:
     """Collect the files of the page.
 
     Parameters

@@ -110,11 +110,11 @@ def _quiet() -> Iterator[None]:
 def _print_costs(
     console: Console, plugins: Sequence[Plugin], menus: Menus, options: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    from audiofw.kit.cost import measure_cost
+    from audiofw.kit.cost import measure_plugin
 
     for plugin in plugins:
         with suppress(AudiofwError), _quiet():  # its failures are listed
-            if cost := measure_cost(plugin, menus, options[f"{plugin.kind.name}={plugin.name}"]):
+            if cost := measure_plugin(plugin, menus, options[f"{plugin.kind.name}={plugin.name}"]):
                 said = f"{plugin.kind.name}={plugin.name}: {_shown(cost.seconds)} for a clip of 3 s"
                 console.print(f"\n{said}; {cost.beside}: {_shown(cost.its_seconds)}", soft_wrap=True)
 

@@ -26,7 +26,7 @@ from audiofw.system.faults import place_of, reason, remedy
 from audiofw.system.hashing import digest_json
 from audiofw.system.locks import sole
 from audiofw.system.paths import cache_root
-from audiofw.system.streams import Named
+from audiofw.system.streams import NamedStream
 
 
 def main(argv: list[str]) -> int:
@@ -114,8 +114,8 @@ def _begun(options: argparse.Namespace, columns: Sequence[str], model: str) -> I
         output.open("a" if options.resume else "w", encoding="utf-8", newline="") as stream,
         journal_of(output).open("a", encoding="utf-8") if options.format in RESUMED else nullcontext() as notes,
     ):
-        journal: Any = Named(notes, str(journal_of(output))) if notes else None
-        yield cast(TextIO, Named(stream, str(output))), done, Journal(journal)
+        journal: Any = NamedStream(notes, str(journal_of(output))) if notes else None
+        yield cast(TextIO, NamedStream(stream, str(output))), done, Journal(journal)
 
 
 def _run(options: argparse.Namespace, results: Clips | Timeline, stream: TextIO, done: Done, journal: Journal) -> int:

@@ -121,10 +121,10 @@ def settle(
     )
     if options.way:
         options.window, options.hop = options.way.window, options.way.hop
-    check(options)
+    refuse_conflicts(options)
 
 
-def check(options: argparse.Namespace) -> None:
+def refuse_conflicts(options: argparse.Namespace) -> None:
     """Refuse options that cannot be combined."""
     at_point = options.precision is not None or options.recall is not None
     for wrong, remedy in (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audiofw.audio.load import seconds_of
 from audiofw.audio.segments import SEARCHED
-from audiofw.data.inputs import Sound
+from audiofw.data.inputs import InputRecording
 from audiofw.errors import DataError
 
 
@@ -19,14 +19,14 @@ class Partly:
     count: int = 0
     first: str = ""
 
-    def watch(self, sounds: Iterable[Sound]) -> Iterator[Sound]:
+    def watch(self, sounds: Iterable[InputRecording]) -> Iterator[InputRecording]:
         """Pass recordings on, looking at the length of each."""
         for sound in sounds:
             if self.heard is not None and sound.path is not None:
                 self._look(sound, self.heard)
             yield sound
 
-    def _look(self, sound: Sound, heard: float) -> None:
+    def _look(self, sound: InputRecording, heard: float) -> None:
         assert sound.path is not None
         try:
             seconds = seconds_of(sound.path)

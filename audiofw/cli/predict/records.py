@@ -18,7 +18,7 @@ from audiofw.bundle.timeline import Segment
 from audiofw.cache.store import RecipeCache
 from audiofw.cli.predict.formats import Record
 from audiofw.data.headers import read_recorder
-from audiofw.data.inputs import STDIN, Sound, find_sounds
+from audiofw.data.inputs import STDIN, InputRecording, find_sounds
 from audiofw.data.recorder import Recorded
 from audiofw.errors import AudiofwError, ConfigError, DataError
 from audiofw.parallel.executors import Lost, Ready
@@ -118,9 +118,9 @@ class Clips:
             return segments.duration
         return segments.duration + (segments.most - 1) * segments.hop
 
-    def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
+    def records(self, sounds: Iterable[InputRecording], *, alone: bool) -> Generator[Record, None, None]:
         """Predict the recordings in parallel; a single one needs no workers."""
-        read = deque[Sound]()
+        read = deque[InputRecording]()
 
         def paths() -> Iterator[Path | Ready]:
             for sound in sounds:
@@ -133,7 +133,7 @@ class Clips:
         ) as made:
             yield from refuse_hopeless(self._said(read.popleft(), prediction) for prediction in model.stream(made))
 
-    def _said(self, sound: Sound, prediction: Prediction | Lost) -> Said:
+    def _said(self, sound: InputRecording, prediction: Prediction | Lost) -> Said:
         name = sound.name
         if isinstance(prediction, Lost):
             prediction.error.clip = name
@@ -206,7 +206,7 @@ class Timeline:
         self.highest = (model.unit.sample_rate or 44100) / 2  #: frequency that the model can hear, Hz
         check_unknown(model, options)
 
-    def records(self, sounds: Iterable[Sound], *, alone: bool) -> Generator[Record, None, None]:
+    def records(self, sounds: Iterable[InputRecording], *, alone: bool) -> Generator[Record, None, None]:
         """Predict one recording after the other, its windows in parallel."""
         yield from self.hopeful(said for sound in sounds for said in self.said(sound))
 
@@ -214,7 +214,7 @@ class Timeline:
         """Pass records on, see `refuse_hopeless`."""
         return refuse_hopeless(said)
 
-    def said(self, sound: Sound) -> Iterator[Said]:
+    def said(self, sound: InputRecording) -> Iterator[Said]:
         """Predict one recording: a record for each segment, and for each stretch that could not be used."""
         self.length = 0.0
         unread = [] if sound.path else [Unread(None, None, sound.reason)]

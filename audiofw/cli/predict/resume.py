@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from audiofw.cli.predict.formats import RESUMED, Record
-from audiofw.data.inputs import STDIN, Sound
+from audiofw.data.inputs import STDIN, InputRecording
 from audiofw.errors import ConfigError
 from audiofw.system.atomic import write_whole
 from audiofw.system.faults import writing_to
@@ -61,12 +61,12 @@ class Journal:
     """Records each recording whose rows have been written; does nothing without a stream."""
 
     stream: TextIO | None = None
-    _found: dict[str, Sound] = field(default_factory=dict)
+    _found: dict[str, InputRecording] = field(default_factory=dict)
     _stamps: dict[str, Stamp | None] = field(default_factory=dict)
     _last: str | None = None
     _rows: int = 0
 
-    def watch(self, sounds: Iterable[Sound]) -> Iterator[Sound]:
+    def watch(self, sounds: Iterable[InputRecording]) -> Iterator[InputRecording]:
         """Pass recordings on, recording their state before they are read."""
         for sound in sounds:
             if self.stream and sound.path and sound.name != STDIN:
@@ -163,7 +163,7 @@ class Tables(NamedTuple):
     done: frozenset[str]
     stream: TextIO
 
-    def complete(self, sound: Sound, stamp: Stamp | None, rows: int) -> None:
+    def complete(self, sound: InputRecording, stamp: Stamp | None, rows: int) -> None:
         """Record that a recording's table is written."""
         self.stream.write(json.dumps(Answered(sound.name, str(sound.path), stamp, rows)) + "\n")
         self.stream.flush()

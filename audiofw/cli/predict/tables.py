@@ -19,7 +19,7 @@ from audiofw.data.annotations.audacity import label_track
 from audiofw.data.annotations.raven import raven_table
 from audiofw.data.annotations.rows import Annotation
 from audiofw.data.annotations.textgrid import textgrid_text
-from audiofw.data.inputs import STDIN, Sound, find_sounds
+from audiofw.data.inputs import STDIN, InputRecording, find_sounds
 from audiofw.errors import DataError, printable
 from audiofw.system.atomic import write_whole
 from audiofw.system.spreadsheet import row_writer
@@ -66,7 +66,7 @@ def _write_each(options: argparse.Namespace, results: Timeline, journal: Tables)
     """Write the tables that are not yet there; those of recordings with errors are made again when resumed."""
     failed = False
 
-    def each(sounds: Iterable[Sound]) -> Iterable[tuple[Record, Any]]:
+    def each(sounds: Iterable[InputRecording]) -> Iterable[tuple[Record, Any]]:
         nonlocal failed
         for sound in sounds:
             if sound.name in journal.done and all(file.exists() for file in _files(options, sound)):
@@ -96,14 +96,14 @@ def _say(record: Record) -> None:
     sys.stderr.write(f"audiofw: {record['path']}{when}: {printable(record['error'])}\n")
 
 
-def _files(options: argparse.Namespace, sound: Sound) -> list[Path]:
+def _files(options: argparse.Namespace, sound: InputRecording) -> list[Path]:
     """Name the files of a recording: its table and, if wanted, its scores."""
     place = options.output / _relative(sound, options.sounds)
     suffixes = [SUFFIXES[options.format], *([".scores.csv"] if options.scores else [])]
     return [place.with_name(place.name + suffix) for suffix in suffixes]
 
 
-def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record], results: Timeline) -> None:
+def _write(options: argparse.Namespace, sound: InputRecording, records: Sequence[Record], results: Timeline) -> None:
     contents = [table_text(options.format, records, results.length, results.highest)]
     contents += [_scores(results)] if options.scores else []
     for file, content in zip(_files(options, sound), contents, strict=True):
@@ -114,7 +114,7 @@ def _write(options: argparse.Namespace, sound: Sound, records: Sequence[Record],
             raise DataError(f"{file}: cannot be written: {error.strerror or error}") from error
 
 
-def _relative(sound: Sound, words: Sequence[str]) -> PurePath:
+def _relative(sound: InputRecording, words: Sequence[str]) -> PurePath:
     """Name a recording's table, without the suffix: as below the folder or archive that it is in, else as its file."""
     if sound.name == STDIN or sound.path is None:
         return PurePath("stdin")

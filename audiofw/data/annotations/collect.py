@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from audiofw.data.annotations.match import Recordings
+from audiofw.data.annotations.match import RecordingIndex
 from audiofw.data.annotations.read import SUFFIXES, is_label_table, read_annotations
 from audiofw.data.annotations.rows import Annotation, Flaw, place
 from audiofw.errors import ConfigError, DataError
@@ -96,7 +96,7 @@ def collect(tables: Iterable[Path], files: Mapping[str, Path], root: Path, chose
     DataError, ConfigError
         If a table cannot be read, or lacks a column.
     """
-    recordings, chosen = Recordings(files, root), {key: name for key, name in chosen.items() if key != "root"}
+    recordings, chosen = RecordingIndex(files, root), {key: name for key, name in chosen.items() if key != "root"}
     rows: dict[str, list[Annotation]] = {}
     flaws: list[Flaw] = []
     for table in tables:
@@ -120,7 +120,7 @@ def _say_channels(rows: Iterable[Annotation]) -> None:
 
 def _sort_out(
     table: Path,
-    recordings: Recordings,
+    recordings: RecordingIndex,
     chosen: Mapping[str, str],
     rows: dict[str, list[Annotation]],
     flaws: list[Flaw],
@@ -204,7 +204,7 @@ def _seen_from(row: Annotation, other: Annotation) -> str:
     return place(None if other.source == row.source else other.source, other.line)
 
 
-def say(labelled: Labelled, on_error: str) -> None:
+def report_flaws(labelled: Labelled, on_error: str) -> None:
     """Name the rows that cannot be used, or look wrong, the first ones each on its line.
 
     Raises

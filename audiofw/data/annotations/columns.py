@@ -46,7 +46,7 @@ class Column(NamedTuple):
 Used = dict[str, Column]
 
 
-def find_columns(path: Path, header: Sequence[str], chosen: Mapping[str, str]) -> Used:
+def find_label_columns(path: Path, header: Sequence[str], chosen: Mapping[str, str]) -> Used:
     """Find the columns of a table of stretches.
 
     Parameters
@@ -111,7 +111,7 @@ def has_times(header: Sequence[str], chosen: Mapping[str, str]) -> bool:
     if CUT_ALREADY in header and not chosen.get("start"):
         return False
     wanted = {key: name for key, name in chosen.items() if not name or name in header}
-    used = find_columns(Path(), header, wanted)
+    used = find_label_columns(Path(), header, wanted)
     return "start" in used and ("end" in used or "duration" in used)
 
 

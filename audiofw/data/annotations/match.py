@@ -11,7 +11,7 @@ from audiofw.data.labels import composed, listing
 from audiofw.errors import DataError
 
 
-class Recordings:
+class RecordingIndex:
     """The recordings of a data set, to be found by what tables call them.
 
     Parameters

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from audiofw.data.annotations.columns import check_columns, find_columns, read_row
+from audiofw.data.annotations.columns import check_columns, find_label_columns, read_row
 from audiofw.data.annotations.rows import Annotation, Flaw, one_cell, read_number
-from audiofw.data.annotations.text import Line, Table
+from audiofw.data.annotations.text import LabelTable, Line
 from audiofw.errors import DataError
 
 BEGIN, END, FILE_OFFSET, CHANNEL = "Begin Time (s)", "End Time (s)", "File Offset (s)", "Channel"
@@ -24,7 +24,7 @@ def is_selection_table(header: Sequence[str]) -> bool:
     return BEGIN in header and END in header
 
 
-def read_raven(path: Path, table: Table, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:
+def read_raven(path: Path, table: LabelTable, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:
     """Read a selection table: every selection once, however many views of it are listed.
 
     Where several files were opened as one, times count from the first; ``File Offset (s)`` says where the selection
@@ -35,7 +35,7 @@ def read_raven(path: Path, table: Table, chosen: Mapping[str, str]) -> Iterator[
     ConfigError
         If it has no column for the label.
     """
-    used = find_columns(path, table.header, chosen)
+    used = find_label_columns(path, table.header, chosen)
     check_columns(path, table.header, used)
     offset = table.header.index(FILE_OFFSET) if FILE_OFFSET in table.header and not chosen.get("start") else None
     channel = table.header.index(CHANNEL) if CHANNEL in table.header else None
@@ -60,7 +60,7 @@ def _in_own_file(row: Annotation | Flaw, offset: str) -> Annotation | Flaw:
     return row._replace(start=start, end=start + row.end - row.start)
 
 
-def _selections(table: Table, label: int) -> list[Line]:
+def _selections(table: LabelTable, label: int) -> list[Line]:
     """Merge the views of each selection; cells that one lacks are taken from the other."""
     places = [table.header.index(name) for name in SAME if name in table.header]
     if "Selection" not in table.header:

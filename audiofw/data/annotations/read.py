@@ -7,10 +7,10 @@ from pathlib import Path
 
 from audiofw.data.annotations import elan, records, textgrid
 from audiofw.data.annotations.audacity import is_label_track, read_audacity
-from audiofw.data.annotations.columns import check_columns, find_columns, has_times, read_row
+from audiofw.data.annotations.columns import check_columns, find_label_columns, has_times, read_row
 from audiofw.data.annotations.raven import is_selection_table, read_raven
 from audiofw.data.annotations.rows import Annotation, Flaw
-from audiofw.data.annotations.text import Table, read_table, read_text
+from audiofw.data.annotations.text import LabelTable, read_table, read_text
 
 SUFFIXES = frozenset({".txt", ".csv", ".tsv", textgrid.SUFFIX, elan.SUFFIX})
 """Of label tables, in lower case. A JSON file must be named: there are many others."""
@@ -45,7 +45,7 @@ def read_annotations(path: Path, chosen: Mapping[str, str] | None = None) -> Ite
         return elan.read_elan(path, chosen)
     text = read_text(path)
     if path.suffix.lower() == records.SUFFIX:
-        return records.read_records(path, text, chosen)
+        return records.read_events(path, text, chosen)
     if is_label_track(text):
         return read_audacity(path, text)
     table = read_table(path, text)
@@ -60,7 +60,7 @@ def is_label_table(path: Path, chosen: Mapping[str, str]) -> bool:
     return is_label_track(text) or has_times(read_table(path, text).header, chosen)
 
 
-def read_csv(path: Path, table: Table, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:
+def read_csv(path: Path, table: LabelTable, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:
     """Read a table with a header: CSV, Kaleidoscope's, BirdNET's.
 
     Raises
@@ -68,6 +68,6 @@ def read_csv(path: Path, table: Table, chosen: Mapping[str, str]) -> Iterator[An
     ConfigError
         If it has no column for start, end or label.
     """
-    used = find_columns(path, table.header, chosen)
+    used = find_label_columns(path, table.header, chosen)
     check_columns(path, table.header, used)
     return (read_row(path, line, cells, used) for line, cells in table.lines)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from audiofw.data.annotations.columns import check_columns, find_columns, read_row
+from audiofw.data.annotations.columns import check_columns, find_label_columns, read_row
 from audiofw.data.annotations.rows import Annotation, Flaw
 from audiofw.errors import DataError
 
 SUFFIX = ".json"
 
 
-def read_records(path: Path, text: str, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:
+def read_events(path: Path, text: str, chosen: Mapping[str, str]) -> Iterator[Annotation | Flaw]:
     """Read a list of events, each an object with start, end and label, and perhaps the path of its recording.
 
     Raises
@@ -33,7 +33,7 @@ def read_records(path: Path, text: str, chosen: Mapping[str, str]) -> Iterator[A
     if not records:
         return iter(())
     header = list(dict.fromkeys(key for record in records for key in record))
-    used = find_columns(path, header, chosen)
+    used = find_label_columns(path, header, chosen)
     check_columns(path, header, used)
     cells = ([_cell(record.get(key)) for key in header] for record in records)
     return (read_row(path, number, row, used) for number, row in enumerate(cells, 1))

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 Line = tuple[int, list[str]]  # number from 1, and cells
 
 
-class Table(NamedTuple):
+class LabelTable(NamedTuple):
     """A table with a header."""
 
     header: list[str]
@@ -66,7 +66,7 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def read_table(path: Path, text: str) -> Table:
+def read_table(path: Path, text: str) -> LabelTable:
     """Read a table with a header, delimited by tabs, semicolons or commas; only tabs need no quotes.
 
     Raises
@@ -77,7 +77,7 @@ def read_table(path: Path, text: str) -> Table:
     lines = list(_lines(path, text))
     if not lines:
         raise DataError(f"{path}: empty; it needs a header row with column names")
-    return Table(lines[0][1], lines[1:])
+    return LabelTable(lines[0][1], lines[1:])
 
 
 def _lines(path: Path, text: str) -> Iterator[Line]:
@@ -90,14 +90,14 @@ def _lines(path: Path, text: str) -> Iterator[Line]:
     )
     try:
         for cells in reader:
-            cells = [plain(cell) for cell in cells]
+            cells = [plain_cell(cell) for cell in cells]
             if any(cells):
                 yield reader.line_num, cells
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: cannot be read as a table ({error})") from error
 
 
-def plain(cell: str) -> str:
+def plain_cell(cell: str) -> str:
     """Strip a cell, also of the apostrophe that protects a spreadsheet from it."""
     text = cell.strip()
     return text[1:] if text.startswith(ESCAPE) and text[1:].startswith(SPECIAL) else text

@@ -49,7 +49,7 @@ class Extraction:
     jobs: tuple[int, ...]  #: numbers of the jobs that need it
 
 
-class Cost(NamedTuple):
+class ExtractionCost(NamedTuple):
     """The estimated cost of an extraction; None if no clip could be measured."""
 
     cached: int  #: clips that are in the cache
@@ -79,22 +79,22 @@ class CacheContents:
         return content and entry_path(folder, digest_part(content.digest, sound.key).hex())
 
 
-def measure_cost(extraction: Extraction, stored: CacheContents) -> Cost:
+def measure_cost(extraction: Extraction, stored: CacheContents) -> ExtractionCost:
     """Extract a few clips that are not cached, without storing them, and extrapolate to all."""
     sounds, kept = extraction.sounds, extraction.kept
     new = stored.lacks(extraction.recipe, sounds) if kept else list(sounds)
     cached = len(sounds) - len(new)
     if not new:
-        return Cost(cached, 0, seconds=0.0, size=0.0, columns=None)
+        return ExtractionCost(cached, 0, seconds=0.0, size=0.0, columns=None)
     seconds, results = _time(extraction.make, spread_evenly(new, SAMPLE))
     rows = [result for result in results if not isinstance(result, Lost)]
     bugs = (result.error for result in results if isinstance(result, Lost) and not result.error.costs_a_clip)
     bug = next(bugs, None)
     if not rows:
-        return Cost(cached, len(new), None, None, None, reason=results[0].reason, bug=bug)
+        return ExtractionCost(cached, len(new), None, None, None, reason=results[0].reason, bug=bug)
     size = fmean(on_disk(len(seal(row, b""))) for row in rows) * len(new)
     widths = {row.shape[-1] for row in rows}
-    return Cost(
+    return ExtractionCost(
         cached,
         len(new),
         seconds=seconds * len(new) / min(extraction.workers, len(new)),

@@ -22,7 +22,7 @@ from audiofw.errors import AudiofwError, ConfigError
 from audiofw.evaluation.changes import Changed, changed_units
 from audiofw.experiment.hydra_app import Refused, resolve, run_app
 from audiofw.experiment.run import rehearse, run_code
-from audiofw.extraction.clips import find, split
+from audiofw.extraction.clips import find_dataset, split
 from audiofw.extraction.recording import Unit
 from audiofw.extraction.table import units_of
 from audiofw.results.record import Record, describe_error, earlier_run, job_identity, settled_run
@@ -146,7 +146,7 @@ class Survey:
     def _find(self, config: Config) -> Dataset:
         key = repr((config.data, config.task, config.audio.duration, config.windows))
         if key not in self._datasets:
-            self._datasets[key] = find(config)
+            self._datasets[key] = find_dataset(config)
         return self._datasets[key]
 
     def _settle(self, job: Job, work: JobPlan, rerun: str) -> Job:

@@ -11,8 +11,8 @@ from audiofw.audit.run import probe_vector, used_part_of
 from audiofw.errors import AudiofwError
 from audiofw.experiment.plan.cost import (
     CacheContents,
-    Cost,
     Extraction,
+    ExtractionCost,
     Past,
     expected_seconds,
     measure_cost,
@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     """The jobs, and the extractions that they need."""
 
     jobs: list[Job]
-    extractions: list[tuple[Extraction, Cost]]
+    extractions: list[tuple[Extraction, ExtractionCost]]
 
 
 def make_plan(words: Sequence[str]) -> Plan:
@@ -51,7 +51,7 @@ def make_plan(words: Sequence[str]) -> Plan:
     return Plan(timed, [(extraction, costs[key]) for key, extraction in group_extractions(listed).items()])
 
 
-def _measure(shared: Mapping[Key, Extraction]) -> dict[Key, Cost]:
+def _measure(shared: Mapping[Key, Extraction]) -> dict[Key, ExtractionCost]:
     stored, costs = CacheContents(), {}
     with counting("measure", len(shared)) as advance:
         for key, extraction in shared.items():
@@ -60,7 +60,7 @@ def _measure(shared: Mapping[Key, Extraction]) -> dict[Key, Cost]:
     return costs
 
 
-def _refuse_bug(job: Job, costs: Mapping[Key, Cost]) -> Job:
+def _refuse_bug(job: Job, costs: Mapping[Key, ExtractionCost]) -> Job:
     """Mark a job as failing if its plugins failed on one of the measured clips, which would end its run."""
     if job.work is None or job.work.config.data.on_plugin_error == "skip":
         return job
@@ -126,7 +126,7 @@ def _clips(work: JobPlan, key: Key) -> list[Stretch]:
     return [clip.stretch for clip in clips] if part is None else [clips[i].stretch for i in sorted(part)]
 
 
-def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, Cost], past: Sequence[Past]) -> Job:
+def _time(job: Job, widths: Mapping[Key, Width], costs: Mapping[Key, ExtractionCost], past: Sequence[Past]) -> Job:
     if job.work is None:
         return job
     model = job.work.choices["model"]

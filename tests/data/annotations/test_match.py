@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from audiofw.data.annotations.match import Recordings
+from audiofw.data.annotations.match import RecordingIndex
 from audiofw.errors import DataError
 
 ROOT = Path("/data/birds")
-FOUND = Recordings(
+FOUND = RecordingIndex(
     ["north/dawn.wav", "north/dusk.wav", "south/dawn.wav", "2025.06.12.flac", "Zaunko\u0308nig.wav"], ROOT
 )
 
