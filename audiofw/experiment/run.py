@@ -89,7 +89,7 @@ def run(
     ----------
     config : Config
     dataset : Dataset
-        As `audiofw.extraction.clips.find` returns it.
+        As `audiofw.extraction.clips.find_dataset` returns it.
     choices : mapping of str to Choice
         One plugin per kind: ``feature``, ``pooling``, ``model``, ``split``, and possibly ``augmentation``.
     folder : Path
