@@ -109,7 +109,6 @@ Y = tone(900).astype(np.float32)
         ("missing.wav", "missing.wav: no such file"),
         (Path(), "a folder, not a file"),
     ],
-    ids=str,
 )
 def test_what_is_not_a_recording_is_one_line_of_ours(model, given, reason):
     with pytest.raises(AudiofwError, match=reason) as caught:
