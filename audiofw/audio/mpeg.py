@@ -157,7 +157,8 @@ def find_parts(content: Content, index: Index, length: int | None) -> list[Part]
     lost = [0.0, *((index.starts[b] - index.starts[a]) / mean for (_, a), (b, _) in itertools.pairwise(runs))]
     if index.counted is not None and not _ends_within_frame(content, index):
         missing = index.counted - (sum(b - a for a, b in runs) - index.lead)
-        if missing >= len(index.breaks):  # otherwise bytes have been inserted, or the header is wrong
+        # otherwise bytes have been inserted, or the header is damaged, too
+        if len(index.breaks) <= missing <= MOST_MISSING * len(index.starts):
             lost = [each * missing / sum(lost) for each in lost]
     head: Piece = (0, index.starts[1]) if index.lead else _lead_in(content, index, len(index.starts))
     silent = index.size - DELAY if isinstance(head, bytes) and head else 0
@@ -178,6 +179,7 @@ def find_parts(content: Content, index: Index, length: int | None) -> list[Part]
 DELAY = 529  # samples of a decoder
 NEAR = 2000  # frames to the start of a file from where seeking takes a few ms
 _RESERVOIR = 511  # bytes before a frame to which it may refer
+MOST_MISSING = 100  # times as many frames as a damaged file has; its header may be damaged, too
 
 
 def start_near(path: Path, at: int, lead: int) -> tuple[list[Piece], int] | None:

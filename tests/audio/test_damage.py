@@ -160,6 +160,16 @@ def test_frames_of_an_mp3_file_that_are_lost_are_counted(broken, index):
         assert gap.end - gap.start < 0.5
 
 
+def test_the_index_of_a_damaged_mp3_file_is_not_believed_if_it_counts_years(broken):
+    path, whole = broken("a.mp3", "removed", n=3000)
+    content = path.read_bytes()
+    counted = next(at for tag in (b"Xing", b"Info") if (at := content.find(tag)) > 0) + 8
+    path.write_bytes(content[:counted] + b"\xf0" + content[counted + 1 :])
+    y, _, reader = read(path)
+    assert len(y) <= len(whole)
+    assert all(gap.end < 10 for gap in reader.gaps)
+
+
 @pytest.mark.parametrize("tag", [b"ID3\4\0\0\0\0\0\x0a" + bytes(10), b"TAG" + bytes(125), b"APETAGEX" + bytes(24)])
 def test_a_tag_between_joined_mp3_files_is_no_damage(tmp_path, tag):
     path = tmp_path / "a.mp3"
