@@ -295,7 +295,7 @@ def test_the_test_of_a_plugin_in_the_docs_passes(plugins_of_the_docs, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUDIOFW_PLUGINS_PATH": str(plugins_of_the_docs)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_octaves.py"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert "16 passed" in done.stdout, done.stdout
+    assert "17 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,7 +66,7 @@ def suite(tmp_path):
 
 def test_a_package_tests_itself_with_checks_and_fixtures(suite):
     out = suite()
-    assert "18 passed" in out, out
+    assert "19 passed" in out, out
     assert "test_the_contract[feature=loud: silence]" in suite("--collect-only")
 
 

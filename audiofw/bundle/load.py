@@ -156,7 +156,8 @@ def _check_needed_later(facts: Mapping[str, Any]) -> None:
         np.array(values, dtype=float)
     for rows in (facts.get("operating") or {}).values():
         read_points(rows)
-    facts["fitted_on"]["description"]
+    if not isinstance(facts["fitted_on"]["description"], str):
+        raise TypeError("fitted_on has no description")
 
 
 def unit_of(facts: Mapping[str, Any], choices: Mapping[str, Choice], pad_value: PadValue) -> Unit:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from audiofw.cache.fileindex import hash_file
 from audiofw.cache.folder import entry_path, last_used, read_recipe, recipe_folders
 from audiofw.errors import DataError
 from audiofw.system.reading import flatten
@@ -62,6 +61,8 @@ def recipe_differences(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, di
 def _digest(clip: Path) -> str:
     if not clip.is_file():
         raise DataError(f"{clip}: no such file")
+    from audiofw.cache.fileindex import hash_file  # the other actions need no numpy
+
     try:
         content = hash_file(clip)
     except OSError as error:

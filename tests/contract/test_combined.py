@@ -101,7 +101,7 @@ def test_identity_depends_on_everything_that_members_have():
         ),
         ("feature=mel+a:mel feature.a.n_mels=0", "feature.a.n_mels=0: must be int ≥ 1"),
         ("feature=mel+mfcc feature.mel.n_mels=x", "feature.mel.n_mels: Value 'x' is not a whole number"),
-        ("feature=mel+mfcc feature.join=sum", "feature.join=sum: must be average | columns"),
+        ("feature=mel+mfcc feature.join=sum", "feature.join=sum: must be average | stack | columns"),
         ("feature=mel+mfcc feature.mel.pooling=stat", "pooling=stat: unknown pooling (did you mean 'stats'?)"),
         ("feature=mel+mfcc feature.mel.pooling=3", "feature.mel.pooling=3: give a pooling's name"),
         (

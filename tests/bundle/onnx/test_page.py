@@ -68,7 +68,7 @@ def test_what_keeps_a_page_from_being_written_is_one_line(audiofw, run, runtime,
     for words, said in (
         (page, "--format page and --runtime FOLDER belong together"),
         (["export", str(run), "--runtime", str(runtime)], "--format page and --runtime FOLDER belong together"),
-        ([*page, "--runtime", str(tmp_path)], "has no onnxruntime-web (ort.wasm.min.mjs and others); npm install"),
+        ([*page, "--runtime", str(tmp_path)], "has no onnxruntime-web (ort.wasm.min.mjs and others); run npm install"),
         ([*page, "--runtime", str(runtime), "-o", "site"], "--output site: contains other files; name a new folder"),
     ):
         outcome = audiofw(*words)
