@@ -73,11 +73,11 @@ def nine_jobs(bench: Bench) -> Row:
     source = f"data.source={bench.data / 'pets.zip'}"
 
     def job() -> Command:
-        return bench.audiofw(source, f"model.shrinkage={SHRINKAGE[4]}", keep=True)
+        return bench.audiofw(source, "model=lda", f"model.shrinkage={SHRINKAGE[4]}", keep=True)
 
     def sweep() -> Command:
         values, folder = ",".join(SHRINKAGE), bench.folder() / "sweep"
-        words = [f"model.shrinkage={values}", f"hydra.sweep.dir={folder}", "sweep.rerun=all"]
+        words = ["model=lda", f"model.shrinkage={values}", f"hydra.sweep.dir={folder}", "sweep.rerun=all"]
         return bench.audiofw("-m", source, *words, keep=True)
 
     run(job())
