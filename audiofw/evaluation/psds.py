@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -10,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from audiofw.errors import one_line
 from audiofw.evaluation.detection import WindowMeans
 from audiofw.evaluation.events import Events
+
+log = logging.getLogger(__name__)
 
 TOLERANCE = 0.7  # least share of a detection that is true, and of an event that is detected: DCASE's first scenario
 MOST_FALSE = 100.0  # false alarms an hour up to which the curve counts
@@ -36,13 +40,18 @@ def psds(
     Returns
     -------
     float or None
-        From 0 to 1; None if ``sed_scores_eval`` is not installed, or a class has no true event.
+        From 0 to 1; None if ``sed_scores_eval`` cannot be imported, or a class has no true event.
     """
     wanted = [i for i, name in enumerate(classes) if name != background]
     present = set(np.concatenate([truth.classes for _, truth, _ in scored]).tolist()) if scored else set()
     if not find_spec("sed_scores_eval") or not present.issuperset(wanted):
         return None
-    from sed_scores_eval import intersection_based
+    try:
+        from sed_scores_eval import intersection_based
+    except ImportError as error:  # what it needs imports pkg_resources, which setuptools 81 and later lack
+        said = "no PSDS, as sed_scores_eval cannot be imported: %s; pip install 'setuptools<81'"
+        log.warning(said, one_line(error))
+        return None
 
     names, pieces = [classes[i] for i in wanted], dict(enumerate(piece for one in scored for piece in _pieces(*one)))
     value, *_ = intersection_based.psds(

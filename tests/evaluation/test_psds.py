@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,16 @@ def test_a_class_without_events_leaves_psds_undefined():
 def test_without_the_extra_there_is_no_psds(monkeypatch):
     monkeypatch.setattr(psds_module, "find_spec", lambda name: None)
     assert psds(score(0.8), CLASSES, "background") is None
+
+
+def test_an_extra_that_cannot_be_imported_costs_psds_alone(tmp_path, monkeypatch, caplog):
+    (tmp_path / "sed_scores_eval.py").write_text("import pkg_resources_of_old_releases")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sed_scores_eval"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert psds(score(0.8), CLASSES, "background") is None
+    assert "no PSDS, as sed_scores_eval cannot be imported: No module named" in caplog.text
+    monkeypatch.delitem(sys.modules, "sed_scores_eval", raising=False)
 
 
 def test_a_long_recording_in_pieces_scores_as_a_whole(monkeypatch):
