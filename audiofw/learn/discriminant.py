@@ -9,9 +9,9 @@ import numpy as np
 from scipy.linalg import solve
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from audiofw.learn.classes import encode_classes
 from audiofw.learn.inner_splits import inner_splits
 from audiofw.learn.moments import LEAST, Moments, discriminate_moments
 from audiofw.learn.passes import RowsOnDisk
@@ -69,10 +69,7 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Choose shrinkage and sharpness on out-of-fold scores, then fit on all rows."""
         X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("the number of classes has to be greater than one; got 1 class")
+        self.classes_, codes = encode_classes(y)
         weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
         scores = self._out_of_fold(X, codes, weight, groups, self._choices())
         self._choose(scores, codes, sample_weight)

@@ -10,9 +10,9 @@ from scipy.linalg import cholesky, solve, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from audiofw.learn.classes import encode_classes
 from audiofw.learn.inner_splits import Inner, inner_splits, take
 from audiofw.learn.preprocessing import ALIKE, Standard
 from audiofw.learn.temperature import find_sharpness
@@ -93,10 +93,7 @@ class SoftKernelRidge(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Choose scaling and sharpness on out-of-fold scores, then fit on all rows."""
         X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("the number of classes has to be greater than one; got 1 class")
+        self.classes_, codes = encode_classes(y)
         weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
         weight = weight * (len(weight) / weight.sum())
         groups = None if groups is None else np.asarray(groups)

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.special import log_expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from audiofw.learn.classes import encode_classes
 from audiofw.learn.inner_splits import inner_splits, out_of_fold
 from audiofw.learn.temperature import find_sharpness
 
@@ -75,10 +75,7 @@ class SoftSVC(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the SVC on all rows, and the sharpness on out-of-fold decisions."""
         X, y = validate_data(self, X, y)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("the number of classes has to be greater than one; got 1 class")
+        self.classes_, codes = encode_classes(y)
         self.gamma_ = 1 / (4 * X.shape[1] * max(X.var(), 1e-12)) if self.gamma == "wide" else self.gamma
         self.sharpness_ = self._find_sharpness(X, codes, sample_weight, groups)
         self.svc_ = self._new().fit(X, codes, sample_weight=sample_weight)
