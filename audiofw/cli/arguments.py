@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 from audiofw.errors import AudiofwError, ConfigError, DataError
 from audiofw.system.faults import FAULTS, reason, remedy
 
+RUN = "a run's folder, its model/ folder, or a zip of either"  # what the argument of that name is
+
 
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all of audiofw's.
@@ -63,7 +65,7 @@ def _exists(word: str) -> bool:
 
 def add_bundle(parser: argparse.ArgumentParser, tolerance: float) -> None:
     """Add arguments for a model, and for the tolerance of its probabilities."""
-    parser.add_argument("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    parser.add_argument("bundle", metavar="RUN", help=RUN)
     parser.add_argument(
         "--tolerance",
         type=share,

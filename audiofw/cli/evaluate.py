@@ -6,7 +6,7 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 
-from audiofw.cli.arguments import OneLineParser
+from audiofw.cli.arguments import RUN, OneLineParser
 
 EXAMPLES = """\
 audiofw evaluate outputs/2026-01-31/12-00-00 field_recordings/
@@ -46,7 +46,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    add("bundle", metavar="RUN", help=RUN)
     add("source", metavar="SOURCE", help="labelled recordings: a folder, a zip or tar, or a CSV manifest")
     add(
         "overrides", metavar="KEY=VALUE", nargs="*", help="options of data, and score, audit, report, n_jobs, min_score"

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from audiofw.bundle.load import load_model
-from audiofw.cli.arguments import OneLineParser, above_zero, output_error, port, seconds, share
+from audiofw.cli.arguments import RUN, OneLineParser, above_zero, output_error, port, seconds, share
 from audiofw.serve.access import opened_log
 from audiofw.serve.server import serve
 from audiofw.serve.service import Service, UploadLimits
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument(
         "--host",
         metavar="ADDRESS",

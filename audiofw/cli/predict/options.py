@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiofw.bundle.labelling import MOST_WINDOWS, choose_way
-from audiofw.cli.arguments import OneLineParser, seconds, share, whole_number, workers
+from audiofw.cli.arguments import RUN, OneLineParser, seconds, share, whole_number, workers
 from audiofw.cli.predict.formats import FORMATS, OF_ONE, SUFFIXES
 from audiofw.data.inputs import is_one
 from audiofw.errors import ConfigError
@@ -41,7 +41,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("bundle", metavar="RUN", help="a run's folder, its model/ folder, or a zip of either")
+    add("bundle", metavar="RUN", help=RUN)
     add(
         "sounds",
         metavar="FILE",
